@@ -1,0 +1,135 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from httpd import __version__
+from httpd.config import KEYS, ConfigError, Settings, default_config_file, load
+from httpd.process import control
+from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
+from httpd.service import Service
+
+_DESCRIPTION = """\
+Serve the files below a folder over HTTP/1.1, to thousands of clients at a time.
+
+Without a command, or with “start”, phttpd starts in the background and returns when it serves.
+“stop” lets the running daemon finish the requests in hand and waits for that; “reload” makes it
+read its configuration anew, without a failed request; “status” shows what it is doing.
+"""
+
+_EPILOG = """\
+signals:
+  TERM, INT   drain: finish the requests in hand, then end; a second one ends at once
+  HUP         read the configuration anew; if it is bad, go on as before
+  USR1        open the log file anew
+
+exit status:
+  0 fine   3 no daemon is running   64 wrong usage   69 port or pidfile is taken
+  70 a worker could not boot   71 system error   77 not permitted   78 wrong configuration
+
+An option beats the config file, and the config file beats the defaults.  The config file is the one
+in the checkout's etc/, or /etc/phttpd/phttpd.yaml.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EX_USAGE, f"phttpd: {message}; see phttpd --help\n")
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="phttpd",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("command", nargs="?", choices=("start", "stop", "reload", "status"), default="start")
+    add("-c", "--config", metavar="FILE", help="YAML config file")
+    add("--base", "--docroot", dest="docroot", metavar="DIR", help="the folder to serve")
+    add("--host", action="append", metavar="ADDR", help="address to listen at; may be repeated (*)")
+    add("--port", metavar="N", help="port to listen at, 0 for any free one (8080)")
+    add("--recv", metavar="SIZE", help="bytes to ask for in each recv (64KiB)")
+    add("--workers", metavar="N", help="worker processes, or auto: one per core (auto)")
+    add("--threads", metavar="N", help="threads, each an event loop, per worker (4)")
+    add("--user", metavar="NAME", help="whom workers become when root starts phttpd")
+    add("--group", metavar="NAME", help="likewise their group")
+    add("--pidfile", metavar="FILE", help="where the pid of the daemon stands")
+    add(
+        "--log-file", metavar="FILE", help="where a daemon logs; in the foreground: instead of here"
+    )
+    add("--foreground", action="store_true", help="stay in the foreground")
+    add("--verbose", action="store_const", const=True, help="log every request, and more")
+    add("--check", action="store_true", help="check the configuration and exit")
+    add("--json", action="store_true", help="with status: for programs")
+    add("--version", action="version", version=f"phttpd {__version__}")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line and return the exit status.
+
+    Args:
+        arguments: without the name of the program.
+    """
+    parsed = _make_parser().parse_args(arguments)
+    options = {
+        name: value for name, value in vars(parsed).items() if name in KEYS and value is not None
+    }
+    try:
+        return _carry_out(parsed, options)
+    except StartError as error:
+        print(f"phttpd: {error.text}", file=sys.stderr)
+        return error.status
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"phttpd: {problem}", file=sys.stderr)
+        from_options = all(problem.startswith("--") for problem in error.problems)
+        return EX_USAGE if from_options else EX_CONFIG
+
+
+def _carry_out(parsed: argparse.Namespace, options: dict[str, Any]) -> int:
+    config_file = parsed.config or default_config_file()
+    if config_file:
+        config_file = os.path.abspath(config_file)
+    settings = load(config_file, options)
+    if parsed.check:
+        return EX_OK
+    if parsed.command == "start":
+        return _start(parsed, options, config_file, settings)
+    pidfile = settings.pidfile
+    assert pidfile is not None
+    if parsed.command == "stop":
+        return control.stop(pidfile)
+    if parsed.command == "reload":
+        return control.reload(pidfile)
+    return control.status(pidfile, as_json=parsed.json)
+
+
+def _start(
+    parsed: argparse.Namespace,
+    options: dict[str, Any],
+    config_file: str | None,
+    settings: Settings,
+) -> int:
+    in_foreground = parsed.foreground or not settings.daemon
+    # Relative paths were resolved against this folder, and a reload must find the same ones.
+    options = {name: _anchor(name, value) for name, value in options.items()}
+    log_file = None if in_foreground and "log_file" not in options else settings.log_file
+    service = Service(lambda: load(config_file, options), settings, log_file)
+    if in_foreground:
+        return service.run(on_ready=lambda: None)
+    from httpd.process.daemon import launch  # noqa: PLC0415 - a foreground server does without
+
+    return launch(service.run)
+
+
+def _anchor(name: str, value: Any) -> Any:
+    return os.path.abspath(os.path.expanduser(value)) if KEYS[name].is_path else value

@@ -1,0 +1,329 @@
+"""What the operator says: options over the config file over defaults.
+
+`KEYS` is the one table of everything that can be set.  Values come as YAML made them or as text
+from the command line; both are read by the same functions.
+"""
+
+from __future__ import annotations
+
+import difflib
+import grp
+import os
+import pwd
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, ready for use: times in seconds, sizes in bytes, paths
+    absolute.
+    """
+
+    host: tuple[str, ...]
+    port: int
+    docroot: str
+    index: tuple[str, ...]
+    recv: int
+    workers: int
+    threads: int
+    backlog: int
+    keepalive_timeout: float
+    header_timeout: float
+    send_timeout: float
+    drain_timeout: float
+    max_connections: int
+    expires: int
+    cache: int
+    user: str | None
+    group: str | None
+    pidfile: str | None
+    log_file: str | None
+    verbose: bool
+    daemon: bool
+
+
+# ---------------------------------------------------------------- reading one value
+
+
+def _whole(least: int, most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+            value = int(value)
+        if type(value) is not int or not least <= value <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return value
+
+    return read
+
+
+_SIZES = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2, "GIB": 1024**3}
+_SIZES |= {"K": 1024, "M": 1024**2, "G": 1024**3, "GB": 1000**3}
+
+
+def _size(least: int, most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        match = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", str(value))
+        unit = _SIZES.get(match[2].upper()) if match and type(value) is not bool else None
+        if not match or unit is None or not least <= int(match[1]) * unit <= most:
+            raise ValueError(f"a size such as 65536, 64KiB or 1MiB, from {least} to {most} bytes")
+        return int(match[1]) * unit
+
+    return read
+
+
+_TIMES = {"": 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _duration(least: float, most: float) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([a-z]*)", str(value))
+        unit = _TIMES.get(match[2]) if match and type(value) is not bool else None
+        if not match or unit is None or not least <= float(match[1]) * unit <= most:
+            raise ValueError(
+                f"a time such as 500ms, 30s, 5min or 12h, from {least:g} to {most:g} seconds"
+            )
+        return float(match[1]) * unit
+
+    return read
+
+
+def _read_expires(value: Any) -> int:
+    return int(_duration(0, 10 * 365 * 86400)(value))
+
+
+def _read_workers(value: Any) -> int:
+    if value == "auto":
+        return len(os.sched_getaffinity(0))
+    try:
+        return _whole(1, 256)(value)
+    except ValueError:
+        raise ValueError("auto, or a whole number from 1 to 256") from None
+
+
+def _read_flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError("true or false")
+    return value
+
+
+def _texts(what: str, is_good: Callable[[str], bool]) -> Callable[[Any], tuple[str, ...]]:
+    def read(value: Any) -> tuple[str, ...]:
+        values = value if isinstance(value, list) else [value]
+        if not values or not all(isinstance(text, str) and is_good(text) for text in values):
+            raise ValueError(what)
+        return tuple(values)
+
+    return read
+
+
+_read_host = _texts(
+    '"*" for every address, or an address or host name, or a list of these',
+    lambda host: host == "*" or re.fullmatch(r"[0-9A-Za-z:._%-]{1,253}", host) is not None,
+)
+_read_index = _texts(
+    "a file name such as index.html, or a list of file names",
+    lambda name: name not in ("", ".", "..") and "/" not in name and "\0" not in name,
+)
+
+
+def _read_path(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("a path")
+    return value
+
+
+def _read_folder(value: Any) -> str:
+    path = _read_path(value)
+    if not os.path.isdir(path):
+        raise ValueError("an existing folder")
+    return path
+
+
+def _read_user(value: Any) -> str:
+    try:
+        return pwd.getpwnam(value).pw_name
+    except (KeyError, TypeError):
+        raise ValueError("the name of a user of this machine") from None
+
+
+def _read_group(value: Any) -> str:
+    try:
+        return grp.getgrnam(value).gr_name
+    except (KeyError, TypeError):
+        raise ValueError("the name of a group of this machine") from None
+
+
+# ---------------------------------------------------------------- the table of keys
+
+
+class Key(NamedTuple):
+    """Something that can be set.
+
+    Args:
+        name: in the config file; the option on the command line has hyphens for underscores.
+        read: makes the value; raises ValueError with what is allowed.
+        default: as it would stand in the config file.
+        is_path: relative to the config file, or to the working directory on the command line.
+    """
+
+    name: str
+    read: Callable[[Any], Any]
+    default: Any
+    is_path: bool = False
+
+
+_ROOT = os.geteuid() == 0
+_STATE = os.path.expanduser("~/.local/state/phttpd")
+
+KEYS: Mapping[str, Key] = {
+    key.name: key
+    for key in (
+        Key("host", _read_host, "*"),
+        Key("port", _whole(0, 65535), 8080),
+        Key("docroot", _read_folder, None, is_path=True),
+        Key("index", _read_index, "index.html"),
+        Key("recv", _size(1, 16 * 1024**2), "64KiB"),
+        Key("workers", _read_workers, "auto"),
+        Key("threads", _whole(1, 256), 4),
+        Key("backlog", _whole(1, 65535), 4096),
+        Key("keepalive_timeout", _duration(0.1, 86400), "30s"),
+        Key("header_timeout", _duration(0.1, 86400), "20s"),
+        Key("send_timeout", _duration(0.1, 86400), "60s"),
+        Key("drain_timeout", _duration(0, 30 * 86400), "5min"),
+        Key("max_connections", _whole(1, 1_000_000), 16384),
+        Key("expires", _read_expires, "12h"),
+        Key("cache", _size(0, 64 * 1024**3), "32MiB"),
+        Key("user", _read_user, None),
+        Key("group", _read_group, None),
+        Key("pidfile", _read_path, "/run/phttpd.pid" if _ROOT else f"{_STATE}/phttpd.pid", True),
+        Key(
+            "log_file", _read_path, "/var/log/phttpd.log" if _ROOT else f"{_STATE}/phttpd.log", True
+        ),
+        Key("verbose", _read_flag, False),
+        Key("daemon", _read_flag, True),
+    )
+}
+
+
+class Value(NamedTuple):
+    """A value that the operator gave, and where: the start of an error message."""
+
+    raw: Any
+    place: str
+    folder: str
+
+
+def default_config_file() -> str | None:
+    """Return the config file that is used when none is named.
+
+    In a checkout that is the one in its ``etc``; installed, the one in ``/etc``.
+    """
+    checkout = Path(__file__).resolve().parents[1] / "etc" / "phttpd.yaml"
+    for path in (checkout, Path("/etc/phttpd/phttpd.yaml")):
+        if path.is_file():
+            return str(path)
+    return None
+
+
+def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
+    """Return the settings from options, config file and defaults.
+
+    Args:
+        config_file: path of a YAML file, or None.
+        options: what was given on the command line, by key.
+
+    Raises:
+        ConfigError: with everything that is wrong in the file and the options.
+    """
+    problems: list[str] = []
+    values = _read_file(config_file, problems) if config_file else {}
+    cwd = os.getcwd()
+    for name, raw in options.items():
+        values[name] = Value(raw, f"--{name.replace('_', '-')}", cwd)
+    if "docroot" not in values:
+        problems.append("docroot: is not set; give --base DIR, or docroot in the config file")
+    settings = {key.name: _settle(key, values.get(key.name), problems) for key in KEYS.values()}
+    if problems:
+        raise ConfigError(problems)
+    return Settings(**settings)
+
+
+def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
+    if value is None or value.raw is None:
+        return key.default if key.default is None or key.is_path else key.read(key.default)
+    raw = value.raw
+    try:
+        if key.is_path and isinstance(raw, str) and raw:
+            raw = os.path.normpath(os.path.join(value.folder, os.path.expanduser(raw)))
+        return key.read(raw)
+    except ValueError as allowed:
+        problems.append(f"{value.place}: {_show(raw)} is not allowed here; expected {allowed}")
+        return None
+
+
+def _show(raw: Any) -> str:
+    text = repr(raw)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+# ---------------------------------------------------------------- the file
+
+
+def _read_file(path: str, problems: list[str]) -> dict[str, Value]:
+    """Return the values of a config file, and add to `problems` what is wrong with its shape."""
+    try:
+        text = Path(path).read_text("utf-8")
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 at byte {error.start}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([_explain_yaml(path, error)]) from None
+    if root is None:
+        return {}
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError([f"{path}:1: expected lines of the form “key: value”"])
+    values: dict[str, Value] = {}
+    folder = os.path.dirname(os.path.abspath(path))
+    for key_node, value_node in root.value:
+        place = f"{path}:{key_node.start_mark.line + 1}"
+        name = str(key_node.value)
+        if name not in KEYS:
+            problems.append(f"{place}: {name}: unknown key{_suggest(name)}")
+        elif name in values:
+            problems.append(f"{place}: {name}: is set a second time")
+        else:
+            try:
+                raw = loader.construct_object(value_node, deep=True)
+                values[name] = Value(raw, f"{place}: {name}", folder)
+            except (yaml.YAMLError, ValueError) as error:
+                problems.append(f"{place}: {name}: {error}".replace("\n", " "))
+    return values
+
+
+def _suggest(name: str) -> str:
+    nearest = difflib.get_close_matches(name, KEYS, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(KEYS)}"
+
+
+def _explain_yaml(path: str, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f"{path}:{mark.line + 1}" if mark else path
+    problem = getattr(error, "problem", None) or str(error).replace("\n", " ")
+    return f"{place}: is not YAML: {problem}"

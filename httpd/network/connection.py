@@ -1,0 +1,418 @@
+"""One connection: an automaton that receives requests and sends answers.
+
+It belongs to the loop that accepted it, and no other thread touches it.  What it waits for and when
+that times out follow from its state; only `_enter` and `close` change the state, and every close
+has a reason.
+
+                    ┌───────────── answered, keep-alive ─────────────┐
+                    ▼                                                │
+    accept ──▶ IDLE ──── some bytes ───▶ HEAD ──── a whole head ──▶ SENDING
+                 │ └──── a whole head, known to the memo ────────────▶ │
+                 ▼                        ▼                            ▼
+               CLOSED ◀───────────────────────────────────────── LINGERING
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import select
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.parser import find_head_end
+from httpd.site.answer import Answer
+
+if TYPE_CHECKING:
+    from httpd.network.loop import Loop
+
+SLICE = 256 * 1024
+"""Bytes of a large body that a connection sends before it is the next one's turn."""
+TAIL = 4096
+"""Bytes at the end of a large body that are sent from memory, after a last look at the file."""
+PIPELINED = 32
+"""Pipelined requests that are answered before it is the next connection's turn."""
+LINGER_SECONDS = 2.0
+"""How long a client may go on sending after its last answer (RFC 9112 §9.6)."""
+FIRST_REQUEST_SECONDS = 0.2
+"""How long a drain waits for the first request of a connection that was accepted just before."""
+NOTHING = memoryview(b"")
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+
+
+class State(enum.Enum):
+    """What a connection is doing."""
+
+    IDLE = enum.auto()
+    """Waiting for a request."""
+    HEAD = enum.auto()
+    """In the middle of receiving a request head."""
+    SENDING = enum.auto()
+    """In the middle of sending an answer, or about to answer pipelined requests."""
+    LINGERING = enum.auto()
+    """Answered for the last time; discards what the client still sends."""
+    CLOSED = enum.auto()
+
+
+IDLE, HEAD, SENDING, LINGERING, CLOSED = State
+
+
+class Connection:
+    """Args: loop: its owner; fd: a non-blocking socket; peer: the client's host and port."""
+
+    __slots__ = (
+        "_answer",
+        "_buffer",
+        "_head",
+        "_interest",
+        "_loop",
+        "_offset",
+        "_pending",
+        "_started",
+        "deadline",
+        "fd",
+        "peer",
+        "remaining",
+        "served",
+        "state",
+    )
+
+    def __init__(self, loop: Loop, fd: int, peer: tuple[str, int]) -> None:
+        self._loop = loop
+        self.fd = fd
+        self.peer = peer
+        self.state = IDLE
+        self.deadline = loop.now + loop.settings.header_timeout
+        self.served = 0
+        """Answers sent."""
+        self.remaining = 0
+        """Bytes of the running answer's file that are still to be sent."""
+        self._interest = 0
+        self._buffer: bytearray | None = None  # received and not yet used
+        self._head = b""  # of the running answer, for the log
+        self._answer: Answer | None = None  # the running one
+        self._pending = NOTHING  # of the running answer's memory
+        self._offset = 0  # of its file
+        self._started = 0.0  # when its request began to arrive
+
+    # ---------------------------------------------------------------- what the loop calls
+
+    def on_event(self) -> None:
+        """Go on: the socket is ready for what the state waits for, or broken."""
+        state = self.state
+        if state is IDLE or state is HEAD:
+            self._receive()
+        elif state is SENDING:
+            self._send()
+        elif state is LINGERING:
+            self._discard()
+
+    def on_deadline(self) -> None:
+        """Give up what has taken too long."""
+        if self.state is IDLE:
+            self.close("keep-alive timeout" if self.served else "header timeout")
+        elif self.state is HEAD:
+            self._refuse(HTTPError(408, "The request took too long to arrive."), "header timeout")
+        elif self.state is SENDING:
+            self.close("send timeout")
+        else:
+            self.close("answered")
+
+    def on_drain(self) -> None:
+        """Finish what is in hand, and close at once if that is nothing.
+
+        The request of an idle connection may have arrived already, and that of a new one is on its
+        way; the one is served, the other is given a moment.
+        """
+        if self.state is not IDLE:
+            return
+        self._receive()
+        if self.state is IDLE:
+            if self.served:
+                self.close("drain")
+            else:
+                self.deadline = min(self.deadline, self._loop.now + FIRST_REQUEST_SECONDS)
+
+    def close(self, reason: str) -> None:
+        """Close the socket, whatever was going on; `reason` is for the log."""
+        if self.state is CLOSED:
+            return
+        if self._answer is not None:
+            self._log_answer(self._answer)
+        self.state = CLOSED
+        self._answer = None
+        self._buffer = None
+        self._loop.forget(self)
+        os.close(self.fd)
+        if self._loop.verbose:
+            host, port = self.peer
+            self._loop.log.debug(f"connection {host}:{port} closed: {reason}")
+
+    # ---------------------------------------------------------------- receiving
+
+    def _receive(self) -> None:
+        loop = self._loop
+        try:
+            data = os.read(self.fd, loop.settings.recv)
+        except BlockingIOError:
+            self._wait_for(READ)
+            return
+        except OSError:
+            self.close("client reset")
+            return
+        if not data:
+            self.close("client closed")
+        elif self._buffer:
+            self._buffer += data
+            self._answer_buffer(len(self._buffer) - len(data))
+        else:
+            self._started = loop.now
+            if answer := loop.recall(data):
+                self._head = data
+                self._begin(answer)
+            else:
+                self._buffer = bytearray(data)
+                self._answer_buffer(0)
+
+    def _answer_buffer(self, seen: int) -> None:
+        """Answer the requests in the buffer, of which `seen` bytes were looked at before."""
+        loop = self._loop
+        buffer = self._buffer
+        for _ in range(PIPELINED):
+            if not buffer:
+                self._buffer = None
+                return
+            try:
+                end = find_head_end(buffer, seen)
+                if not end:
+                    self._await_head()
+                    return
+                self._head = bytes(buffer[:end])
+                del buffer[:end]
+                answer = loop.respond(self._head)
+            except HTTPError as error:
+                self._refuse(error, "bad request")
+                return
+            self._begin(answer)
+            if self.state is not IDLE:
+                return
+            seen = 0
+        self._enter(SENDING, loop.now + loop.settings.send_timeout)
+        self._wait_for(WRITE)  # for the next turn
+
+    def _await_head(self) -> None:
+        if self.state is IDLE:
+            self._started = self._loop.now
+            self._enter(HEAD, self._loop.now + self._loop.settings.header_timeout)
+        self._wait_for(READ)
+
+    def _refuse(self, error: HTTPError, reason: str) -> None:
+        """Send a last answer to what is no request, and read no further."""
+        if self._buffer:
+            self._head = bytes(self._buffer[:8192])
+        if self._loop.verbose:
+            self._loop.log.debug(f"{reason} by {self.peer[0]}:{self.peer[1]}: {error.detail}")
+        self._buffer = None
+        self._begin(self._loop.refuse(error))
+
+    def refuse_at_accept(self, error: HTTPError) -> None:
+        """Answer a connection that there is no room for."""
+        self._refuse(error, "too many connections")
+
+    # ---------------------------------------------------------------- sending
+
+    def _begin(self, answer: Answer) -> None:
+        """Send an answer, all of it at once if the socket takes it."""
+        wire = answer.wire
+        try:
+            sent = os.write(self.fd, wire)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            sent = -1
+        self._answer = answer
+        if sent == len(wire) and not answer.length:
+            self._loop.sent += sent
+            self._finish(answer)
+            return
+        self._pending = memoryview(wire)
+        self._offset = answer.offset
+        self.remaining = answer.length
+        if sent < 0:
+            self.close("client reset")
+            return
+        self._note_sent(sent)
+        self._enter(SENDING, self._loop.now + self._loop.settings.send_timeout)
+        self._send()
+
+    def _send(self) -> None:
+        """Send a slice of the running answer, or go on with pipelined requests."""
+        answer = self._answer
+        if answer is None:
+            self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
+            self._answer_buffer(0)
+            self._wait_if_idle()
+            return
+        try:
+            progress = self._send_slice(answer)
+        except BlockingIOError:
+            progress = False
+        except OSError as error:
+            self.close("client reset" if isinstance(error, ConnectionError) else "read error")
+            return
+        if self.state is CLOSED:
+            return
+        if progress:
+            self.deadline = self._loop.now + self._loop.settings.send_timeout
+        if not self._pending and not self.remaining:
+            self._finish(answer)
+            if self.state is IDLE and self._buffer:
+                self._answer_buffer(0)
+            self._wait_if_idle()
+        else:
+            self._wait_for(WRITE)
+
+    def _send_slice(self, answer: Answer) -> bool:
+        """Send until the slice is full or the socket is; tell whether anything was sent."""
+        budget = SLICE
+        while budget > 0:
+            if self._pending:
+                sent = self._send_pending()
+            elif not self.remaining or not (sent := self._send_file(answer, budget)):
+                break
+            if not sent:
+                break
+            budget -= sent
+        return budget < SLICE
+
+    def _send_pending(self) -> int:
+        try:
+            sent = os.write(self.fd, self._pending)
+        except BlockingIOError:
+            return 0
+        self._note_sent(sent)
+        return sent
+
+    def _note_sent(self, sent: int) -> None:
+        self._pending = self._pending[sent:]
+        self._loop.sent += sent
+
+    def _send_file(self, answer: Answer, budget: int) -> int:
+        """Send some of the file, as long as it is the one that the head announced.
+
+        The last bytes wait in memory for a last check, so that a client never receives all of what
+        was announced when some of it may be of a later version.
+        """
+        resource = answer.resource
+        assert resource is not None
+        try:
+            if self.remaining > TAIL:
+                count = min(budget, self.remaining - TAIL)
+                sent = os.sendfile(self.fd, resource.fd, self._offset, count)
+                if not resource.is_intact():
+                    sent = 0
+            else:
+                tail = os.pread(resource.fd, self.remaining, self._offset)
+                if len(tail) < self.remaining or not resource.is_intact():
+                    sent = 0
+                else:
+                    self._pending = memoryview(tail)
+                    self.remaining = 0
+                    return self._send_pending()
+        except BlockingIOError:
+            return 0
+        if not sent:
+            self._abort(os.fsdecode(resource.name))
+        self._offset += sent
+        self.remaining -= sent
+        self._loop.sent += sent
+        return sent
+
+    def _abort(self, name: str) -> None:
+        host, port = self.peer
+        self._loop.log.warning(
+            f"{name} changed during a download by {host}:{port}; the transfer was ended"
+        )
+        self.close("file changed")
+
+    def _finish(self, answer: Answer) -> None:
+        loop = self._loop
+        loop.requests += 1
+        self.served += 1
+        if loop.access_log is not None:
+            self._log_answer(answer)
+        self._answer = None
+        self._pending = NOTHING
+        if answer.keep_alive:
+            self.deadline = loop.now + loop.settings.keepalive_timeout
+            self.state = IDLE
+            if not self._interest:
+                self._wait_for(READ)
+        elif self._buffer or answer.lingers:
+            self._linger()
+        else:
+            self.close("answered")
+
+    def _log_answer(self, answer: Answer) -> None:
+        log = self._loop.access_log
+        if log is None:
+            return
+        head_length = len(answer.wire) - len(answer.body)
+        sent = len(answer.wire) - len(self._pending) + answer.length - self.remaining
+        body = max(0, sent - head_length)
+        duration = time.monotonic() - self._started
+        log.add(
+            self.peer[0].encode(), self._loop.describe(answer, self._head), body, duration, sent
+        )
+
+    # ---------------------------------------------------------------- the end
+
+    def _linger(self) -> None:
+        """Wait for the client to stop sending: closing earlier could reset the connection before
+        the client has read its answer (RFC 9112 §9.6).
+        """
+        self._buffer = None
+        try:
+            end = socket.socket(fileno=self.fd)
+        except OSError:
+            self.close("client reset")
+            return
+        try:
+            end.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the client has gone; reading will tell
+        end.detach()
+        self._enter(LINGERING, self._loop.now + LINGER_SECONDS)
+        self._wait_for(READ)
+
+    def _discard(self) -> None:
+        try:
+            data = os.read(self.fd, 64 * 1024)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close("answered")
+
+    # ---------------------------------------------------------------- the automaton
+
+    def _enter(self, state: State, deadline: float) -> None:
+        self.state = state
+        self.deadline = deadline
+
+    def _wait_if_idle(self) -> None:
+        if self.state is IDLE:
+            self._wait_for(READ)
+
+    def _wait_for(self, interest: int) -> None:
+        if interest == self._interest:
+            return
+        if self._interest:
+            self._loop.epoll.modify(self.fd, interest)
+        else:
+            self._loop.adopt(self, interest)
+        self._interest = interest

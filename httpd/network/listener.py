@@ -1,0 +1,92 @@
+"""Listening sockets: opened once by the supervisor, shared by all loops of all workers."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+
+DEFER_ACCEPT_SECONDS = 1
+"""How long the kernel waits for the first bytes before it hands over a silent connection."""
+
+
+def open_listeners(hosts: Sequence[str], port: int, backlog: int) -> list[socket.socket]:
+    """Bind and listen.
+
+    Args:
+        hosts: addresses or names; ``*`` is every address of the machine, IPv4 and IPv6.
+        port: a TCP port; 0 lets the kernel choose one.
+        backlog: connections that may wait to be accepted.
+
+    Returns:
+        Non-blocking sockets, in the order of `hosts`.
+
+    Raises:
+        OSError: when a host is not known, or an address cannot be bound; `filename` says which.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        for host in hosts:
+            for family, address in _resolve(host, port):
+                listeners.append(_open_listener(family, address, backlog, dual=host == "*"))
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+_Address = tuple[str, int] | tuple[str, int, int, int]
+
+
+def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, _Address]]:
+    if host == "*":
+        if _has_ipv6():
+            return [(socket.AF_INET6, ("::", port))]
+        return [(socket.AF_INET, ("0.0.0.0", port))]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise OSError(errno.EADDRNOTAVAIL, "no such host", host) from None
+    return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _open_listener(
+    family: socket.AddressFamily, address: _Address, backlog: int, *, dual: bool
+) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
+        # Accepted sockets inherit this: a body's last bytes must not wait for an ACK.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A connection is handed over together with its request, which is then served at accept.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)
+        listener.setblocking(False)
+        listener.bind(address)
+        listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, error.strerror, format_address(address)) from None
+    return listener
+
+
+def format_address(address: _Address) -> str:
+    """Return ``host:port`` as it stands in a URL."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def format_peer(address: _Address) -> str:
+    """Return the host of a client's address; an IPv4 one as such even on a dual-stack socket."""
+    return address[0].removeprefix("::ffff:")

@@ -1,0 +1,296 @@
+"""The event loop of one thread: it owns its connections from birth to close.
+
+Loops share the listening sockets and a row each of the scoreboard, and nothing else: no locks, no
+queues, no hand-over.  A turn is one `epoll_wait` and then a bounded piece of work for every
+connection that is ready; once a second comes a tick, which looks at deadlines and lets answers age.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from httpd.network.acceptor import Acceptor
+from httpd.network.connection import IDLE, Connection
+from httpd.network.listener import format_peer
+from httpd.observe.access_log import AccessLog, describe
+from httpd.observe.log import Log
+from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.parser import parse_head
+from httpd.site.answer import Answer
+from httpd.site.memo import Memo
+from httpd.site.responder import Responder, SiteSettings
+
+TICK = 1.0
+"""Seconds between two looks at the deadlines."""
+DRAIN_TICK = 0.05
+"""The same while draining, when every moment counts."""
+_EVENTS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """What the operator says about connections; times are in seconds.
+
+    Args:
+        recv: bytes that one `recv` asks for at the most.
+        keepalive_timeout: how long an idle connection stays open.
+        header_timeout: how long a request head may take to arrive.
+        send_timeout: how long a client may take nothing of what is sent.
+        drain_timeout: how long a drain may take.
+        max_connections: open connections of the whole server.
+    """
+
+    recv: int
+    keepalive_timeout: float
+    header_timeout: float
+    send_timeout: float
+    drain_timeout: float
+    max_connections: int
+
+
+class Loop:
+    """One event loop.
+
+    Args:
+        index: its row in the scoreboard.
+        listeners: shared listening sockets.
+        settings: for its connections.
+        site: for its responder.
+        board: where it says what it does.
+        log: for messages.
+        access_log: for a line per request, or None.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        listeners: Sequence[socket.socket],
+        settings: LoopSettings,
+        site: SiteSettings,
+        board: Scoreboard,
+        log: Log,
+        access_log: AccessLog | None,
+    ) -> None:
+        self.settings = settings
+        self.log = log
+        self.verbose = log.verbose
+        self.access_log = access_log
+        self.now = time.monotonic()
+        self.requests = 0
+        self.sent = 0
+        self.epoll = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._responder = Responder(site)
+        self._memo = Memo(site.cache // 2)
+        self._index = index
+        self._board = board
+        self._counts = board.column(Column.CONNECTIONS)
+        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.epoll.register(self._wake_fd, select.EPOLLIN)
+        self._commands: list[Callable[[], None]] = []
+        self._next_tick = self.now
+        self._drain_deadline: float | None = None
+        self._on_drained: Callable[[], None] | None = None
+        self._acceptor = Acceptor(
+            listeners, self.epoll, self._counts, index, self._welcome, self._make_room, log
+        )
+
+    # ---------------------------------------------------------------- from other threads
+
+    def drain(self, on_released: Callable[[], None]) -> None:
+        """Ask the loop to finish what is in hand and then end.
+
+        Args:
+            on_released: called in the loop's thread once it has left the listeners for good.
+        """
+        self._call(lambda: self._begin_drain(on_released))
+
+    def stop(self) -> None:
+        """Ask the loop to close everything and end."""
+        self._call(lambda: self._close_all("stop"))
+
+    def _call(self, command: Callable[[], None]) -> None:
+        self._commands.append(command)
+        os.eventfd_write(self._wake_fd, 1)
+
+    # ---------------------------------------------------------------- the loop
+
+    def run(self) -> None:
+        """Serve until the loop is drained or stopped."""
+        _name_thread(self.log.role)
+        poll = self.epoll.poll
+        connections = self._connections
+        while self._drain_deadline is None or connections:
+            events = poll(self._timeout(), _EVENTS)
+            self.now = time.monotonic()
+            if self.now >= self._next_tick:
+                self._tick()
+            self._acceptor.watch_again(self.now)
+            for fd, _ in events:
+                connection = connections.get(fd)
+                if connection is None:
+                    self._on_other_event(fd)
+                    continue
+                try:
+                    connection.on_event()
+                except Exception:
+                    self._on_failure(connection)
+        self._publish()
+        if self.access_log is not None:
+            self.access_log.flush()
+
+    def _timeout(self) -> float | None:
+        """Seconds until the next thing that happens by itself; None while there is none."""
+        until = self._next_tick
+        if self._acceptor.returns_at is not None:
+            until = min(until, self._acceptor.returns_at)
+        return max(0.0, until - self.now)
+
+    def _on_other_event(self, fd: int) -> None:
+        if fd != self._wake_fd:
+            self._acceptor.accept(fd, self.now)
+            return
+        os.eventfd_read(self._wake_fd)
+        while self._commands:
+            self._commands.pop(0)()
+
+    def _tick(self) -> None:
+        interval = TICK if self._drain_deadline is None else DRAIN_TICK
+        self._next_tick = self.now + interval
+        self._responder.tick(int(self.now))
+        self._memo.tick()
+        if self.access_log is not None:
+            self.access_log.tick()
+        for connection in [c for c in self._connections.values() if c.deadline <= self.now]:
+            connection.on_deadline()
+        if self._drain_deadline is not None and self._drain_deadline <= self.now:
+            self._close_all("drain timeout")
+        self._publish()
+
+    def _publish(self) -> None:
+        connections = self._connections.values()
+        row = {
+            Column.ACTIVE: sum(connection.state is not IDLE for connection in connections),
+            Column.REQUESTS: self.requests,
+            Column.SENT: self.sent,
+            Column.REMAINING: sum(connection.remaining for connection in connections),
+        }
+        for column, value in row.items():
+            self._board.column(column)[self._index] = value
+        self._board.column(Column.TICKS)[self._index] += 1
+
+    def _on_failure(self, connection: Connection) -> None:
+        """An error of our own ends one connection and nothing else."""
+        self.log.error(f"internal error: {traceback.format_exc()}")
+        connection.close("internal error")
+
+    # ---------------------------------------------------------------- connections
+
+    def _welcome(self, fd: int, address: Any) -> None:
+        """Take over an accepted connection, and serve it at once: its request is mostly there."""
+        connection = Connection(self, fd, (format_peer(address), address[1]))
+        if sum(self._counts) >= self.settings.max_connections and not self._close_an_idle_one():
+            error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
+            connection.refuse_at_accept(error)
+            return
+        try:
+            connection.on_event()
+        except Exception:
+            self._on_failure(connection)
+
+    def adopt(self, connection: Connection, interest: int) -> None:
+        """Begin to watch a connection that has something to wait for."""
+        self.epoll.register(connection.fd, interest)
+        self._connections[connection.fd] = connection
+        self._counts[self._index] = len(self._connections)
+
+    def forget(self, connection: Connection) -> None:
+        """Stop watching a connection, which is about to be closed."""
+        if self._connections.pop(connection.fd, None) is not None:
+            self._counts[self._index] = len(self._connections)
+
+    def _close_an_idle_one(self) -> bool:
+        for connection in self._connections.values():
+            if connection.state is IDLE:
+                connection.close("too many connections")
+                return True
+        return False
+
+    def _make_room(self) -> None:
+        """Free descriptors: those of files that nobody downloads, and an idle connection's."""
+        self._memo.clear()
+        self._responder.release()
+        self._close_an_idle_one()
+
+    def _close_all(self, reason: str) -> None:
+        self._drain_deadline = self.now
+        for connection in list(self._connections.values()):
+            connection.close(reason)
+
+    def _begin_drain(self, on_released: Callable[[], None]) -> None:
+        if self._drain_deadline is None:
+            self._drain_deadline = self.now + self.settings.drain_timeout
+            self._next_tick = self.now
+            self._memo.clear()
+            self._acceptor.drain()
+            for connection in list(self._connections.values()):
+                connection.on_drain()
+        on_released()
+
+    # ---------------------------------------------------------------- answers
+
+    def recall(self, head: bytes) -> Answer | None:
+        """Return the remembered answer to `head`, if it is of this second."""
+        return self._memo.fresh.get(head)
+
+    def respond(self, head: bytes) -> Answer:
+        """Return the answer to a complete request head.
+
+        Raises:
+            HTTPError: when the head is not a request.
+        """
+        if self._drain_deadline is not None:  # every answer closes now, so none is like before
+            return self._make_answer(head, may_keep_alive=False)
+        answer = self._memo.fresh.get(head)
+        if answer is None:
+            answer = self._memo.aging.pop(head, None)
+            if answer is None or not self._responder.refresh(answer):
+                answer = self._make_answer(head, may_keep_alive=True)
+            self._memo.remember(head, answer)
+        return answer
+
+    def _make_answer(self, head: bytes, *, may_keep_alive: bool) -> Answer:
+        request = parse_head(head)
+        try:
+            return self._responder.respond(request, may_keep_alive=may_keep_alive)
+        except Exception:
+            self.log.error(f"internal error: {traceback.format_exc()}")
+            raise HTTPError(500, "The server made a mistake, which its log tells of.") from None
+
+    def refuse(self, error: HTTPError) -> Answer:
+        """Return the last answer to a connection that is not served."""
+        return self._responder.refuse(error)
+
+    def describe(self, answer: Answer, head: bytes) -> tuple[bytes, bytes]:
+        """Return what the access log says of an answer, found out once per answer."""
+        if answer.log_parts is None:
+            answer.log_parts = describe(head, answer.status)
+        return answer.log_parts
+
+
+def _name_thread(name: str) -> None:
+    """Let ``ps -L`` and ``top -H`` show who is who (proc(5): comm has fifteen bytes)."""
+    try:
+        with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as comm:
+            comm.write(f"phttpd {name}"[:15])
+    except OSError:
+        pass

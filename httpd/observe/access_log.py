@@ -1,0 +1,147 @@
+"""One line per request: the Combined Log Format, then the duration in seconds and all bytes sent.
+
+Each loop has an access log of its own, which collects lines and writes many at once: to a file by
+one appending `write`, to anything else in pieces of whole lines that the kernel does not split.
+Lines of several loops and processes therefore never mix.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import stat
+import time
+
+from httpd.observe.log import MAX_LINE, Log
+
+FLUSH_AT = 64 * 1024
+"""Bytes that are collected at the most before they are written."""
+MAX_BACKLOG = 1024 * 1024
+"""Bytes that are kept while they cannot be written; what comes on top is lost, and counted."""
+_MAX_TARGET = 2000
+_MAX_FIELD = 600
+
+_UNSAFE = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
+_REFERER = re.compile(rb"\r\nreferer:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_USER_AGENT = re.compile(rb"\r\nuser-agent:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+def quote(text: bytes, limit: int) -> bytes:
+    r"""Make bytes that a client sent safe inside of quotes: ``\xHH`` for what is not plain
+    ASCII.
+    """
+    safe = _UNSAFE.sub(lambda match: b"\\x%02x" % match[0][0], text[:limit])
+    return safe[:limit] or b"-"
+
+
+def describe(head: bytes, status: int) -> tuple[bytes, bytes]:
+    """Return the parts of a line that depend on the request alone: before and after the body
+    length.
+
+    Args:
+        head: the request head; any bytes, if they could not be parsed.
+        status: the status of the answer.
+    """
+    line = quote(head.lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r"), _MAX_TARGET)
+    return b'"%b" %d ' % (line, status), b' "%b" "%b" ' % (
+        _find(_REFERER, head),
+        _find(_USER_AGENT, head),
+    )
+
+
+def _find(pattern: re.Pattern[bytes], head: bytes) -> bytes:
+    match = pattern.search(head)
+    return quote(match[1].rstrip(b" \t"), _MAX_FIELD) if match else b"-"
+
+
+class AccessLog:
+    """The access log of one loop.
+
+    Args:
+        fd: where to write; it may be made to refer to another file at any time.
+        log: is told when lines were lost.
+    """
+
+    def __init__(self, fd: int, log: Log) -> None:
+        self._fd = fd
+        self._log = log
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._lost = 0
+        self._failure = ""
+        self._time = b""
+        self.tick()
+
+    def tick(self) -> None:
+        """Take note of the time of day, which lines show to the second, and write what there is."""
+        now = time.localtime()
+        self._time = time.strftime(" - - [%d/%b/%Y:%H:%M:%S %z] ", now).encode()
+        self.flush()
+
+    def add(
+        self, peer: bytes, parts: tuple[bytes, bytes], body: int, duration: float, sent: int
+    ) -> None:
+        """Add the line of one request.
+
+        Args:
+            peer: address of the client.
+            parts: what `describe` returned.
+            body: bytes of the body that were sent.
+            duration: seconds from the request's first byte to the answer's last.
+            sent: bytes that were sent in all.
+        """
+        line = b"%b%b%b%d%b%.6f %d\n" % (peer, self._time, parts[0], body, parts[1], duration, sent)
+        if self._size > MAX_BACKLOG:
+            self._lost += 1
+            return
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= FLUSH_AT and not self._failure:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected; what cannot be written now is kept for the next time."""
+        if not self._lines:
+            return
+        data = b"".join(self._lines)
+        try:
+            written = self._write(data)
+        except OSError as error:
+            written = 0
+            self._note_failure(error)
+        self._keep(data[written:])
+        if written == len(data) and self._failure:
+            self._note_recovery()
+
+    def _write(self, data: bytes) -> int:
+        if stat.S_ISREG(os.fstat(self._fd).st_mode):
+            return _whole_lines(data, os.write(self._fd, data))
+        written = 0
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        while written < len(data) and poll.poll(0):
+            piece = data[written : written + MAX_LINE]
+            if len(piece) == MAX_LINE:
+                piece = piece[: piece.rindex(b"\n") + 1]
+            written += os.write(self._fd, piece)
+        return written
+
+    def _keep(self, data: bytes) -> None:
+        self._lines = [data] if data else []
+        self._size = len(data)
+
+    def _note_failure(self, error: OSError) -> None:
+        if not self._failure:
+            self._failure = error.strerror or type(error).__name__
+            self._log.error(f"cannot write the access log: {self._failure}")
+
+    def _note_recovery(self) -> None:
+        lost, self._lost = self._lost, 0
+        self._log.error(f"the access log is written again; lines lost: {lost} ({self._failure})")
+        self._failure = ""
+
+
+def _whole_lines(data: bytes, written: int) -> int:
+    """A line that a full disk cut short is written again as a whole."""
+    return written if written == len(data) else data.rfind(b"\n", 0, written) + 1

@@ -1,0 +1,206 @@
+"""The scoreboard: what every loop is doing, in memory that all processes of a server share.
+
+Each number has one writer and is eight aligned bytes, so nothing needs a lock and nothing is torn.
+It lies in an anonymous file (`memfd_create`), which ``phttpd status`` finds among the descriptors
+of the supervisor: looking at a server costs it nothing, and works when it does not answer.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import mmap
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_MAGIC = 0x7068747470640001
+_TEXT_SIZE = 4096
+_CELL = 8
+_MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
+
+
+class Phase(enum.IntEnum):
+    """What a supervisor is doing."""
+
+    STARTING = 0
+    SERVING = 1
+    DRAINING = 2
+
+
+class Column(enum.IntEnum):
+    """What is known of each loop."""
+
+    CONNECTIONS = 0
+    """Open connections."""
+    ACTIVE = 1
+    """Connections in the middle of a request, as of the last tick."""
+    REQUESTS = 2
+    """Requests answered."""
+    SENT = 3
+    """Bytes sent, as of the last tick."""
+    REMAINING = 4
+    """Bytes that running downloads still have to go, as of the last tick."""
+    TICKS = 5
+    """Ticks of the loop's clock: a loop that is stuck has none."""
+
+
+class _Header(enum.IntEnum):
+    MAGIC = 0
+    WORKERS = 1
+    THREADS = 2
+    PHASE = 3
+    RELOADS = 4
+    TEXT_LENGTH = 5
+
+
+class Scoreboard:
+    """Rows of numbers for `workers` × `threads` loops, and a few facts about the whole.
+
+    Make one with `create` in the supervisor, before it forks; `read_all` is for onlookers.
+    """
+
+    def __init__(self, memory: mmap.mmap, workers: int, threads: int) -> None:
+        self.workers = workers
+        self.threads = threads
+        self._memory = memory
+        cells = memoryview(memory).cast("Q")
+        loops = workers * threads
+        self._header = cells[: len(_Header)]
+        rest = cells[len(_Header) :]
+        self._columns = [rest[column * loops : (column + 1) * loops] for column in Column]
+        self._pids = rest[len(Column) * loops : len(Column) * loops + workers]
+        self._text_at = _text_offset(workers, threads)
+
+    @classmethod
+    def create(cls, workers: int, threads: int, generation: int) -> Scoreboard:
+        """Make an empty scoreboard.
+
+        Args:
+            workers: number of worker processes.
+            threads: number of loops in each.
+            generation: tells the scoreboards of one supervisor apart; newer ones have higher
+                numbers.
+
+        Raises:
+            OSError: when there is no memory or descriptor for it.
+        """
+        fd = os.memfd_create(f"phttpd.{generation}", os.MFD_CLOEXEC)
+        size = _text_offset(workers, threads) + _TEXT_SIZE
+        try:
+            os.ftruncate(fd, size)
+            memory = mmap.mmap(fd, size)  # keeps a descriptor of its own
+        finally:
+            os.close(fd)
+        board = cls(memory, workers, threads)
+        board._header[_Header.MAGIC] = _MAGIC
+        board._header[_Header.WORKERS] = workers
+        board._header[_Header.THREADS] = threads
+        return board
+
+    def column(self, column: Column) -> memoryview:
+        """Return the numbers of all loops in one column: loop M of worker N is N × threads + M."""
+        return self._columns[column]
+
+    def set_pid(self, worker: int, pid: int) -> None:
+        """Say which process a worker is now; what its predecessor's loops had open is gone."""
+        self._pids[worker] = pid
+        first = worker * self.threads
+        for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REMAINING):
+            for loop in range(first, first + self.threads):
+                self._columns[column][loop] = 0
+
+    @property
+    def phase(self) -> Phase:
+        """What the supervisor is doing."""
+        return Phase(self._header[_Header.PHASE])
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        self._header[_Header.PHASE] = phase
+
+    @property
+    def reloads(self) -> int:
+        """How many reloads were tried; the facts say how the last one ended."""
+        return int(self._header[_Header.RELOADS])
+
+    def count_reload(self, reloads: int) -> None:
+        """Say that a reload has ended, after its outcome was put into the facts."""
+        self._header[_Header.RELOADS] = reloads
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What does not change from second to second: addresses, docroot, version."""
+        length = self._header[_Header.TEXT_LENGTH]
+        return dict(json.loads(self._memory[self._text_at : self._text_at + length] or b"{}"))
+
+    @facts.setter
+    def facts(self, facts: Mapping[str, Any]) -> None:
+        text = json.dumps(facts).encode()
+        if len(text) <= _TEXT_SIZE:
+            self._memory[self._text_at : self._text_at + len(text)] = text
+            self._header[_Header.TEXT_LENGTH] = len(text)
+
+    def total(self, column: Column) -> int:
+        """Return the sum over all loops."""
+        return sum(self._columns[column])
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return what every worker and loop is doing, ready for JSON."""
+        return [
+            {
+                "worker": worker,
+                "pid": self._pids[worker],
+                "loops": [self._row(worker * self.threads + loop) for loop in range(self.threads)],
+            }
+            for worker in range(self.workers)
+        ]
+
+    def _row(self, loop: int) -> dict[str, int]:
+        return {column.name.lower(): self._columns[column][loop] for column in Column}
+
+
+def _text_offset(workers: int, threads: int) -> int:
+    return _CELL * (len(_Header) + len(Column) * workers * threads + workers)
+
+
+def read_all(pid: int) -> list[Scoreboard]:
+    """Return the scoreboards of a running supervisor, the newest first.
+
+    Raises:
+        PermissionError: when the supervisor belongs to another user.
+        ProcessLookupError: when there is no such process.
+    """
+    boards = sorted(_find_memfds(pid), reverse=True)
+    return [board for _, path in boards if (board := _read(path)) is not None]
+
+
+def _find_memfds(pid: int) -> Iterator[tuple[int, str]]:
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except FileNotFoundError:
+        raise ProcessLookupError(f"there is no process {pid}") from None
+    for name in names:
+        path = f"/proc/{pid}/fd/{name}"
+        try:
+            match = _MEMFD.fullmatch(os.readlink(path))
+        except FileNotFoundError:
+            continue
+        if match:
+            yield int(match[1]), path
+
+
+def _read(path: str) -> Scoreboard | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        memory = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+    finally:
+        os.close(fd)
+    header = memoryview(memory).cast("Q")
+    if header[_Header.MAGIC] != _MAGIC:
+        return None
+    return Scoreboard(memory, header[_Header.WORKERS], header[_Header.THREADS])

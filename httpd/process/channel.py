@@ -1,0 +1,68 @@
+"""The line between the supervisor and one worker: whole messages, descriptors, and the news of
+death.
+
+When one of the two is gone, however it ended, the other reads an end of file.  For that to be true
+a new worker closes the supervisor's ends of all channels, which it has inherited.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+
+_MAX_MESSAGE = 4096
+
+
+class Message(enum.StrEnum):
+    """What is said; a text may follow after a space."""
+
+    READY = "ready"
+    """Worker: all my loops serve."""
+    FAILED = "failed"
+    """Worker: I cannot boot; exit status and reason follow."""
+    DRAIN = "drain"
+    """Supervisor: finish what is in hand, then end."""
+    STOP = "stop"
+    """Supervisor: end now."""
+    LOG = "log"
+    """Supervisor: write the log to the descriptor that comes along."""
+
+
+class Channel:
+    """One end of a line."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        """Return the supervisor's end and the worker's end."""
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(one), cls(other)
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self._end.fileno()
+
+    def send(self, message: Message, text: str = "", fd: int | None = None) -> None:
+        """Say something, if there is still somebody to listen."""
+        data = f"{message} {text}".encode("utf-8", "backslashreplace")[:_MAX_MESSAGE]
+        try:
+            socket.send_fds(self._end, [data], [] if fd is None else [fd])
+        except OSError:
+            pass
+
+    def receive(self) -> tuple[Message, str, int | None] | None:
+        """Return the next message, its text and its descriptor; None when the other end is gone."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self._end, _MAX_MESSAGE, 1)
+        except OSError:
+            return None
+        if not data:
+            return None
+        word, _, text = data.decode("utf-8", "replace").partition(" ")
+        return Message(word), text, fds[0] if fds else None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._end.close()

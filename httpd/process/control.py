@@ -1,0 +1,183 @@
+"""``phttpd stop``, ``reload`` and ``status``: talking to a running daemon.
+
+Signals go one way; what the daemon does about them is read off its scoreboards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
+from httpd.process.errors import EX_NOPERM, EX_NOT_RUNNING, EX_OK, EX_UNAVAILABLE, StartError
+from httpd.process.pidfile import find_supervisor
+
+_LOOK_SECONDS = 1.0
+_RELOAD_LOOK_SECONDS = 0.02
+_RELOAD_SECONDS = 60.0
+
+
+def stop(pidfile: str) -> int:
+    """Ask the daemon to drain, and wait until it has; show what it waits for.
+
+    Raises:
+        StartError: when no daemon runs or it may not be touched.
+    """
+    pid = _find(pidfile)
+    with _permission(pid):
+        handle = os.pidfd_open(pid)
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+    shown = ""
+    while not _ends_within(handle, _LOOK_SECONDS):
+        try:
+            text = _describe_drain(read_all(pid))
+        except (ProcessLookupError, PermissionError):
+            continue
+        if text != shown:
+            print(text, flush=True)
+            shown = text
+    os.close(handle)
+    return EX_OK
+
+
+def reload(pidfile: str) -> int:
+    """Ask the daemon to read its configuration anew, and wait for the outcome.
+
+    Raises:
+        StartError: when no daemon runs, it may not be touched, or the reload failed.
+    """
+    pid = _find(pidfile)
+    with _permission(pid):
+        before = _newest(pid).reloads
+        handle = os.pidfd_open(pid)
+        signal.pidfd_send_signal(handle, signal.SIGHUP)
+    until = time.monotonic() + _RELOAD_SECONDS
+    while not _ends_within(handle, _RELOAD_LOOK_SECONDS):
+        board = _newest(pid)
+        if board.reloads != before:
+            os.close(handle)
+            if why_not := board.facts["reload"]:
+                raise StartError(
+                    EX_UNAVAILABLE, f"the reload failed, nothing has changed: {why_not}"
+                )
+            return EX_OK
+        if time.monotonic() > until:
+            raise StartError(EX_UNAVAILABLE, f"no answer in {_RELOAD_SECONDS:g} s from pid {pid}")
+    raise StartError(EX_UNAVAILABLE, f"the daemon (pid {pid}) ended instead")
+
+
+def status(pidfile: str, *, as_json: bool) -> int:
+    """Print what the daemon is doing.
+
+    Args:
+        pidfile: path.
+        as_json: for programs.
+
+    Raises:
+        StartError: when no daemon runs or it may not be looked at.
+    """
+    pid = _find(pidfile)
+    with _permission(pid):
+        boards = read_all(pid)
+    if not boards:
+        raise StartError(EX_NOT_RUNNING, f"the daemon (pid {pid}) is just starting or ending")
+    report = _report(pid, boards)
+    print(json.dumps(report, indent=2) if as_json else _format_report(report))
+    return EX_OK
+
+
+def _find(pidfile: str) -> int:
+    try:
+        pid = find_supervisor(pidfile)
+    except OSError as error:
+        raise StartError(
+            EX_NOPERM, f"cannot read the pidfile {pidfile}: {error.strerror}"
+        ) from None
+    if pid is None:
+        raise StartError(EX_NOT_RUNNING, f"phttpd is not running (pidfile {pidfile})")
+    return pid
+
+
+@contextmanager
+def _permission(pid: int) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError:
+        text = f"the daemon (pid {pid}) belongs to another user; try again as root"
+        raise StartError(EX_NOPERM, text) from None
+    except ProcessLookupError:
+        raise StartError(EX_NOT_RUNNING, "phttpd has just ended") from None
+
+
+def _ends_within(handle: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _newest(pid: int) -> Scoreboard:
+    """Return the scoreboard of the generation that serves."""
+    boards = read_all(pid)
+    for board in boards:
+        if board.phase is Phase.SERVING:
+            return board
+    raise StartError(EX_UNAVAILABLE, f"the daemon (pid {pid}) is just starting or ending")
+
+
+def _describe_drain(boards: list[Scoreboard]) -> str:
+    active = sum(board.total(Column.ACTIVE) for board in boards)
+    remaining = sum(board.total(Column.REMAINING) for board in boards)
+    requests = "1 request" if active == 1 else f"{active} requests"
+    return f"waiting for {requests} in hand, {_format_bytes(remaining)} to send"
+
+
+def _report(pid: int, boards: list[Scoreboard]) -> dict[str, Any]:
+    newest, *older = boards
+    totals = {
+        column.name.lower(): sum(board.total(column) for board in boards)
+        for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REQUESTS, Column.SENT)
+    }
+    return {
+        "pid": pid,
+        "phase": newest.phase.name.lower(),
+        **newest.facts,
+        **totals,
+        "draining_connections": sum(board.total(Column.CONNECTIONS) for board in older),
+        "workers": newest.snapshot(),
+    }
+
+
+def _format_report(report: dict[str, Any]) -> str:
+    workers = report["workers"]
+    loops = len(workers[0]["loops"])
+    lines = [
+        f"phttpd {report['version']} is {report['phase']} with pid {report['pid']}, "
+        f"{len(workers)} workers of {loops} loops",
+        f"  docroot      {report['docroot']}",
+        f"  addresses    {', '.join(report['addresses'])}",
+        f"  since        {report['started']}",
+        f"  connections  {report['connections']}, {report['active']} of them busy",
+        f"  requests     {report['requests']}",
+        f"  sent         {_format_bytes(report['sent'])}",
+    ]
+    for worker in workers:
+        connections = ", ".join(str(loop["connections"]) for loop in worker["loops"])
+        who = f"worker {worker['worker']}"
+        lines.append(f"  {who:<12} pid {worker['pid']}, connections by loop: {connections}")
+    return "\n".join(lines)
+
+
+def _format_bytes(count: int) -> str:
+    if count < 1000:
+        return f"{count} bytes"
+    size, units = count / 1000, ["kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        units.pop(0)
+    return f"{size:.1f} {units[0]}"

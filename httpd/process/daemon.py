@@ -1,0 +1,80 @@
+"""Detaching from the terminal, such that the shell learns how the start really went.
+
+A child becomes the daemon (python-daemon does the steps of daemon(7)) and reports over a pipe; the
+launching process waits for the report, and its exit status is the outcome.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import daemon
+
+from httpd.process.errors import EX_OK, EX_OSERR, StartError
+
+_UMASK = 0o022
+
+
+def launch(serve: Callable[[Callable[[], None]], int]) -> int:
+    """Run `serve` in a daemon and return once it has said that it is ready, or why it is not.
+
+    Args:
+        serve: runs the server until it ends; calls its argument when it is ready, or raises
+            StartError.
+
+    Returns:
+        The exit status for the shell.
+
+    Raises:
+        StartError: what went wrong in the daemon, or that it could not be made.
+    """
+    read_fd, write_fd = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise StartError(EX_OSERR, f"cannot start a process: {error.strerror}") from None
+    if pid == 0:
+        os.close(read_fd)
+        _be_daemon(serve, write_fd)
+    os.close(write_fd)
+    with open(read_fd, "rb") as reports:
+        status, _, text = reports.readline().decode("utf-8", "replace").rstrip("\n").partition(" ")
+    os.waitpid(pid, 0)
+    if status == str(EX_OK):
+        return EX_OK
+    if not status:
+        raise StartError(EX_OSERR, "the daemon ended before it was ready")
+    raise StartError(int(status), text)
+
+
+def _be_daemon(serve: Callable[[Callable[[], None]], int], report_fd: int) -> None:
+    """Become the daemon; never returns."""
+    status = EX_OSERR
+    try:
+        ignored = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP)
+        daemon.DaemonContext(
+            files_preserve=[report_fd],
+            umask=_UMASK,
+            signal_map=dict.fromkeys(ignored),
+            detach_process=True,
+        ).open()
+        status = serve(lambda: _report(report_fd, EX_OK, ""))
+    except StartError as error:
+        status = error.status
+        _report(report_fd, status, error.text)
+    except BaseException as error:
+        _report(report_fd, status, f"internal error: {error!r}")
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def _report(fd: int, status: int, text: str) -> None:
+    try:
+        os.write(fd, f"{status} {text}\n".encode("utf-8", "backslashreplace"))
+        os.close(fd)
+    except OSError:
+        pass  # nobody waits for it any more

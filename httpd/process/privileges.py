@@ -1,0 +1,41 @@
+"""Giving up root, and asking for as many descriptors as there are."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import resource
+
+
+def drop_privileges(user: str | None, group: str | None) -> None:
+    """Become `user` and `group` for good; does nothing unless root runs us.
+
+    Args:
+        user: name of a user, or None to stay who we are.
+        group: name of a group, or None for the user's own groups.
+
+    Raises:
+        OSError: when the system refuses.
+    """
+    if os.geteuid() != 0 or (user is None and group is None):
+        return
+    account = pwd.getpwnam(user) if user else None
+    if group:
+        gid = grp.getgrnam(group).gr_gid
+    elif account:
+        gid = account.pw_gid
+    if account and not group:
+        os.initgroups(account.pw_name, gid)
+    else:
+        os.setgroups([gid])
+    os.setresgid(gid, gid, gid)
+    if account:
+        os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open descriptors to the hard one, and return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

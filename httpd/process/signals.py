@@ -1,0 +1,50 @@
+"""Signals as events: the handler only takes note, and a main loop acts when it gets to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from types import FrameType
+
+
+class SignalInbox:
+    """Signals that have arrived; `fileno` is readable while there are any.
+
+    Args:
+        numbers: signals to take note of.
+        ignored: signals to ignore.
+    """
+
+    def __init__(
+        self, numbers: Iterable[signal.Signals], ignored: Iterable[signal.Signals]
+    ) -> None:
+        self._arrived: list[signal.Signals] = []
+        self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+        for number in numbers:
+            signal.signal(number, self._take_note)
+
+    def _take_note(self, number: int, _frame: FrameType | None) -> None:
+        self._arrived.append(signal.Signals(number))
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self._read_fd
+
+    def take(self) -> list[signal.Signals]:
+        """Return the signals that have arrived, in their order, and forget them."""
+        try:
+            os.read(self._read_fd, 4096)
+        except BlockingIOError:
+            pass
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def close(self) -> None:
+        """Forget everything: for a child that takes note of signals itself."""
+        signal.set_wakeup_fd(-1)
+        os.close(self._read_fd)
+        os.close(self._write_fd)

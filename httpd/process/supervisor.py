@@ -1,0 +1,386 @@
+"""The supervisor: opens the sockets, forks the workers, waits for signals, and serves no one.
+
+Workers that were forked together are a *generation*: they share settings, listeners and a
+scoreboard. A start and a reload are the same thing: a new generation is forked, and when all of its
+workers serve it takes over, and the one before drains.  A generation that cannot boot is given up,
+and nothing else has changed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from httpd.observe.log import Log
+from httpd.observe.scoreboard import Phase, Scoreboard
+from httpd.process.channel import Channel, Message
+from httpd.process.errors import EX_OK, EX_WORKER, StartError
+from httpd.process.signals import SignalInbox
+from httpd.process.worker import WorkerSettings, run_worker
+
+HEALTHY_SECONDS = 1.0
+"""A worker that lived shorter than this was not well, and its successor has to wait."""
+MAX_BACK_OFF = 10.0
+"""Seconds between two attempts to start a worker that keeps dying, at the most."""
+BOOT_SECONDS = 30.0
+"""How long a worker may take until it serves."""
+LAST_WORDS_SECONDS = 2.0
+"""How long a worker may take to end when it must."""
+
+_NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a generation is to be.
+
+    Args:
+        workers: number of worker processes.
+        worker: settings for each of them.
+        listeners: open listening sockets.
+        facts: for ``phttpd status``.
+    """
+
+    workers: int
+    worker: WorkerSettings
+    listeners: Sequence[socket.socket]
+    facts: dict[str, Any]
+
+
+class _Process:
+    """A worker as the supervisor sees it."""
+
+    def __init__(self, index: int, pid: int, channel: Channel, failures: int) -> None:
+        self.index = index
+        self.pid = pid
+        self.channel = channel
+        self.failures = failures  # of its predecessors, one after the other
+        self.started = time.monotonic()
+        self.ready = False
+        self.complaint: tuple[int, str] | None = None
+
+
+class _Generation:
+    """Workers that were forked together, and when dead ones are to be replaced."""
+
+    def __init__(self, plan: Plan, board: Scoreboard) -> None:
+        self.plan = plan
+        self.board = board
+        self.processes: dict[int, _Process] = {}  # by pid
+        self.vacancies: dict[int, tuple[float, int]] = {}  # index → when to fill it, failures
+        self.boots_until = time.monotonic() + BOOT_SECONDS
+        self.drains_until = float("inf")
+        self.is_killed = False
+
+    def is_ready(self) -> bool:
+        return not self.vacancies and all(process.ready for process in self.processes.values())
+
+    def tell(self, message: Message, fd: int | None = None) -> None:
+        for process in self.processes.values():
+            process.channel.send(message, fd=fd)
+
+    def kill(self) -> None:
+        for pid in self.processes:
+            os.kill(pid, signal.SIGKILL)
+        self.is_killed = True
+
+
+class Supervisor:
+    """Runs generations of workers.
+
+    Args:
+        make_plan: reads the configuration and opens the listeners, for a start (None) and for each
+            reload (the listeners in use, so that unchanged ones stay open); raises StartError.
+        reopen_log: opens the log file anew and returns a descriptor for the workers, or None.
+        log: for messages.
+    """
+
+    def __init__(
+        self,
+        make_plan: Callable[[Plan | None], Plan],
+        reopen_log: Callable[[], int | None],
+        log: Log,
+    ) -> None:
+        self._make_plan = make_plan
+        self._reopen_log = reopen_log
+        self._log = log
+        self._inbox = SignalInbox(_NOTED, ignored=[signal.SIGUSR2])
+        self._current: _Generation | None = None
+        self._candidate: _Generation | None = None
+        self._retired: list[_Generation] = []
+        self._generations = 0
+        self._reloads = 0
+        self._draining = False
+
+    # ---------------------------------------------------------------- the main loop
+
+    def run(self, on_ready: Callable[[], None]) -> int:
+        """Start the workers and supervise them until a signal ends it; return the exit status.
+
+        Args:
+            on_ready: called once, when all workers serve.
+
+        Raises:
+            StartError: when the server cannot start.
+        """
+        gc.collect()
+        gc.freeze()  # so that no collection in a worker touches, and thereby copies, these pages
+        self._launch(self._make_plan(None))
+        while not self._is_over():
+            self._wait()
+            for number in self._inbox.take():
+                self._on_signal(number)
+            self._reap()
+            self._look_at_clock()
+            self._judge_candidate(on_ready)
+        self._log.notice("stopped")
+        return EX_OK
+
+    def _is_over(self) -> bool:
+        return self._draining and not any(generation.processes for generation in self._all())
+
+    def _all(self) -> list[_Generation]:
+        known = (self._current, self._candidate, *self._retired)
+        return [generation for generation in known if generation is not None]
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self._inbox, select.POLLIN)
+        channels = {}
+        for generation in self._all():
+            for process in generation.processes.values():
+                if not process.ready and process.complaint is None:
+                    poll.register(process.channel, select.POLLIN)
+                    channels[process.channel.fileno()] = process
+        for fd, _ in poll.poll(self._timeout()):
+            if fd in channels:
+                _hear(channels[fd])
+
+    def _timeout(self) -> float | None:
+        """Milliseconds until the next thing that has to be done by the clock."""
+        times = [self._candidate.boots_until] if self._candidate else []
+        for generation in self._all():
+            times += [at for at, _ in generation.vacancies.values()]
+            if not generation.is_killed:
+                times.append(generation.drains_until)
+        until = min(times, default=float("inf"))
+        if until == float("inf"):
+            return None
+        return max(0.0, until - time.monotonic()) * 1000 + 1
+
+    def _look_at_clock(self) -> None:
+        now = time.monotonic()
+        for generation in self._all():
+            due = [i for i, (at, _) in generation.vacancies.items() if at <= now]
+            for index in due:
+                _, failures = generation.vacancies.pop(index)
+                self._fork(generation, index, failures)
+            if generation.drains_until <= now and not generation.is_killed:
+                generation.kill()
+
+    # ---------------------------------------------------------------- generations
+
+    def _launch(self, plan: Plan) -> None:
+        self._generations += 1
+        board = Scoreboard.create(plan.workers, plan.worker.threads, self._generations)
+        board.facts = {**plan.facts, "reload": ""}
+        board.count_reload(self._reloads)
+        self._candidate = _Generation(plan, board)
+        for index in range(plan.workers):
+            self._fork(self._candidate, index, failures=0)
+
+    def _fork(self, generation: _Generation, index: int, failures: int) -> None:
+        ours, theirs = Channel.pair()
+        pid = os.fork()
+        if pid == 0:
+            status = EX_WORKER
+            try:
+                status = self._be_worker(generation, index, ours, theirs)
+            except BaseException:
+                self._log.error(f"internal error in worker {index}: {traceback.format_exc()}")
+            finally:
+                os._exit(status)
+        theirs.close()
+        generation.board.set_pid(index, pid)
+        generation.processes[pid] = _Process(index, pid, ours, failures)
+
+    def _be_worker(
+        self, generation: _Generation, index: int, ours: Channel, theirs: Channel
+    ) -> int:
+        self._inbox.close()
+        ours.close()
+        for other in self._all():
+            for process in other.processes.values():
+                process.channel.close()
+            if other is not generation:
+                _close_listeners(other.plan, keep=generation.plan)
+        plan = generation.plan
+        return run_worker(index, plan.worker, plan.listeners, generation.board, theirs, self._log)
+
+    def _judge_candidate(self, on_ready: Callable[[], None]) -> None:
+        candidate = self._candidate
+        if candidate is None:
+            return
+        if candidate.is_ready():
+            self._promote(candidate, on_ready)
+        elif candidate.boots_until <= time.monotonic():
+            self._give_up(candidate, EX_WORKER, f"no answer from a worker in {BOOT_SECONDS:g} s")
+
+    def _promote(self, candidate: _Generation, on_ready: Callable[[], None]) -> None:
+        predecessor, self._current, self._candidate = self._current, candidate, None
+        candidate.board.phase = Phase.SERVING
+        facts = candidate.plan.facts
+        self._log.notice(
+            f"serving {facts['docroot']} at {', '.join(facts['addresses'])} "
+            f"with {candidate.plan.workers} workers of {candidate.plan.worker.threads} loops"
+        )
+        if predecessor is None:
+            on_ready()
+            return
+        _close_listeners(predecessor.plan, keep=candidate.plan)
+        self._retire(predecessor)
+        self._finish_reload("")
+
+    def _give_up(self, candidate: _Generation, status: int, why: str) -> None:
+        """Start: raise what went wrong.  Reload: say so, and go on with what there was."""
+        candidate.kill()
+        for process in candidate.processes.values():
+            os.waitpid(process.pid, 0)
+            process.channel.close()
+        candidate.processes.clear()
+        self._candidate = None
+        if self._current is None:
+            raise StartError(status, why)
+        _close_listeners(candidate.plan, keep=self._current.plan)
+        self._finish_reload(why)
+
+    def _retire(self, generation: _Generation) -> None:
+        generation.board.phase = Phase.DRAINING
+        generation.vacancies.clear()
+        grace = generation.plan.worker.loop.drain_timeout + LAST_WORDS_SECONDS
+        generation.drains_until = time.monotonic() + grace
+        generation.tell(Message.DRAIN)
+        self._retired.append(generation)
+
+    # ---------------------------------------------------------------- workers
+
+    def _reap(self) -> None:
+        for generation in self._all():
+            for process in list(generation.processes.values()):
+                pid, status = os.waitpid(process.pid, os.WNOHANG)
+                if pid:
+                    self._on_death(generation, process, status)
+        self._retired = [generation for generation in self._retired if generation.processes]
+
+    def _on_death(self, generation: _Generation, process: _Process, status: int) -> None:
+        if not process.ready:
+            _hear(process)
+        process.channel.close()
+        del generation.processes[process.pid]
+        if generation is self._candidate:
+            code, why = process.complaint or (EX_WORKER, f"a worker {_describe_exit(status)}")
+            self._give_up(generation, code, why)
+        elif generation is self._current and not self._draining:
+            self._replace(generation, process, status)
+
+    def _replace(self, generation: _Generation, process: _Process, status: int) -> None:
+        now = time.monotonic()
+        is_healthy = process.ready and now - process.started >= HEALTHY_SECONDS
+        failures = 0 if is_healthy else process.failures + 1
+        delay = 0.0 if failures <= 1 else min(0.1 * 2.0**failures, MAX_BACK_OFF)
+        generation.board.set_pid(process.index, 0)
+        generation.vacancies[process.index] = (now + delay, failures)
+        what = process.complaint[1] if process.complaint else _describe_exit(status)
+        when = f" in {delay:g} s, it keeps dying" if delay else ""
+        text = f"worker {process.index} (pid {process.pid}) {what}; starting another{when}"
+        if status == 0:
+            self._log.notice(text)
+        else:
+            self._log.error(text)
+
+    # ---------------------------------------------------------------- signals
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stop() if self._draining else self._drain()
+        elif number is signal.SIGHUP:
+            self._reload()
+        elif number is signal.SIGUSR1 and (fd := self._reopen_log()) is not None:
+            for generation in self._all():
+                generation.tell(Message.LOG, fd)
+            os.close(fd)
+
+    def _drain(self) -> None:
+        self._draining = True
+        self._log.notice("draining")
+        if self._candidate is not None:
+            candidate, self._candidate = self._candidate, None
+            _close_listeners(candidate.plan)
+            self._retire(candidate)
+        if self._current is not None:
+            current, self._current = self._current, None
+            _close_listeners(current.plan)
+            self._retire(current)
+
+    def _stop(self) -> None:
+        """Somebody is in a hurry."""
+        for generation in self._retired:
+            generation.tell(Message.STOP)
+            generation.drains_until = time.monotonic() + LAST_WORDS_SECONDS
+
+    def _reload(self) -> None:
+        if self._draining or self._current is None:
+            return
+        if self._candidate is not None:
+            self._log.warning("a reload is under way; the signal is ignored")
+            return
+        self._log.notice("reloading")
+        try:
+            self._launch(self._make_plan(self._current.plan))
+        except StartError as error:
+            self._finish_reload(error.text)
+
+    def _finish_reload(self, why_not: str) -> None:
+        """Tell the outcome of a reload to the log and to ``phttpd reload``; empty is success."""
+        if why_not:
+            self._log.error(f"the reload failed, nothing has changed: {why_not}")
+        else:
+            self._log.notice("reloaded")
+        self._reloads += 1
+        if self._current is not None:
+            self._current.board.facts = {**self._current.plan.facts, "reload": why_not}
+            self._current.board.count_reload(self._reloads)
+
+
+def _hear(process: _Process) -> None:
+    """Take in what a booting worker says."""
+    received = process.channel.receive()
+    if received is None:
+        process.complaint = process.complaint or None
+    elif received[0] is Message.READY:
+        process.ready = True
+    elif received[0] is Message.FAILED:
+        status, _, why = received[1].partition(" ")
+        process.complaint = (int(status), why)
+
+
+def _close_listeners(plan: Plan, keep: Plan | None = None) -> None:
+    """Close the listeners of `plan` but those that `keep` uses as well."""
+    for listener in plan.listeners:
+        if keep is None or listener not in keep.listeners:
+            listener.close()
+
+
+def _describe_exit(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit status {code}"

@@ -1,0 +1,180 @@
+"""A worker process: a fixed pool of threads, each an event loop.
+
+The main thread serves no one.  It waits for the supervisor's messages, for signals and for the end
+of the loops, and passes them on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from httpd.network.loop import Loop, LoopSettings
+from httpd.observe.access_log import AccessLog
+from httpd.observe.log import Log
+from httpd.observe.scoreboard import Scoreboard
+from httpd.process.channel import Channel, Message
+from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
+from httpd.process.privileges import drop_privileges
+from httpd.process.signals import SignalInbox
+from httpd.site.responder import SiteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker needs to know.
+
+    Args:
+        threads: number of loops.
+        loop: for each of them.
+        site: for each of them.
+        user: whom to become, if root runs us.
+        group: likewise.
+    """
+
+    threads: int
+    loop: LoopSettings
+    site: SiteSettings
+    user: str | None
+    group: str | None
+
+
+def run_worker(
+    index: int,
+    settings: WorkerSettings,
+    listeners: Sequence[socket.socket],
+    board: Scoreboard,
+    channel: Channel,
+    log: Log,
+) -> int:
+    """Be a worker until the supervisor says otherwise or is gone, and return the exit status.
+
+    Args:
+        index: number of the worker, from 0.
+        settings: see `WorkerSettings`.
+        listeners: shared listening sockets.
+        board: shared scoreboard.
+        channel: the worker's end of the line to the supervisor.
+        log: where messages and, if verbose, the access log go.
+    """
+    inbox = SignalInbox(
+        [signal.SIGTERM],
+        ignored=[signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2],
+    )
+    log = log.named(f"worker {index}")
+    try:
+        drop_privileges(settings.user, settings.group)
+        _check_docroot(settings.site.docroot)
+        worker = _Worker(index, settings, listeners, board, channel, log)
+    except OSError as error:
+        status = EX_NOPERM if isinstance(error, PermissionError) else EX_WORKER
+        channel.send(Message.FAILED, f"{status} {error.strerror}: {error.filename}")
+        return status
+    return worker.run(inbox)
+
+
+def _check_docroot(docroot: str) -> None:
+    with os.scandir(docroot):
+        pass
+    os.stat(os.path.join(docroot, "."))  # needs search permission, scandir only read permission
+
+
+class _Worker:
+    def __init__(
+        self,
+        index: int,
+        settings: WorkerSettings,
+        listeners: Sequence[socket.socket],
+        board: Scoreboard,
+        channel: Channel,
+        log: Log,
+    ) -> None:
+        self._listeners = listeners
+        self._channel = channel
+        self._log = log
+        self._failed = False
+        self._draining = False
+        self._lock = threading.Lock()
+        self._watching = settings.threads
+        self._running = settings.threads
+        self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._loops = [
+            self._make_loop(index, number, settings, board) for number in range(settings.threads)
+        ]
+
+    def _make_loop(
+        self, index: int, number: int, settings: WorkerSettings, board: Scoreboard
+    ) -> Loop:
+        log = self._log.named(f"loop {index}.{number}")
+        access_log = AccessLog(log.output, log) if log.verbose else None
+        row = index * settings.threads + number
+        return Loop(row, self._listeners, settings.loop, settings.site, board, log, access_log)
+
+    def run(self, inbox: SignalInbox) -> int:
+        for loop in self._loops:
+            threading.Thread(target=self._run_loop, args=(loop,), daemon=True).start()
+        self._channel.send(Message.READY)
+        poll = select.poll()
+        for source in (inbox, self._channel, self._ended):
+            poll.register(source, select.POLLIN)
+        while self._running:
+            for fd, _ in poll.poll():
+                if fd == inbox.fileno():
+                    inbox.take()
+                    self._drain()
+                elif fd == self._channel.fileno():
+                    self._obey(poll)
+                else:
+                    os.eventfd_read(self._ended)
+        return EX_WORKER if self._failed else EX_OK
+
+    def _run_loop(self, loop: Loop) -> None:
+        try:
+            loop.run()
+        except BaseException:
+            loop.log.error(f"internal error, the worker ends: {traceback.format_exc()}")
+            self._failed = True
+            for other in self._loops:
+                other.stop()
+        with self._lock:
+            self._running -= 1
+        os.eventfd_write(self._ended, 1)
+
+    def _obey(self, poll: select.poll) -> None:
+        received = self._channel.receive()
+        if received is None:  # the supervisor is gone, and nobody would ever stop us
+            poll.unregister(self._channel)
+            self._drain()
+            return
+        message, _, fd = received
+        if message is Message.DRAIN:
+            self._drain()
+        elif message is Message.STOP:
+            self._drain()
+            for loop in self._loops:
+                loop.stop()
+        elif message is Message.LOG and fd is not None:
+            os.dup2(fd, self._log.output)
+            os.close(fd)
+
+    def _drain(self) -> None:
+        if not self._draining:
+            self._draining = True
+            for loop in self._loops:
+                loop.drain(self._leave_listeners)
+
+    def _leave_listeners(self) -> None:
+        """The last loop to leave closes the sockets; if it is the last of all workers', then
+        clients are refused from that moment on, and none that was accepted is forgotten.
+        """
+        with self._lock:
+            self._watching -= 1
+            if not self._watching:
+                for listener in self._listeners:
+                    listener.close()

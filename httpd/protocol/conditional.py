@@ -1,0 +1,66 @@
+"""Conditional requests: does the client have what it asks for already (RFC 9110 §13)?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from httpd.protocol import grammar
+from httpd.protocol.dates import parse_date
+
+
+def evaluate(fields: Mapping[str, str], etag: str, modified: int, this_year: int) -> int:
+    """Return the status that the preconditions of a GET or HEAD lead to: 200, 304 or 412.
+
+    The order is that of RFC 9110 §13.2.2.
+
+    Args:
+        fields: the fields of the request.
+        etag: the strong entity tag of the representation, with its quotes.
+        modified: its Last-Modified, in seconds since the epoch.
+        this_year: see `parse_date`.
+    """
+    if (tags := fields.get("if-match")) is not None:
+        if not matches(tags, etag, weak=False):
+            return 412
+    elif (text := fields.get("if-unmodified-since")) is not None:
+        date = parse_date(text, this_year)
+        if date is not None and modified > date:
+            return 412
+    if (tags := fields.get("if-none-match")) is not None:
+        return 304 if matches(tags, etag, weak=True) else 200
+    if (text := fields.get("if-modified-since")) is not None:
+        date = parse_date(text, this_year)
+        if date is not None and modified <= date:
+            return 304
+    return 200
+
+
+def matches(tags: str, etag: str, *, weak: bool) -> bool:
+    """Tell whether a list of entity tags, or ``*``, has `etag` in it.
+
+    A list that is malformed from some place on counts up to there.
+
+    Args:
+        tags: the value of If-Match or If-None-Match.
+        etag: a strong entity tag, with its quotes.
+        weak: compare weakly (RFC 9110 §8.8.3.2), so that ``W/"a"`` equals ``"a"``.
+    """
+    if tags.strip(" \t") == "*":
+        return True
+    position = 0
+    while match := grammar.ENTITY_TAG.match(tags, position):
+        if match[2] == etag and (weak or not match[1]):
+            return True
+        position = match.end()
+    return False
+
+
+def range_applies(fields: Mapping[str, str], etag: str, modified: int, this_year: int) -> bool:
+    """Tell whether If-Range lets the Range field count (RFC 9110 §13.1.5).
+
+    A tag must match strongly and a date exactly; anything else means that the file has changed.
+    """
+    condition = fields.get("if-range")
+    if condition is None:
+        return True
+    return condition == etag or parse_date(condition, this_year) == modified

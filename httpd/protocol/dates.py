@@ -1,0 +1,65 @@
+"""HTTP dates (RFC 9110 §5.6.7): written as IMF-fixdate, read in all three formats.
+
+`time.strftime` and `email.utils` are no help: the one follows the locale, the other accepts too
+much.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_DAY = f"(?:{'|'.join(_DAYS)})"
+_LONG_DAY = f"(?:{'|'.join(_LONG_DAYS)})"
+_MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
+_TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+
+_FORMATS = (
+    # IMF-fixdate: Sun, 06 Nov 1994 08:49:37 GMT
+    re.compile(f"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT"),
+    # rfc850-date: Sunday, 06-Nov-94 08:49:37 GMT
+    re.compile(f"{_LONG_DAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT"),
+    # asctime-date: Sun Nov  6 08:49:37 1994
+    re.compile(f"{_DAY} {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})"),
+)
+
+
+def format_date(seconds: float) -> str:
+    """Return the IMF-fixdate of `seconds` since the epoch, rounded down."""
+    now = time.gmtime(seconds)
+    return (
+        f"{_DAYS[now.tm_wday]}, {now.tm_mday:02} {_MONTHS[now.tm_mon - 1]} {now.tm_year:04} "
+        f"{now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02} GMT"
+    )
+
+
+def parse_date(text: str, this_year: int) -> int | None:
+    """Return the seconds since the epoch that an HTTP date names, or None when it is not one.
+
+    Args:
+        text: a field value.
+        this_year: decides the century of a two-digit year, which is never more than fifty years in
+            the future (RFC 9110 §5.6.7).
+    """
+    match = next((match for form in _FORMATS if (match := form.fullmatch(text))), None)
+    if not match:
+        return None
+    year = int(match["year"])
+    if len(match["year"]) == 2:
+        year += this_year - this_year % 100
+        if year > this_year + 50:
+            year -= 100
+    month = _MONTHS.index(match["month"]) + 1
+    day, hour, minute, second = (int(match[part]) for part in ("day", "hour", "minute", "second"))
+    if not year or not 1 <= day <= _days_in(year, month) or hour > 23 or minute > 59 or second > 60:
+        return None
+    return calendar.timegm((year, month, day, hour, minute, second))
+
+
+def _days_in(year: int, month: int) -> int:
+    return calendar.monthrange(year, month)[1]

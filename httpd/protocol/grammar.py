@@ -1,0 +1,45 @@
+"""The ABNF of RFC 9110 and RFC 9112 as regular expressions, each under the rule that it implements.
+
+None of them nests a repetition in a repetition, so every match takes time linear in its input.
+"""
+
+from __future__ import annotations
+
+import re
+
+# token = 1*tchar (RFC 9110 §5.6.2)
+_TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+
+# request-line = method SP request-target SP HTTP-version (RFC 9112 §3).
+# A target is visible ASCII: browsers send characters there that RFC 3986 would have encoded.
+REQUEST_LINE = re.compile(rb"(%b+) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TCHAR)
+
+# field-line = field-name ":" OWS field-value OWS (RFC 9112 §5);
+# field-value holds HTAB, SP, VCHAR and obs-text only (RFC 9110 §5.5).
+FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
+
+# Host = uri-host [ ":" port ] (RFC 9110 §7.2, RFC 3986 §3.2.2)
+HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
+
+# absolute-form = scheme "://" authority path-abempty [ "?" query ] (RFC 9112 §3.2.2)
+ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)([^?#]*)(\?[^#]*)?")
+
+# origin-form = absolute-path [ "?" query ] (RFC 9112 §3.2.1)
+ORIGIN_FORM = re.compile(rb"(/[^?#]*)(\?[^#]*)?")
+
+# Content-Length = 1*DIGIT (RFC 9110 §8.6); a leading zero is a sign of somebody playing games.
+CONTENT_LENGTH = re.compile(r"0|[1-9][0-9]{0,18}")
+
+# The end of a head.  A bare LF is found too, so that it is refused at once and not waited behind.
+HEAD_END = re.compile(rb"\n\r?\n")
+
+# pct-encoded = "%" HEXDIG HEXDIG (RFC 3986 §2.1)
+PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})?")
+
+# entity-tag = [ weak ] opaque-tag (RFC 9110 §8.8.3), as an element of a list (§5.6.1)
+ENTITY_TAG = re.compile(r'[ \t,]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)')
+
+# byte-range-set of one range: int-range or suffix-range (RFC 9110 §14.1.1)
+ONE_BYTE_RANGE = re.compile(r"[Bb][Yy][Tt][Ee][Ss]=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*")

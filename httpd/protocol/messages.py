@@ -1,0 +1,62 @@
+"""The values that the other modules speak of: requests, errors and status codes (RFC 9110)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REASONS: Mapping[int, str] = {
+    200: "OK",
+    206: "Partial Content",
+    301: "Moved Permanently",
+    304: "Not Modified",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    412: "Precondition Failed",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+"""Every status that phttpd answers with, and its reason phrase (RFC 9110 §15)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One parsed request head.
+
+    `path` and `query` are as they were sent, percent-encoded; `query` includes its question mark.
+    `path` is empty for a target that names no path (``*`` and CONNECT's authority).  `fields` maps
+    lower-case names to values; repeated fields are joined with a comma (RFC 9110 §5.3).
+    """
+
+    method: str
+    path: bytes
+    query: bytes
+    minor_version: int
+    fields: Mapping[str, str]
+    keep_alive: bool
+    has_body: bool
+
+
+class HTTPError(Exception):
+    """A request that is answered with an error status.
+
+    Args:
+        status: one of `REASONS`.
+        detail: a sentence for the person who reads the error page.
+        fields: more header fields for the answer, names and values.
+    """
+
+    def __init__(self, status: int, detail: str, fields: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.fields = fields

@@ -1,0 +1,141 @@
+"""From the bytes of a request head to a `Request` (RFC 9112 §2 to §7).
+
+The invariant: any bytes give a `Request`, "need more", or an `HTTPError`.  Never another exception,
+and never more time than linear in the input.  The answer does not depend on how the bytes were cut
+on their way here.
+"""
+
+from __future__ import annotations
+
+from httpd.protocol import grammar
+from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.target import parse_target
+
+MAX_REQUEST_LINE = 8 * 1024
+"""Bytes of a request line without its CRLF (RFC 9112 §3 asks for at least 8000)."""
+MAX_HEAD = 32 * 1024
+"""Bytes of a whole head with its empty line."""
+MAX_FIELDS = 100
+"""Field lines in a head."""
+
+
+def find_head_end(buffer: bytes | bytearray, start: int) -> int:
+    """Return the length of the head that `buffer` begins with, or 0 when more bytes are needed.
+
+    Args:
+        buffer: everything received and not yet used.
+        start: how many bytes of it an earlier call has seen.
+
+    Raises:
+        HTTPError: 414 or 431 when the head is over its limits, complete or not.
+    """
+    # What ends a head is at most three bytes, so two of them may have been seen before.
+    match = grammar.HEAD_END.search(buffer, max(0, start - 2))
+    end = match.end() if match else 0
+    # Two bytes of an empty line may stand before the request line, and a CRLF ends it.
+    longest = 2 + MAX_REQUEST_LINE + 2
+    if len(buffer) >= longest and buffer.find(b"\n", 2, longest) < 0:
+        raise HTTPError(414, f"The request line is longer than {MAX_REQUEST_LINE} bytes.")
+    if (end or len(buffer)) > MAX_HEAD:
+        raise HTTPError(431, f"The request head is larger than {MAX_HEAD} bytes.")
+    return end
+
+
+def parse_head(head: bytes) -> Request:
+    """Parse a complete request head, from its request line to its empty line.
+
+    Raises:
+        HTTPError: 400, 414, 417, 431, 501 or 505, for what RFC 9112 does not allow.
+    """
+    lines = _split_lines(head)
+    method, target, minor_version = _parse_request_line(lines[0])
+    fields = _parse_fields(lines[1:])
+    path, query, authority = parse_target(method, target)
+    _check_host(fields, authority, minor_version)
+    if fields.get("expect", "100-continue").lower() != "100-continue":
+        raise HTTPError(417, "The only expectation that is understood is 100-continue.")
+    return Request(
+        method=method.decode(),
+        path=path,
+        query=query,
+        minor_version=minor_version,
+        fields=fields,
+        keep_alive=_keeps_alive(fields.get("connection", ""), minor_version),
+        has_body=_has_body(fields, minor_version),
+    )
+
+
+def _split_lines(head: bytes) -> list[bytes]:
+    if head.startswith(b"\r\n"):  # one empty line before a request is tolerated (RFC 9112 §2.2)
+        head = head[2:]
+    lines = head.split(b"\r\n")
+    if lines[-2:] != [b"", b""] or len(lines) < 3:
+        raise HTTPError(400, "A line of the request does not end in CRLF.")
+    return lines[:-2]
+
+
+def _parse_request_line(line: bytes) -> tuple[bytes, bytes, int]:
+    if len(line) > MAX_REQUEST_LINE:
+        raise HTTPError(414, f"The request line is longer than {MAX_REQUEST_LINE} bytes.")
+    match = grammar.REQUEST_LINE.fullmatch(line)
+    if not match:
+        raise HTTPError(400, "The request line is not a method, a target and a version.")
+    method, target, major, minor = match.groups()
+    if major != b"1":
+        raise HTTPError(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
+    return method, target, int(minor)
+
+
+def _parse_fields(lines: list[bytes]) -> dict[str, str]:
+    if len(lines) > MAX_FIELDS:
+        raise HTTPError(431, f"The request has more than {MAX_FIELDS} header fields.")
+    fields: dict[str, str] = {}
+    for line in lines:
+        match = grammar.FIELD_LINE.fullmatch(line)
+        if not match:
+            raise HTTPError(400, "A header line is not a name, a colon and a value.")
+        name = match[1].decode().lower()
+        value = match[2].strip(b" \t").decode("latin-1")
+        if name not in fields:
+            fields[name] = value
+        elif name == "host":
+            raise HTTPError(400, "The request has more than one Host field.")
+        else:
+            fields[name] += ", " + value
+    return fields
+
+
+def _check_host(fields: dict[str, str], authority: bytes | None, minor_version: int) -> None:
+    """RFC 9112 §3.2: exactly one valid Host in HTTP/1.1; an absolute target overrules its value."""
+    host = fields.get("host")
+    if host is None and minor_version >= 1:
+        raise HTTPError(400, "The request has no Host field.")
+    if host is not None and not grammar.HOST.fullmatch(host.encode("latin-1")):
+        raise HTTPError(400, "The Host field is not a host name with an optional port.")
+    if authority is not None and not grammar.HOST.fullmatch(authority):
+        raise HTTPError(400, "The request target does not name a valid host.")
+
+
+def _keeps_alive(connection: str, minor_version: int) -> bool:
+    """RFC 9112 §9.3."""
+    options = {option.strip().lower() for option in connection.split(",")}
+    if "close" in options:
+        return False
+    return minor_version >= 1 or "keep-alive" in options
+
+
+def _has_body(fields: dict[str, str], minor_version: int) -> bool:
+    """RFC 9112 §6.3; what would let two readers see two different lengths is refused."""
+    length = fields.get("content-length")
+    coding = fields.get("transfer-encoding")
+    if length is not None and not grammar.CONTENT_LENGTH.fullmatch(length):
+        raise HTTPError(400, "The Content-Length is not one decimal number.")
+    if coding is None:
+        return length not in (None, "0")
+    if length is not None:
+        raise HTTPError(400, "The request has both Content-Length and Transfer-Encoding.")
+    if minor_version == 0:
+        raise HTTPError(400, "HTTP/1.0 has no Transfer-Encoding.")
+    if coding.lower() != "chunked":
+        raise HTTPError(501, "The only transfer coding that is understood is chunked.")
+    return True

@@ -1,0 +1,136 @@
+"""From the segments of a path to an open file, and never to one outside of the docroot.
+
+A name is first resolved with O_PATH, which pins what it leads to without opening it.  Then the
+kernel is asked where that lies, and only a regular file below the docroot is opened, through the
+pinned descriptor.  Whatever happens to names and symbolic links meanwhile, it is the checked file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+from httpd.protocol.messages import HTTPError
+
+_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+class OpenedFile(NamedTuple):
+    """A regular file, opened for reading, and the name that it was found by.
+
+    `is_only_choice` is false for an index file that another one, made later, would take the place
+    of.
+    """
+
+    fd: int
+    name: bytes
+    is_only_choice: bool = True
+
+
+class Docroot:
+    """The folder whose files are served.
+
+    Args:
+        folder: an absolute path.  It may be a symbolic link, which is followed anew for every file,
+            so that a new version of a whole site can be put in place by changing one link.
+        index: file names that stand for their folder, the first existing one wins.
+    """
+
+    def __init__(self, folder: str, index: tuple[str, ...]) -> None:
+        self._folder = os.fsencode(folder).rstrip(b"/")
+        self._index = tuple(os.fsencode(name) for name in index)
+        self._real_prefix = b""
+        self._find_real_prefix()
+
+    def _find_real_prefix(self) -> None:
+        self._real_prefix = os.path.realpath(self._folder or b"/").rstrip(b"/") + b"/"
+
+    def open(self, segments: list[bytes]) -> OpenedFile | None:
+        """Open the file that a path leads to, or its index file when that is a folder.
+
+        Args:
+            segments: what `decode_segments` returned.
+
+        Returns:
+            The file, or None for a folder whose path lacks its slash.
+
+        Raises:
+            HTTPError: 404 for what is not there or must not be known to be, 403 for a file that may
+                not be read and a folder without an index, 503 when the descriptors have run out.
+        """
+        if any(b"/" in name or _is_hidden(name) for name in segments):
+            raise _not_found()
+        name = b"/".join((self._folder, *segments))
+        if segments[-1]:
+            return self._open_name(name)
+        for index in self._index:
+            try:
+                if opened := self._open_name(name + index):
+                    return opened._replace(is_only_choice=index == self._index[0])
+            except HTTPError as error:
+                if error.status != 404:
+                    raise
+        if self._is_folder(name):
+            raise HTTPError(403, "This folder has no index page, and its files are not listed.")
+        raise _not_found()
+
+    def _open_name(self, name: bytes) -> OpenedFile | None:
+        try:
+            handle = os.open(name, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            raise _explain(error) from None
+        try:
+            return self._open_handle(handle, name)
+        except OSError as error:
+            raise _explain(error) from None
+        finally:
+            os.close(handle)
+
+    def _open_handle(self, handle: int, name: bytes) -> OpenedFile | None:
+        link = b"/proc/self/fd/%d" % handle
+        self._check_inside(os.readlink(link))
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            return None
+        if not stat.S_ISREG(mode):
+            raise _not_found()
+        return OpenedFile(os.open(link, os.O_RDONLY | os.O_CLOEXEC), name)
+
+    def _check_inside(self, real: bytes) -> None:
+        if (real + b"/").startswith(self._real_prefix):
+            return
+        self._find_real_prefix()
+        if not (real + b"/").startswith(self._real_prefix):
+            raise _not_found()
+
+    def _is_folder(self, name: bytes) -> bool:
+        try:
+            return self._open_name(name) is None
+        except HTTPError as error:
+            if error.status == 404:
+                return False
+            raise
+
+
+def _is_hidden(name: bytes) -> bool:
+    # RFC 8615 reserves one name with a dot for public use.
+    return name.startswith(b".") and name != b".well-known"
+
+
+def _not_found() -> HTTPError:
+    return HTTPError(404, "There is nothing at this address.")
+
+
+def _explain(error: OSError) -> HTTPError:
+    if error.errno in _MISSING:
+        return _not_found()
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return HTTPError(403, "The server may not read this file.")
+    if error.errno in _EXHAUSTED:
+        return HTTPError(
+            503, "The server has no descriptor left for this file.", (("Retry-After", "1"),)
+        )
+    return HTTPError(500, f"This file cannot be read: {os.strerror(error.errno or errno.EIO)}.")
