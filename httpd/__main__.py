@@ -4,6 +4,7 @@ Checks the interpreter before anything else is imported: the rest of the package
 on an old one.  The syntax of this file is therefore the oldest that will do.
 """
 
+import signal
 import sys
 
 
@@ -12,6 +13,7 @@ def main():  # type: () -> int
     if sys.version_info < (3, 11):  # noqa: UP036 - this is the check for it
         sys.stderr.write("Error: need Python 3.11 or newer to run phttpd\n")
         return 1
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C prints no traceback, not even now
     from httpd.cli import run  # noqa: PLC0415
 
     return run(sys.argv[1:])

@@ -6,12 +6,23 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from httpd import __version__
-from httpd.config import KEYS, ConfigError, Settings, default_config_file, load
+from httpd.config import (
+    KEYS,
+    ConfigError,
+    Settings,
+    default_config_file,
+    default_log_file,
+    default_pidfile,
+    load,
+    load_pidfile,
+)
 from httpd.process import control
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
+from httpd.process.signals import reset_signals
 from httpd.service import Service
 
 _DESCRIPTION = """\
@@ -79,6 +90,8 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: without the name of the program.
     """
+    _open_standard_streams()
+    reset_signals()
     parsed = _make_parser().parse_args(arguments)
     options = {
         name: value for name, value in vars(parsed).items() if name in KEYS and value is not None
@@ -95,17 +108,24 @@ def run(arguments: Sequence[str]) -> int:
         return EX_USAGE if from_options else EX_CONFIG
 
 
+def _open_standard_streams() -> None:
+    """Give descriptors 0 to 2 to /dev/null where the caller closed them, before others get them."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def _carry_out(parsed: argparse.Namespace, options: dict[str, Any]) -> int:
     config_file = parsed.config or default_config_file()
     if config_file:
         config_file = os.path.abspath(config_file)
-    settings = load(config_file, options)
-    if parsed.check:
-        return EX_OK
-    if parsed.command == "start":
-        return _start(parsed, options, config_file, settings)
-    pidfile = settings.pidfile
-    assert pidfile is not None
+    if parsed.check or parsed.command == "start":
+        settings = load(config_file, options)
+        return EX_OK if parsed.check else _start(parsed, options, config_file, settings)
+    pidfile = load_pidfile(config_file, options)
     if parsed.command == "stop":
         return control.stop(pidfile)
     if parsed.command == "reload":
@@ -122,13 +142,27 @@ def _start(
     in_foreground = parsed.foreground or not settings.daemon
     # Relative paths were resolved against this folder, and a reload must find the same ones.
     options = {name: _anchor(name, value) for name, value in options.items()}
-    log_file = None if in_foreground and "log_file" not in options else settings.log_file
-    service = Service(lambda: load(config_file, options), settings, log_file)
+
+    def reload() -> Settings:
+        return _complete(load(config_file, options), in_foreground, options)
+
+    service = Service(reload, _complete(settings, in_foreground, options))
     if in_foreground:
         return service.run(on_ready=lambda: None)
     from httpd.process.daemon import launch  # noqa: PLC0415 - a foreground server does without
 
     return launch(service.run)
+
+
+def _complete(settings: Settings, in_foreground: bool, options: dict[str, Any]) -> Settings:
+    """Fill in what a daemon needs and was not told; the foreground logs to the terminal."""
+    if in_foreground:
+        return settings if "log_file" in options else replace(settings, log_file=None)
+    return replace(
+        settings,
+        pidfile=settings.pidfile or default_pidfile(),
+        log_file=settings.log_file or default_log_file(),
+    )
 
 
 def _anchor(name: str, value: Any) -> Any:

@@ -24,7 +24,12 @@ class ConfigError(Exception):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(_printable(problem) for problem in problems)
+
+
+def _printable(text: str) -> str:
+    """Keep what stands in a file from being an instruction to a terminal, or a line of its own."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +191,20 @@ class Key(NamedTuple):
     is_path: bool = False
 
 
-_ROOT = os.geteuid() == 0
-_STATE = os.path.expanduser("~/.local/state/phttpd")
+def _state_file(name: str, folder_of_root: str) -> str:
+    folder = folder_of_root if os.geteuid() == 0 else os.path.expanduser("~/.local/state/phttpd")
+    return f"{folder}/{name}"
+
+
+def default_pidfile() -> str:
+    """Return the pidfile of a daemon that was told none."""
+    return _state_file("phttpd.pid", "/run")
+
+
+def default_log_file() -> str:
+    """Return the log file of a daemon that was told none."""
+    return _state_file("phttpd.log", "/var/log")
+
 
 KEYS: Mapping[str, Key] = {
     key.name: key
@@ -209,10 +226,8 @@ KEYS: Mapping[str, Key] = {
         Key("cache", _size(0, 64 * 1024**3), "32MiB"),
         Key("user", _read_user, None),
         Key("group", _read_group, None),
-        Key("pidfile", _read_path, "/run/phttpd.pid" if _ROOT else f"{_STATE}/phttpd.pid", True),
-        Key(
-            "log_file", _read_path, "/var/log/phttpd.log" if _ROOT else f"{_STATE}/phttpd.log", True
-        ),
+        Key("pidfile", _read_path, None, is_path=True),
+        Key("log_file", _read_path, None, is_path=True),
         Key("verbose", _read_flag, False),
         Key("daemon", _read_flag, True),
     )
@@ -239,6 +254,20 @@ def default_config_file() -> str | None:
     return None
 
 
+def load_pidfile(config_file: str | None, options: Mapping[str, Any]) -> str:
+    """Return the path of the pidfile, whatever else is wrong in the configuration.
+
+    Arguments and errors are those of `load`.
+    """
+    problems: list[str] = []
+    values = _gather(config_file if "pidfile" not in options else None, options, problems)
+    problems.clear()
+    path = _settle(KEYS["pidfile"], values.get("pidfile"), problems)
+    if problems:
+        raise ConfigError(problems)
+    return str(path or default_pidfile())
+
+
 def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
     """Return the settings from options, config file and defaults.
 
@@ -250,11 +279,8 @@ def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
         ConfigError: with everything that is wrong in the file and the options.
     """
     problems: list[str] = []
-    values = _read_file(config_file, problems) if config_file else {}
-    cwd = os.getcwd()
-    for name, raw in options.items():
-        values[name] = Value(raw, f"--{name.replace('_', '-')}", cwd)
-    if "docroot" not in values:
+    values = _gather(config_file, options, problems)
+    if "docroot" not in values and not any(": docroot: " in problem for problem in problems):
         problems.append("docroot: is not set; give --base DIR, or docroot in the config file")
     settings = {key.name: _settle(key, values.get(key.name), problems) for key in KEYS.values()}
     if problems:
@@ -262,9 +288,19 @@ def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
     return Settings(**settings)
 
 
+def _gather(
+    config_file: str | None, options: Mapping[str, Any], problems: list[str]
+) -> dict[str, Value]:
+    values = _read_file(config_file, problems) if config_file else {}
+    cwd = os.getcwd()
+    for name, raw in options.items():
+        values[name] = Value(raw, f"--{name.replace('_', '-')}", cwd)
+    return values
+
+
 def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
     if value is None or value.raw is None:
-        return key.default if key.default is None or key.is_path else key.read(key.default)
+        return None if key.default is None else key.read(key.default)
     raw = value.raw
     try:
         if key.is_path and isinstance(raw, str) and raw:

@@ -11,14 +11,14 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from httpd import __version__
 from httpd.config import ConfigError, Settings
 from httpd.network.listener import format_address, open_listeners
 from httpd.network.loop import LoopSettings
-from httpd.observe.log import Log
+from httpd.observe.log import Log, name_thread, open_console
 from httpd.process.errors import (
     EX_CONFIG,
     EX_NOPERM,
@@ -28,7 +28,7 @@ from httpd.process.errors import (
 )
 from httpd.process.pidfile import Pidfile
 from httpd.process.privileges import raise_descriptor_limit
-from httpd.process.supervisor import Plan, Supervisor
+from httpd.process.supervisor import Plan, Supervisor, make_inbox
 from httpd.process.worker import WorkerSettings
 from httpd.site.responder import SiteSettings
 
@@ -37,21 +37,18 @@ _STDOUT, _STDERR = 1, 2
 
 
 class Service:
-    """A server with one configuration file, through all of its reloads.
+    """A server with one configuration, through all of its reloads.
 
     Args:
-        load: returns the settings as they are now; raises ConfigError.
+        reload: returns the settings as they are now; raises ConfigError.
         settings: the settings to start with.
-        log_file: where the log goes, or None for stdout and stderr.
     """
 
-    def __init__(
-        self, load: Callable[[], Settings], settings: Settings, log_file: str | None
-    ) -> None:
-        self._load = load
+    def __init__(self, reload: Callable[[], Settings], settings: Settings) -> None:
+        self._reload = reload
         self._settings = settings
-        self._log_file = log_file
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        self._log_fd = -1
 
     def run(self, on_ready: Callable[[], None]) -> int:
         """Serve until a signal ends it, and return the exit status.
@@ -62,89 +59,96 @@ class Service:
         Raises:
             StartError: when the server cannot start.
         """
+        inbox = make_inbox()  # before anything that a signal could leave half done
         pidfile = Pidfile(self._settings.pidfile) if self._settings.pidfile else None
         if pidfile:
             pidfile.acquire()
         try:
             log = self._open_log()
+            name_thread("supervisor")
             log.notice(f"Using Python {platform.python_version()} to run phttpd {__version__}")
             raise_descriptor_limit()
-            supervisor = Supervisor(self._make_plan, self._reopen_log, log)
+            supervisor = Supervisor(self._make_plan, self._reopen_log, log, inbox)
             return supervisor.run(on_ready)
         finally:
             if pidfile:
                 pidfile.release()
+            inbox.ignore_all()  # a late signal must not spoil the exit status
 
     # ---------------------------------------------------------------- the log
 
     def _open_log(self) -> Log:
-        output, errors = _STDOUT, _STDERR
-        if self._log_file:
-            output = errors = self._open_log_file(self._log_file)
+        if self._settings.log_file:
+            output = errors = self._log_fd = _open_log_file(self._settings.log_file)
+        else:
+            output, errors = open_console(_STDOUT), open_console(_STDERR)
         return Log("supervisor", output, errors, self._settings.verbose)
 
-    def _open_log_file(self, path: str) -> int:
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-            fd = os.open(path, flags, _LOG_MODE)
-            os.set_blocking(fd, True)
-        except OSError as error:
-            raise StartError(
-                status_of(error), f"cannot write the log file {path}: {error.strerror}"
-            ) from None
-        self._log_fd = fd
-        return fd
-
-    def _reopen_log(self) -> int | None:
-        """Open the log file anew, under the same descriptor; return another one for the workers."""
-        if not self._log_file:
-            return None
-        kept = self._log_fd
-        try:
-            fd = self._open_log_file(self._log_file)
-        except StartError:
-            return None  # better the old file than none
-        finally:
-            self._log_fd = kept
-        os.dup2(fd, kept, inheritable=False)
+    def _reopen_log(self, path: str) -> int:
+        """Put a file under the log's descriptor, and return another descriptor for the workers."""
+        fd = _open_log_file(path)
+        os.dup2(fd, self._log_fd, inheritable=False)
         return fd
 
     # ---------------------------------------------------------------- the plan
 
     def _make_plan(self, previous: Plan | None) -> Plan:
-        settings = self._settings
-        if previous is not None:
-            try:
-                settings = self._load()
-            except ConfigError as error:
-                raise StartError(EX_CONFIG, "; ".join(error.problems)) from None
+        settings = self._settings if previous is None else self._load()
         if not os.access(settings.docroot, os.R_OK | os.X_OK):
             raise StartError(EX_NOPERM, f"the docroot {settings.docroot} may not be read")
-        listeners = self._find_listeners(settings, previous)
-        self._settings = settings
-        return Plan(settings.workers, _worker_settings(settings), listeners, self._facts(listeners))
-
-    def _find_listeners(self, settings: Settings, previous: Plan | None) -> list[socket.socket]:
-        current = self._settings
-        same = (settings.host, settings.port) == (current.host, current.port)
-        if previous is not None and same:
-            for listener in previous.listeners:
+        endpoint = (settings.host, settings.port)
+        listeners: Sequence[socket.socket]
+        if previous is not None and previous.endpoint == endpoint:
+            listeners = previous.listeners
+            for listener in listeners:
                 listener.listen(settings.backlog)
-            return list(previous.listeners)
-        try:
-            return open_listeners(settings.host, settings.port, settings.backlog)
-        except OSError as error:
-            raise _explain_bind(error) from None
+        else:
+            listeners = _open_listeners(settings)
+        return Plan(
+            workers=settings.workers,
+            worker=_worker_settings(settings),
+            listeners=listeners,
+            endpoint=endpoint,
+            log_file=settings.log_file,
+            verbose=settings.verbose,
+            facts=self._facts(settings, listeners),
+        )
 
-    def _facts(self, listeners: list[socket.socket]) -> dict[str, Any]:
+    def _load(self) -> Settings:
+        try:
+            return self._reload()
+        except ConfigError as error:
+            raise StartError(EX_CONFIG, "; ".join(error.problems)) from None
+
+    def _facts(self, settings: Settings, listeners: Sequence[socket.socket]) -> dict[str, Any]:
         addresses = [format_address(listener.getsockname()) for listener in listeners]
         return {
             "version": __version__,
-            "docroot": self._settings.docroot,
+            "docroot": settings.docroot,
             "addresses": [f"http://{address}/" for address in addresses],
             "started": self._started,
         }
+
+
+def _open_log_file(path: str) -> int:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        # O_NONBLOCK: a FIFO that nobody reads is refused instead of waited for.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        fd = os.open(path, flags, _LOG_MODE)
+        os.set_blocking(fd, True)
+    except OSError as error:
+        raise StartError(
+            status_of(error), f"cannot write the log file {path}: {error.strerror}"
+        ) from None
+    return fd
+
+
+def _open_listeners(settings: Settings) -> list[socket.socket]:
+    try:
+        return open_listeners(settings.host, settings.port, settings.backlog)
+    except OSError as error:
+        raise _explain_bind(error) from None
 
 
 def _explain_bind(error: OSError) -> StartError:

@@ -38,6 +38,7 @@ LINGER_SECONDS = 2.0
 """How long a client may go on sending after its last answer (RFC 9112 §9.6)."""
 FIRST_REQUEST_SECONDS = 0.2
 """How long a drain waits for the first request of a connection that was accepted just before."""
+_REFUSALS = {500: "internal error", 503: "too many open files"}
 NOTHING = memoryview(b"")
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
@@ -71,6 +72,7 @@ class Connection:
         "_loop",
         "_offset",
         "_pending",
+        "_reason",
         "_started",
         "deadline",
         "fd",
@@ -96,6 +98,7 @@ class Connection:
         self._answer: Answer | None = None  # the running one
         self._pending = NOTHING  # of the running answer's memory
         self._offset = 0  # of its file
+        self._reason = "answered"  # for a close after the last answer
         self._started = 0.0  # when its request began to arrive
 
     # ---------------------------------------------------------------- what the loop calls
@@ -119,7 +122,7 @@ class Connection:
         elif self.state is SENDING:
             self.close("send timeout")
         else:
-            self.close("answered")
+            self.close(self._reason)
 
     def on_drain(self) -> None:
         """Finish what is in hand, and close at once if that is nothing.
@@ -194,7 +197,7 @@ class Connection:
                 del buffer[:end]
                 answer = loop.respond(self._head)
             except HTTPError as error:
-                self._refuse(error, "bad request")
+                self._refuse(error, _REFUSALS.get(error.status, "bad request"))
                 return
             self._begin(answer)
             if self.state is not IDLE:
@@ -213,9 +216,8 @@ class Connection:
         """Send a last answer to what is no request, and read no further."""
         if self._buffer:
             self._head = bytes(self._buffer[:8192])
-        if self._loop.verbose:
-            self._loop.log.debug(f"{reason} by {self.peer[0]}:{self.peer[1]}: {error.detail}")
         self._buffer = None
+        self._reason = reason
         self._begin(self._loop.refuse(error))
 
     def refuse_at_accept(self, error: HTTPError) -> None:
@@ -257,16 +259,13 @@ class Connection:
             self._wait_if_idle()
             return
         try:
-            progress = self._send_slice(answer)
+            self._send_slice(answer)
         except BlockingIOError:
-            progress = False
+            pass
         except OSError as error:
             self.close("client reset" if isinstance(error, ConnectionError) else "read error")
-            return
         if self.state is CLOSED:
             return
-        if progress:
-            self.deadline = self._loop.now + self._loop.settings.send_timeout
         if not self._pending and not self.remaining:
             self._finish(answer)
             if self.state is IDLE and self._buffer:
@@ -275,24 +274,21 @@ class Connection:
         else:
             self._wait_for(WRITE)
 
-    def _send_slice(self, answer: Answer) -> bool:
-        """Send until the slice is full or the socket is; tell whether anything was sent."""
+    def _send_slice(self, answer: Answer) -> None:
+        """Send until the slice is full, or BlockingIOError says that the socket is."""
         budget = SLICE
-        while budget > 0:
+        while budget > 0 and self.state is SENDING:
             if self._pending:
                 sent = self._send_pending()
-            elif not self.remaining or not (sent := self._send_file(answer, budget)):
-                break
-            if not sent:
-                break
+            elif self.remaining:
+                sent = self._send_file(answer, budget)
+            else:
+                return
             budget -= sent
-        return budget < SLICE
+            self.deadline = self._loop.now + self._loop.settings.send_timeout
 
     def _send_pending(self) -> int:
-        try:
-            sent = os.write(self.fd, self._pending)
-        except BlockingIOError:
-            return 0
+        sent = os.write(self.fd, self._pending)
         self._note_sent(sent)
         return sent
 
@@ -308,28 +304,22 @@ class Connection:
         """
         resource = answer.resource
         assert resource is not None
-        try:
-            if self.remaining > TAIL:
-                count = min(budget, self.remaining - TAIL)
-                sent = os.sendfile(self.fd, resource.fd, self._offset, count)
-                if not resource.is_intact():
-                    sent = 0
-            else:
-                tail = os.pread(resource.fd, self.remaining, self._offset)
-                if len(tail) < self.remaining or not resource.is_intact():
-                    sent = 0
-                else:
-                    self._pending = memoryview(tail)
-                    self.remaining = 0
-                    return self._send_pending()
-        except BlockingIOError:
-            return 0
-        if not sent:
-            self._abort(os.fsdecode(resource.name))
-        self._offset += sent
-        self.remaining -= sent
-        self._loop.sent += sent
-        return sent
+        if self.remaining > TAIL:
+            count = min(budget, self.remaining - TAIL)
+            sent = os.sendfile(self.fd, resource.fd, self._offset, count)
+            self._offset += sent
+            self.remaining -= sent
+            self._loop.sent += sent
+            if sent and resource.is_intact():
+                return sent
+        else:
+            tail = os.pread(resource.fd, self.remaining, self._offset)
+            if len(tail) == self.remaining and resource.is_intact():
+                self._pending = memoryview(tail)
+                self.remaining = 0
+                return self._send_pending()
+        self._abort(os.fsdecode(resource.name))
+        return 0
 
     def _abort(self, name: str) -> None:
         host, port = self.peer
@@ -347,14 +337,13 @@ class Connection:
         self._answer = None
         self._pending = NOTHING
         if answer.keep_alive:
-            self.deadline = loop.now + loop.settings.keepalive_timeout
-            self.state = IDLE
+            self._enter(IDLE, loop.now + loop.settings.keepalive_timeout)
             if not self._interest:
                 self._wait_for(READ)
         elif self._buffer or answer.lingers:
             self._linger()
         else:
-            self.close("answered")
+            self.close(self._reason)
 
     def _log_answer(self, answer: Answer) -> None:
         log = self._loop.access_log
@@ -396,7 +385,7 @@ class Connection:
         except OSError:
             data = b""
         if not data:
-            self.close("answered")
+            self.close(self._reason)
 
     # ---------------------------------------------------------------- the automaton
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,11 +20,12 @@ from httpd.network.acceptor import Acceptor
 from httpd.network.connection import IDLE, Connection
 from httpd.network.listener import format_peer
 from httpd.observe.access_log import AccessLog, describe
-from httpd.observe.log import Log
+from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
 from httpd.site.answer import Answer
+from httpd.site.docroot import OutOfDescriptorsError
 from httpd.site.memo import Memo
 from httpd.site.responder import Responder, SiteSettings
 
@@ -33,6 +33,8 @@ TICK = 1.0
 """Seconds between two looks at the deadlines."""
 DRAIN_TICK = 0.05
 """The same while draining, when every moment counts."""
+LAST_FLUSH_SECONDS = 2.0
+"""How long the end waits for a slow reader of the access log."""
 _EVENTS = 512
 
 
@@ -85,8 +87,9 @@ class Loop:
         self.verbose = log.verbose
         self.access_log = access_log
         self.now = time.monotonic()
-        self.requests = 0
-        self.sent = 0
+        # A worker that takes the place of a dead one goes on counting where that one stopped.
+        self.requests: int = board.column(Column.REQUESTS)[index]
+        self.sent: int = board.column(Column.SENT)[index]
         self.epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._responder = Responder(site)
@@ -99,7 +102,6 @@ class Loop:
         self._commands: list[Callable[[], None]] = []
         self._next_tick = self.now
         self._drain_deadline: float | None = None
-        self._on_drained: Callable[[], None] | None = None
         self._acceptor = Acceptor(
             listeners, self.epoll, self._counts, index, self._welcome, self._make_room, log
         )
@@ -126,7 +128,7 @@ class Loop:
 
     def run(self) -> None:
         """Serve until the loop is drained or stopped."""
-        _name_thread(self.log.role)
+        name_thread(self.log.role)
         poll = self.epoll.poll
         connections = self._connections
         while self._drain_deadline is None or connections:
@@ -146,7 +148,7 @@ class Loop:
                     self._on_failure(connection)
         self._publish()
         if self.access_log is not None:
-            self.access_log.flush()
+            self.access_log.flush(LAST_FLUSH_SECONDS)
 
     def _timeout(self) -> float | None:
         """Seconds until the next thing that happens by itself; None while there is none."""
@@ -172,8 +174,8 @@ class Loop:
             self.access_log.tick()
         for connection in [c for c in self._connections.values() if c.deadline <= self.now]:
             connection.on_deadline()
-        if self._drain_deadline is not None and self._drain_deadline <= self.now:
-            self._close_all("drain timeout")
+        if self._drain_deadline is not None:
+            self._continue_drain(self._drain_deadline)
         self._publish()
 
     def _publish(self) -> None:
@@ -227,9 +229,12 @@ class Loop:
 
     def _make_room(self) -> None:
         """Free descriptors: those of files that nobody downloads, and an idle connection's."""
+        self._release_files()
+        self._close_an_idle_one()
+
+    def _release_files(self) -> None:
         self._memo.clear()
         self._responder.release()
-        self._close_an_idle_one()
 
     def _close_all(self, reason: str) -> None:
         self._drain_deadline = self.now
@@ -242,15 +247,27 @@ class Loop:
             self._next_tick = self.now
             self._memo.clear()
             self._acceptor.drain()
-            for connection in list(self._connections.values()):
-                connection.on_drain()
+            self._continue_drain(self._drain_deadline)
         on_released()
+
+    def _continue_drain(self, deadline: float) -> None:
+        """Close what has become idle, or everything if it has taken too long."""
+        for connection in list(self._connections.values()):
+            connection.on_drain()
+        if deadline <= self.now:
+            self._close_all("drain timeout")
 
     # ---------------------------------------------------------------- answers
 
     def recall(self, head: bytes) -> Answer | None:
-        """Return the remembered answer to `head`, if it is of this second."""
-        return self._memo.fresh.get(head)
+        """Return the remembered answer to `head`, if it is of this second.
+
+        The file of a download is looked at once more: if it has changed, the download would break.
+        """
+        answer = self._memo.fresh.get(head)
+        if answer is not None and answer.length and not answer.is_intact():
+            return None
+        return answer
 
     def respond(self, head: bytes) -> Answer:
         """Return the answer to a complete request head.
@@ -260,18 +277,26 @@ class Loop:
         """
         if self._drain_deadline is not None:  # every answer closes now, so none is like before
             return self._make_answer(head, may_keep_alive=False)
-        answer = self._memo.fresh.get(head)
+        answer = self.recall(head)
         if answer is None:
             answer = self._memo.aging.pop(head, None)
             if answer is None or not self._responder.refresh(answer):
                 answer = self._make_answer(head, may_keep_alive=True)
-            self._memo.remember(head, answer)
+            if answer.status < 500:
+                self._memo.remember(head, answer)
         return answer
 
     def _make_answer(self, head: bytes, *, may_keep_alive: bool) -> Answer:
         request = parse_head(head)
         try:
-            return self._responder.respond(request, may_keep_alive=may_keep_alive)
+            try:
+                return self._responder.respond(request, may_keep_alive=may_keep_alive)
+            except OutOfDescriptorsError:
+                self._release_files()
+                return self._responder.respond(request, may_keep_alive=may_keep_alive)
+        except OutOfDescriptorsError:
+            self.log.error(f"cannot open {request.path.decode()}: Too many open files")
+            raise
         except Exception:
             self.log.error(f"internal error: {traceback.format_exc()}")
             raise HTTPError(500, "The server made a mistake, which its log tells of.") from None
@@ -285,12 +310,3 @@ class Loop:
         if answer.log_parts is None:
             answer.log_parts = describe(head, answer.status)
         return answer.log_parts
-
-
-def _name_thread(name: str) -> None:
-    """Let ``ps -L`` and ``top -H`` show who is who (proc(5): comm has fifteen bytes)."""
-    try:
-        with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as comm:
-            comm.write(f"phttpd {name}"[:15])
-    except OSError:
-        pass

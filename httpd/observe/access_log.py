@@ -13,7 +13,7 @@ import select
 import stat
 import time
 
-from httpd.observe.log import MAX_LINE, Log
+from httpd.observe.log import MAX_LINE, Log, append_lines
 
 FLUSH_AT = 64 * 1024
 """Bytes that are collected at the most before they are written."""
@@ -100,31 +100,39 @@ class AccessLog:
         if self._size >= FLUSH_AT and not self._failure:
             self.flush()
 
-    def flush(self) -> None:
-        """Write what was collected; what cannot be written now is kept for the next time."""
+    def flush(self, patience: float = 0.0) -> None:
+        """Write what was collected; what cannot be written now is kept for the next time.
+
+        Args:
+            patience: seconds to wait for a reader of the log that is slow.
+        """
         if not self._lines:
             return
         data = b"".join(self._lines)
         try:
-            written = self._write(data)
+            written = self._write(data, patience)
         except OSError as error:
             written = 0
             self._note_failure(error)
         self._keep(data[written:])
-        if written == len(data) and self._failure:
+        if written == len(data) and (self._failure or self._lost):
             self._note_recovery()
 
-    def _write(self, data: bytes) -> int:
+    def _write(self, data: bytes, patience: float) -> int:
         if stat.S_ISREG(os.fstat(self._fd).st_mode):
-            return _whole_lines(data, os.write(self._fd, data))
+            return append_lines(self._fd, data)
         written = 0
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        while written < len(data) and poll.poll(0):
+        while written < len(data) and poll.poll(patience * 1000):
             piece = data[written : written + MAX_LINE]
             if len(piece) == MAX_LINE:
                 piece = piece[: piece.rindex(b"\n") + 1]
-            written += os.write(self._fd, piece)
+            try:
+                written += os.write(self._fd, piece)
+            except BlockingIOError:  # another process was faster
+                if not patience:
+                    break
         return written
 
     def _keep(self, data: bytes) -> None:
@@ -138,10 +146,6 @@ class AccessLog:
 
     def _note_recovery(self) -> None:
         lost, self._lost = self._lost, 0
-        self._log.error(f"the access log is written again; lines lost: {lost} ({self._failure})")
+        why = self._failure or "nobody read it"
+        self._log.error(f"the access log is written again; lines lost: {lost} ({why})")
         self._failure = ""
-
-
-def _whole_lines(data: bytes, written: int) -> int:
-    """A line that a full disk cut short is written again as a whole."""
-    return written if written == len(data) else data.rfind(b"\n", 0, written) + 1

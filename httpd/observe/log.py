@@ -7,12 +7,70 @@ never mix, be they written to a file or to a pipe.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+import threading
 import time
 from dataclasses import dataclass, replace
 
 MAX_LINE = 4096
 """Linux's PIPE_BUF: a write of at most this many bytes to a pipe is atomic (pipe(7))."""
+
+
+def append_lines(fd: int, lines: bytes) -> int:
+    """Write whole lines; what a full disk leaves of the last one is taken back.
+
+    Args:
+        fd: a file opened for reading and appending, or a pipe or terminal.
+        lines: whole lines, at most `MAX_LINE` bytes for a pipe.
+
+    Returns:
+        The bytes that were written, up to the end of a line.
+
+    Raises:
+        OSError: when no line could be written.
+    """
+    written = os.write(fd, lines)
+    if written == len(lines):
+        return written
+    whole = lines.rfind(b"\n", 0, written) + 1
+    fragment = lines[whole:written]
+    try:
+        # Nobody else appends in between: the disk is full.
+        start = os.fstat(fd).st_size - len(fragment)
+        if os.pread(fd, len(fragment), start) == fragment:
+            os.ftruncate(fd, start)
+    except OSError:
+        pass  # no file, or not ours to cut
+    if not whole:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return whole
+
+
+def open_console(fd: int) -> int:
+    """Return a descriptor for a terminal or pipe that never blocks, or `fd` itself for other files.
+
+    A log that nobody reads must not hold up the server.  O_NONBLOCK belongs to the open file, which
+    others share, so the new descriptor is of an open file of its own.
+    """
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISFIFO(mode) and not stat.S_ISCHR(mode):
+        return fd
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return fd
+
+
+def name_thread(role: str) -> None:
+    """Let ``ps -L`` and ``top -H`` show who the calling thread is (proc(5): up to 15 bytes)."""
+    name = f"phttpd {role}"
+    try:
+        with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as comm:
+            comm.write(name if len(name) <= 15 else role)
+    except OSError:
+        pass  # without /proc there is nobody to show it to
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +119,6 @@ class Log:
         line = f"{head} {self.role}[{os.getpid()}]: {text}".replace("\n", " | ")
         data = line.encode("utf-8", "backslashreplace")
         try:
-            os.write(fd, data[: MAX_LINE - 1] + b"\n")
+            append_lines(fd, data[: MAX_LINE - 1] + b"\n")
         except OSError:
             pass  # A full disk or a closed terminal must not stop the server, and whom to tell?

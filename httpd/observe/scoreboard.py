@@ -132,8 +132,12 @@ class Scoreboard:
     @property
     def facts(self) -> dict[str, Any]:
         """What does not change from second to second: addresses, docroot, version."""
-        length = self._header[_Header.TEXT_LENGTH]
-        return dict(json.loads(self._memory[self._text_at : self._text_at + length] or b"{}"))
+        while True:
+            length = self._header[_Header.TEXT_LENGTH]
+            try:
+                return dict(json.loads(self._memory[self._text_at : self._text_at + length]))
+            except ValueError:
+                continue  # read in the middle of being written
 
     @facts.setter
     def facts(self, facts: Mapping[str, Any]) -> None:

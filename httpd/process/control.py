@@ -62,10 +62,9 @@ def reload(pidfile: str) -> int:
         board = _newest(pid)
         if board.reloads != before:
             os.close(handle)
-            if why_not := board.facts["reload"]:
-                raise StartError(
-                    EX_UNAVAILABLE, f"the reload failed, nothing has changed: {why_not}"
-                )
+            outcome, why_not = board.facts["reload"]
+            if outcome != EX_OK:
+                raise StartError(outcome, f"the reload failed, nothing has changed: {why_not}")
             return EX_OK
         if time.monotonic() > until:
             raise StartError(EX_UNAVAILABLE, f"no answer in {_RELOAD_SECONDS:g} s from pid {pid}")

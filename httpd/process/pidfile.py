@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import struct
 import time
 
@@ -17,6 +18,7 @@ from httpd.process.errors import EX_UNAVAILABLE, StartError, status_of
 _FLOCK = struct.Struct("hhqqi4x")
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
 _MAX_TEXT = 64
+_PID = re.compile(rb"\s*[1-9][0-9]{0,9}\s*")
 
 
 class Pidfile:
@@ -55,7 +57,8 @@ class Pidfile:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = _lock_holder(self._fd)
-            raise self._taken(f"phttpd is already running with pid {pid}") from None
+            text = f"phttpd is already running with pid {pid}; another one needs another pidfile"
+            raise self._taken(text) from None
         try:
             return os.path.samestat(os.fstat(self._fd), os.lstat(self._path))
         except FileNotFoundError:
@@ -65,7 +68,7 @@ class Pidfile:
         """Nobody of ours runs.  What is in the file may be stale, or not be ours at all."""
         if not text:
             return
-        if not text.strip().isdigit():
+        if not _PID.fullmatch(text):
             raise self._taken("it exists and is no pidfile; remove it or name another one")
         pid = int(text)
         written = os.fstat(self._fd).st_mtime

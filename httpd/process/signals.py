@@ -8,6 +8,13 @@ from collections.abc import Iterable
 from types import FrameType
 
 
+def reset_signals() -> None:
+    """Undo what whoever started us has ignored or blocked (as nohup and some shells do)."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class SignalInbox:
     """Signals that have arrived; `fileno` is readable while there are any.
 
@@ -19,12 +26,13 @@ class SignalInbox:
     def __init__(
         self, numbers: Iterable[signal.Signals], ignored: Iterable[signal.Signals]
     ) -> None:
+        self._numbers = tuple(numbers)
         self._arrived: list[signal.Signals] = []
         self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
-        for number in numbers:
+        for number in self._numbers:
             signal.signal(number, self._take_note)
 
     def _take_note(self, number: int, _frame: FrameType | None) -> None:
@@ -42,6 +50,11 @@ class SignalInbox:
             pass
         arrived, self._arrived = self._arrived, []
         return arrived
+
+    def ignore_all(self) -> None:
+        """Obey no signal any more: the process is about to end, in its own way."""
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
 
     def close(self) -> None:
         """Forget everything: for a child that takes note of signals itself."""

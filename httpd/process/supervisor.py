@@ -16,7 +16,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from httpd.observe.log import Log
@@ -46,12 +46,18 @@ class Plan:
         workers: number of worker processes.
         worker: settings for each of them.
         listeners: open listening sockets.
+        endpoint: what the listeners were opened for; the same endpoint keeps them through a reload.
+        log_file: where messages and the access log go, or None for stdout and stderr.
+        verbose: whether to log more than errors.
         facts: for ``phttpd status``.
     """
 
     workers: int
     worker: WorkerSettings
     listeners: Sequence[socket.socket]
+    endpoint: object
+    log_file: str | None
+    verbose: bool
     facts: dict[str, Any]
 
 
@@ -93,26 +99,34 @@ class _Generation:
         self.is_killed = True
 
 
+def make_inbox() -> SignalInbox:
+    """Begin to take note of the signals that a supervisor obeys."""
+    return SignalInbox(_NOTED, ignored=[signal.SIGUSR2])
+
+
 class Supervisor:
     """Runs generations of workers.
 
     Args:
         make_plan: reads the configuration and opens the listeners, for a start (None) and for each
             reload (the listeners in use, so that unchanged ones stay open); raises StartError.
-        reopen_log: opens the log file anew and returns a descriptor for the workers, or None.
+        reopen_log: opens a log file in place of the present one, and returns a descriptor of it for
+            the workers; raises StartError.
         log: for messages.
+        inbox: what `make_inbox` returned.
     """
 
     def __init__(
         self,
         make_plan: Callable[[Plan | None], Plan],
-        reopen_log: Callable[[], int | None],
+        reopen_log: Callable[[str], int],
         log: Log,
+        inbox: SignalInbox,
     ) -> None:
         self._make_plan = make_plan
         self._reopen_log = reopen_log
         self._log = log
-        self._inbox = SignalInbox(_NOTED, ignored=[signal.SIGUSR2])
+        self._inbox = inbox
         self._current: _Generation | None = None
         self._candidate: _Generation | None = None
         self._retired: list[_Generation] = []
@@ -191,7 +205,7 @@ class Supervisor:
     def _launch(self, plan: Plan) -> None:
         self._generations += 1
         board = Scoreboard.create(plan.workers, plan.worker.threads, self._generations)
-        board.facts = {**plan.facts, "reload": ""}
+        board.facts = {**plan.facts, "reload": [EX_OK, ""]}
         board.count_reload(self._reloads)
         self._candidate = _Generation(plan, board)
         for index in range(plan.workers):
@@ -223,7 +237,8 @@ class Supervisor:
             if other is not generation:
                 _close_listeners(other.plan, keep=generation.plan)
         plan = generation.plan
-        return run_worker(index, plan.worker, plan.listeners, generation.board, theirs, self._log)
+        log = replace(self._log, verbose=plan.verbose)
+        return run_worker(index, plan.worker, plan.listeners, generation.board, theirs, log)
 
     def _judge_candidate(self, on_ready: Callable[[], None]) -> None:
         candidate = self._candidate
@@ -237,6 +252,9 @@ class Supervisor:
     def _promote(self, candidate: _Generation, on_ready: Callable[[], None]) -> None:
         predecessor, self._current, self._candidate = self._current, candidate, None
         candidate.board.phase = Phase.SERVING
+        self._log = replace(self._log, verbose=candidate.plan.verbose)
+        if predecessor is not None and candidate.plan.log_file != predecessor.plan.log_file:
+            self._open_log(candidate)
         facts = candidate.plan.facts
         self._log.notice(
             f"serving {facts['docroot']} at {', '.join(facts['addresses'])} "
@@ -247,7 +265,7 @@ class Supervisor:
             return
         _close_listeners(predecessor.plan, keep=candidate.plan)
         self._retire(predecessor)
-        self._finish_reload("")
+        self._finish_reload(EX_OK, "")
 
     def _give_up(self, candidate: _Generation, status: int, why: str) -> None:
         """Start: raise what went wrong.  Reload: say so, and go on with what there was."""
@@ -260,7 +278,7 @@ class Supervisor:
         if self._current is None:
             raise StartError(status, why)
         _close_listeners(candidate.plan, keep=self._current.plan)
-        self._finish_reload(why)
+        self._finish_reload(status, why)
 
     def _retire(self, generation: _Generation) -> None:
         generation.board.phase = Phase.DRAINING
@@ -313,10 +331,21 @@ class Supervisor:
             self._stop() if self._draining else self._drain()
         elif number is signal.SIGHUP:
             self._reload()
-        elif number is signal.SIGUSR1 and (fd := self._reopen_log()) is not None:
-            for generation in self._all():
-                generation.tell(Message.LOG, fd)
-            os.close(fd)
+        elif number is signal.SIGUSR1 and self._current is not None:
+            self._open_log(self._current)
+
+    def _open_log(self, generation: _Generation) -> None:
+        """Have everybody write to the log file that now has the name."""
+        if generation.plan.log_file is None:
+            return
+        try:
+            fd = self._reopen_log(generation.plan.log_file)
+        except StartError as error:
+            self._log.error(f"{error.text}; going on with the file that is open")
+            return
+        for other in self._all():
+            other.tell(Message.LOG, fd)
+        os.close(fd)
 
     def _drain(self) -> None:
         self._draining = True
@@ -346,17 +375,17 @@ class Supervisor:
         try:
             self._launch(self._make_plan(self._current.plan))
         except StartError as error:
-            self._finish_reload(error.text)
+            self._finish_reload(error.status, error.text)
 
-    def _finish_reload(self, why_not: str) -> None:
-        """Tell the outcome of a reload to the log and to ``phttpd reload``; empty is success."""
-        if why_not:
+    def _finish_reload(self, status: int, why_not: str) -> None:
+        """Tell the outcome of a reload to the log and to ``phttpd reload``."""
+        if status != EX_OK:
             self._log.error(f"the reload failed, nothing has changed: {why_not}")
         else:
             self._log.notice("reloaded")
         self._reloads += 1
         if self._current is not None:
-            self._current.board.facts = {**self._current.plan.facts, "reload": why_not}
+            self._current.board.facts = {**self._current.plan.facts, "reload": [status, why_not]}
             self._current.board.count_reload(self._reloads)
 
 

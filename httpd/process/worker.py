@@ -11,19 +11,23 @@ import select
 import signal
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from httpd.network.loop import Loop, LoopSettings
 from httpd.observe.access_log import AccessLog
-from httpd.observe.log import Log
+from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Scoreboard
 from httpd.process.channel import Channel, Message
 from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
 from httpd.site.responder import SiteSettings
+
+ORPHAN_SECONDS = 5.0
+"""How long a worker finishes requests in hand when the supervisor was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def run_worker(
         ignored=[signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2],
     )
     log = log.named(f"worker {index}")
+    name_thread(log.role)
     try:
         drop_privileges(settings.user, settings.group)
         _check_docroot(settings.site.docroot)
@@ -100,6 +105,7 @@ class _Worker:
         self._log = log
         self._failed = False
         self._draining = False
+        self._orphan_until = float("inf")
         self._lock = threading.Lock()
         self._watching = settings.threads
         self._running = settings.threads
@@ -124,7 +130,7 @@ class _Worker:
         for source in (inbox, self._channel, self._ended):
             poll.register(source, select.POLLIN)
         while self._running:
-            for fd, _ in poll.poll():
+            for fd, _ in poll.poll(self._timeout()):
                 if fd == inbox.fileno():
                     inbox.take()
                     self._drain()
@@ -132,7 +138,15 @@ class _Worker:
                     self._obey(poll)
                 else:
                     os.eventfd_read(self._ended)
+            if self._orphan_until <= time.monotonic():
+                self._stop()
         return EX_WORKER if self._failed else EX_OK
+
+    def _timeout(self) -> float | None:
+        """Milliseconds that there may be nothing to do."""
+        if self._orphan_until == float("inf"):
+            return None
+        return max(0.0, self._orphan_until - time.monotonic()) * 1000 + 1
 
     def _run_loop(self, loop: Loop) -> None:
         try:
@@ -151,14 +165,13 @@ class _Worker:
         if received is None:  # the supervisor is gone, and nobody would ever stop us
             poll.unregister(self._channel)
             self._drain()
+            self._orphan_until = time.monotonic() + ORPHAN_SECONDS
             return
         message, _, fd = received
         if message is Message.DRAIN:
             self._drain()
         elif message is Message.STOP:
-            self._drain()
-            for loop in self._loops:
-                loop.stop()
+            self._stop()
         elif message is Message.LOG and fd is not None:
             os.dup2(fd, self._log.output)
             os.close(fd)
@@ -168,6 +181,11 @@ class _Worker:
             self._draining = True
             for loop in self._loops:
                 loop.drain(self._leave_listeners)
+
+    def _stop(self) -> None:
+        self._drain()
+        for loop in self._loops:
+            loop.stop()
 
     def _leave_listeners(self) -> None:
         """The last loop to leave closes the sockets; if it is the last of all workers', then

@@ -48,10 +48,9 @@ class Answer:
     wire: bytes = b""
     log_parts: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
-    @property
-    def body_length(self) -> int:
-        """Bytes of the body, from memory or from the file."""
-        return len(self.body) + self.length
+    def is_intact(self) -> bool:
+        """Tell whether the file that the body is taken from is still what the head says."""
+        return self.resource is None or self.resource.is_intact()
 
     def stamp(self, stamp: Stamp) -> Answer:
         """Fill `wire` with the time of `stamp`, and return the answer itself."""

@@ -18,6 +18,13 @@ _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLO
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
+class OutOfDescriptorsError(HTTPError):
+    """A file cannot be opened now, and could be if descriptors were given back."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "The server has too many open files.", (("Retry-After", "1"),))
+
+
 class OpenedFile(NamedTuple):
     """A regular file, opened for reading, and the name that it was found by.
 
@@ -130,7 +137,5 @@ def _explain(error: OSError) -> HTTPError:
     if error.errno in (errno.EACCES, errno.EPERM):
         return HTTPError(403, "The server may not read this file.")
     if error.errno in _EXHAUSTED:
-        return HTTPError(
-            503, "The server has no descriptor left for this file.", (("Retry-After", "1"),)
-        )
+        return OutOfDescriptorsError()
     return HTTPError(500, f"This file cannot be read: {os.strerror(error.errno or errno.EIO)}.")

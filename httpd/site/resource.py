@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import time
+from binascii import crc32
 from typing import NamedTuple
 
 from httpd.protocol.dates import format_date
@@ -41,7 +42,7 @@ class Identity(NamedTuple):
 
 
 class Resource:
-    """One file as it was when it was opened; never changed afterwards.
+    """One file as it was when it was opened, at `date`; never changed afterwards.
 
     `content` is the whole of a small file.  A large one has `content` None and an open `fd`, which
     is closed when the last answer or download that holds the resource lets go of it.
@@ -60,7 +61,7 @@ class Resource:
         "name",
     )
 
-    def __init__(self, opened: OpenedFile) -> None:
+    def __init__(self, opened: OpenedFile, date: int) -> None:
         self.fd, self.name, is_only_choice = opened
         status = os.fstat(self.fd)
         self.identity = Identity.of(status)
@@ -71,9 +72,10 @@ class Resource:
             self.fd = -1
         age = time.time_ns() - self.identity.modified_ns
         self._checkable = is_only_choice and age > SETTLED_NS
-        self.modified = self.identity.modified_ns // 1_000_000_000
+        # A date in the future must not be sent (RFC 9110 §8.8.2.1).
+        self.modified = min(self.identity.modified_ns // 1_000_000_000, date)
         self.last_modified = format_date(self.modified)
-        self.etag = f'"{self.identity.modified_ns:x}-{self.identity.size:x}"'
+        self.etag = self._make_etag()
         self.media_type = guess_media_type(self.name.rpartition(b"/")[2])
 
     def __del__(self) -> None:
@@ -88,6 +90,16 @@ class Resource:
                 return content
             self.identity = identity
         raise HTTPError(503, "This file is being written just now.", (("Retry-After", "1"),))
+
+    def _make_etag(self) -> str:
+        """Return an entity tag that neither host, time zone nor restart have a part in.
+
+        Where the content is at hand, it tells apart what was written in the same instant.
+        """
+        etag = f"{self.identity.modified_ns:x}-{self.identity.size:x}"
+        if self.content is not None:
+            etag += f"-{crc32(self.content):x}"
+        return f'"{etag}"'
 
     def is_intact(self) -> bool:
         """Tell whether the file is still what it was; a deleted one is as long as it is not
@@ -128,10 +140,12 @@ class Resources:
         self._used = 0
         self._open_files = 0
         self._kept: dict[bytes, tuple[int, Resource]] = {}
-        self._now = 0
+        self.tick(0, 0)
 
     def find(self, path: bytes) -> Resource | None:
         """Return the file at a path, checked against the disk within this second.
+
+        A large one is checked at once: if it has changed, its download would only break.
 
         Args:
             path: the path of a request, percent-encoded.
@@ -145,7 +159,7 @@ class Resources:
         checked, resource = self._kept.get(path, (0, None))
         if resource is None:
             return self._open(path)
-        if checked == self._now:
+        if checked == self._now and resource.content is not None:
             return resource
         self._forget(path)
         if resource.is_current():
@@ -157,7 +171,7 @@ class Resources:
         opened = self._docroot.open(decode_segments(path))
         if opened is None:
             return None
-        resource = Resource(opened)
+        resource = Resource(opened, self._date)
         self._keep(path, resource)
         return resource
 
@@ -173,13 +187,15 @@ class Resources:
         self._used -= len(resource.content or b"") + _OVERHEAD
         self._open_files -= resource.content is None
 
-    def tick(self, now: int) -> None:
+    def tick(self, now: int, date: int) -> None:
         """Begin a second: everything is to be checked again, and what nobody asks for is let go.
 
         Args:
             now: seconds of the monotonic clock.
+            date: seconds since the epoch, as answers of this second say.
         """
         self._now = now
+        self._date = date
         while self._kept:
             path, (checked, _) = next(iter(self._kept.items()))
             if checked > now - KEPT_SECONDS:

@@ -11,7 +11,7 @@ from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.ranges import parse_range
 from httpd.protocol.target import decode_segments, encode_path
 from httpd.site.answer import Answer, Stamp
-from httpd.site.docroot import Docroot
+from httpd.site.docroot import Docroot, OutOfDescriptorsError
 from httpd.site.pages import render_page
 from httpd.site.resource import Resource, Resources
 
@@ -50,29 +50,34 @@ class Responder:
         docroot = Docroot(settings.docroot, settings.index)
         self._resources = Resources(docroot, settings.cache // 2)
         self._expires = settings.expires
-        self._stamp = Stamp(time.time(), settings.expires)
-        self._this_year = time.gmtime().tm_year
+        self.tick(0)
 
     def tick(self, now: int) -> None:
         """Begin a second; `now` is the monotonic clock's."""
-        self._stamp = Stamp(time.time(), self._expires)
-        self._this_year = time.gmtime().tm_year
-        self._resources.tick(now)
+        date = time.time()
+        self._stamp = Stamp(date, self._expires)
+        self._this_year = time.gmtime(date).tm_year
+        self._resources.tick(now, int(date))
 
     def release(self) -> None:
         """Close the files that nobody downloads."""
         self._resources.clear()
 
     def respond(self, request: Request, *, may_keep_alive: bool) -> Answer:
-        """Return the answer to a request; errors are answers too.
+        """Return the answer to a request; errors are answers too, but for one.
 
         Args:
             request: what the parser made of the head.
             may_keep_alive: false to close the connection after this answer in any case.
+
+        Raises:
+            OutOfDescriptorsError: the caller may give some back and try again.
         """
         keep_alive = may_keep_alive and request.keep_alive and not request.has_body
         try:
             answer = self._dispatch(request)
+        except OutOfDescriptorsError:
+            raise
         except HTTPError as error:
             answer = _make_error(error, head_only=request.method == "HEAD")
         answer.path = request.path

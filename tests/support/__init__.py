@@ -1,0 +1,1 @@
+"""What several tests share: starting servers, talking raw HTTP to them."""
