@@ -22,12 +22,12 @@ from typing import Any
 
 from httpd.observe.log import Log
 
-STEP_BACK = 0.01
+STEP_BACK = 0.002
 """Seconds for which a loop with more than its share leaves the listeners to others."""
 PAUSE = 0.25
 """Seconds without accepting when descriptors or memory have run out."""
 SLACK = 1
-"""Connections above the mean that are no reason to step back."""
+"""Connections above nine eighths of the mean that are no reason to step back."""
 _BATCH = 64
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _WATCHED = select.EPOLLIN | select.EPOLLEXCLUSIVE
@@ -116,7 +116,7 @@ class Acceptor:
     def _has_more_than_its_share(self) -> bool:
         counts = self._counts
         mine = counts[self._me]
-        return mine > SLACK and (mine - SLACK) * len(counts) > sum(counts)
+        return mine > SLACK and (mine - SLACK) * len(counts) * 8 > sum(counts) * 9
 
     def _pause(self, error: OSError, now: float) -> None:
         if error.errno not in _EXHAUSTED:

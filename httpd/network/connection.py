@@ -70,6 +70,7 @@ class Connection:
         "_head",
         "_interest",
         "_loop",
+        "_more",
         "_offset",
         "_pending",
         "_reason",
@@ -98,6 +99,7 @@ class Connection:
         self._answer: Answer | None = None  # the running one
         self._pending = NOTHING  # of the running answer's memory
         self._offset = 0  # of its file
+        self._more = False  # whether the kernel may have received more than was read
         self._reason = "answered"  # for a close after the last answer
         self._started = 0.0  # when its request began to arrive
 
@@ -168,7 +170,9 @@ class Connection:
             return
         if not data:
             self.close("client closed")
-        elif self._buffer:
+            return
+        self._more = len(data) == loop.settings.recv
+        if self._buffer:
             self._buffer += data
             self._answer_buffer(len(self._buffer) - len(data))
         else:
@@ -188,6 +192,7 @@ class Connection:
             if not buffer:
                 self._buffer = None
                 return
+            self._head = b""
             try:
                 end = find_head_end(buffer, seen)
                 if not end:
@@ -208,17 +213,17 @@ class Connection:
 
     def _await_head(self) -> None:
         if self.state is IDLE:
-            self._started = self._loop.now
             self._enter(HEAD, self._loop.now + self._loop.settings.header_timeout)
         self._wait_for(READ)
 
     def _refuse(self, error: HTTPError, reason: str) -> None:
         """Send a last answer to what is no request, and read no further."""
-        if self._buffer:
+        if not self._head and self._buffer:
             self._head = bytes(self._buffer[:8192])
         self._buffer = None
         self._reason = reason
-        self._begin(self._loop.refuse(error))
+        is_head = self._head.lstrip(b"\r\n").startswith(b"HEAD ")
+        self._begin(self._loop.refuse(error, head_only=is_head))
 
     def refuse_at_accept(self, error: HTTPError) -> None:
         """Answer a connection that there is no room for."""
@@ -310,7 +315,8 @@ class Connection:
             self._offset += sent
             self.remaining -= sent
             self._loop.sent += sent
-            if sent and resource.is_intact():
+            is_checked_next = self.remaining <= TAIL
+            if sent and (is_checked_next or resource.is_intact()):
                 return sent
         else:
             tail = os.pread(resource.fd, self.remaining, self._offset)
@@ -340,7 +346,7 @@ class Connection:
             self._enter(IDLE, loop.now + loop.settings.keepalive_timeout)
             if not self._interest:
                 self._wait_for(READ)
-        elif self._buffer or answer.lingers:
+        elif self._buffer or self._more or answer.lingers:
             self._linger()
         else:
             self.close(self._reason)

@@ -6,6 +6,8 @@ import errno
 import socket
 from collections.abc import Sequence
 
+UNSENT_BYTES = 512 * 1024
+"""Bytes of an answer that wait in the kernel at the most: less costs wake-ups, more memory."""
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
 
@@ -70,6 +72,9 @@ def _open_listener(
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
         # Accepted sockets inherit this: a body's last bytes must not wait for an ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # So is this: what the kernel holds of a body and has not sent yet stays small, however many
+        # clients there are, and the shares stay fair.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         # A connection is handed over together with its request, which is then served at accept.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)
         listener.setblocking(False)

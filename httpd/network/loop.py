@@ -301,9 +301,9 @@ class Loop:
             self.log.error(f"internal error: {traceback.format_exc()}")
             raise HTTPError(500, "The server made a mistake, which its log tells of.") from None
 
-    def refuse(self, error: HTTPError) -> Answer:
+    def refuse(self, error: HTTPError, *, head_only: bool) -> Answer:
         """Return the last answer to a connection that is not served."""
-        return self._responder.refuse(error)
+        return self._responder.refuse(error, head_only=head_only)
 
     def describe(self, answer: Answer, head: bytes) -> tuple[bytes, bytes]:
         """Return what the access log says of an answer, found out once per answer."""

@@ -42,4 +42,4 @@ PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})?")
 ENTITY_TAG = re.compile(r'[ \t,]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)')
 
 # byte-range-set of one range: int-range or suffix-range (RFC 9110 §14.1.1)
-ONE_BYTE_RANGE = re.compile(r"[Bb][Yy][Tt][Ee][Ss]=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*")
+ONE_BYTE_RANGE = re.compile(r"[Bb][Yy][Tt][Ee][Ss]=(?:([0-9]+)-([0-9]*)|-([0-9]+))")

@@ -136,6 +136,11 @@ def _has_body(fields: dict[str, str], minor_version: int) -> bool:
         raise HTTPError(400, "The request has both Content-Length and Transfer-Encoding.")
     if minor_version == 0:
         raise HTTPError(400, "HTTP/1.0 has no Transfer-Encoding.")
-    if coding.lower() != "chunked":
+    *others, last = (name.strip().lower() for name in coding.split(","))
+    if last != "chunked" or "chunked" in others:
+        raise HTTPError(
+            400, "The end of the request cannot be told: chunked is not its last coding."
+        )
+    if others:
         raise HTTPError(501, "The only transfer coding that is understood is chunked.")
     return True

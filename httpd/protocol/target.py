@@ -33,7 +33,7 @@ def parse_target(method: bytes, target: bytes) -> Target:
     if match := grammar.ORIGIN_FORM.fullmatch(target):
         return Target(match[1], match[2] or b"", None)
     if match := grammar.ABSOLUTE_FORM.fullmatch(target):
-        if not match[1]:
+        if match[1][:1] in (b"", b":"):
             raise HTTPError(400, "The request target is a URL without a host.")
         return Target(match[2] or b"/", match[3] or b"", match[1])
     raise HTTPError(400, "The request target is neither a path nor a URL.")

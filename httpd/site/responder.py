@@ -81,17 +81,23 @@ class Responder:
         except HTTPError as error:
             answer = _make_error(error, head_only=request.method == "HEAD")
         answer.path = request.path
-        answer.lingers = request.has_body
         answer.keep_alive = keep_alive and answer.status not in _CLOSING_STATUSES
+        # A client that did not ask for the close may be sending its next request.
+        answer.lingers = request.has_body or request.keep_alive
         if not answer.keep_alive:
             answer.fields = b"Connection: close\r\n" + answer.fields
         elif request.minor_version == 0:
             answer.fields = b"Connection: keep-alive\r\n" + answer.fields
         return answer.stamp(self._stamp)
 
-    def refuse(self, error: HTTPError) -> Answer:
-        """Return the answer to bytes that are no request, or to a client that is not served."""
-        answer = _make_error(error, head_only=False)
+    def refuse(self, error: HTTPError, *, head_only: bool) -> Answer:
+        """Return the answer to bytes that are no request, or to a client that is not served.
+
+        Args:
+            error: what is wrong.
+            head_only: the bytes look like a HEAD request, whose answer has no body.
+        """
+        answer = _make_error(error, head_only=head_only)
         answer.fields = b"Connection: close\r\n" + answer.fields
         answer.lingers = True
         return answer.stamp(self._stamp)

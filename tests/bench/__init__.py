@@ -1,0 +1,1 @@
+"""Benchmarks: what phttpd promises in figures, measured on the loopback interface."""

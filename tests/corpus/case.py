@@ -1,0 +1,98 @@
+"""What a case of the corpus is, and the short words that the tables are written in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.support.raw import Answer, request
+
+CLOSING = frozenset({400, 408, 414, 417, 431, 501, 505})
+"""The statuses after which the rest of the stream can't be trusted, so that the connection ends."""
+
+LAST = re.compile(rb"^.* HTTP/1\.0\r\n|\r\nConnection:[^\r]*\bclose\b", re.IGNORECASE)
+
+ETAG = "@ETAG@"
+"""Stands in a request for the entity tag of /plain.txt."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request and what is known about its answer."""
+
+    name: str
+    clause: str
+    """The RFC and section, or the sentence of the specification, that demands this answer."""
+    request: bytes
+    status: int | tuple[int, ...]
+    """Several, where the clause leaves a choice; all replays must then make the same one."""
+    body: bytes | None = None
+    """The body of a 200 or 206; other answers have a body of their own making."""
+    keeps: bool = True
+    """False where the request ends the connection; some statuses do that by themselves."""
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+    """Patterns that fields must match in full; None where there must not be such a field."""
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        return self.status if isinstance(self.status, tuple) else (self.status,)
+
+    @property
+    def method(self) -> str:
+        return "HEAD" if self.request.lstrip(b"\r\n").startswith(b"HEAD ") else "GET"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the client said itself that nothing follows (RFC 9112, section 9.6)."""
+        return bool(LAST.search(self.request))
+
+    def keeps_after(self, status: int) -> bool:
+        """Whether the connection stays open after an answer with this status."""
+        return self.keeps and status not in CLOSING
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether the connection stays open after some of the answers."""
+        return any(map(self.keeps_after, self.statuses))
+
+    def bytes(self, etag: str) -> bytes:
+        """The request as it is sent."""
+        return self.request.replace(ETAG.encode(), etag.encode())
+
+    def check(self, answer: Answer) -> None:
+        """Assert all that the case knows about its answer."""
+        assert answer.status in self.statuses, f"{self.clause}: {self.request[:200]!r}"
+        closes = not self.keeps_after(answer.status)
+        assert (answer.get("Connection") == "close") == closes, f"{self.clause}: {answer.fields}"
+        for name, pattern in self.fields.items():
+            value = answer.get(name)
+            if pattern is None:
+                assert value is None, f"{self.clause}: {name}: {value}"
+            else:
+                assert value is not None, f"{self.clause}: no {name} in {answer.fields}"
+                assert re.fullmatch(pattern, value), f"{self.clause}: {name}: {value}"
+        if self.method == "HEAD":
+            assert answer.body == b""
+        elif answer.status in {200, 206} and self.body is not None:
+            assert answer.body == self.body, self.clause
+
+
+def line(request_line: str) -> bytes:
+    """A request whose request line is the point."""
+    return f"{request_line}\r\nHost: localhost\r\n\r\n".encode("latin-1")
+
+
+def fields(*lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
+    """A request whose field lines are the point; Host is not added to them."""
+    return request("/plain.txt", *lines, method=method, version=version, host=None)
+
+
+def get(target: str, *lines: str) -> bytes:
+    """A GET with a Host and further field lines."""
+    return request(target, *lines)
+
+
+def plain(*lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
+    """A request for /plain.txt with a Host and further field lines."""
+    return request("/plain.txt", *lines, method=method, version=version)

@@ -1,0 +1,1 @@
+"""What the running server does, seen through real sockets and by real clients."""

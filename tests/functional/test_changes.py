@@ -1,0 +1,187 @@
+"""A changed file is seen soon, and no answer ever mixes the old file with the new one.
+
+Each test asks again and again, with the same bytes over one connection, so that the server has
+every reason to use what it remembers.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw import Answer, Client
+
+SOON = 5.0
+"""Seconds after which a change must have been seen; the server promises little more than one."""
+
+OLD, NEW = b"the old content", b"the new content"
+LARGE = 300_000
+
+
+def ask_until(client: Client, target: str, wanted: Callable[[Answer], bool]) -> list[Answer]:
+    """Ask until an answer is the wanted one; return all answers, the wanted one last."""
+    answers = []
+    deadline = time.monotonic() + SOON
+    while time.monotonic() < deadline:
+        answers.append(client.ask(target))
+        if wanted(answers[-1]):
+            return answers
+    raise AssertionError(f"not seen in {SOON} s; the last answer: {answers[-1]}")
+
+
+def facts(answer: Answer) -> tuple[str, str, bytes]:
+    return answer["ETag"], answer["Last-Modified"], answer.body
+
+
+@pytest.fixture
+def path(docroot: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A path of the test's own in the docroot."""
+    folder = docroot / "changes"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{request.node.name}.txt"
+    yield path
+    if path.is_file():
+        path.unlink()
+
+
+def target_of(path: Path) -> str:
+    return f"/changes/{path.name.replace('[', '%5B').replace(']', '%5D')}"
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Write in place: the file keeps its inode."""
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put another file in its place, as careful editors and deployments do."""
+    other = path.with_suffix(".new")
+    other.write_bytes(content)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("change", [overwrite, replace])
+@pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
+def test_a_changed_file(
+    client: Client, path: Path, change: Callable[[Path, bytes], None], factor: int
+) -> None:
+    path.write_bytes(OLD * factor)
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    old = facts(client.ask(target_of(path)))
+    for _ in range(20):
+        assert facts(client.ask(target_of(path))) == old
+    new_content = NEW * factor + b"and more"
+    change(path, new_content)
+    answers = ask_until(client, target_of(path), lambda answer: answer.body == new_content)
+    new = facts(answers[-1])
+    assert new[0] != old[0]
+    assert new[1] in {formatdate(int(path.stat().st_mtime), usegmt=True), answers[-1]["Date"]}
+    assert {facts(answer) for answer in answers} <= {old, new}
+
+
+SECOND = 1_600_000_000 * 10**9
+
+
+@pytest.mark.parametrize("change", [overwrite, replace])
+def test_the_same_size_in_the_same_second(
+    client: Client, path: Path, change: Callable[[Path, bytes], None]
+) -> None:
+    path.write_bytes(OLD)
+    os.utime(path, ns=(SECOND + 1, SECOND + 1))
+    old = facts(client.ask(target_of(path)))
+    change(path, NEW)
+    os.utime(path, ns=(SECOND + 2, SECOND + 2))
+    answers = ask_until(client, target_of(path), lambda answer: answer.body == NEW)
+    assert answers[-1]["ETag"] != old[0]
+    assert answers[-1]["Last-Modified"] == old[1]
+
+
+@pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
+def test_another_file_of_the_same_size_and_time(client: Client, path: Path, factor: int) -> None:
+    """As `cp -p` and archives make it: nothing but the inode tells the two apart."""
+    path.write_bytes(OLD * factor)
+    os.utime(path, ns=(SECOND, SECOND))
+    old = facts(client.ask(target_of(path)))
+    other = path.with_suffix(".new")
+    other.write_bytes(NEW * factor)
+    os.utime(other, ns=(SECOND, SECOND))
+    other.replace(path)
+    answers = ask_until(client, target_of(path), lambda answer: answer.body == NEW * factor)
+    assert factor > 1 or answers[-1]["ETag"] != old[0]  # only a small file's tag has a checksum
+
+
+def test_a_conditional_request_sees_the_change(client: Client, path: Path) -> None:
+    path.write_bytes(OLD)
+    line = f"If-None-Match: {client.ask(target_of(path))['ETag']}"
+    assert client.ask(target_of(path), line).status == 304
+    replace(path, NEW)
+    deadline = time.monotonic() + SOON
+    while (answer := client.ask(target_of(path), line)).status == 304:
+        assert time.monotonic() < deadline
+    assert (answer.status, answer.body) == (200, NEW)
+
+
+def test_a_file_that_appears_and_disappears(client: Client, path: Path) -> None:
+    target = target_of(path)
+    assert client.ask(target).status == 404
+    path.write_bytes(NEW)
+    answers = ask_until(client, target, lambda answer: answer.status == 200)
+    assert answers[-1].body == NEW
+    path.unlink()
+    answers = ask_until(client, target, lambda answer: answer.status == 404)
+    assert {answer.body for answer in answers[:-1]} <= {NEW}
+
+
+def test_a_file_that_becomes_a_folder_and_gets_an_index(client: Client, path: Path) -> None:
+    target = target_of(path)
+    path.write_bytes(OLD)
+    assert client.ask(target).body == OLD
+    path.unlink()
+    path.mkdir()
+    ask_until(client, target, lambda answer: answer.status == 301)
+    assert client.ask(f"{target}/").status == 403
+    (path / "index.html").write_bytes(NEW)
+    ask_until(client, f"{target}/", lambda answer: answer.body == NEW)
+
+
+def test_a_link_that_is_turned(client: Client, path: Path) -> None:
+    old, new = path.with_suffix(".a"), path.with_suffix(".b")
+    old.write_bytes(OLD)
+    new.write_bytes(NEW)
+    path.symlink_to(old.name)
+    assert client.ask(target_of(path)).body == OLD
+    link = path.with_suffix(".link")
+    link.symlink_to(new.name)
+    link.replace(path)
+    ask_until(client, target_of(path), lambda answer: answer.body == NEW)
+
+
+def test_a_link_that_is_turned_outwards(client: Client, docroot: Path, path: Path) -> None:
+    secret = docroot.parent / "turned-secret.txt"
+    secret.write_bytes(b"secret")
+    path.write_bytes(OLD)
+    assert client.ask(target_of(path)).body == OLD
+    link = path.with_suffix(".link")
+    link.symlink_to(secret)
+    link.replace(path)
+    answers = ask_until(client, target_of(path), lambda answer: answer.status == 404)
+    assert {answer.body for answer in answers[:-1]} <= {OLD}
+
+
+def test_a_file_that_changes_all_the_time(client: Client, path: Path) -> None:
+    """Every answer is one of the files that there have been, whole and with its own fields."""
+    contents = [b"a" * 10, b"b" * 5000, b"c" * LARGE, b"d" * LARGE]
+    bodies: dict[str, bytes] = {}
+    for content in contents * 15:
+        replace(path, content)
+        answer = client.ask(target_of(path))
+        assert answer.body in contents
+        assert bodies.setdefault(answer["ETag"], answer.body) == answer.body
+    ask_until(client, target_of(path), lambda answer: answer.body == contents[-1])

@@ -1,0 +1,124 @@
+"""The fields of an answer: all that the specification asks for, with the right values."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+
+from tests.functional.site import FIVE_MB, HOME, TYPES
+from tests.support.raw import Answer, Client
+
+TWELVE_HOURS = 12 * 60 * 60
+
+
+def seconds(date: str) -> int:
+    """Return the time that an IMF-fixdate tells, which must be in exactly that form."""
+    moment = int(parsedate_to_datetime(date).timestamp())
+    assert formatdate(moment, usegmt=True) == date
+    return moment
+
+
+def test_every_field_that_the_specification_asks_for(client: Client, docroot: Path) -> None:
+    before = time.time()
+    answer = client.ask("/index.html")
+    after = time.time()
+    assert (answer.status, answer.reason) == (200, "OK")
+    assert before - 3 <= seconds(answer["Date"]) <= after
+    assert seconds(answer["Expires"]) - seconds(answer["Date"]) == TWELVE_HOURS
+    assert answer["Cache-Control"] == f"max-age={TWELVE_HOURS}"
+    assert re.fullmatch(r"phttpd/[0-9]+(\.[0-9]+)+\S*", answer["Server"])
+    assert answer["Content-Length"] == str(len(HOME))
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    modified = int((docroot / "index.html").stat().st_mtime)
+    assert seconds(answer["Last-Modified"]) == modified
+    assert re.fullmatch('"[!#-~]+"', answer["ETag"])
+    assert answer["Accept-Ranges"] == "bytes"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert "Connection" not in answer
+    assert answer.body == HOME
+
+
+def test_a_large_file_has_the_same_fields(client: Client) -> None:
+    small, large = client.ask("/index.html"), client.ask("/five.bin")
+    assert [name for name, _ in small.fields] == [name for name, _ in large.fields]
+    assert large["Content-Length"] == str(len(FIVE_MB))
+    assert seconds(large["Expires"]) - seconds(large["Date"]) == TWELVE_HOURS
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/five.bin", "/notes.txt", "/sizes/0.bin", "/docs", "/bare/", "/missing"]
+)
+def test_head_has_the_head_of_get(client: Client, target: str) -> None:
+    get = client.ask(target)
+    head = client.ask(target, method="HEAD")
+    assert head.timeless() == get.timeless().headless()
+    assert head["Content-Length"] == str(len(get.body))
+
+
+def test_the_date_moves_on(client: Client) -> None:
+    first = seconds(client.ask("/")["Date"])
+    deadline = time.monotonic() + 10
+    while seconds((answer := client.ask("/"))["Date"]) == first:
+        assert time.monotonic() < deadline, "the date stands still"
+    assert seconds(answer["Expires"]) - seconds(answer["Date"]) == TWELVE_HOURS
+
+
+def dated(client: Client, path: Path, nanoseconds: int) -> Answer:
+    """Return the answer to a new file that was modified at this time."""
+    path.write_bytes(b"x")
+    os.utime(path, ns=(nanoseconds, nanoseconds))
+    return client.ask(f"/{path.name}")
+
+
+@pytest.mark.parametrize(
+    "nanoseconds",
+    [0, 1, 999_999_999, 951_782_400_000_000_000, 1_577_836_799_999_999_999, 2**31 * 10**9],
+)
+def test_last_modified_is_the_second_of_the_modification(
+    client: Client, docroot: Path, nanoseconds: int
+) -> None:
+    answer = dated(client, docroot / f"dated-{nanoseconds}.txt", nanoseconds)
+    modified = seconds(answer["Last-Modified"])
+    assert modified == min(nanoseconds // 10**9, seconds(answer["Date"]))
+
+
+def test_a_file_from_before_1970_is_served(client: Client, docroot: Path) -> None:
+    answer = dated(client, docroot / "old.txt", -(10**18))
+    assert answer.body == b"x"
+    if modified := answer.get("Last-Modified"):
+        assert seconds(modified) <= 0
+
+
+def test_last_modified_is_never_in_the_future(client: Client, docroot: Path) -> None:
+    """RFC 9110, section 8.8.2.1."""
+    answer = dated(client, docroot / "future.txt", 4_102_444_800 * 10**9)
+    assert answer.body == b"x"
+    if modified := answer.get("Last-Modified"):
+        assert seconds(modified) <= seconds(answer["Date"])
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_content_type(client: Client, name: str) -> None:
+    answer = client.ask(f"/types/{name}")
+    assert re.fullmatch(TYPES[name], answer["Content-Type"])
+    assert "Content-Encoding" not in answer
+
+
+def test_etags_tell_files_apart(client: Client) -> None:
+    tags = [client.ask(f"/types/{name}")["ETag"] for name in TYPES]
+    assert len(set(tags)) == len(tags)
+    assert client.ask("/")["ETag"] == client.ask("/index.html")["ETag"]
+
+
+def test_options_tells_the_methods(client: Client) -> None:
+    for target in ("/", "*", "/notes.txt"):
+        answer = client.ask(target, method="OPTIONS")
+        assert answer.status == 200
+        assert answer["Allow"] == "GET, HEAD, OPTIONS"
+        assert answer["Content-Length"] == "0"
+        seconds(answer["Date"])

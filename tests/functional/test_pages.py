@@ -1,0 +1,148 @@
+"""Error pages: small, readable, in need of nothing else, and with an honest head."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.support.raw import Answer, Client, request
+from tests.support.server import Server
+
+ERRORS = [
+    (400, "Bad Request", b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"),
+    (403, "Forbidden", request("/bare/")),
+    (404, "Not Found", request("/missing")),
+    (405, "Method Not Allowed", request("/", method="POST")),
+    (412, "Precondition Failed", request("/", 'If-Match: "other"')),
+    (414, "URI Too Long", request("/" + "a" * 9000)),
+    (416, "Range Not Satisfiable", request("/", "Range: bytes=9999-")),
+    (431, "Request Header Fields Too Large", request("/", "X-A: " + "a" * 40_000)),
+    (501, "Not Implemented", request("/", method="BREW")),
+    (505, "HTTP Version Not Supported", request("/", version="HTTP/2.0")),
+]
+KEEPING = {403, 404, 405, 412, 416}
+
+every_error = pytest.mark.parametrize(
+    ("status", "reason", "data"), ERRORS, ids=[str(status) for status, _, _ in ERRORS]
+)
+
+
+class Page(HTMLParser):
+    """Collects from a page what the tests look at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: dict[str, str] = {}
+        self.addresses: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "link", "br", "hr", "img"}:
+            self.open.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for tag in self.open:
+            self.text[tag] = self.text.get(tag, "") + data
+
+
+def answer_to(server: Server, data: bytes, method: str = "GET") -> Answer:
+    with Client(server.port) as client:
+        client.send(data)
+        return client.answer(method)
+
+
+@every_error
+def test_the_page_says_what_is_wrong(server: Server, status: int, reason: str, data: bytes) -> None:
+    answer = answer_to(server, data)
+    assert (answer.status, answer.reason) == (status, reason)
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    text = answer.body.decode()
+    assert text.lower().startswith("<!doctype html>")
+    page = Page(text)
+    assert str(status) in page.text["title"]
+    assert reason in page.text["title"] + page.text["h1"]
+    words = page.text["body"].removeprefix(str(status)).split()
+    assert len(words) > 5, "a page explains itself"
+    assert len(answer.body) < 5000
+
+
+@every_error
+def test_the_page_needs_nothing_else(server: Server, status: int, reason: str, data: bytes) -> None:
+    text = answer_to(server, data).body.decode()
+    page = Page(text)
+    assert not [a for a in page.addresses if a != "/" and not a.startswith(("data:", "#"))]
+    assert not {"script", "iframe", "object"} & page.text.keys()
+    assert "url(" not in text.replace("url(data:", "")
+    assert "@import" not in text
+    assert str(status) in text
+    assert reason in text
+
+
+@every_error
+def test_the_head_of_an_error(server: Server, status: int, reason: str, data: bytes) -> None:
+    answer = answer_to(server, data)
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["Content-Length"] == str(len(answer.body))
+    assert answer["Server"].startswith("phttpd/")
+    assert answer["Date"].endswith(" GMT")
+    for name in ("ETag", "Last-Modified"):
+        assert name not in answer or status == 416
+    assert answer.get("Connection") == (None if status in KEEPING else "close")
+    assert answer.reason == reason
+
+
+@pytest.mark.parametrize("status", sorted(KEEPING - {405, 416}))
+def test_head_of_an_error_has_no_body(server: Server, status: int) -> None:
+    data = next(data for number, _, data in ERRORS if number == status)
+    with Client(server.port) as client:
+        client.send(data)
+        get = client.answer()
+        client.send(b"HEAD" + data.removeprefix(b"GET"))
+        assert client.answer("HEAD").timeless() == get.timeless().headless()
+        assert client.ask("/").status == 200
+
+
+def test_405_says_what_is_allowed(client: Client) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
+        answer = client.ask("/notes.txt", method=method)
+        assert (answer.status, answer["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+def test_trace_gives_nothing_back(client: Client) -> None:
+    answer = client.ask("/", "Cookie: secret=1", method="TRACE")
+    assert b"secret" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request("/%3Cscript%3Ealert(1)"),
+        request("/<script>alert(1)"),
+        request("/?<script>alert(1)"),
+        request("/%22%3E%3Cscript%3Ealert(1)"),
+        request("/missing", "Referer: <script>"),
+        request("/missing", host="<script>"),
+        request("/", method="<script>"),
+    ],
+)
+def test_no_page_carries_markup_of_the_client(server: Server, data: bytes) -> None:
+    answer = answer_to(server, data)
+    assert b"<script" not in answer.body.lower()
+    assert b"alert(1)" not in answer.body or b"&lt;script" in answer.body
+
+
+def test_a_redirect_is_a_page_too(client: Client) -> None:
+    answer = client.ask("/docs")
+    assert answer.status == 301
+    assert answer.reason == "Moved Permanently"
+    assert answer["Content-Length"] == str(len(answer.body))
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    assert "301" in Page(answer.body.decode()).text["title"]

@@ -1,0 +1,308 @@
+"""From the target to the file: names, folders, hidden files, links, and what is no file at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.functional.site import GUIDE, HOME, NAMES
+from tests.support.raw import Client, ask
+from tests.support.server import Server, serve
+
+SECRET = b"outside of the docroot"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(client: Client, name: str) -> None:
+    assert client.ask(NAMES[name]).body == name.encode()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_with_every_byte_encoded(client: Client, name: str) -> None:
+    target = "/" + "".join(f"%{byte:02x}" for byte in name.encode())
+    assert client.ask(target).body == name.encode()
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/", HOME),
+        ("/docs/", b"docs"),
+        ("/docs/guide.html", GUIDE),
+        ("/docs/deep/er/", b"deeper"),
+        ("/a%20b/", b"spaced"),
+        ("/gr%C3%BCn/", b"green"),
+    ],
+)
+def test_index_files(client: Client, target: str, body: bytes) -> None:
+    answer = client.ask(target)
+    assert answer.body == body
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("/docs", "/docs/"),
+        ("/docs?", "/docs/"),
+        ("/docs?a=1&b=/x?y", "/docs/?a=1&b=/x?y"),
+        ("/docs/deep", "/docs/deep/"),
+        ("/bare", "/bare/"),
+        ("/a%20b", "/a%20b/"),
+        ("/gr%c3%bcn", "/gr%C3%BCn/"),
+        ("/%64ocs", "/docs/"),
+        ("//docs", "/docs/"),
+        ("//docs//deep", "/docs/deep/"),
+        ("http://localhost/docs", "/docs/"),
+        ("http://elsewhere.example/docs?q", "/docs/?q"),
+    ],
+)
+def test_folders_without_a_slash(client: Client, target: str, location: str) -> None:
+    answer = client.ask(target)
+    assert answer.status == 301
+    sent = re.sub("%[0-9a-f]{2}", lambda match: match[0].upper(), answer["Location"])
+    assert sent.removesuffix("?") == location
+    assert client.ask(answer["Location"]).status in {200, 403}
+
+
+def test_a_folder_can_not_be_taken_for_a_host(client: Client, docroot: Path) -> None:
+    """A Location of //evil.example/ would lead away from the server."""
+    (docroot / "evil.example").mkdir()
+    for target in ("//evil.example", "///evil.example", "/%5cevil.example", "//evil.example/%2e"):
+        location = client.ask(target).get("Location")
+        assert location in {None, "/evil.example/"}
+
+
+def test_a_folder_with_a_new_line_in_its_name_adds_no_field(client: Client, docroot: Path) -> None:
+    (docroot / "new\r\nX-Evil: 1").mkdir()
+    answer = client.ask("/new%0d%0aX-Evil:%201")
+    assert "X-Evil" not in answer
+    assert answer.status in {301, 400, 404}
+
+
+def test_an_index_that_is_a_folder_is_none(client: Client, docroot: Path) -> None:
+    (docroot / "odd" / "index.html").mkdir(parents=True)
+    assert client.ask("/odd/").status in {403, 404}
+
+
+def test_an_index_that_leads_outside_is_none(client: Client, docroot: Path) -> None:
+    secret = docroot.parent / "secret-index.html"
+    secret.write_bytes(SECRET)
+    (docroot / "lured").mkdir()
+    (docroot / "lured" / "index.html").symlink_to(secret)
+    answer = client.ask("/lured/")
+    assert answer.status in {403, 404}
+    assert SECRET not in answer.body
+
+
+def test_an_index_that_is_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
+    (docroot / "piped").mkdir()
+    os.mkfifo(docroot / "piped" / "index.html")
+    with Client(lone_loop.port) as client:
+        assert client.ask("/piped/").status in {403, 404}
+        assert client.ask("/").body == HOME
+
+
+def test_folders_without_an_index(client: Client) -> None:
+    assert client.ask("/bare/").status == 403
+    assert client.ask("/bare/file.txt").body == b"bare"
+
+
+def test_hidden_files(client: Client, docroot: Path) -> None:
+    (docroot / ".env").write_bytes(SECRET)
+    (docroot / ".git").mkdir()
+    (docroot / ".git" / "HEAD").write_bytes(SECRET)
+    (docroot / "docs" / ".htaccess").write_bytes(SECRET)
+    for target in (
+        "/.env",
+        "/%2Eenv",
+        "/.git",
+        "/.git/",
+        "/.git/HEAD",
+        "/docs/.htaccess",
+        "/.none",
+    ):
+        assert client.ask(target).status == 404, target
+
+
+def test_well_known_files_are_not_hidden(client: Client, docroot: Path) -> None:
+    (docroot / ".well-known" / "acme-challenge").mkdir(parents=True)
+    (docroot / ".well-known" / "acme-challenge" / "token").write_bytes(b"token")
+    assert client.ask("/.well-known/acme-challenge/token").body == b"token"
+
+
+@pytest.fixture(scope="module")
+def links(docroot: Path) -> Path:
+    """A folder of links."""
+    outside = docroot.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_bytes(SECRET)
+    folder = docroot / "links"
+    folder.mkdir()
+    for name, target in {
+        "inside": "../index.html",
+        "inside-absolute": str(docroot / "index.html"),
+        "chain": "inside",
+        "folder": "../docs",
+        "outside": "../../outside/secret.txt",
+        "outside-absolute": str(outside / "secret.txt"),
+        "outside-chain": "outside",
+        "outside-folder": "../../outside",
+        "out-and-in": "../../site/index.html",
+        "passwd": "/etc/passwd",
+        "root": "/",
+        "parent": "../..",
+        "zero": "/dev/zero",
+        "self-descriptor": "/proc/self/fd",
+        "dangling": "nowhere",
+        "loop": "loop",
+        "loop-a": "loop-b",
+        "loop-b": "loop-a",
+        "twin": "../../site-twin/secret.txt",
+    }.items():
+        (folder / name).symlink_to(target)
+    twin = docroot.parent / "site-twin"
+    twin.mkdir()
+    (twin / "secret.txt").write_bytes(SECRET)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["inside", "inside-absolute", "chain"])
+def test_links_that_stay(client: Client, links: Path, name: str) -> None:
+    assert (links / name).is_symlink()
+    assert client.ask(f"/links/{name}").body == HOME
+
+
+def test_links_to_folders_that_stay(client: Client, links: Path) -> None:
+    assert (links / "folder").is_symlink()
+    assert client.ask("/links/folder/").body == b"docs"
+    assert client.ask("/links/folder/guide.html").body == GUIDE
+    assert client.ask("/links/folder")["Location"] == "/links/folder/"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "outside",
+        "outside-absolute",
+        "outside-chain",
+        "outside-folder",
+        "outside-folder/",
+        "outside-folder/secret.txt",
+        "passwd",
+        "root",
+        "root/etc/passwd",
+        "parent",
+        "parent/",
+        "parent/outside/secret.txt",
+        "zero",
+        "self-descriptor/0",
+        "twin",
+    ],
+)
+def test_links_that_leave(client: Client, links: Path, name: str) -> None:
+    assert (links / name).exists() or name == "self-descriptor/0"
+    answer = client.ask(f"/links/{name}")
+    assert answer.status == 404
+    assert SECRET not in answer.body
+
+
+def test_a_link_that_leaves_and_comes_back_gives_nothing_away(client: Client, links: Path) -> None:
+    assert (links / "out-and-in").is_symlink()
+    answer = client.ask("/links/out-and-in")
+    assert answer.status == 404 or answer.body == HOME
+
+
+@pytest.mark.parametrize("name", ["dangling", "loop", "loop/", "loop-a", "loop-a/x", "dangling/x"])
+def test_links_that_lead_nowhere(client: Client, links: Path, name: str) -> None:
+    assert not (links / name.partition("/")[0]).is_file()
+    assert client.ask(f"/links/{name}").status == 404
+
+
+def test_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
+    os.mkfifo(docroot / "fifo")
+    with Client(lone_loop.port) as client:
+        for method in ("GET", "HEAD"):
+            assert client.ask("/fifo", method=method).status == 404
+        assert client.ask("/fifo/").status == 404
+        assert client.ask("/").body == HOME
+
+
+def test_a_fifo_with_a_writer_is_not_read(lone_loop: Server, docroot: Path) -> None:
+    path = docroot / "written-fifo"
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.write(descriptor, SECRET)
+        assert ask(lone_loop.port, "/written-fifo").status == 404
+        assert os.read(descriptor, 100) == SECRET
+    finally:
+        os.close(descriptor)
+
+
+def test_a_socket_is_no_file(
+    client: Client, docroot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        monkeypatch.chdir(docroot)  # the whole path can be too long for the address of a socket
+        listener.bind("unix-socket")
+        assert stat.S_ISSOCK((docroot / "unix-socket").stat().st_mode)
+        assert client.ask("/unix-socket").status == 404
+
+
+def test_a_device_is_no_file(client: Client, docroot: Path) -> None:
+    try:
+        os.mknod(docroot / "zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("needs the right to make a device: run as root, outside of a container")
+    assert client.ask("/zero").status == 404
+
+
+@contextmanager
+def served_to_anyone() -> Iterator[tuple[Path, Server]]:
+    """Serve a folder as a user for whom permissions count, which they do not for root."""
+    options = ["--user", "nobody"] if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory() as folder:
+        docroot = Path(folder)
+        docroot.chmod(0o755)  # all the folders above are open to anyone, unlike those of tmp_path
+        with serve(docroot, *options, "--workers", "1") as server:
+            yield docroot, server
+
+
+def test_unreadable_files_and_folders() -> None:
+    with served_to_anyone() as (docroot, server):
+        (docroot / "open.txt").write_bytes(b"open")
+        (docroot / "locked.txt").write_bytes(SECRET)
+        (docroot / "locked.txt").chmod(0)
+        (docroot / "unlocked").symlink_to("locked.txt")
+        (docroot / "locked").mkdir()
+        (docroot / "locked" / "index.html").write_bytes(SECRET)
+        (docroot / "locked").chmod(0)
+        with Client(server.port) as client:
+            assert client.ask("/open.txt").body == b"open"
+            for target in ("/locked.txt", "/locked/", "/locked/index.html", "/unlocked"):
+                answer = client.ask(target)
+                assert answer.status == 403, target
+                assert SECRET not in answer.body
+                assert client.ask(target, method="HEAD").status == 403, target
+        (docroot / "locked").chmod(0o755)
+        assert ask(server.port, "/locked/index.html?").body == SECRET
+
+
+def test_many_distinct_targets(client: Client, docroot: Path) -> None:
+    folder = docroot / "many"
+    folder.mkdir()
+    for number in range(1000):
+        (folder / f"{number} €.txt").write_text(str(number))
+    for number in range(1000):
+        assert client.ask(quote(f"/many/{number} €.txt")).body == str(number).encode()
+        assert client.ask(f"/many/{number}").status == 404

@@ -1,0 +1,113 @@
+"""Pipelined requests are answered in their order (RFC 9112, section 9.3.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.functional.site import FIVE_MB, HOME, NOTES, SIZES, pattern
+from tests.support.raw import Client, pipeline, request
+from tests.support.server import Server
+
+
+def test_sixteen_deep(server: Server) -> None:
+    targets = [f"/notes.txt?{number}" for number in range(16)]
+    requests = [
+        ("GET", request(target, f"Range: bytes={number * 5}-{number * 5 + 3}"))
+        for number, target in enumerate(targets)
+    ]
+    bodies = [answer.body for answer in pipeline(server.port, requests)]
+    assert bodies == [b"%04d" % number for number in range(16)]
+
+
+def test_mixed_methods_and_statuses(server: Server) -> None:
+    expected = [
+        ("GET", "/", 200),
+        ("HEAD", "/", 200),
+        ("GET", "/missing", 404),
+        ("HEAD", "/missing", 404),
+        ("POST", "/", 405),
+        ("GET", "/docs", 301),
+        ("HEAD", "/docs", 301),
+        ("OPTIONS", "*", 200),
+        ("GET", "/bare/", 403),
+        ("HEAD", "/five.bin", 200),
+        ("TRACE", "/", 405),
+        ("DELETE", "/notes.txt", 405),
+        ("HEAD", "/bare/", 403),
+        ("GET", "/sizes/0.bin", 200),
+        ("HEAD", "/sizes/0.bin", 200),
+        ("GET", "/notes.txt", 200),
+    ]
+    requests = [(method, request(target, method=method)) for method, target, _ in expected]
+    answers = list(pipeline(server.port, requests))
+    assert [answer.status for answer in answers] == [status for _, _, status in expected]
+    assert answers[0].body == HOME
+    assert answers[-1].body == NOTES
+
+
+def test_large_and_small_in_turn(server: Server) -> None:
+    requests = [("GET", request(target)) for target in ("/five.bin", "/", "/notes.txt")] * 3
+    bodies = [answer.body for answer in pipeline(server.port, requests)]
+    assert bodies == [FIVE_MB, HOME, NOTES] * 3
+
+
+def test_files_of_all_sizes(server: Server) -> None:
+    requests = [("GET", request(f"/sizes/{size}.bin")) for size in SIZES]
+    answers = pipeline(server.port, requests * 2)
+    for size, answer in zip(SIZES * 2, answers, strict=True):
+        assert answer.body == pattern(size)
+
+
+@pytest.mark.parametrize("target", ["/five.bin", "/", "/missing"])
+def test_nothing_after_connection_close_is_answered(server: Server, target: str) -> None:
+    with Client(server.port) as client:
+        client.send(request("/") + request(target, "Connection: close") + request("/") * 3)
+        assert client.answer().body == HOME
+        assert client.answer()["Connection"] == "close"
+        assert client.rest() == b""
+
+
+def test_nothing_after_a_bad_request_is_answered(server: Server) -> None:
+    with Client(server.port) as client:
+        client.send(request("/five.bin") + b"nonsense\r\n\r\n" + request("/"))
+        assert client.answer().body == FIVE_MB
+        assert client.answer().status == 400
+        assert client.rest() == b""
+
+
+def test_the_log_names_the_bad_request_and_not_the_next(lone_loop: Server) -> None:
+    with Client(lone_loop.port) as client:
+        client.send(b"nonsense\r\n\r\n" + request("/after-nonsense"))
+        assert client.answer().status == 400
+        assert client.rest() == b""
+    match = lone_loop.out.wait_for('"([^"]*nonsense[^"]*)" 400 ')
+    assert match[1] == "nonsense"
+
+
+def test_many_more_than_the_server_reads_at_once(server: Server) -> None:
+    requests = [("GET", request(f"/notes.txt?{number}")) for number in range(1500)]
+    assert all(answer.body == NOTES for answer in pipeline(server.port, requests))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 129])
+def test_any_depth_and_a_half(server: Server, depth: int) -> None:
+    with Client(server.port) as client:
+        requests = [request(f"/notes.txt?{number}") for number in range(depth + 1)]
+        client.send(b"".join(requests)[:-7])
+        for _ in range(depth):
+            assert client.answer().body == NOTES
+        client.send(requests[-1][-7:])
+        assert client.answer().body == NOTES
+        assert client.ask("/").body == HOME
+
+
+def test_requests_that_arrive_during_an_answer(server: Server) -> None:
+    with Client(server.port, receive_buffer=4096) as client:
+        client.send(request("/five.bin"))
+        assert client.head().status == 200
+        first = client.body(1000)
+        client.send(request("/notes.txt"), request("/")[:20])
+        assert first + client.body(len(FIVE_MB) - 1000) == FIVE_MB
+        assert client.answer().body == NOTES
+        client.send(request("/")[20:])
+        assert client.answer().body == HOME

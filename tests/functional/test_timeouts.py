@@ -1,0 +1,106 @@
+"""Connections on which nothing happens are closed, each in its own way."""
+
+from __future__ import annotations
+
+import re
+import select
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.functional.site import HOME
+from tests.support.raw import Client, request
+from tests.support.server import DEADLINE, Server, serve
+
+MIB = 1024 * 1024
+UNREAD = 64 * MIB
+"""The size of a file that no connection swallows at once."""
+
+
+@pytest.fixture(scope="module")
+def hasty(docroot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits for no one."""
+    config = tmp_path_factory.mktemp("hasty") / "phttpd.yaml"
+    config.write_text(
+        f"docroot: {docroot}\nkeepalive_timeout: 500ms\nheader_timeout: 500ms\nsend_timeout: 1s\n"
+    )
+    with (docroot / "unread.bin").open("wb") as file:
+        file.truncate(UNREAD)
+    with serve(docroot, "--config", str(config), "--workers", "1", "--threads", "1") as server:
+        yield server
+
+
+def closed(server: Server, address: str, reason: str) -> None:
+    """Wait for the message that the connection from this address was closed for this reason."""
+    match = server.out.wait_for(f"connection {address} closed: (?P<reason>.*)$")
+    assert re.fullmatch(reason, match["reason"])
+
+
+def test_an_idle_connection_is_closed_without_a_word(hasty: Server) -> None:
+    with Client(hasty.port) as client:
+        assert client.ask("/").body == HOME
+        assert client.rest() == b""
+    closed(hasty, client.address, "keep-alive timeout")
+
+
+def test_a_connection_without_a_request_is_closed_without_a_word(hasty: Server) -> None:
+    with Client(hasty.port) as client:
+        assert client.rest() == b""
+    closed(hasty, client.address, "(keep-alive|header) timeout")
+
+
+def test_half_a_request_is_answered_408(hasty: Server) -> None:
+    parts = [b"G", b"GET / HTTP/1.1\r\n", request("/")[:-1]]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(hasty.port)) for _ in parts]
+        for client, part in zip(clients, parts, strict=True):
+            client.send(part)
+        for client in clients:
+            answer = client.answer()
+            assert (answer.status, answer.reason) == (408, "Request Timeout")
+            assert answer["Connection"] == "close"
+            assert client.rest() == b""
+    addresses = "|".join(client.address for client in clients)
+    for _ in clients:
+        closed(hasty, f"({addresses})", "header timeout")
+
+
+def test_half_a_second_request_is_answered_408(hasty: Server) -> None:
+    with Client(hasty.port) as client:
+        client.send(request("/") + request("/")[:9])
+        assert client.answer().body == HOME
+        assert client.answer().status == 408
+        assert client.rest() == b""
+
+
+def test_a_trickle_of_bytes_does_not_put_off_the_timeout(hasty: Server) -> None:
+    with Client(hasty.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nX-Slow: ")
+        deadline = time.monotonic() + DEADLINE
+        while not select.select([client.socket], [], [], 0.05)[0]:
+            assert time.monotonic() < deadline, "the trickle goes on and on"
+            client.send(b"z")
+        assert client.answer().status == 408
+
+
+def test_a_client_that_does_not_read_is_cut_off(hasty: Server) -> None:
+    with Client(hasty.port, receive_buffer=4096) as client:
+        client.send(request("/unread.bin"))
+        closed(hasty, client.address, "send timeout")
+
+
+def test_a_client_that_reads_a_little_is_not_cut_off(hasty: Server) -> None:
+    """The send timeout counts from the last progress, not from the start of the answer."""
+    with Client(hasty.port, receive_buffer=65536) as client, Client(hasty.port) as other:
+        client.send(request("/unread.bin"))
+        client.head()
+        begin, size = time.monotonic(), 0
+        while (elapsed := time.monotonic() - begin) < 2.5:
+            if size < elapsed * 16 * MIB:
+                size += len(client.body(MIB // 4))
+            else:
+                assert other.ask("/").body == HOME
+        assert client.body(UNREAD - size) == bytes(UNREAD - size)

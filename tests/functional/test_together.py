@@ -1,0 +1,107 @@
+"""The same requests on fresh connections, all over one, and all at once: the answers are equal."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.raw import Answer, Client, pipeline, request
+from tests.support.server import Server
+
+CASES: list[tuple[str, str, list[str], int]] = [
+    ("GET", "/", [], 200),
+    ("HEAD", "/", [], 200),
+    ("GET", "/index.html", [], 200),
+    ("GET", "/?query", [], 200),
+    ("GET", "/docs/", [], 200),
+    ("GET", "/docs", [], 301),
+    ("GET", "/docs?a=b", [], 301),
+    ("HEAD", "/docs", [], 301),
+    ("GET", "/docs/deep/er/", [], 200),
+    ("GET", "/bare/", [], 403),
+    ("GET", "/bare/file.txt", [], 200),
+    ("GET", "/missing", [], 404),
+    ("HEAD", "/missing", [], 404),
+    ("GET", "/five.bin", [], 200),
+    ("HEAD", "/five.bin", [], 200),
+    ("GET", "/five.bin", ["Range: bytes=-1000"], 206),
+    ("GET", "/five.bin", ["Range: bytes=5000000-"], 416),
+    ("GET", "/five.bin", ["Range: bytes=1-2,3-4"], 200),
+    ("GET", "/notes.txt", ["Range: bytes=0-0"], 206),
+    ("GET", "/notes.txt", ["Range: bytes=9999-"], 416),
+    ("HEAD", "/notes.txt", ["Range: bytes=0-0"], 200),
+    ("GET", "/notes.txt", ["If-None-Match: *"], 304),
+    ("HEAD", "/notes.txt", ["If-None-Match: *"], 304),
+    ("GET", "/notes.txt", ['If-None-Match: "other"'], 200),
+    ("GET", "/notes.txt", ['If-Match: "other"'], 412),
+    ("GET", "/notes.txt", ["If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"], 304),
+    ("GET", "/notes.txt", ["If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT"], 412),
+    ("GET", "/sizes/0.bin", [], 200),
+    ("HEAD", "/sizes/0.bin", [], 200),
+    ("GET", "/sizes/65536.bin", [], 200),
+    ("GET", "/sizes/65537.bin", [], 200),
+    ("GET", "/with%20space.txt", [], 200),
+    ("GET", "http://localhost/notes.txt", [], 200),
+    ("OPTIONS", "*", [], 200),
+    ("OPTIONS", "/notes.txt", [], 200),
+    ("POST", "/notes.txt", [], 405),
+    ("PUT", "/missing", [], 405),
+    ("DELETE", "/", [], 405),
+    ("PATCH", "/", [], 405),
+    ("TRACE", "/", [], 405),
+    ("GET", "/notes.txt", ["Connection: keep-alive"], 200),
+    ("GET", "/types/a.css", ["Accept-Encoding: gzip, br", "Accept: text/css"], 200),
+]
+"""Method, target, field lines and status; none of them ends the connection."""
+
+REQUESTS = [(method, request(target, *lines, method=method)) for method, target, lines, _ in CASES]
+
+
+@pytest.fixture(scope="module")
+def fresh(server: Server) -> list[Answer]:
+    """The answers on fresh connections."""
+    answers = []
+    for method, data in REQUESTS:
+        with Client(server.port) as client:
+            client.send(data)
+            answers.append(client.answer(method).timeless())
+    return answers
+
+
+def test_fresh(fresh: list[Answer]) -> None:
+    assert [answer.status for answer in fresh] == [status for _, _, _, status in CASES]
+
+
+def test_again_over_one_connection(client: Client, fresh: list[Answer]) -> None:
+    for (method, data), expected in zip(REQUESTS, fresh, strict=True):
+        client.send(data)
+        assert client.answer(method).timeless() == expected, data
+
+
+def test_each_twice_over_one_connection(client: Client, fresh: list[Answer]) -> None:
+    for (method, data), expected in zip(REQUESTS, fresh, strict=True):
+        for _ in range(2):
+            client.send(data)
+            assert client.answer(method).timeless() == expected, data
+
+
+def test_all_at_once(server: Server, fresh: list[Answer]) -> None:
+    assert [answer.timeless() for answer in pipeline(server.port, REQUESTS)] == fresh
+
+
+def test_all_at_once_backwards(server: Server, fresh: list[Answer]) -> None:
+    answers = pipeline(server.port, reversed(REQUESTS))
+    assert [answer.timeless() for answer in answers] == fresh[::-1]
+
+
+def test_on_fresh_connections_that_close(server: Server, fresh: list[Answer]) -> None:
+    for (method, data), expected in zip(REQUESTS, fresh, strict=True):
+        if b"\r\nConnection:" in data:
+            continue
+        with Client(server.port) as client:
+            client.send(data[:-2] + b"Connection: close\r\n\r\n")
+            answer = client.answer(method).timeless()
+            assert client.rest() == b""
+        others = tuple(field for field in answer.fields if field != ("Connection", "close"))
+        assert len(others) == len(answer.fields) - 1
+        assert (answer.status, sorted(others)) == (expected.status, sorted(expected.fields))
+        assert answer.body == expected.body
