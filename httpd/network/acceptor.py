@@ -29,7 +29,24 @@ PAUSE = 0.25
 SLACK = 1
 """Connections above nine eighths of the mean that are no reason to step back."""
 _BATCH = 64
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_MOST_PENDING = 65536
+# Errors of the new connection, not of the listener (accept(2), “Error handling”).
+_CLIENT_FAILED = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EINTR,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTO,
+        errno.ETIMEDOUT,
+    }
+)
 _WATCHED = select.EPOLLIN | select.EPOLLEXCLUSIVE
 
 
@@ -107,8 +124,10 @@ class Acceptor:
             connection, address = self._accepts[fd]()
         except BlockingIOError:
             return False
-        except ConnectionError:
-            return True  # the client has gone already (accept(2), ECONNABORTED)
+        except OSError as error:
+            if error.errno in _CLIENT_FAILED:
+                return True
+            raise
         os.set_blocking(connection, False)
         self._on_accept(connection, address)
         return True
@@ -119,8 +138,6 @@ class Acceptor:
         return mine > SLACK and (mine - SLACK) * len(counts) * 8 > sum(counts) * 9
 
     def _pause(self, error: OSError, now: float) -> None:
-        if error.errno not in _EXHAUSTED:
-            raise error
         self._log.error(f"cannot accept connections: {error.strerror}; trying again shortly")
         self._on_exhausted()
         self._step_back(now + PAUSE)
@@ -128,7 +145,7 @@ class Acceptor:
     def drain(self) -> None:
         """Accept all that the kernel has accepted so far, and no more ever."""
         for fd in self._accepts:
-            while True:
+            for _ in range(_MOST_PENDING):
                 try:
                     if not self._accept_one(fd):
                         break

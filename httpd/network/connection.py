@@ -193,10 +193,12 @@ class Connection:
                 self._buffer = None
                 return
             self._head = b""
+            if self.state is IDLE:
+                self._enter(HEAD, loop.now + loop.settings.header_timeout)
             try:
                 end = find_head_end(buffer, seen)
                 if not end:
-                    self._await_head()
+                    self._wait_for(READ)
                     return
                 self._head = bytes(buffer[:end])
                 del buffer[:end]
@@ -210,11 +212,6 @@ class Connection:
             seen = 0
         self._enter(SENDING, loop.now + loop.settings.send_timeout)
         self._wait_for(WRITE)  # for the next turn
-
-    def _await_head(self) -> None:
-        if self.state is IDLE:
-            self._enter(HEAD, self._loop.now + self._loop.settings.header_timeout)
-        self._wait_for(READ)
 
     def _refuse(self, error: HTTPError, reason: str) -> None:
         """Send a last answer to what is no request, and read no further."""
@@ -346,7 +343,7 @@ class Connection:
             self._enter(IDLE, loop.now + loop.settings.keepalive_timeout)
             if not self._interest:
                 self._wait_for(READ)
-        elif self._buffer or self._more or answer.lingers:
+        elif self._buffer or self._more or answer.lingers or answer.length:
             self._linger()
         else:
             self.close(self._reason)

@@ -94,4 +94,5 @@ def format_address(address: _Address) -> str:
 
 def format_peer(address: _Address) -> str:
     """Return the host of a client's address; an IPv4 one as such even on a dual-stack socket."""
-    return address[0].removeprefix("::ffff:")
+    mapped = address[0].removeprefix("::ffff:")
+    return address[0] if ":" in mapped else mapped

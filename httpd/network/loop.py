@@ -229,12 +229,9 @@ class Loop:
 
     def _make_room(self) -> None:
         """Free descriptors: those of files that nobody downloads, and an idle connection's."""
-        self._release_files()
-        self._close_an_idle_one()
-
-    def _release_files(self) -> None:
         self._memo.clear()
         self._responder.release()
+        self._close_an_idle_one()
 
     def _close_all(self, reason: str) -> None:
         self._drain_deadline = self.now
@@ -292,7 +289,7 @@ class Loop:
             try:
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)
             except OutOfDescriptorsError:
-                self._release_files()
+                self._make_room()
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)
         except OutOfDescriptorsError:
             self.log.error(f"cannot open {request.path.decode()}: Too many open files")

@@ -23,6 +23,7 @@ _MAX_TARGET = 2000
 _MAX_FIELD = 600
 
 _UNSAFE = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
+_CUT_ESCAPE = re.compile(rb"\\(?:x[0-9a-f]?)?\Z")
 _REFERER = re.compile(rb"\r\nreferer:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _USER_AGENT = re.compile(rb"\r\nuser-agent:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -32,7 +33,7 @@ def quote(text: bytes, limit: int) -> bytes:
     ASCII.
     """
     safe = _UNSAFE.sub(lambda match: b"\\x%02x" % match[0][0], text[:limit])
-    return safe[:limit] or b"-"
+    return _CUT_ESCAPE.sub(b"", safe[:limit]) or b"-"
 
 
 def describe(head: bytes, status: int) -> tuple[bytes, bytes]:

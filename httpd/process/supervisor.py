@@ -22,7 +22,7 @@ from typing import Any
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
-from httpd.process.errors import EX_OK, EX_WORKER, StartError
+from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError
 from httpd.process.signals import SignalInbox
 from httpd.process.worker import WorkerSettings, run_worker
 
@@ -196,7 +196,12 @@ class Supervisor:
             due = [i for i, (at, _) in generation.vacancies.items() if at <= now]
             for index in due:
                 _, failures = generation.vacancies.pop(index)
-                self._fork(generation, index, failures)
+                try:
+                    self._fork(generation, index, failures)
+                except OSError as error:
+                    self._log.error(_cannot_fork(error).text)
+                    delay = _back_off(failures + 1)
+                    generation.vacancies[index] = (now + delay, failures + 1)
             if generation.drains_until <= now and not generation.is_killed:
                 generation.kill()
 
@@ -204,16 +209,29 @@ class Supervisor:
 
     def _launch(self, plan: Plan) -> None:
         self._generations += 1
-        board = Scoreboard.create(plan.workers, plan.worker.threads, self._generations)
+        try:
+            board = Scoreboard.create(plan.workers, plan.worker.threads, self._generations)
+        except OSError as error:
+            _close_listeners(plan, keep=self._current.plan if self._current else None)
+            raise _cannot_fork(error) from None
         board.facts = {**plan.facts, "reload": [EX_OK, ""]}
         board.count_reload(self._reloads)
         self._candidate = _Generation(plan, board)
-        for index in range(plan.workers):
-            self._fork(self._candidate, index, failures=0)
+        try:
+            for index in range(plan.workers):
+                self._fork(self._candidate, index, failures=0)
+        except OSError as error:
+            why = _cannot_fork(error)
+            self._give_up(self._candidate, why.status, why.text)
 
     def _fork(self, generation: _Generation, index: int, failures: int) -> None:
         ours, theirs = Channel.pair()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if pid == 0:
             status = EX_WORKER
             try:
@@ -293,6 +311,8 @@ class Supervisor:
     def _reap(self) -> None:
         for generation in self._all():
             for process in list(generation.processes.values()):
+                if process.pid not in generation.processes:
+                    continue  # its generation was given up
                 pid, status = os.waitpid(process.pid, os.WNOHANG)
                 if pid:
                     self._on_death(generation, process, status)
@@ -313,7 +333,7 @@ class Supervisor:
         now = time.monotonic()
         is_healthy = process.ready and now - process.started >= HEALTHY_SECONDS
         failures = 0 if is_healthy else process.failures + 1
-        delay = 0.0 if failures <= 1 else min(0.1 * 2.0**failures, MAX_BACK_OFF)
+        delay = _back_off(failures)
         generation.board.set_pid(process.index, 0)
         generation.vacancies[process.index] = (now + delay, failures)
         what = process.complaint[1] if process.complaint else _describe_exit(status)
@@ -389,6 +409,15 @@ class Supervisor:
             self._current.board.count_reload(self._reloads)
 
 
+def _back_off(failures: int) -> float:
+    """Return how many seconds to wait after so many failures in a row; the first one is free."""
+    return 0.0 if failures <= 1 else min(0.1 * 2.0 ** min(failures, 10), MAX_BACK_OFF)
+
+
+def _cannot_fork(error: OSError) -> StartError:
+    return StartError(EX_OSERR, f"cannot start a worker: {error.strerror}")
+
+
 def _hear(process: _Process) -> None:
     """Take in what a booting worker says."""
     received = process.channel.receive()
@@ -411,5 +440,8 @@ def _close_listeners(plan: Plan, keep: Plan | None = None) -> None:
 def _describe_exit(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:  # most real-time signals have no name
+            return f"was killed by signal {-code}"
     return f"ended with exit status {code}"
