@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 from httpd import __version__
 from httpd.config import (
     KEYS,
-    ConfigError,
     Settings,
     default_config_file,
     default_log_file,
@@ -20,6 +19,7 @@ from httpd.config import (
     load,
     load_pidfile,
 )
+from httpd.config_file import ConfigError
 from httpd.process import control
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
 from httpd.process.signals import reset_signals

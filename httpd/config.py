@@ -6,30 +6,16 @@ from the command line; both are read by the same functions.
 
 from __future__ import annotations
 
-import difflib
 import grp
 import os
 import pwd
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(_printable(problem) for problem in problems)
-
-
-def _printable(text: str) -> str:
-    """Keep what stands in a file from being an instruction to a terminal, or a line of its own."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+from httpd.config_file import ConfigError, Value, read_config_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +147,14 @@ def _read_folder(value: Any) -> str:
 def _read_user(value: Any) -> str:
     try:
         return pwd.getpwnam(value).pw_name
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise ValueError("the name of a user of this machine") from None
 
 
 def _read_group(value: Any) -> str:
     try:
         return grp.getgrnam(value).gr_name
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise ValueError("the name of a group of this machine") from None
 
 
@@ -234,14 +220,6 @@ KEYS: Mapping[str, Key] = {
 }
 
 
-class Value(NamedTuple):
-    """A value that the operator gave, and where: the start of an error message."""
-
-    raw: Any
-    place: str
-    folder: str
-
-
 def default_config_file() -> str | None:
     """Return the config file that is used when none is named.
 
@@ -280,7 +258,8 @@ def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
     """
     problems: list[str] = []
     values = _gather(config_file, options, problems)
-    if "docroot" not in values and not any(": docroot: " in problem for problem in problems):
+    is_missing = "docroot" not in values or values["docroot"].raw is None
+    if is_missing and not any(": docroot: " in problem for problem in problems):
         problems.append("docroot: is not set; give --base DIR, or docroot in the config file")
     settings = {key.name: _settle(key, values.get(key.name), problems) for key in KEYS.values()}
     if problems:
@@ -291,7 +270,7 @@ def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
 def _gather(
     config_file: str | None, options: Mapping[str, Any], problems: list[str]
 ) -> dict[str, Value]:
-    values = _read_file(config_file, problems) if config_file else {}
+    values = read_config_file(config_file, KEYS, problems) if config_file else {}
     cwd = os.getcwd()
     for name, raw in options.items():
         values[name] = Value(raw, f"--{name.replace('_', '-')}", cwd)
@@ -314,52 +293,3 @@ def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
 def _show(raw: Any) -> str:
     text = repr(raw)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-# ---------------------------------------------------------------- the file
-
-
-def _read_file(path: str, problems: list[str]) -> dict[str, Value]:
-    """Return the values of a config file, and add to `problems` what is wrong with its shape."""
-    try:
-        text = Path(path).read_text("utf-8")
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8 at byte {error.start}"]) from None
-    except yaml.YAMLError as error:
-        raise ConfigError([_explain_yaml(path, error)]) from None
-    if root is None:
-        return {}
-    if not isinstance(root, yaml.MappingNode):
-        raise ConfigError([f"{path}:1: expected lines of the form “key: value”"])
-    values: dict[str, Value] = {}
-    folder = os.path.dirname(os.path.abspath(path))
-    for key_node, value_node in root.value:
-        place = f"{path}:{key_node.start_mark.line + 1}"
-        name = str(key_node.value)
-        if name not in KEYS:
-            problems.append(f"{place}: {name}: unknown key{_suggest(name)}")
-        elif name in values:
-            problems.append(f"{place}: {name}: is set a second time")
-        else:
-            try:
-                raw = loader.construct_object(value_node, deep=True)
-                values[name] = Value(raw, f"{place}: {name}", folder)
-            except (yaml.YAMLError, ValueError) as error:
-                problems.append(f"{place}: {name}: {error}".replace("\n", " "))
-    return values
-
-
-def _suggest(name: str) -> str:
-    nearest = difflib.get_close_matches(name, KEYS, n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(KEYS)}"
-
-
-def _explain_yaml(path: str, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    place = f"{path}:{mark.line + 1}" if mark else path
-    problem = getattr(error, "problem", None) or str(error).replace("\n", " ")
-    return f"{place}: is not YAML: {problem}"

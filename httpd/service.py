@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from httpd import __version__
-from httpd.config import ConfigError, Settings
+from httpd.config import Settings
+from httpd.config_file import ConfigError
 from httpd.network.listener import format_address, open_listeners
 from httpd.network.loop import LoopSettings
 from httpd.observe.log import Log, name_thread, open_console
@@ -26,9 +27,10 @@ from httpd.process.errors import (
     StartError,
     status_of,
 )
+from httpd.process.generation import Plan
 from httpd.process.pidfile import Pidfile
 from httpd.process.privileges import raise_descriptor_limit
-from httpd.process.supervisor import Plan, Supervisor, make_inbox
+from httpd.process.supervisor import Supervisor, make_inbox
 from httpd.process.worker import WorkerSettings
 from httpd.site.responder import SiteSettings
 

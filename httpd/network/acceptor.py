@@ -29,7 +29,7 @@ PAUSE = 0.25
 SLACK = 1
 """Connections above nine eighths of the mean that are no reason to step back."""
 _BATCH = 64
-_MOST_PENDING = 65536
+_MOST_FAILURES = 32
 # Errors of the new connection, not of the listener (accept(2), “Error handling”).
 _CLIENT_FAILED = frozenset(
     {
@@ -125,9 +125,9 @@ class Acceptor:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno in _CLIENT_FAILED:
-                return True
-            raise
+            if error.errno not in _CLIENT_FAILED:
+                raise
+            return True
         os.set_blocking(connection, False)
         self._on_accept(connection, address)
         return True
@@ -145,13 +145,15 @@ class Acceptor:
     def drain(self) -> None:
         """Accept all that the kernel has accepted so far, and no more ever."""
         for fd in self._accepts:
-            for _ in range(_MOST_PENDING):
+            failures = 0
+            while failures < _MOST_FAILURES:
                 try:
                     if not self._accept_one(fd):
                         break
+                    failures = 0
                 except OSError:
+                    failures += 1
                     self._on_exhausted()
-                    break
         if self.returns_at is None:
             self._step_back(float("inf"))
         self._accepts = {}

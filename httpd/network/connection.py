@@ -250,16 +250,22 @@ class Connection:
             return
         self._note_sent(sent)
         self._enter(SENDING, self._loop.now + self._loop.settings.send_timeout)
-        self._send()
+        self._progress(answer)
 
     def _send(self) -> None:
-        """Send a slice of the running answer, or go on with pipelined requests."""
-        answer = self._answer
-        if answer is None:
+        """Go on with the running answer, and then with pipelined requests."""
+        if self._answer is not None:
+            self._progress(self._answer)
+            if self.state is not IDLE:
+                return
+        else:
             self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
-            self._answer_buffer(0)
-            self._wait_if_idle()
-            return
+        self._answer_buffer(0)
+        if self.state is IDLE:
+            self._wait_for(READ)
+
+    def _progress(self, answer: Answer) -> None:
+        """Send a slice of the running answer."""
         try:
             self._send_slice(answer)
         except BlockingIOError:
@@ -268,13 +274,10 @@ class Connection:
             self.close("client reset" if isinstance(error, ConnectionError) else "read error")
         if self.state is CLOSED:
             return
-        if not self._pending and not self.remaining:
-            self._finish(answer)
-            if self.state is IDLE and self._buffer:
-                self._answer_buffer(0)
-            self._wait_if_idle()
-        else:
+        if self._pending or self.remaining:
             self._wait_for(WRITE)
+        else:
+            self._finish(answer)
 
     def _send_slice(self, answer: Answer) -> None:
         """Send until the slice is full, or BlockingIOError says that the socket is."""
@@ -395,10 +398,6 @@ class Connection:
     def _enter(self, state: State, deadline: float) -> None:
         self.state = state
         self.deadline = deadline
-
-    def _wait_if_idle(self) -> None:
-        if self.state is IDLE:
-            self._wait_for(READ)
 
     def _wait_for(self, interest: int) -> None:
         if interest == self._interest:

@@ -28,9 +28,10 @@ def open_listeners(hosts: Sequence[str], port: int, backlog: int) -> list[socket
     """
     listeners: list[socket.socket] = []
     try:
-        for host in hosts:
-            for family, address in _resolve(host, port):
-                listeners.append(_open_listener(family, address, backlog, dual=host == "*"))
+        for family, address in dict.fromkeys(
+            pair for host in hosts for pair in _resolve(host, port)
+        ):
+            listeners.append(_open_listener(family, address, backlog, dual="*" in hosts))
     except OSError:
         for listener in listeners:
             listener.close()

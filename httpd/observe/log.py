@@ -116,9 +116,17 @@ class Log:
         zone = time.strftime("%z", time.localtime(now))
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))
         head = f"{stamp}.{int(now % 1 * 1000):03}{zone[:3]}:{zone[3:]} {level}"
-        line = f"{head} {self.role}[{os.getpid()}]: {text}".replace("\n", " | ")
-        data = line.encode("utf-8", "backslashreplace")
+        line = f"{head} {self.role}[{os.getpid()}]: {_printable(text)}"
+        data = line.encode()[: MAX_LINE - 1].decode(errors="ignore").encode()
         try:
-            append_lines(fd, data[: MAX_LINE - 1] + b"\n")
+            append_lines(fd, data + b"\n")
         except OSError:
             pass  # A full disk or a closed terminal must not stop the server, and whom to tell?
+
+
+def _printable(text: str) -> str:
+    """Keep names of files and the like from being lines of their own, or orders to a terminal."""
+    if text.isprintable():
+        return text
+    lines = text.strip("\n").replace("\n", " | ")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in lines)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _MAGIC = 0x7068747470640001
-_TEXT_SIZE = 4096
+_TEXT_SIZE = 64 * 1024
 _CELL = 8
 _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
 
@@ -133,6 +133,8 @@ class Scoreboard:
     def facts(self) -> dict[str, Any]:
         """What does not change from second to second: addresses, docroot, version."""
         while True:
+            if not self._header[_Header.TEXT_LENGTH]:
+                return {}
             length = self._header[_Header.TEXT_LENGTH]
             try:
                 return dict(json.loads(self._memory[self._text_at : self._text_at + length]))
@@ -142,9 +144,10 @@ class Scoreboard:
     @facts.setter
     def facts(self, facts: Mapping[str, Any]) -> None:
         text = json.dumps(facts).encode()
-        if len(text) <= _TEXT_SIZE:
-            self._memory[self._text_at : self._text_at + len(text)] = text
-            self._header[_Header.TEXT_LENGTH] = len(text)
+        if len(text) > _TEXT_SIZE:
+            raise ValueError(f"{len(text)} bytes of facts; there is room for {_TEXT_SIZE}")
+        self._memory[self._text_at : self._text_at + len(text)] = text
+        self._header[_Header.TEXT_LENGTH] = len(text)
 
     def total(self, column: Column) -> int:
         """Return the sum over all loops."""
@@ -202,8 +205,12 @@ def _read(path: str) -> Scoreboard | None:
         return None
     try:
         memory = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+    except ValueError:
+        return None  # empty: it is just being made
     finally:
         os.close(fd)
+    if len(memory) < _CELL * len(_Header) or len(memory) % _CELL:
+        return None
     header = memoryview(memory).cast("Q")
     if header[_Header.MAGIC] != _MAGIC:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import socket
+from array import array
 
 _MAX_MESSAGE = 4096
 
@@ -45,10 +46,14 @@ class Channel:
         return self._end.fileno()
 
     def send(self, message: Message, text: str = "", fd: int | None = None) -> None:
-        """Say something, if there is still somebody to listen."""
+        """Say something, if there is still somebody to listen; never wait for one who does not."""
         data = f"{message} {text}".encode("utf-8", "backslashreplace")[:_MAX_MESSAGE]
+        attached = []
+        if fd is not None:
+            attached.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd])))
         try:
-            socket.send_fds(self._end, [data], [] if fd is None else [fd])
+            # Not send_fds(), which takes flags and forgets them.
+            self._end.sendmsg([data], attached, socket.MSG_DONTWAIT)
         except OSError:
             pass
 

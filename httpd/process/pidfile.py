@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 import struct
 import time
 
@@ -42,6 +43,8 @@ class Pidfile:
                 os.close(self._fd)
         except OSError as error:
             raise self._unwritable(error) from None
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise self._taken("it is no regular file; name another one")
         self._check_predecessor(os.pread(self._fd, _MAX_TEXT, 0))
         try:
             os.ftruncate(self._fd, 0)
@@ -106,7 +109,7 @@ def find_supervisor(path: str) -> int | None:
         OSError: when the file is there and cannot be read.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -16,13 +17,17 @@ def drop_privileges(user: str | None, group: str | None) -> None:
         group: name of a group, or None for the user's own groups.
 
     Raises:
-        OSError: when the system refuses.
+        OSError: when the system refuses, or no longer knows the user or group.
     """
     if os.geteuid() != 0 or (user is None and group is None):
         return
-    account = pwd.getpwnam(user) if user else None
-    if group:
-        gid = grp.getgrnam(group).gr_gid
+    try:
+        account = pwd.getpwnam(user) if user else None
+        group_entry = grp.getgrnam(group) if group else None
+    except KeyError as error:
+        raise OSError(errno.EINVAL, str(error.args[0]), user or group) from None
+    if group_entry:
+        gid = group_entry.gr_gid
     elif account:
         gid = account.pw_gid
     if account and not group:

@@ -12,91 +12,29 @@ import gc
 import os
 import select
 import signal
-import socket
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError
+from httpd.process.generation import BOOT_SECONDS, Generation, Plan, WorkerProcess, close_listeners
 from httpd.process.signals import SignalInbox
-from httpd.process.worker import WorkerSettings, run_worker
+from httpd.process.worker import run_worker
 
 HEALTHY_SECONDS = 1.0
 """A worker that lived shorter than this was not well, and its successor has to wait."""
 MAX_BACK_OFF = 10.0
 """Seconds between two attempts to start a worker that keeps dying, at the most."""
-BOOT_SECONDS = 30.0
-"""How long a worker may take until it serves."""
+MAX_REASON = 4000
+"""Characters that ``phttpd reload`` shows of the reason of a failure; the log has all of it."""
 LAST_WORDS_SECONDS = 2.0
 """How long a worker may take to end when it must."""
 
 _NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a generation is to be.
-
-    Args:
-        workers: number of worker processes.
-        worker: settings for each of them.
-        listeners: open listening sockets.
-        endpoint: what the listeners were opened for; the same endpoint keeps them through a reload.
-        log_file: where messages and the access log go, or None for stdout and stderr.
-        verbose: whether to log more than errors.
-        facts: for ``phttpd status``.
-    """
-
-    workers: int
-    worker: WorkerSettings
-    listeners: Sequence[socket.socket]
-    endpoint: object
-    log_file: str | None
-    verbose: bool
-    facts: dict[str, Any]
-
-
-class _Process:
-    """A worker as the supervisor sees it."""
-
-    def __init__(self, index: int, pid: int, channel: Channel, failures: int) -> None:
-        self.index = index
-        self.pid = pid
-        self.channel = channel
-        self.failures = failures  # of its predecessors, one after the other
-        self.started = time.monotonic()
-        self.ready = False
-        self.complaint: tuple[int, str] | None = None
-
-
-class _Generation:
-    """Workers that were forked together, and when dead ones are to be replaced."""
-
-    def __init__(self, plan: Plan, board: Scoreboard) -> None:
-        self.plan = plan
-        self.board = board
-        self.processes: dict[int, _Process] = {}  # by pid
-        self.vacancies: dict[int, tuple[float, int]] = {}  # index → when to fill it, failures
-        self.boots_until = time.monotonic() + BOOT_SECONDS
-        self.drains_until = float("inf")
-        self.is_killed = False
-
-    def is_ready(self) -> bool:
-        return not self.vacancies and all(process.ready for process in self.processes.values())
-
-    def tell(self, message: Message, fd: int | None = None) -> None:
-        for process in self.processes.values():
-            process.channel.send(message, fd=fd)
-
-    def kill(self) -> None:
-        for pid in self.processes:
-            os.kill(pid, signal.SIGKILL)
-        self.is_killed = True
 
 
 def make_inbox() -> SignalInbox:
@@ -127,9 +65,9 @@ class Supervisor:
         self._reopen_log = reopen_log
         self._log = log
         self._inbox = inbox
-        self._current: _Generation | None = None
-        self._candidate: _Generation | None = None
-        self._retired: list[_Generation] = []
+        self._current: Generation | None = None
+        self._candidate: Generation | None = None
+        self._retired: list[Generation] = []
         self._generations = 0
         self._reloads = 0
         self._draining = False
@@ -161,7 +99,7 @@ class Supervisor:
     def _is_over(self) -> bool:
         return self._draining and not any(generation.processes for generation in self._all())
 
-    def _all(self) -> list[_Generation]:
+    def _all(self) -> list[Generation]:
         known = (self._current, self._candidate, *self._retired)
         return [generation for generation in known if generation is not None]
 
@@ -176,7 +114,7 @@ class Supervisor:
                     channels[process.channel.fileno()] = process
         for fd, _ in poll.poll(self._timeout()):
             if fd in channels:
-                _hear(channels[fd])
+                channels[fd].hear()
 
     def _timeout(self) -> float | None:
         """Milliseconds until the next thing that has to be done by the clock."""
@@ -212,11 +150,11 @@ class Supervisor:
         try:
             board = Scoreboard.create(plan.workers, plan.worker.threads, self._generations)
         except OSError as error:
-            _close_listeners(plan, keep=self._current.plan if self._current else None)
+            close_listeners(plan, keep=self._current.plan if self._current else None)
             raise _cannot_fork(error) from None
         board.facts = {**plan.facts, "reload": [EX_OK, ""]}
         board.count_reload(self._reloads)
-        self._candidate = _Generation(plan, board)
+        self._candidate = Generation(plan, board)
         try:
             for index in range(plan.workers):
                 self._fork(self._candidate, index, failures=0)
@@ -224,7 +162,7 @@ class Supervisor:
             why = _cannot_fork(error)
             self._give_up(self._candidate, why.status, why.text)
 
-    def _fork(self, generation: _Generation, index: int, failures: int) -> None:
+    def _fork(self, generation: Generation, index: int, failures: int) -> None:
         ours, theirs = Channel.pair()
         try:
             pid = os.fork()
@@ -242,18 +180,16 @@ class Supervisor:
                 os._exit(status)
         theirs.close()
         generation.board.set_pid(index, pid)
-        generation.processes[pid] = _Process(index, pid, ours, failures)
+        generation.processes[pid] = WorkerProcess(index, pid, ours, failures)
 
-    def _be_worker(
-        self, generation: _Generation, index: int, ours: Channel, theirs: Channel
-    ) -> int:
+    def _be_worker(self, generation: Generation, index: int, ours: Channel, theirs: Channel) -> int:
         self._inbox.close()
         ours.close()
         for other in self._all():
             for process in other.processes.values():
                 process.channel.close()
             if other is not generation:
-                _close_listeners(other.plan, keep=generation.plan)
+                close_listeners(other.plan, keep=generation.plan)
         plan = generation.plan
         log = replace(self._log, verbose=plan.verbose)
         return run_worker(index, plan.worker, plan.listeners, generation.board, theirs, log)
@@ -267,7 +203,7 @@ class Supervisor:
         elif candidate.boots_until <= time.monotonic():
             self._give_up(candidate, EX_WORKER, f"no answer from a worker in {BOOT_SECONDS:g} s")
 
-    def _promote(self, candidate: _Generation, on_ready: Callable[[], None]) -> None:
+    def _promote(self, candidate: Generation, on_ready: Callable[[], None]) -> None:
         predecessor, self._current, self._candidate = self._current, candidate, None
         candidate.board.phase = Phase.SERVING
         self._log = replace(self._log, verbose=candidate.plan.verbose)
@@ -281,11 +217,11 @@ class Supervisor:
         if predecessor is None:
             on_ready()
             return
-        _close_listeners(predecessor.plan, keep=candidate.plan)
+        close_listeners(predecessor.plan, keep=candidate.plan)
         self._retire(predecessor)
         self._finish_reload(EX_OK, "")
 
-    def _give_up(self, candidate: _Generation, status: int, why: str) -> None:
+    def _give_up(self, candidate: Generation, status: int, why: str) -> None:
         """Start: raise what went wrong.  Reload: say so, and go on with what there was."""
         candidate.kill()
         for process in candidate.processes.values():
@@ -295,10 +231,10 @@ class Supervisor:
         self._candidate = None
         if self._current is None:
             raise StartError(status, why)
-        _close_listeners(candidate.plan, keep=self._current.plan)
+        close_listeners(candidate.plan, keep=self._current.plan)
         self._finish_reload(status, why)
 
-    def _retire(self, generation: _Generation) -> None:
+    def _retire(self, generation: Generation) -> None:
         generation.board.phase = Phase.DRAINING
         generation.vacancies.clear()
         grace = generation.plan.worker.loop.drain_timeout + LAST_WORDS_SECONDS
@@ -318,9 +254,9 @@ class Supervisor:
                     self._on_death(generation, process, status)
         self._retired = [generation for generation in self._retired if generation.processes]
 
-    def _on_death(self, generation: _Generation, process: _Process, status: int) -> None:
+    def _on_death(self, generation: Generation, process: WorkerProcess, status: int) -> None:
         if not process.ready:
-            _hear(process)
+            process.hear()
         process.channel.close()
         del generation.processes[process.pid]
         if generation is self._candidate:
@@ -329,7 +265,7 @@ class Supervisor:
         elif generation is self._current and not self._draining:
             self._replace(generation, process, status)
 
-    def _replace(self, generation: _Generation, process: _Process, status: int) -> None:
+    def _replace(self, generation: Generation, process: WorkerProcess, status: int) -> None:
         now = time.monotonic()
         is_healthy = process.ready and now - process.started >= HEALTHY_SECONDS
         failures = 0 if is_healthy else process.failures + 1
@@ -354,7 +290,7 @@ class Supervisor:
         elif number is signal.SIGUSR1 and self._current is not None:
             self._open_log(self._current)
 
-    def _open_log(self, generation: _Generation) -> None:
+    def _open_log(self, generation: Generation) -> None:
         """Have everybody write to the log file that now has the name."""
         if generation.plan.log_file is None:
             return
@@ -372,11 +308,11 @@ class Supervisor:
         self._log.notice("draining")
         if self._candidate is not None:
             candidate, self._candidate = self._candidate, None
-            _close_listeners(candidate.plan)
+            close_listeners(candidate.plan)
             self._retire(candidate)
         if self._current is not None:
             current, self._current = self._current, None
-            _close_listeners(current.plan)
+            close_listeners(current.plan)
             self._retire(current)
 
     def _stop(self) -> None:
@@ -405,7 +341,10 @@ class Supervisor:
             self._log.notice("reloaded")
         self._reloads += 1
         if self._current is not None:
-            self._current.board.facts = {**self._current.plan.facts, "reload": [status, why_not]}
+            self._current.board.facts = {
+                **self._current.plan.facts,
+                "reload": [status, why_not[:MAX_REASON]],
+            }
             self._current.board.count_reload(self._reloads)
 
 
@@ -416,25 +355,6 @@ def _back_off(failures: int) -> float:
 
 def _cannot_fork(error: OSError) -> StartError:
     return StartError(EX_OSERR, f"cannot start a worker: {error.strerror}")
-
-
-def _hear(process: _Process) -> None:
-    """Take in what a booting worker says."""
-    received = process.channel.receive()
-    if received is None:
-        process.complaint = process.complaint or None
-    elif received[0] is Message.READY:
-        process.ready = True
-    elif received[0] is Message.FAILED:
-        status, _, why = received[1].partition(" ")
-        process.complaint = (int(status), why)
-
-
-def _close_listeners(plan: Plan, keep: Plan | None = None) -> None:
-    """Close the listeners of `plan` but those that `keep` uses as well."""
-    for listener in plan.listeners:
-        if keep is None or listener not in keep.listeners:
-            listener.close()
 
 
 def _describe_exit(status: int) -> str:

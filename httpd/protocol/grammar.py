@@ -19,12 +19,13 @@ REQUEST_LINE = re.compile(rb"(%b+) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TCHAR)
 FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
 
 # Host = uri-host [ ":" port ] (RFC 9110 §7.2, RFC 3986 §3.2.2)
+# What stands between brackets is for the caller to check.
 HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
 
 # absolute-form = scheme "://" authority path-abempty [ "?" query ] (RFC 9112 §3.2.2)
-ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)([^?#]*)(\?[^#]*)?")
+ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?#]*)([^?#]*)(\?[^#]*)?")
 
 # origin-form = absolute-path [ "?" query ] (RFC 9112 §3.2.1)
 ORIGIN_FORM = re.compile(rb"(/[^?#]*)(\?[^#]*)?")

@@ -19,6 +19,7 @@ REASONS: Mapping[int, str] = {
     414: "URI Too Long",
     416: "Range Not Satisfiable",
     417: "Expectation Failed",
+    421: "Misdirected Request",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",

@@ -7,6 +7,8 @@ on their way here.
 
 from __future__ import annotations
 
+import ipaddress
+
 from httpd.protocol import grammar
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.target import parse_target
@@ -32,11 +34,12 @@ def find_head_end(buffer: bytes | bytearray, start: int) -> int:
     # What ends a head is at most three bytes, so two of them may have been seen before.
     match = grammar.HEAD_END.search(buffer, max(0, start - 2))
     end = match.end() if match else 0
+    size = end or len(buffer)
     # Two bytes of an empty line may stand before the request line, and a CRLF ends it.
     longest = 2 + MAX_REQUEST_LINE + 2
-    if len(buffer) >= longest and buffer.find(b"\n", 2, longest) < 0:
+    if size >= longest and buffer.find(b"\n", 2, longest) < 0:
         raise HTTPError(414, f"The request line is longer than {MAX_REQUEST_LINE} bytes.")
-    if (end or len(buffer)) > MAX_HEAD:
+    if size > MAX_HEAD:
         raise HTTPError(431, f"The request head is larger than {MAX_HEAD} bytes.")
     return end
 
@@ -110,10 +113,21 @@ def _check_host(fields: dict[str, str], authority: bytes | None, minor_version: 
     host = fields.get("host")
     if host is None and minor_version >= 1:
         raise HTTPError(400, "The request has no Host field.")
-    if host is not None and not grammar.HOST.fullmatch(host.encode("latin-1")):
+    if host is not None and not _is_host(host.encode("latin-1")):
         raise HTTPError(400, "The Host field is not a host name with an optional port.")
-    if authority is not None and not grammar.HOST.fullmatch(authority):
+    if authority is not None and not _is_host(authority):
         raise HTTPError(400, "The request target does not name a valid host.")
+
+
+def _is_host(host: bytes) -> bool:
+    match = grammar.HOST.fullmatch(host)
+    if match is None or match[1] is None:
+        return match is not None
+    try:
+        ipaddress.IPv6Address(match[1].decode())
+    except ValueError:
+        return False
+    return True
 
 
 def _keeps_alive(connection: str, minor_version: int) -> bool:

@@ -24,6 +24,8 @@ def parse_range(text: str, size: int) -> range | None:
     first_text, last_text, suffix_text = match.groups()
     if suffix_text is not None:
         suffix = _bounded(suffix_text, size)
+        if not size and suffix_text.strip("0"):
+            return None  # satisfiable (§14.1.2), but Content-Range cannot say “no byte”
         first, last = size - suffix, size - 1
     else:
         first, last = _bounded(first_text, size), size - 1

@@ -24,7 +24,7 @@ def parse_target(method: bytes, target: bytes) -> Target:
         target: visible ASCII, as it stood in the request line.
 
     Raises:
-        HTTPError: 400 when `target` has none of the forms of RFC 9112 §3.2.
+        HTTPError: 400 when `target` has none of the forms of RFC 9112 §3.2, 421 for https.
     """
     if method == b"CONNECT":  # authority-form
         return Target(b"", b"", target)
@@ -33,9 +33,12 @@ def parse_target(method: bytes, target: bytes) -> Target:
     if match := grammar.ORIGIN_FORM.fullmatch(target):
         return Target(match[1], match[2] or b"", None)
     if match := grammar.ABSOLUTE_FORM.fullmatch(target):
-        if match[1][:1] in (b"", b":"):
+        is_secure, authority, path, query = match.groups()
+        if is_secure:  # RFC 9110 §7.4; there is no TLS here
+            raise HTTPError(421, "This server does not speak for https.")
+        if authority[:1] in (b"", b":"):
             raise HTTPError(400, "The request target is a URL without a host.")
-        return Target(match[2] or b"/", match[3] or b"", match[1])
+        return Target(path or b"/", query or b"", authority)
     raise HTTPError(400, "The request target is neither a path nor a URL.")
 
 

@@ -49,11 +49,6 @@ class Docroot:
     def __init__(self, folder: str, index: tuple[str, ...]) -> None:
         self._folder = os.fsencode(folder).rstrip(b"/")
         self._index = tuple(os.fsencode(name) for name in index)
-        self._real_prefix = b""
-        self._find_real_prefix()
-
-    def _find_real_prefix(self) -> None:
-        self._real_prefix = os.path.realpath(self._folder or b"/").rstrip(b"/") + b"/"
 
     def open(self, segments: list[bytes]) -> OpenedFile | None:
         """Open the file that a path leads to, or its index file when that is a folder.
@@ -84,15 +79,33 @@ class Docroot:
             raise HTTPError(403, "This folder has no index page, and its files are not listed.")
         raise _not_found()
 
+    def stat(self, name: bytes) -> os.stat_result | None:
+        """Return the status of a file that `open` returned, or None if it would not any more.
+
+        Args:
+            name: the name that it was found by.
+        """
+        try:
+            handle = os.open(name, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            self._check_inside(os.readlink(b"/proc/self/fd/%d" % handle))
+            return os.fstat(handle)
+        except (OSError, HTTPError):
+            return None
+        finally:
+            os.close(handle)
+
     def _open_name(self, name: bytes) -> OpenedFile | None:
         try:
             handle = os.open(name, os.O_PATH | os.O_CLOEXEC)
         except OSError as error:
-            raise _explain(error) from None
+            raise explain(error) from None
         try:
             return self._open_handle(handle, name)
         except OSError as error:
-            raise _explain(error) from None
+            raise explain(error) from None
         finally:
             os.close(handle)
 
@@ -107,11 +120,18 @@ class Docroot:
         return OpenedFile(os.open(link, os.O_RDONLY | os.O_CLOEXEC), name)
 
     def _check_inside(self, real: bytes) -> None:
-        if (real + b"/").startswith(self._real_prefix):
-            return
-        self._find_real_prefix()
-        if not (real + b"/").startswith(self._real_prefix):
-            raise _not_found()
+        """Compare with where the docroot is now; once more if it was changed in between."""
+        for _ in range(2):
+            if (real + b"/").startswith(self._real_prefix()):
+                return
+        raise _not_found()
+
+    def _real_prefix(self) -> bytes:
+        handle = os.open(self._folder or b"/", os.O_PATH | os.O_CLOEXEC)
+        try:
+            return os.readlink(b"/proc/self/fd/%d" % handle).rstrip(b"/") + b"/"
+        finally:
+            os.close(handle)
 
     def _is_folder(self, name: bytes) -> bool:
         try:
@@ -131,7 +151,8 @@ def _not_found() -> HTTPError:
     return HTTPError(404, "There is nothing at this address.")
 
 
-def _explain(error: OSError) -> HTTPError:
+def explain(error: OSError) -> HTTPError:
+    """Return what a client is told of an error that came of opening or reading a file."""
     if error.errno in _MISSING:
         return _not_found()
     if error.errno in (errno.EACCES, errno.EPERM):

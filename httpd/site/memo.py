@@ -10,6 +10,7 @@ budget bounds them in bytes as well, and a flood of distinct heads costs no more
 from __future__ import annotations
 
 from httpd.site.answer import Answer
+from httpd.site.resource import MAX_OPEN_FILES
 
 _OVERHEAD = 800
 
@@ -28,6 +29,8 @@ class Memo:
     def remember(self, head: bytes, answer: Answer) -> None:
         """Let `answer` be the answer to `head` until the next tick."""
         cost = len(head) + len(answer.wire) + _OVERHEAD
+        if answer.resource is not None and answer.resource.fd >= 0:
+            cost += self._half // (MAX_OPEN_FILES // 4)  # it keeps a descriptor open
         if cost > self._half:
             return
         if cost > self._room:

@@ -12,15 +12,16 @@ from typing import NamedTuple
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments
-from httpd.site.docroot import Docroot, OpenedFile
+from httpd.site.docroot import Docroot, OpenedFile, explain
 from httpd.site.media_types import guess_media_type
 
 SMALL_FILE = 64 * 1024
 """Bytes up to which a file is sent from memory."""
 KEPT_SECONDS = 10
 """How long an unused resource is kept; a deleted file's disk space is free after that."""
-MAX_OPEN_FILES = 256
-"""Descriptors that one loop keeps open for files that nobody downloads."""
+MAX_OPEN_FILES = 512
+"""Descriptors that one loop keeps open for files that nobody downloads: half of them here, and a
+quarter in each generation of its memo."""
 SETTLED_NS = 2_000_000_000
 """Age from which on a modification time tells two contents apart, on the coarsest of file
 systems."""
@@ -84,7 +85,10 @@ class Resource:
 
     def _read_content(self) -> bytes:
         for _ in range(3):
-            content = os.pread(self.fd, SMALL_FILE + 1, 0)
+            try:
+                content = os.pread(self.fd, SMALL_FILE + 1, 0)
+            except OSError as error:
+                raise explain(error) from None
             identity = Identity.of(os.fstat(self.fd))
             if identity == self.identity and len(content) == identity.size:
                 return content
@@ -113,16 +117,13 @@ class Resource:
             status = os.fstat(self.fd)
         return Identity.of(status) == self.identity
 
-    def is_current(self) -> bool:
+    def is_current(self, docroot: Docroot) -> bool:
         """Tell whether a new request for the same name would surely find this very content.
 
         A change of status counts as well: somebody may have forbidden us to read the file.
         """
-        if not self._checkable:
-            return False
-        try:
-            status = os.stat(self.name)
-        except OSError:
+        status = docroot.stat(self.name) if self._checkable else None
+        if status is None:
             return False
         unchanged = status.st_ctime_ns == self._status_changed_ns
         return unchanged and Identity.of(status) == self.identity
@@ -162,7 +163,7 @@ class Resources:
         if checked == self._now and resource.content is not None:
             return resource
         self._forget(path)
-        if resource.is_current():
+        if resource.is_current(self._docroot):
             self._keep(path, resource)
             return resource
         return self._open(path)
@@ -177,14 +178,14 @@ class Resources:
 
     def _keep(self, path: bytes, resource: Resource) -> None:
         self._kept[path] = (self._now, resource)
-        self._used += len(resource.content or b"") + _OVERHEAD
+        self._used += _cost(path, resource)
         self._open_files += resource.content is None
-        while self._used > self._budget or self._open_files > MAX_OPEN_FILES:
+        while self._used > self._budget or self._open_files > MAX_OPEN_FILES // 2:
             self._forget(next(iter(self._kept)))
 
     def _forget(self, path: bytes) -> None:
         _, resource = self._kept.pop(path)
-        self._used -= len(resource.content or b"") + _OVERHEAD
+        self._used -= _cost(path, resource)
         self._open_files -= resource.content is None
 
     def tick(self, now: int, date: int) -> None:
@@ -206,3 +207,7 @@ class Resources:
         """Let go of everything, to free descriptors."""
         while self._kept:
             self._forget(next(iter(self._kept)))
+
+
+def _cost(path: bytes, resource: Resource) -> int:
+    return len(path) + len(resource.name) + len(resource.content or b"") + _OVERHEAD

@@ -90,7 +90,7 @@ class Responder:
             answer.fields = b"Connection: keep-alive\r\n" + answer.fields
         return answer.stamp(self._stamp)
 
-    def refuse(self, error: HTTPError, *, head_only: bool) -> Answer:
+    def refuse(self, error: HTTPError, *, head_only: bool = False) -> Answer:
         """Return the answer to bytes that are no request, or to a client that is not served.
 
         Args:

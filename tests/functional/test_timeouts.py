@@ -39,26 +39,25 @@ def closed(server: Server, address: str, reason: str) -> None:
     assert re.fullmatch(reason, match["reason"])
 
 
-def test_an_idle_connection_is_closed_without_a_word(hasty: Server) -> None:
-    with Client(hasty.port) as client:
+def test_idle_connections_are_closed_without_a_word(hasty: Server) -> None:
+    with Client(hasty.port) as client, Client(hasty.port) as silent:
         assert client.ask("/").body == HOME
         assert client.rest() == b""
-    closed(hasty, client.address, "keep-alive timeout")
+        closed(hasty, client.address, "keep-alive timeout")
+        assert silent.rest() == b""
+        closed(hasty, silent.address, "(keep-alive|header) timeout")
 
 
-def test_a_connection_without_a_request_is_closed_without_a_word(hasty: Server) -> None:
-    with Client(hasty.port) as client:
-        assert client.rest() == b""
-    closed(hasty, client.address, "(keep-alive|header) timeout")
-
-
-def test_half_a_request_is_answered_408(hasty: Server) -> None:
+@pytest.mark.parametrize("before", [b"", request("/")], ids=["first", "second"])
+def test_half_a_request_is_answered_408(hasty: Server, before: bytes) -> None:
     parts = [b"G", b"GET / HTTP/1.1\r\n", request("/")[:-1]]
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(hasty.port)) for _ in parts]
         for client, part in zip(clients, parts, strict=True):
-            client.send(part)
+            client.send(before + part)
         for client in clients:
+            if before:
+                assert client.answer().body == HOME
             answer = client.answer()
             assert (answer.status, answer.reason) == (408, "Request Timeout")
             assert answer["Connection"] == "close"
@@ -66,14 +65,6 @@ def test_half_a_request_is_answered_408(hasty: Server) -> None:
     addresses = "|".join(client.address for client in clients)
     for _ in clients:
         closed(hasty, f"({addresses})", "header timeout")
-
-
-def test_half_a_second_request_is_answered_408(hasty: Server) -> None:
-    with Client(hasty.port) as client:
-        client.send(request("/") + request("/")[:9])
-        assert client.answer().body == HOME
-        assert client.answer().status == 408
-        assert client.rest() == b""
 
 
 def test_a_trickle_of_bytes_does_not_put_off_the_timeout(hasty: Server) -> None:

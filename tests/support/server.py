@@ -41,7 +41,7 @@ class Lines:
         stream.close()
 
     def wait_for(self, pattern: str | re.Pattern[str], timeout: float = DEADLINE) -> re.Match[str]:
-        """Return the match of the next line that `pattern` is found in; earlier lines are in `seen`."""
+        """Return the match of the next line with `pattern` in it; earlier lines are in `seen`."""
         skipped: list[str] = []
         while True:
             try:

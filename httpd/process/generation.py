@@ -1,0 +1,103 @@
+"""Workers that were forked together, as the supervisor sees them.
+
+Called by `httpd.process.supervisor` and, for the plan of a generation, by `httpd.service`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from httpd.observe.scoreboard import Scoreboard
+from httpd.process.channel import Channel, Message
+from httpd.process.worker import WorkerSettings
+
+BOOT_SECONDS = 30.0
+"""How long a worker may take until it serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a generation is to be.
+
+    Args:
+        workers: number of worker processes.
+        worker: settings for each of them.
+        listeners: open listening sockets.
+        endpoint: what the listeners were opened for; the same endpoint keeps them through a reload.
+        log_file: where messages and the access log go, or None for stdout and stderr.
+        verbose: whether to log more than errors.
+        facts: for ``phttpd status``.
+    """
+
+    workers: int
+    worker: WorkerSettings
+    listeners: Sequence[socket.socket]
+    endpoint: object
+    log_file: str | None
+    verbose: bool
+    facts: dict[str, Any]
+
+
+class WorkerProcess:
+    """A worker as the supervisor sees it."""
+
+    def __init__(self, index: int, pid: int, channel: Channel, failures: int) -> None:
+        self.index = index
+        self.pid = pid
+        self.channel = channel
+        self.failures = failures  # of its predecessors, one after the other
+        self.started = time.monotonic()
+        self.ready = False
+        self.complaint: tuple[int, str] | None = None
+
+    def hear(self) -> None:
+        """Take in what a booting worker says."""
+        received = self.channel.receive()
+        if received is None:
+            return
+        if received[0] is Message.READY:
+            self.ready = True
+        elif received[0] is Message.FAILED:
+            status, _, why = received[1].partition(" ")
+            self.complaint = (int(status), why)
+
+
+class Generation:
+    """Workers that were forked together, and when dead ones are to be replaced."""
+
+    def __init__(self, plan: Plan, board: Scoreboard) -> None:
+        self.plan = plan
+        self.board = board
+        self.processes: dict[int, WorkerProcess] = {}  # by pid
+        self.vacancies: dict[int, tuple[float, int]] = {}  # index → when to fill it, failures
+        self.boots_until = time.monotonic() + BOOT_SECONDS
+        self.drains_until = float("inf")
+        self.is_killed = False
+
+    def is_ready(self) -> bool:
+        """Tell whether all workers serve."""
+        return not self.vacancies and all(process.ready for process in self.processes.values())
+
+    def tell(self, message: Message, fd: int | None = None) -> None:
+        """Send a message, and a descriptor with it, to all workers."""
+        for process in self.processes.values():
+            process.channel.send(message, fd=fd)
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        for pid in self.processes:
+            os.kill(pid, signal.SIGKILL)
+        self.is_killed = True
+
+
+def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
+    """Close the listeners of `plan` but those that `keep` uses as well."""
+    for listener in plan.listeners:
+        if keep is None or listener not in keep.listeners:
+            listener.close()

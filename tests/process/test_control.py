@@ -1,0 +1,158 @@
+"""The second word: stop, reload and status of a running daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.process import proc
+from tests.process.events import Process, until
+from tests.process.launch import PHTTPD, ROOT, Daemon, daemon, environment, foreground, refused, run
+from tests.support.raw import Client, ask, request
+from tests.support.server import DEADLINE, Lines
+
+NOT_RUNNING = 3
+
+
+def test_stop_returns_when_all_is_over(site: Path) -> None:
+    server = Daemon(site)
+    server.start("start")
+    with Process(server.pid) as supervisor:
+        done = server.run("stop")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert supervisor.ended()
+    assert not server.pidfile.exists()
+    assert refused(server.port)
+
+
+def test_stop_shows_what_it_waits_for(site: Path) -> None:
+    data = random.Random(4).randbytes(16 << 20)
+    (site / "large").write_bytes(data)
+    server = Daemon(site)
+    server.start()
+    with Client(server.port, receive_buffer=65536) as client:
+        client.send(request("/large"))
+        client.head()
+        stop = subprocess.Popen(
+            [*PHTTPD, "stop", "-c", str(server.config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env=environment(),
+        )
+        assert stop.stdout
+        said = Lines(stop.stdout)
+        try:
+            said.wait_for(r"1 (connection|download|request)")
+            assert stop.poll() is None
+            assert client.body(len(data)) == data
+            assert stop.wait(DEADLINE) == 0
+        finally:
+            stop.kill()
+            stop.wait()
+    assert not server.pidfile.exists()
+
+
+@pytest.mark.parametrize("word", ["stop", "reload", "status"])
+def test_nothing_runs(site: Path, word: str) -> None:
+    done = Daemon(site).run(word)
+    assert done.returncode == NOT_RUNNING
+    assert len((done.stdout + done.stderr).splitlines()) == 1
+
+
+def test_status_of_a_running_daemon(site: Path) -> None:
+    with daemon(site) as server, Client(server.port) as client:
+        client.ask("/")
+        done = server.run("status", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        status = json.loads(done.stdout)
+        assert status["pid"] == server.pid
+        assert sorted(worker["pid"] for worker in status["workers"]) == server.workers()
+        loops = [loop for worker in status["workers"] for loop in worker["loops"]]
+        assert len(loops) == 4
+        assert sum(loop["connections"] for loop in loops) == 1
+
+
+def test_status_when_it_was_killed(site: Path) -> None:
+    server = Daemon(site)
+    server.start()
+    with Process(server.pid) as supervisor:
+        supervisor.signal(signal.SIGKILL)
+        supervisor.wait()
+    assert server.run("status").returncode == NOT_RUNNING
+    assert server.run("stop").returncode == NOT_RUNNING
+
+
+def test_control_of_one_in_the_foreground(site: Path) -> None:
+    with foreground(site, pidfile="front.pid") as server:
+        config = site.with_name("site.yaml")
+        assert run("-c", config, "status").returncode == 0
+        assert run("-c", config, "reload").returncode == 0
+        assert ask(server.port, "/").status == 200
+        assert run("-c", config, "stop").returncode == 0
+        assert server.wait() == 0
+
+
+def test_two_stops_at_once(site: Path) -> None:
+    server = Daemon(site)
+    server.start()
+    stops = [
+        subprocess.Popen(
+            [*PHTTPD, "stop", "-c", str(server.config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment(),
+        )
+        for _ in range(2)
+    ]
+    said = [stop.communicate(timeout=DEADLINE)[1] for stop in stops]
+    assert {stop.returncode for stop in stops} <= {0, NOT_RUNNING}
+    assert 0 in {stop.returncode for stop in stops}
+    assert "Traceback" not in "".join(said)
+
+
+def test_start_stop_start(site: Path) -> None:
+    server = Daemon(site)
+    for _ in range(3):
+        server.start()
+        assert ask(server.port, "/").status == 200
+        assert server.run("stop").returncode == 0
+
+
+def test_while_it_drains(site: Path) -> None:
+    with (site / "large").open("wb") as file:
+        file.truncate(64 << 20)
+    with daemon(site) as server, Client(server.port, receive_buffer=4096) as client:
+        client.send(request("/large"))
+        client.head()
+        os.kill(server.pid, signal.SIGTERM)
+        until(lambda: refused(server.port), "draining")
+        again = server.run("start")
+        assert (again.returncode, again.stdout) == (69, "")
+        assert str(server.pid) in again.stderr
+        status = server.run("status")
+        assert status.returncode == 0
+        assert "drain" in status.stdout
+        assert server.run("reload").returncode not in {0, 1}
+        assert server.run("status").returncode == 0
+        client.close()
+
+
+def test_status_when_a_worker_hangs(site: Path) -> None:
+    with daemon(site) as server:
+        frozen = server.workers()[0]
+        os.kill(frozen, signal.SIGSTOP)
+        until(lambda: proc.stopped(frozen), "stopped")
+        assert server.run("status").returncode == 0
+        os.kill(frozen, signal.SIGCONT)

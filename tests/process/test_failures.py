@@ -1,0 +1,220 @@
+"""What can't start says so before the prompt comes back: one clear line and the right status."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.process.launch import Daemon, daemon, foreground, run
+from tests.support.raw import ask
+from tests.support.require import command
+
+USAGE, UNAVAILABLE, BOOT, OS_ERROR, PERMISSION, CONFIG = 64, 69, 70, 71, 77, 78  # sysexits.h
+
+MODES = pytest.mark.parametrize("mode", [["--foreground"], []], ids=["foreground", "daemon"])
+
+
+def refusal(done: subprocess.CompletedProcess[str], status: int, *words: object) -> str:
+    """Return the one line on stderr of a start that failed with this status."""
+    assert (done.returncode, done.stdout) == (status, ""), done
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert str(word) in lines[0]
+    return lines[0]
+
+
+@pytest.fixture
+def unprivileged() -> list[str]:
+    """The words before a command that take the powers of root from it."""
+    if os.geteuid() != 0:
+        return []
+    powers = "-dac_override,-dac_read_search,-net_bind_service,-setuid,-setgid"
+    return [command("setpriv", "util-linux"), f"--bounding-set={powers}", f"--inh-caps={powers}"]
+
+
+@pytest.fixture
+def server(site: Path) -> Iterator[Daemon]:
+    """A daemon that is not started; when the test is over, it must have left no pidfile."""
+    server = Daemon(site)
+    yield server
+    assert not server.pidfile.exists()
+
+
+@MODES
+def test_port_taken(server: Daemon, mode: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", server.port)):
+        line = refusal(server.run(*mode), UNAVAILABLE, f"127.0.0.1:{server.port}")
+    assert line.startswith("phttpd: ")
+
+
+def test_port_taken_by_another_phttpd_which_goes_on(server: Daemon, site: Path) -> None:
+    with foreground(site) as other:
+        refusal(server.run("--port", str(other.port)), UNAVAILABLE, other.port)
+        assert ask(other.port, "/").status == 200
+
+
+def test_one_of_several_addresses_taken(server: Daemon) -> None:
+    with socket.create_server(("127.0.0.3", server.port)):
+        hosts = ["--host", "127.0.0.2", "--host", "127.0.0.3"]
+        refusal(server.run(*hosts), UNAVAILABLE, f"127.0.0.3:{server.port}")
+
+
+def test_address_of_another_machine(server: Daemon) -> None:
+    refusal(server.run("--host", "192.0.2.1"), UNAVAILABLE, "192.0.2.1")
+
+
+def test_port_for_root_only(server: Daemon, unprivileged: list[str]) -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if first < 2:
+        pytest.skip("every user may bind every port here")
+    refusal(server.run("--port", str(first - 1), prefix=unprivileged), PERMISSION, first - 1)
+
+
+def test_docroot_missing(server: Daemon, tmp_path: Path) -> None:
+    line = refusal(server.run("--base", tmp_path / "gone"), USAGE, tmp_path / "gone")
+    assert line.startswith("phttpd: ")
+
+
+def test_docroot_that_is_a_file(server: Daemon, site: Path) -> None:
+    refusal(server.run("--base", site / "index.html"), USAGE, site / "index.html")
+
+
+@MODES
+def test_docroot_unreadable(
+    server: Daemon, site: Path, unprivileged: list[str], mode: list[str]
+) -> None:
+    site.chmod(0)
+    try:
+        refusal(server.run(*mode, prefix=unprivileged), PERMISSION, site)
+    finally:
+        site.chmod(0o755)
+
+
+def test_docroot_missing_in_the_config(server: Daemon) -> None:
+    server.configure(docroot="gone")
+    refusal(server.run(), CONFIG, f"{server.config}:3: docroot: ", "gone")
+
+
+def test_config_missing(tmp_path: Path) -> None:
+    line = refusal(run("-c", tmp_path / "gone.yaml"), CONFIG, tmp_path / "gone.yaml")
+    assert line.startswith("phttpd: ")
+
+
+def test_config_is_a_folder(tmp_path: Path) -> None:
+    refusal(run("-c", tmp_path), CONFIG, tmp_path)
+
+
+def test_config_unreadable(server: Daemon, unprivileged: list[str]) -> None:
+    server.config.chmod(0)
+    done = server.run(prefix=unprivileged)
+    assert done.returncode in {CONFIG, PERMISSION}
+    refusal(done, done.returncode, server.config)
+
+
+def test_user_unknown(server: Daemon) -> None:
+    refusal(server.run("--user", "no-such-user"), USAGE, "--user", "no-such-user")
+    server.configure(user="no-such-user")
+    refusal(server.run(), CONFIG, f"{server.config}:8: user: ", "no-such-user")
+
+
+def test_group_unknown(server: Daemon) -> None:
+    refusal(server.run("--group", "no-such-group"), USAGE, "--group", "no-such-group")
+    server.configure(group="no-such-group")
+    refusal(server.run(), CONFIG, f"{server.config}:8: group: ", "no-such-group")
+
+
+def test_user_that_one_may_not_become(server: Daemon, unprivileged: list[str]) -> None:
+    done = server.run("--user", "nobody", prefix=unprivileged)
+    assert done.returncode in {PERMISSION, BOOT}
+    refusal(done, done.returncode)
+
+
+def test_log_file_below_a_file(server: Daemon, site: Path) -> None:
+    done = server.run("--log-file", site / "index.html" / "phttpd.log")
+    assert done.returncode in {CONFIG, OS_ERROR}
+    refusal(done, done.returncode, site / "index.html")
+
+
+def test_log_file_that_is_a_folder(server: Daemon, tmp_path: Path) -> None:
+    done = server.run("--log-file", tmp_path)
+    assert done.returncode in {CONFIG, OS_ERROR}
+    refusal(done, done.returncode, tmp_path)
+
+
+def test_log_file_not_writable(server: Daemon, unprivileged: list[str]) -> None:
+    server.log.path.write_text("")
+    server.log.path.chmod(0o400)
+    refusal(server.run(prefix=unprivileged), PERMISSION, server.log.path)
+
+
+def test_pidfile_below_a_file(server: Daemon, site: Path) -> None:
+    done = server.run("--pidfile", site / "index.html" / "phttpd.pid")
+    assert done.returncode in {CONFIG, OS_ERROR}
+    refusal(done, done.returncode, site / "index.html")
+
+
+def test_pidfile_not_writable(server: Daemon, tmp_path: Path, unprivileged: list[str]) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o500)
+    done = server.run("--pidfile", folder / "phttpd.pid", prefix=unprivileged)
+    refusal(done, PERMISSION, folder)
+
+
+@MODES
+def test_pidfile_held_by_a_live_daemon(site: Path, mode: list[str]) -> None:
+    with daemon(site) as server:
+        done = server.run("--port", "0", *mode)
+        refusal(done, UNAVAILABLE, server.pidfile, server.pid)
+        assert ask(server.port, "/").status == 200
+
+
+@MODES
+def test_workers_that_can_not_boot(server: Daemon, mode: list[str]) -> None:
+    prlimit = [command("prlimit", "util-linux"), "--nofile=24:24"]
+    done = server.run("--threads", "64", *mode, prefix=prlimit)
+    assert done.returncode in {BOOT, OS_ERROR}
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("phttpd: ")
+
+
+BAD_OPTIONS = [
+    ["--no-such-option"],
+    ["--port"],
+    ["--port", "http"],
+    ["--port", "65536"],
+    ["--port", "-1"],
+    ["--recv", "0"],
+    ["--recv", "much"],
+    ["--workers", "0"],
+    ["--workers", "many"],
+    ["--threads", "0"],
+    ["--threads", "-3"],
+    ["restart"],
+    ["stop", "now"],
+]
+
+
+def test_bad_options(server: Daemon) -> None:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ends = list(pool.map(lambda words: server.run(*words), BAD_OPTIONS))
+    for words, done in zip(BAD_OPTIONS, ends, strict=True):
+        assert (done.returncode, done.stdout) == (USAGE, ""), words
+        assert "Traceback" not in done.stderr
+        assert words[0] in done.stderr or words[-1] in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("phttpd: ")
+
+
+def test_two_errors_on_the_command_line_and_in_the_config_are_both_told(server: Daemon) -> None:
+    server.configure(prot=80, threads="four")
+    done = server.run("--base", "/no/such/folder")
+    assert done.returncode == CONFIG
+    for word in ["prot", "threads", "/no/such/folder"]:
+        assert word in done.stderr

@@ -1,0 +1,251 @@
+"""Starting: in the foreground, as a daemon, from terminals and from bad company."""
+
+from __future__ import annotations
+
+import os
+import platform
+import pty
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.process import proc
+from tests.process.events import Process, Watch, until
+from tests.process.launch import (
+    PHTTPD,
+    ROOT,
+    Daemon,
+    Foreground,
+    daemon,
+    environment,
+    foreground,
+    free_port,
+    run,
+)
+from tests.support.raw import Client, ask
+from tests.support.require import command
+from tests.support.server import DEADLINE
+
+
+def test_foreground_says_what_it_is_and_where_it_serves(site: Path) -> None:
+    with foreground(site, workers=2, threads=3) as server:
+        assert ask(server.port, "/").body == b"<p>hello\n"
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
+    who = rf"{stamp} notice supervisor\[{server.pid}\]"
+    lines = server.out.seen
+    version = re.escape(platform.python_version())
+    assert re.fullmatch(rf"{who}: Using Python {version} to run phttpd \d+\.\d+\.\d+", lines[0])
+    ready = (
+        rf"{who}: serving {site} at http://127\.0\.0\.1:{server.port}/ with 2 workers of 3 loops"
+    )
+    assert any(re.fullmatch(ready, line) for line in lines)
+    assert any(re.fullmatch(rf"{who}: draining", line) for line in lines)
+    assert re.fullmatch(rf"{who}: stopped", lines[-1])
+
+
+def test_the_shell_gets_a_daemon_that_answers(site: Path) -> None:
+    with daemon(site) as server:
+        assert ask(server.port, "/").body == b"<p>hello\n"
+        assert len(server.workers()) == 2
+
+
+def test_daemon_is_detached(site: Path) -> None:
+    with daemon(site) as server:
+        for pid in [server.pid, *server.workers()]:
+            assert os.getsid(pid) != os.getsid(0)
+            assert proc.stat(pid)[4] == "0", "it has a controlling terminal"
+            assert os.readlink(f"/proc/{pid}/cwd") == "/"
+            descriptors = proc.descriptors(pid)
+            assert [descriptors[n] for n in range(3)] == ["/dev/null"] * 3
+
+
+def test_daemon_keeps_nothing_that_the_shell_had_open(site: Path) -> None:
+    server = Daemon(site)
+    reader, writer = os.pipe()
+    words = [*PHTTPD, "-c", str(server.config)]
+    started = subprocess.run(
+        words, pass_fds=[writer], cwd=ROOT, env=environment(), timeout=DEADLINE, check=True
+    )
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        assert pipe.read() == b""  # not before every copy of the other end is closed
+    assert started.returncode == 0
+    assert server.run("stop").returncode == 0
+
+
+def test_files_of_the_daemon_are_not_for_everyone_to_write(site: Path) -> None:
+    with daemon(site, verbose=True) as server:
+        ask(server.port, "/")
+        for path in [server.pidfile, server.log.path]:
+            assert path.stat().st_mode & 0o022 == 0, path
+
+
+def test_daemon_survives_its_terminal(site: Path) -> None:
+    server = Daemon(site)
+    terminal, inside = pty.openpty()
+    words = [command("setsid", "util-linux"), "--ctty", "--wait", *PHTTPD, "-c", str(server.config)]
+    done = subprocess.run(
+        words,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        cwd=ROOT,
+        env=environment(),
+        timeout=DEADLINE,
+        check=False,
+    )
+    os.close(inside)
+    os.set_blocking(terminal, False)
+    try:
+        said = os.read(terminal, 4096)
+    except OSError:  # EIO: every other end is closed
+        said = b""
+    os.close(terminal)  # the line is dropped: whoever is still on it gets SIGHUP
+    assert (done.returncode, said) == (0, b"")
+    with Process(server.pid) as supervisor:
+        assert ask(server.port, "/").status == 200
+        assert server.run("stop").returncode == 0
+        supervisor.wait()
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_starts_where_standard_streams_are_closed(site: Path, closed: str) -> None:
+    server = Daemon(site, verbose=True)
+    line = f'exec "$@" {closed}'
+    subprocess.run(
+        ["sh", "-c", line, "sh", *PHTTPD, "-c", str(server.config)],
+        cwd=ROOT,
+        env=environment(),
+        timeout=DEADLINE,
+        check=True,
+    )
+    answers = [ask(server.port, "/") for _ in range(20)]
+    assert {answer.body for answer in answers} == {b"<p>hello\n"}
+    assert [proc.descriptors(server.pid)[n] for n in range(3)] == ["/dev/null"] * 3
+    assert server.run("stop").returncode == 0
+
+
+def test_signals_that_the_parent_ignored_or_blocked_still_work(site: Path) -> None:
+    env = command("env", "coreutils")
+    prefix = [env, "--ignore-signal=CHLD,INT,TERM,HUP,USR1", "--block-signal=CHLD,INT,TERM,HUP"]
+    server = Daemon(site, verbose=True)
+    server.start(prefix=prefix)
+    with Process(server.pid) as supervisor:
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        server.log.wait_for(rf"worker \d+ \(pid {victim}\) was killed by SIGKILL; starting another")
+        supervisor.signal(signal.SIGTERM)
+        supervisor.wait()
+    assert not server.pidfile.exists()
+
+
+def test_serves_all_addresses_unless_told(site: Path) -> None:
+    with foreground(site, host="*") as server:
+        assert ask(server.port, "/").status == 200
+        with Client(server.port, host="127.0.0.2") as client:
+            assert client.ask("/").status == 200
+        if socket.has_ipv6 and Path("/proc/net/if_inet6").exists():
+            with Client(server.port, host="::1") as client:
+                assert client.ask("/").status == 200
+
+
+def test_serves_each_address_given(site: Path) -> None:
+    port = free_port()
+    hosts = ["--host", "127.0.0.2", "--host", "127.0.0.3", "--port", str(port)]
+    with foreground(site, *hosts) as server:
+        ready = next(line for line in server.out.seen if "serving" in line)
+        assert f"at http://127.0.0.2:{port}/, http://127.0.0.3:{port}/ with" in ready
+        for host in ["127.0.0.2", "127.0.0.3"]:
+            with Client(port, host=host) as client:
+                assert client.ask("/").status == 200
+        with socket.socket() as other:
+            assert other.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_ipv6_address_is_named_in_brackets(site: Path) -> None:
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    port = free_port()
+    with foreground(site, "--host", "::1", "--port", str(port)) as server:
+        assert any(f"http://[::1]:{port}/" in line for line in server.out.seen)
+
+
+def test_two_in_the_foreground_without_a_pidfile(site: Path) -> None:
+    config = site.with_name("phttpd.yaml")
+    config.write_text(f"docroot: {site}\nhost: 127.0.0.1\nport: 0\nworkers: 1\n")
+    options = ("-c", config, "--verbose")
+    servers = [Foreground(*options) for _ in range(2)]
+    try:
+        for server in servers:
+            server.wait_until_ready()
+            assert ask(server.port, "/").body == b"<p>hello\n"
+        assert servers[0].port != servers[1].port
+        assert [server.stop() for server in servers] == [0, 0]
+        assert [server.err.seen for server in servers] == [[], []]
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def test_interrupted_while_it_starts(site: Path) -> None:
+    server = Daemon(site, workers=32)
+    with Watch(server.directory) as watch:
+        process = subprocess.Popen(
+            [*PHTTPD, "-c", str(server.config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env=environment(),
+            process_group=0,
+        )
+        watch.until(server.pidfile.exists, "the daemon is on its way")
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=DEADLINE)
+    assert "Traceback" not in said
+    until(lambda: process.returncode or not server.run("status").returncode, "a clear outcome")
+    server.run("stop")
+
+
+def test_nothing_is_warned_about_even_in_the_development_mode_of_python(site: Path) -> None:
+    env = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
+    with foreground(site, env=env) as server:
+        for path in ["/", "/missing", "/index.html", "/"]:
+            ask(server.port, path)
+        os.kill(server.workers()[0], signal.SIGTERM)
+        with Client(server.port) as client:
+            client.ask("/")
+
+
+def test_check_of_a_good_config_touches_nothing(site: Path) -> None:
+    server = Daemon(site)
+    before = sorted(server.directory.iterdir())
+    done = server.run("--check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(server.directory.iterdir()) == before
+
+
+def test_check_works_beside_the_running_daemon(site: Path) -> None:
+    with daemon(site) as server:
+        assert server.run("--check").returncode == 0
+        assert ask(server.port, "/").status == 200
+
+
+def test_version(tmp_path: Path) -> None:
+    done = run("--version", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"phttpd \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_help_tells_every_option_and_word(tmp_path: Path) -> None:
+    done = run("--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    options = """--config -c --base --docroot --host --port --recv --workers --threads --user
+        --group --foreground --verbose --pidfile --log-file --check --version --help"""
+    for word in [*options.split(), "start", "stop", "reload", "status", "--json"]:
+        assert re.search(rf"(?<![\w-]){word}(?![\w-])", done.stdout), word

@@ -1,0 +1,131 @@
+"""Started as root: the socket is bound first, and those who serve are somebody else."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process import proc
+from tests.process.events import LogFile, until
+from tests.process.launch import Daemon, daemon, foreground
+from tests.support.raw import ask
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+@pytest.fixture
+def site() -> Iterator[Path]:
+    """A docroot that everybody may read, all folders above it included."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        docroot = Path(folder, "site")
+        docroot.mkdir(mode=0o755)
+        (docroot / "index.html").write_text("<p>hello\n")
+        yield docroot
+
+
+def test_workers_are_somebody_else_for_good(site: Path) -> None:
+    with daemon(site, user="nobody") as server:
+        assert ask(server.port, "/").status == 200
+        assert proc.status(server.pid, "Uid") == ["0"] * 4
+        for pid in server.workers():
+            assert proc.status(pid, "Uid") == [str(NOBODY.pw_uid)] * 4
+            assert proc.status(pid, "Gid") == [str(NOBODY.pw_gid)] * 4
+            assert set(proc.status(pid, "Groups")) <= {str(NOBODY.pw_gid)}
+            for powers in ["CapEff", "CapPrm"]:
+                assert int(proc.status(pid, powers)[0], 16) == 0
+
+
+def test_all_threads_are_somebody_else(site: Path) -> None:
+    with foreground(site, user="nobody") as server:
+        for pid in server.workers():
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                assert f"Uid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}" in (task / "status").read_text()
+
+
+def test_group(site: Path) -> None:
+    group = grp.getgrnam("daemon")
+    with foreground(site, "--user", "nobody", "--group", "daemon") as server:
+        for pid in server.workers():
+            assert proc.status(pid, "Uid")[1] == str(NOBODY.pw_uid)
+            assert proc.status(pid, "Gid") == [str(group.gr_gid)] * 4
+            assert "0" not in proc.status(pid, "Groups")
+
+
+def test_port_that_only_root_may_bind(site: Path) -> None:
+    with daemon(site, user="nobody", port=997) as server:
+        assert ask(997, "/").status == 200
+        os.kill(server.workers()[0], signal.SIGKILL)
+        until(lambda: len(server.workers()) == 2, "a replacement")
+        assert {proc.status(pid, "Uid")[1] for pid in server.workers()} == {str(NOBODY.pw_uid)}
+        assert ask(997, "/").status == 200
+
+
+def test_file_that_the_user_may_not_read(site: Path) -> None:
+    (site / "secret.html").write_text("secret\n")
+    (site / "secret.html").chmod(0o600)
+    (site / "folder").mkdir(mode=0o700)
+    (site / "folder" / "page.html").write_text("secret\n")
+    with foreground(site, user="nobody") as server:
+        assert ask(server.port, "/secret.html").status == 403
+        assert ask(server.port, "/folder/page.html").status == 403
+        assert ask(server.port, "/").status == 200
+
+
+def test_docroot_that_the_user_may_not_read(site: Path) -> None:
+    site.chmod(0o700)
+    server = Daemon(site, user="nobody")
+    done = server.run()
+    assert done.returncode == 77, done
+    assert str(site) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not server.pidfile.exists()
+
+
+def test_folder_above_the_docroot_that_the_user_may_not_enter(site: Path) -> None:
+    site.parent.chmod(0o700)
+    done = Daemon(site, user="nobody").run()
+    assert done.returncode == 77, done
+    assert str(site) in done.stderr
+
+
+def test_log_of_root_is_written_and_reopened(site: Path) -> None:
+    with daemon(site, user="nobody", verbose=True) as server:
+        ask(server.port, "/first")
+        server.log.wait_for('"GET /first ')
+        server.log.path.rename(server.log.path.with_suffix(".1"))
+        os.kill(server.pid, signal.SIGUSR1)
+        until(server.log_moved, "all loops write to the new file")
+        ask(server.port, "/second")
+        LogFile(server.log.path).wait_for('"GET /second ')
+
+
+def test_reload(site: Path) -> None:
+    with daemon(site, user="nobody") as server:
+        server.configure(threads=3)
+        assert server.run("reload").returncode == 0
+        assert {proc.status(pid, "Uid")[1] for pid in server.workers()} == {str(NOBODY.pw_uid)}
+        assert ask(server.port, "/").status == 200
+
+
+def test_reload_with_a_docroot_that_the_user_may_not_read(site: Path) -> None:
+    other = site.with_name("other")
+    other.mkdir(mode=0o700)
+    with daemon(site, user="nobody") as server:
+        workers = server.workers()
+        server.configure(docroot=str(other))
+        for _ in range(4):
+            done = server.run("reload")
+            assert done.returncode == 77
+            assert str(other) in done.stderr
+        assert server.workers() == workers
+        assert ask(server.port, "/").body == b"<p>hello\n"

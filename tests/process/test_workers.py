@@ -1,0 +1,269 @@
+"""The pool of workers: its names, its evenness, and what happens when somebody dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.process import proc
+from tests.process.events import Process, until
+from tests.process.launch import Daemon, Foreground, daemon, foreground, refused
+from tests.process.load import Load
+from tests.support.raw import Client, ask, request
+from tests.support.server import DEADLINE
+
+CLOSED = r"debug loop (\d+)\.(\d+)\[\d+\]: connection 127\.0\.0\.1:(\d+) closed"
+
+
+def test_names_tell_who_is_who(site: Path) -> None:
+    with foreground(site, workers=2, threads=3) as server:
+        assert re.search("phttpd|supervisor", proc.name(server.pid))
+        numbers = [until(partial(number_of, pid), "a name") for pid in server.workers()]
+        assert sorted(numbers) == ["0", "1"]
+
+
+def number_of(pid: int) -> str | None:
+    """Return the number that a worker bears, once its loops are named after it."""
+    match = re.search(r"worker (\d+)$", proc.name(pid))
+    if match and proc.loops(pid) == [f"{match[1]}.{loop}" for loop in range(3)]:
+        return match[1]
+    return None
+
+
+def test_names_of_many_loops_stay_apart(site: Path) -> None:
+    with foreground(site, workers=1, threads=12) as server:
+        (worker,) = server.workers()
+        names = sorted(f"0.{number}" for number in range(12))
+        until(lambda: proc.loops(worker) == names, "names")
+
+
+def test_supervisor_has_one_thread_and_serves_nobody(site: Path) -> None:
+    with foreground(site) as server, Client(server.port) as client:
+        client.ask("/")
+        assert len(proc.thread_names(server.pid)) == 1
+        assert proc.clients(server.pid, server.port) == set()
+
+
+def test_number_of_workers_is_that_of_the_cores_if_auto(site: Path) -> None:
+    with foreground(site, workers="auto") as server:
+        assert len(server.workers()) == len(os.sched_getaffinity(0))
+
+
+def test_only_the_clients_of_a_killed_worker_notice(site: Path) -> None:
+    with foreground(site, errors="was killed by SIGKILL") as server, Load(server.port, 8) as load:
+        load.more(500)
+        victim = server.workers()[0]
+        with Process(victim) as process:
+            process.signal(signal.SIGSTOP)  # so that what it holds is known
+            until(lambda: proc.stopped(victim), "stopped")
+            its_own = proc.clients(victim, server.port)
+            process.signal(signal.SIGKILL)
+            process.wait()
+        line = (
+            rf"error supervisor\[{server.pid}\]: worker (\d) \(pid {victim}\) was killed by SIGKILL"
+        )
+        server.err.wait_for(line + "; starting another")
+        until(lambda: len(server.workers()) == 2, "a replacement")
+        assert victim not in server.workers()
+        load.more(500)
+        strangers = [failure for failure in load.failed if failure[0] not in its_own]
+        assert strangers == []
+        replacement = max(server.workers())
+        until(lambda: proc.clients(replacement, server.port), "the replacement serves")
+
+
+def test_signal_without_a_name(site: Path) -> None:
+    with foreground(site, errors="worker") as server:
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGRTMIN + 6)
+        server.err.wait_for(rf"pid {victim}\).*starting another")
+        until(lambda: len(server.workers()) == 2, "two workers")
+
+
+def test_every_worker_killed_at_once(site: Path) -> None:
+    with foreground(site, workers=3, errors="was killed by SIGKILL") as server:
+        old = server.workers()
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        assert ask(server.port, "/").status == 200  # the connection waits for a new one
+        until(lambda: len(set(server.workers()) - set(old)) == 3, "three new workers")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_a_worker_that_is_signalled_itself_is_replaced_or_goes_on(
+    site: Path, number: signal.Signals
+) -> None:
+    with foreground(site, errors="worker") as server:
+        victim = server.workers()[0]
+        os.kill(victim, number)
+        for _ in range(50):
+            assert ask(server.port, "/").status == 200
+        until(lambda: len(server.workers()) == 2, "two workers")
+        assert not any("Traceback" in line for line in server.err.seen)
+
+
+def test_a_worker_told_to_end_finishes_its_downloads(site: Path) -> None:
+    with (site / "large").open("wb") as file:
+        file.truncate(16_000_000)
+    with foreground(site, workers=1, errors="worker") as server, Client(server.port) as client:
+        client.send(request("/large"))
+        client.head()
+        (victim,) = server.workers()
+        with Process(victim) as process:
+            process.signal(signal.SIGTERM)
+            assert len(client.body(16_000_000)) == 16_000_000
+            process.wait()
+        until(lambda: server.workers() and victim not in server.workers(), "a replacement")
+        assert ask(server.port, "/").status == 200
+
+
+def test_a_stopped_worker_stops_no_one_else(site: Path) -> None:
+    with foreground(site, workers=2) as server:
+        frozen = server.workers()[0]
+        os.kill(frozen, signal.SIGSTOP)
+        until(lambda: proc.stopped(frozen), "stopped")
+        try:
+            for _ in range(100):
+                assert ask(server.port, "/").status == 200
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+
+
+def test_a_crash_loop_backs_off_and_says_so(site: Path) -> None:
+    with foreground(site, workers=2, threads=1, errors="worker") as server:
+        stays = server.workers()[1]
+        for _ in range(4):
+            until(lambda: set(server.workers()) - {stays}, "a replacement")
+            (victim,) = set(server.workers()) - {stays}
+            with Process(victim) as process:
+                process.signal(signal.SIGKILL)
+                process.wait()
+            assert ask(server.port, "/").status == 200
+            server.err.wait_for(rf"pid {victim}\)")
+        assert any(re.search(r"in \d[\d.]* ?(s|ms|seconds)\b", line) for line in server.err.seen)
+        assert ask(server.port, "/").status == 200
+
+
+def test_a_back_off_does_not_hold_up_the_stop(site: Path) -> None:
+    with foreground(site, workers=1, threads=1, errors="worker") as server:
+        for _ in range(4):
+            until(server.workers, "a replacement")
+            (victim,) = server.workers()
+            os.kill(victim, signal.SIGKILL)
+            server.err.wait_for(rf"pid {victim}\)")
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+
+
+def test_killed_supervisor_leaves_no_one_serving(site: Path) -> None:
+    with (site / "large").open("wb") as file:
+        file.truncate(100_000_000)
+    server = Daemon(site)
+    server.start()
+    with Client(server.port, receive_buffer=65536) as stuck, Client(server.port) as idle:
+        stuck.send(request("/large"))
+        stuck.head()
+        idle.ask("/")
+        workers = [Process(pid) for pid in server.workers()]
+        os.kill(server.pid, signal.SIGKILL)
+        for worker in workers:
+            worker.wait(10)
+    assert refused(server.port)
+    server.start()  # on the same port, over the pidfile that was left
+    assert ask(server.port, "/").status == 200
+    assert server.run("stop").returncode == 0
+
+
+def test_supervisor_killed_while_its_workers_start(site: Path) -> None:
+    config = site.with_name("phttpd.yaml")
+    config.write_text(f"docroot: {site}\nhost: 127.0.0.1\nport: 0\npidfile: a.pid\n")
+    for _ in range(3):
+        server = Foreground("-c", config, "--verbose")
+        try:
+            server.out.wait_for("Using Python")
+            os.kill(server.pid, signal.SIGKILL)
+            server.process.wait(DEADLINE)
+            server.out.rest()  # ends when the last process has closed it
+            until(lambda: not marked_by(site), "no process is left", 10)
+        finally:
+            server.kill()
+
+
+def test_killed_while_the_whole_group_is_stopped(site: Path) -> None:
+    options = ["--host", "127.0.0.1", "--port", "0", "--pidfile", str(site.with_name("a.pid"))]
+    server = Foreground("--base", site, "--verbose", *options)
+    try:
+        server.wait_until_ready()
+        workers = [Process(pid) for pid in server.workers()]
+        server.signal_group(signal.SIGTSTP)  # Ctrl-Z
+        until(lambda: all(proc.stopped(worker.pid) for worker in workers), "stopped")
+        server.signal(signal.SIGKILL)
+        for worker in workers:
+            worker.wait(10)
+        assert refused(server.port)
+    finally:
+        server.kill()
+
+
+def test_stopped_and_continued(site: Path) -> None:
+    with foreground(site) as server:
+        server.signal_group(signal.SIGTSTP)
+        until(lambda: proc.stopped(server.pid), "stopped")
+        with Client(server.port) as client:
+            client.send(request("/"))
+            server.signal_group(signal.SIGCONT)
+            assert client.answer().status == 200
+
+
+def test_whatever_happens_in_whatever_order(site: Path) -> None:
+    with daemon(site, threads=1, verbose=True) as server, Load(server.port, 2) as load:
+        with Process(server.pid) as supervisor:
+            for number in [signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP, signal.SIGHUP]:
+                load.more(20)
+                workers = until(server.workers, "workers")
+                os.kill(workers[0], signal.SIGKILL)
+                supervisor.signal(number)
+                os.kill(workers[-1], signal.SIGTERM)
+                supervisor.signal(signal.SIGCHLD)
+            assert not supervisor.ended()
+        until(lambda: len(server.workers()) == 2, "two workers")
+        load.more(100)
+        assert proc.zombies(server.pid) == []
+
+
+def marked_by(site: Path) -> list[int]:
+    """Return the living processes that the test has started."""
+    return proc.marked(f"PHTTPD_TEST_MARK={site.parent}")
+
+
+def test_connections_that_arrive_slowly_are_shared_evenly(site: Path) -> None:
+    arriving = threading.Event()  # never set: waiting for it is the pace of the arrivals
+    with foreground(site, workers=2, threads=4) as server:
+        with ExitStack() as clients:
+            for _ in range(100):
+                clients.enter_context(Client(server.port)).ask("/")
+                arriving.wait(0.002)
+        ports: set[str] = set()
+        while len(ports) < 100:
+            ports.add(server.out.wait_for(CLOSED)[3])
+        held = Counter((m[1], m[2]) for line in server.out.seen if (m := re.search(CLOSED, line)))
+        by_worker = Counter(worker for worker, _ in held.elements())
+        assert set(by_worker) == {"0", "1"}
+        assert max(by_worker.values()) <= 60, held
+        assert max(held.values()) <= 2 * 100 / 8, held
+
+
+def test_status_knows_the_workers(site: Path) -> None:
+    with daemon(site) as server:
+        done = server.run("status")
+        assert done.returncode == 0
+        for pid in [server.pid, *server.workers()]:
+            assert str(pid) in done.stdout

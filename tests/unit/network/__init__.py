@@ -1,0 +1,1 @@
+"""Who talks: real loops in threads, over real sockets."""

@@ -1,0 +1,95 @@
+"""Runs a real loop in a thread, over a listening socket of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from httpd.network.loop import Loop, LoopSettings
+from httpd.observe.access_log import AccessLog
+from httpd.observe.log import Log
+from httpd.observe.scoreboard import Scoreboard
+from httpd.site.responder import SiteSettings
+from tests.support.raw import Client
+from tests.support.server import DEADLINE, Lines
+
+SETTINGS = LoopSettings(
+    recv=65536,
+    keepalive_timeout=3600.0,
+    header_timeout=3600.0,
+    send_timeout=3600.0,
+    drain_timeout=3600.0,
+    max_connections=10000,
+)
+"""No timeout is reached unless a test sets it."""
+HUGE = 1 << 34
+"""Bytes of the site's /huge.bin, which no socket holds all of."""
+
+
+def site_settings(docroot: Path, cache: int = 8 * 1024 * 1024) -> SiteSettings:
+    return SiteSettings(docroot=str(docroot), index=("index.html",), expires=43200, cache=cache)
+
+
+class RunningLoop:
+    """A loop that serves; what it logs can be read line by line."""
+
+    def __init__(self, docroot: Path, settings: LoopSettings, board: Scoreboard) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener.setblocking(False)
+        self.port: int = self.listener.getsockname()[1]
+        self.board = board
+        self.expects_errors = False
+        """Whether the test has provoked an error that the loop reports."""
+        self.log, self._log_fd = _pipe_lines()
+        self.access, self._access_fd = _pipe_lines()
+        log = Log("loop 0.0", self._log_fd, self._log_fd, verbose=True)
+        access_log = AccessLog(self._access_fd, log)
+        site = site_settings(docroot)
+        self.loop = Loop(0, [self.listener], settings, site, board, log, access_log)
+        self._thread = threading.Thread(target=self.loop.run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def connect(self) -> Client:
+        return Client(self.port)
+
+    def drain(self) -> threading.Event:
+        """Begin to drain; the event is set when the loop has left the listener."""
+        released = threading.Event()
+        self.loop.drain(released.set)
+        return released
+
+    def join(self) -> None:
+        """Wait for the loop to end by itself."""
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive(), "the loop does not end"
+
+    def close(self) -> None:
+        self.loop.stop()
+        self.join()
+        self.listener.close()
+        os.close(self._log_fd)
+        os.close(self._access_fd)
+
+
+def _pipe_lines() -> tuple[Lines, int]:
+    read_fd, write_fd = os.pipe()
+    return Lines(open(read_fd, errors="backslashreplace")), write_fd
+
+
+@contextmanager
+def running_loop(docroot: Path, settings: LoopSettings = SETTINGS) -> Iterator[RunningLoop]:
+    """A loop for a `with` block; afterwards it must not have met an error of its own."""
+    running = RunningLoop(docroot, settings, Scoreboard.create(1, 1, 1))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.close()
+    errors = [line for line in running.log.rest() if " error " in line]
+    assert bool(errors) is running.expects_errors, errors

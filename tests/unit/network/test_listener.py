@@ -1,0 +1,179 @@
+"""Listening sockets: which addresses, with which options, and what is said when it fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from httpd.network.listener import format_address, format_peer, open_listeners
+from tests.unit.guard import open_descriptors, opened_since
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+HAS_IPV6 = has_ipv6()
+
+
+@contextmanager
+def listening(hosts: Sequence[str], port: int = 0, backlog: int = 16) -> Iterator[list[int]]:
+    """Open listeners for a `with` block, and yield their ports."""
+    listeners = open_listeners(hosts, port, backlog)
+    try:
+        yield [listener.getsockname()[1] for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def can_connect(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_every_address() -> None:
+    with listening(["*"]) as (port,):
+        assert can_connect("127.0.0.1", port)
+        assert can_connect("127.0.0.2", port)
+        if HAS_IPV6:
+            assert can_connect("::1", port)
+
+
+@pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
+@pytest.mark.parametrize(
+    ("host", "reached", "not_reached"),
+    [
+        ("127.0.0.1", "127.0.0.1", "::1"),
+        ("0.0.0.0", "127.0.0.1", "::1"),
+        ("::1", "::1", "127.0.0.1"),
+        ("::", "::1", "127.0.0.1"),
+    ],
+)
+def test_one_address(host: str, reached: str, not_reached: str) -> None:
+    with listening([host]) as (port,):
+        assert can_connect(reached, port)
+        assert not can_connect(not_reached, port)
+
+
+def test_several_addresses() -> None:
+    with listening(["127.0.0.2", "127.0.0.1"]) as ports:
+        assert [can_connect(f"127.0.0.{2 - i}", port) for i, port in enumerate(ports)] == [True] * 2
+
+
+@pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
+def test_both_families_on_one_port() -> None:
+    """`::` alone must not take IPv4 as well, or 0.0.0.0 could not be had beside it."""
+    with listening(["::"]) as (port,), listening(["0.0.0.0"], port):
+        assert can_connect("::1", port)
+        assert can_connect("127.0.0.1", port)
+
+
+def test_a_name() -> None:
+    with listening(["localhost"]) as ports:
+        assert any(can_connect("localhost", port) for port in ports)
+
+
+def test_the_same_address_twice() -> None:
+    """As a list of a name and its address is; the port is not “taken by another program”."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with listening(["127.0.0.1", "127.0.0.1"], port):
+        assert can_connect("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["no-such-host.invalid", "256.256.256.256", "1.2.3.4.5", "::g", "a" * 64, "-", "..", ":::"],
+)
+def test_an_unknown_host(host: str) -> None:
+    before = open_descriptors()
+    with pytest.raises(OSError, match="no such host") as error:
+        open_listeners(["127.0.0.1", host], 0, 16)
+    assert error.value.filename == host
+    assert opened_since(before) == []
+
+
+def test_an_address_that_is_not_ours() -> None:
+    """TEST-NET-1 of RFC 5737."""
+    with pytest.raises(OSError) as error:
+        open_listeners(["192.0.2.1"], 0, 16)
+    assert error.value.errno == errno.EADDRNOTAVAIL
+    assert error.value.filename == "192.0.2.1:0"
+
+
+def test_a_taken_port_and_nothing_left_open() -> None:
+    with listening(["127.0.0.1"]) as (port,):
+        before = open_descriptors()
+        with pytest.raises(OSError, match="in use") as error:
+            open_listeners(["127.0.0.2", "127.0.0.1"], port, 16)
+        assert error.value.errno == errno.EADDRINUSE
+        assert error.value.filename == f"127.0.0.1:{port}"
+        assert opened_since(before) == []
+
+
+def test_a_port_just_given_up_can_be_taken_again() -> None:
+    """Although connections of before linger in TIME_WAIT (SO_REUSEADDR)."""
+    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    port = listener.getsockname()[1]
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"x")
+        listener.setblocking(True)
+        connection, _ = listener.accept()
+        connection.close()
+        listener.close()
+    with listening(["127.0.0.1"], port) as ports:
+        assert ports == [port]
+
+
+def test_options() -> None:
+    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    with listener:
+        assert not listener.getblocking()
+        assert not os.get_inheritable(listener.fileno())
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"x")
+            listener.settimeout(10)
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (("127.0.0.1", 80), "127.0.0.1:80"),
+        (("::", 8080, 0, 0), "[::]:8080"),
+        (("fe80::1", 1, 0, 2), "[fe80::1]:1"),
+    ],
+)
+def test_format_address(address: tuple[str, int], text: str) -> None:
+    assert format_address(address) == text
+
+
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2001:db8::ffff:1", "2001:db8::ffff:1"),
+        ("::ffff:0:1.2.3.4", "::ffff:0:1.2.3.4"),  # IPv4-translated, RFC 2765
+    ],
+)
+def test_format_peer(host: str, text: str) -> None:
+    assert format_peer((host, 1, 0, 0)) == text

@@ -1,0 +1,240 @@
+"""The scoreboard: what is written by one process and read by others."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
+from tests.unit.guard import must_end, open_descriptors, opened_since
+from tests.unit.site.folders import as_nobody
+
+
+@pytest.fixture
+def board() -> Iterator[Scoreboard]:
+    board = Scoreboard.create(2, 3, 1)
+    yield board
+    del board
+    gc.collect()
+
+
+def test_a_new_board_is_empty(board: Scoreboard) -> None:
+    assert (board.workers, board.threads) == (2, 3)
+    assert board.phase is Phase.STARTING
+    assert board.reloads == 0
+    for column in Column:
+        assert list(board.column(column)) == [0] * 6
+        assert board.total(column) == 0
+
+
+def test_facts_that_were_never_told_are_none(board: Scoreboard) -> None:
+    """An onlooker may come between the making of a board and its facts."""
+    with must_end():
+        assert board.facts == {}
+
+
+def test_each_number_has_its_place(board: Scoreboard) -> None:
+    expected = {}
+    for column in Column:
+        for loop in range(6):
+            value = 1000 * (column + 1) + loop
+            board.column(column)[loop] = value
+            expected[column, loop] = value
+    board.set_pid(0, 0)  # which clears some of them
+    board.phase = Phase.DRAINING
+    board.facts = {"a": 1}
+    for (column, loop), value in expected.items():
+        if loop >= 3 or column in (Column.REQUESTS, Column.SENT, Column.TICKS):
+            assert board.column(column)[loop] == value
+    assert board.total(Column.SENT) == sum(range(4000, 4006))
+
+
+def test_a_new_worker_has_nothing_open(board: Scoreboard) -> None:
+    for column in Column:
+        for loop in range(6):
+            board.column(column)[loop] = 7
+    board.set_pid(1, 1234)
+    for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REMAINING):
+        assert list(board.column(column)) == [7, 7, 7, 0, 0, 0]
+    for column in (Column.REQUESTS, Column.SENT):
+        assert list(board.column(column)) == [7] * 6, "what was done stays done"
+
+
+def test_large_numbers(board: Scoreboard) -> None:
+    board.column(Column.SENT)[0] = 2**64 - 1
+    assert board.total(Column.SENT) == 2**64 - 1
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_phases(board: Scoreboard, phase: Phase) -> None:
+    board.phase = phase
+    assert board.phase is phase
+
+
+def test_reloads(board: Scoreboard) -> None:
+    board.count_reload(3)
+    assert board.reloads == 3
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"docroot": "/srv/Ωμέγα", "addresses": ["http://127.0.0.1:80/"], "reload": [0, ""]},
+        {"a": "x" * 3000},
+        {"raw": os.fsdecode(b"/srv/\xff")},
+    ],
+    ids=["none", "some", "long", "not-utf-8"],
+)
+def test_facts(board: Scoreboard, facts: dict[str, object]) -> None:
+    board.facts = {"before": "y" * 2000}
+    board.facts = facts
+    with must_end():
+        assert board.facts == facts
+
+
+def test_facts_that_are_too_long_are_not_passed_over(board: Scoreboard) -> None:
+    """Old facts in the place of new ones are a lie: a failed reload would look like a good one."""
+    board.facts = {"docroot": "/srv", "reload": [0, ""]}
+    board.facts = {"docroot": "/srv", "reload": [78, "the configuration is wrong: " + "x" * 5000]}
+    with must_end():
+        assert board.facts["docroot"] == "/srv"
+        assert board.facts["reload"][0] == 78
+        assert board.facts["reload"][1].startswith("the configuration is wrong: ")
+
+
+def test_facts_with_a_docroot_of_the_longest_path(board: Scoreboard) -> None:
+    board.facts = {"version": "1", "docroot": "/" + "d/" * 2047, "reload": [0, ""]}
+    with must_end():
+        assert board.facts["version"] == "1"
+
+
+def test_snapshot(board: Scoreboard) -> None:
+    board.set_pid(0, 10)
+    board.set_pid(1, 11)
+    board.column(Column.CONNECTIONS)[4] = 5
+    snapshot = board.snapshot()
+    assert [(row["worker"], row["pid"], len(row["loops"])) for row in snapshot] == [
+        (0, 10, 3),
+        (1, 11, 3),
+    ]
+    assert snapshot[1]["loops"][1]["connections"] == 5
+    assert set(snapshot[0]["loops"][0]) == {column.name.lower() for column in Column}
+
+
+def test_other_processes_share_it(board: Scoreboard) -> None:
+    pid = os.fork()
+    if pid == 0:
+        board.column(Column.CONNECTIONS)[2] = 42
+        board.phase = Phase.SERVING
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert board.column(Column.CONNECTIONS)[2] == 42
+    assert board.phase is Phase.SERVING
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, 1), (3, 5), (256, 256)])
+def test_sizes(workers: int, threads: int) -> None:
+    board = Scoreboard.create(workers, threads, 1)
+    last = workers * threads - 1
+    for column in Column:
+        assert len(board.column(column)) == last + 1
+        board.column(column)[last] = column + 1
+    board.set_pid(workers - 1, 99)
+    board.facts = {"a": "b"}
+    assert board.facts == {"a": "b"}
+    assert board.snapshot()[-1]["pid"] == 99
+    assert board.column(Column.TICKS)[last] == Column.TICKS + 1
+
+
+def test_one_descriptor_while_it_lives() -> None:
+    before = open_descriptors()
+    board = Scoreboard.create(1, 1, 5)
+    assert opened_since(before) == ["/memfd:phttpd.5 (deleted)"]
+    del board
+    gc.collect()
+    assert opened_since(before) == []
+
+
+# ---------------------------------------------------------------- onlookers
+
+
+def boards_of(pid: int) -> list[Scoreboard]:
+    with must_end():
+        return read_all(pid)
+
+
+def test_onlookers_see_the_newest_first(board: Scoreboard) -> None:
+    newer = Scoreboard.create(1, 1, 12)
+    newest = Scoreboard.create(4, 1, 100)
+    board.facts = {"generation": 1}
+    newer.facts = {"generation": 12}
+    newest.facts = {"generation": 100}
+    seen = [found.facts["generation"] for found in boards_of(os.getpid())]
+    assert seen[:3] == [100, 12, 1]
+    board.column(Column.REQUESTS)[0] = 77
+    mine = next(found for found in boards_of(os.getpid()) if found.facts["generation"] == 1)
+    assert mine.total(Column.REQUESTS) == 77
+    board.column(Column.REQUESTS)[0] = 78
+    assert mine.total(Column.REQUESTS) == 78, "it is the same memory"
+    assert mine.snapshot() == board.snapshot()
+
+
+def test_onlookers_cannot_write(board: Scoreboard) -> None:
+    board.facts = {"mine": os.getpid()}
+    seen = next(found for found in boards_of(os.getpid()) if found.facts.get("mine"))
+    with pytest.raises(TypeError):
+        seen.column(Column.REQUESTS)[0] = 1
+    with pytest.raises(TypeError):
+        seen.phase = Phase.DRAINING
+
+
+OWNER = """
+from httpd.observe.scoreboard import *
+board = Scoreboard.create(1, 2, 1)
+board.facts = {"docroot": "/srv"}
+board.column(Column.SENT)[1] = 123
+print("ready", flush=True)
+input()
+"""
+
+
+def test_onlookers_see_another_process() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        (seen,) = boards_of(owner.pid)
+        assert seen.facts == {"docroot": "/srv"}
+        assert list(seen.column(Column.SENT)) == [0, 123]
+        owner.communicate(b"\n")
+    assert seen.total(Column.SENT) == 123, "also when it has ended since"
+    with pytest.raises(ProcessLookupError):
+        read_all(owner.pid)
+
+
+def test_a_process_without_boards() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+        assert boards_of(cat.pid) == []
+
+
+def test_a_process_of_somebody_else() -> None:
+    with as_nobody(), pytest.raises(PermissionError):
+        read_all(1)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"x" * 4096], ids=["empty", "zeros", "x"])
+def test_what_only_looks_like_a_board(content: bytes) -> None:
+    """As one does that is just being made."""
+    fd = os.memfd_create("phttpd.1000000")
+    os.write(fd, content)
+    try:
+        assert all(found.workers < 1000 for found in boards_of(os.getpid()))
+    finally:
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""Who runs: real processes, signals and files."""

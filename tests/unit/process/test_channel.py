@@ -1,0 +1,138 @@
+"""The line between supervisor and worker: whole messages, descriptors, and the end."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from httpd.process.channel import Channel, Message
+from tests.unit.guard import must_end, open_descriptors, opened_since
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Channel, Channel]]:
+    ends = Channel.pair()
+    yield ends
+    for end in ends:
+        end.close()
+
+
+@pytest.mark.parametrize("message", Message)
+@pytest.mark.parametrize("text", ["", "text", "70 two words: ü", "a\nb", " leading", "\udcff"])
+def test_messages(pair: tuple[Channel, Channel], message: Message, text: str) -> None:
+    ours, theirs = pair
+    for sender, receiver in ((ours, theirs), (theirs, ours)):
+        sender.send(message, text)
+        received = receiver.receive()
+        assert received is not None
+        assert received[0] is message
+        assert received[1] == text.replace("\udcff", r"\udcff")
+        assert received[2] is None
+
+
+def test_messages_stay_apart_and_in_order(pair: tuple[Channel, Channel]) -> None:
+    ours, theirs = pair
+    for number in range(20):
+        ours.send(Message.FAILED, str(number))
+    seen = [theirs.receive() for _ in range(20)]
+    assert seen == [(Message.FAILED, str(number), None) for number in range(20)]
+
+
+@pytest.mark.parametrize("char", ["x", "ü", "𝄞"])
+def test_a_long_text_is_cut_and_still_one_message(pair: tuple[Channel, Channel], char: str) -> None:
+    ours, theirs = pair
+    ours.send(Message.FAILED, "70 " + char * 10_000)
+    ours.send(Message.STOP)
+    received = theirs.receive()
+    assert received is not None
+    assert received[0] is Message.FAILED
+    assert received[1].startswith("70 " + char * 500)
+    assert theirs.receive() == (Message.STOP, "", None)
+
+
+def test_a_descriptor_comes_along(pair: tuple[Channel, Channel]) -> None:
+    ours, theirs = pair
+    read_fd, write_fd = os.pipe()
+    before = open_descriptors()
+    ours.send(Message.LOG, fd=write_fd)
+    received = theirs.receive()
+    assert received is not None
+    message, _, fd = received
+    assert message is Message.LOG
+    assert fd is not None
+    assert fd != write_fd
+    os.write(fd, b"through")
+    assert os.read(read_fd, 100) == b"through"
+    os.close(fd)
+    assert opened_since(before) == []
+    for end in (read_fd, write_fd):
+        os.close(end)
+
+
+def test_the_end_is_seen(pair: tuple[Channel, Channel]) -> None:
+    ours, theirs = pair
+    ours.send(Message.DRAIN)
+    ours.close()
+    assert theirs.receive() == (Message.DRAIN, "", None), "what was said before is still heard"
+    assert theirs.receive() is None
+    assert theirs.receive() is None
+    with must_end():
+        theirs.send(Message.READY)  # to nobody
+
+
+@pytest.mark.parametrize("end", ["exit", "kill"])
+def test_the_end_of_a_process_is_seen(pair: tuple[Channel, Channel], end: str) -> None:
+    ours, theirs = pair
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        theirs.send(Message.READY)
+        if end == "kill":
+            os.kill(os.getpid(), 9)
+        os._exit(0)
+    theirs.close()
+    assert ours.receive() == (Message.READY, "", None)
+    assert ours.receive() is None
+    os.waitpid(pid, 0)
+
+
+def test_it_can_be_waited_for(pair: tuple[Channel, Channel]) -> None:
+    ours, theirs = pair
+    poll = select.poll()
+    poll.register(theirs, select.POLLIN)
+    assert poll.poll(0) == []
+    ours.send(Message.STOP)
+    assert poll.poll(10_000)
+    assert theirs.receive() == (Message.STOP, "", None)
+    assert poll.poll(0) == []
+    ours.close()
+    assert poll.poll(10_000)
+
+
+def test_descriptors_are_closed_and_not_inherited() -> None:
+    before = open_descriptors()
+    ours, theirs = Channel.pair()
+    assert not os.get_inheritable(ours.fileno())
+    assert not os.get_inheritable(theirs.fileno())
+    ours.close()
+    theirs.close()
+    assert opened_since(before) == []
+
+
+def test_a_worker_that_does_not_listen_holds_up_nobody(pair: tuple[Channel, Channel]) -> None:
+    """A stopped or stuck worker reads nothing, and the supervisor must go on."""
+    ours, _ = pair
+    with must_end():
+        for _ in range(5000):
+            ours.send(Message.DRAIN)
+
+
+def test_the_kind_of_socket_keeps_messages_whole(pair: tuple[Channel, Channel]) -> None:
+    ours, _ = pair
+    kind = socket.socket(fileno=os.dup(ours.fileno()))
+    with kind:
+        assert kind.type == socket.SOCK_SEQPACKET

@@ -1,0 +1,335 @@
+"""The pidfile: its lock is the truth, and nobody's file is taken away."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from httpd.process.errors import EX_NOPERM, EX_UNAVAILABLE, StartError
+from httpd.process.pidfile import Pidfile, find_supervisor
+from tests.unit.guard import must_end, open_descriptors, opened_since
+from tests.unit.process.children import child_doing, run_in_child
+from tests.unit.site.folders import as_nobody, open_folder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "phttpd.pid"
+
+
+def hold(path: Path) -> Pidfile:
+    pidfile = Pidfile(str(path))
+    pidfile.acquire()
+    return pidfile
+
+
+def refusal(path: Path) -> StartError:
+    before = open_descriptors()
+    with must_end(), pytest.raises(StartError) as error:
+        hold(path)
+    assert "\n" not in error.value.text
+    assert str(path) in error.value.text
+    assert opened_since(before) == []
+    return error.value
+
+
+def find_from_outside(path: Path) -> str:
+    """Ask in a child, for whoever opens and closes the file in our process drops our lock."""
+    return run_in_child(lambda: find_supervisor(str(path)))
+
+
+@pytest.fixture
+def held(path: Path) -> Iterator[Pidfile]:
+    pidfile = hold(path)
+    yield pidfile
+    pidfile.release()
+
+
+def test_it_has_the_pid_and_is_for_all_to_read(path: Path, held: Pidfile) -> None:
+    assert path.read_text() == f"{os.getpid()}\n"
+    assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444
+    assert not stat.S_IMODE(path.stat().st_mode) & 0o022
+
+
+def test_it_is_removed(path: Path) -> None:
+    before = open_descriptors()
+    pidfile = hold(path)
+    pidfile.release()
+    assert not path.exists()
+    assert opened_since(before) == []
+    pidfile.release()  # once more is no error
+    Pidfile(str(path)).release()  # nor is never having had it
+
+
+def test_its_folder_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "phttpd" / "phttpd.pid"
+    hold(path).release()
+    assert path.parent.is_dir()
+
+
+def test_its_descriptor_is_not_inherited(held: Pidfile) -> None:
+    for fd, name in open_descriptors().items():
+        if name.endswith("phttpd.pid"):
+            assert not os.get_inheritable(fd)
+
+
+# ---------------------------------------------------------------- who holds it
+
+
+def test_nobody(path: Path) -> None:
+    assert find_supervisor(str(path)) is None
+    assert find_supervisor(str(path / "below-a-file-that-is-none")) is None
+    path.write_text("1\n")
+    assert find_supervisor(str(path)) is None, "a number without a lock is nobody"
+
+
+def test_another_process(path: Path) -> None:
+    with child_doing(lambda: hold(path)) as pid:
+        assert find_supervisor(str(path)) == pid
+        error = refusal(path)
+        assert error.status == EX_UNAVAILABLE
+        assert f"already running with pid {pid}" in error.text
+        assert path.read_text() == f"{pid}\n"
+
+
+def test_another_process_that_was_killed(path: Path) -> None:
+    """It could not clean up; its lock went with it."""
+    with child_doing(lambda: hold(path)) as pid:
+        pass
+    assert path.read_text() == f"{pid}\n"
+    assert find_supervisor(str(path)) is None
+    pidfile = hold(path)
+    assert find_from_outside(path) == str(os.getpid())
+    assert path.read_text() == f"{os.getpid()}\n"
+    pidfile.release()
+
+
+def test_the_lock_counts_and_not_the_number(path: Path) -> None:
+    with child_doing(lambda: hold(path)) as pid:
+        path.write_text("1\n")
+        assert find_supervisor(str(path)) == pid
+
+
+def test_children_do_not_inherit_the_lock(path: Path) -> None:
+    pidfile = hold(path)
+    with child_doing(lambda: "nothing"):
+        assert find_from_outside(path) == str(os.getpid())
+        pidfile.release()
+        hold(path).release()
+
+
+def test_a_child_does_not_remove_the_file_of_its_parent(path: Path, held: Pidfile) -> None:
+    assert run_in_child(held.release) == "None"
+    assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_two_at_a_time(path: Path) -> None:
+    """Of many that start together exactly one gets it, whatever was there before."""
+    for before in (None, "", "999999999\n"):
+        if before is not None:
+            path.write_text(before)
+        go_read, go_write = os.pipe()
+        said_read, said_write = os.pipe()
+        pids = []
+        for _ in range(8):
+            pid = os.fork()
+            if pid == 0:
+                os.close(go_write)
+                os.read(go_read, 1)
+                try:
+                    hold(path)
+                    os.write(said_write, b"1")
+                except StartError as error:
+                    os.write(said_write, b"0" if error.status == EX_UNAVAILABLE else b"?")
+                time.sleep(3600)  # until it is killed
+                os._exit(0)
+            pids.append(pid)
+        os.close(go_read)
+        os.close(go_write)
+        said = b"".join(os.read(said_read, 1) for _ in pids)
+        assert sorted(said) == sorted(b"1" + b"0" * 7)
+        for pid in pids:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+        os.close(said_read)
+        os.close(said_write)
+        path.unlink()
+
+
+def test_starting_and_stopping_in_turns(path: Path) -> None:
+    """The file goes away between the opening and the locking of another one."""
+
+    def acquire_often() -> int:
+        count = 0
+        while count < 100:
+            try:
+                pidfile = hold(path)
+            except StartError:
+                continue
+            assert path.read_text() == f"{os.getpid()}\n"
+            pidfile.release()
+            count += 1
+        return count
+
+    with must_end(60), child_doing(lambda: None):
+        pids = []
+        for _ in range(2):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    acquire_often()
+                    os._exit(0)
+                except BaseException:
+                    os._exit(1)
+            pids.append(pid)
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0]
+    assert not path.exists()
+
+
+# ---------------------------------------------------------------- what is in it
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "999999999\n", "4194304", f"{2**31 - 1}\n", f" {2**22 + 1} \n"],
+    ids=repr,
+)
+def test_a_stale_file_is_replaced(path: Path, content: str) -> None:
+    path.write_text(content)
+    pidfile = hold(path)
+    assert path.read_text() == f"{os.getpid()}\n"
+    pidfile.release()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello\n",
+        b"127.0.0.1 localhost\n",
+        b"12 34\n",
+        b"12x\n",
+        b"-5\n",
+        b"0x10\n",
+        b"\xff\xfe",
+        b"\0" * 10,
+        b"1234\nmore\n",
+        b"9" * 100,
+        "١٢٣".encode(),
+    ],
+    ids=lambda content: repr(content[:12]),
+)
+def test_a_file_of_something_else_is_left_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    error = refusal(path)
+    assert error.status == EX_UNAVAILABLE
+    assert "is no pidfile" in error.text
+    assert path.read_bytes() == content
+
+
+def test_a_process_that_is_older_than_the_file(path: Path) -> None:
+    """Another daemon's pidfile, named by mistake."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+        path.write_text(f"{cat.pid}\n")
+        later = time.time() + 10
+        os.utime(path, (later, later))
+        error = refusal(path)
+        assert re.search(rf"belongs to the running process {cat.pid} \(cat\)", error.text)
+        assert path.exists()
+
+
+def test_a_process_that_is_younger_than_the_file(path: Path) -> None:
+    """After a restart of the machine the number is somebody else's."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+        path.write_text(f"{cat.pid}\n")
+        os.utime(path, (1e9, 1e9))
+        hold(path).release()
+
+
+def test_a_process_that_has_ended_but_was_not_waited_for(path: Path) -> None:
+    """A zombie, as in a container whose first process does not reap."""
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        path.write_text(f"{ended.pid}\n")
+        later = time.time() + 10
+        os.utime(path, (later, later))
+        hold(path).release()
+
+
+def test_our_own_number(path: Path) -> None:
+    """In a container every start has the same pid."""
+    path.write_text(f"{os.getpid()}\n")
+    hold(path).release()
+
+
+# ---------------------------------------------------------------- what it is
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """Somebody else's file must not be overwritten through it."""
+    target = tmp_path / "precious"
+    target.write_text("")
+    path.symlink_to(target)
+    refusal(path)
+    assert target.read_text() == ""
+    assert path.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "below-a-file", "below-nothing-writable"])
+def test_what_cannot_be_a_pidfile(path: Path, kind: str) -> None:
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "below-a-file":
+        path.write_text("")
+        path = path / "phttpd.pid"
+    else:
+        path = Path("/proc/phttpd.pid")
+    refusal(path)
+
+
+def test_a_fifo_is_nobody_and_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with must_end():
+        try:
+            assert find_supervisor(str(path)) is None
+        except OSError:
+            pass
+
+
+def test_a_folder_that_may_not_be_written() -> None:
+    with open_folder() as folder, as_nobody():
+        error = refusal(folder / "phttpd.pid")
+        assert error.status == EX_NOPERM
+
+
+# ---------------------------------------------------------------- removing it
+
+
+def test_a_file_that_was_replaced_meanwhile_is_left_alone(path: Path) -> None:
+    pidfile = hold(path)
+    path.unlink()
+    path.write_text("12345\n")
+    pidfile.release()
+    assert path.read_text() == "12345\n"
+
+
+def test_a_file_that_was_rewritten_meanwhile_is_left_alone(path: Path) -> None:
+    pidfile = hold(path)
+    path.write_text("12345\n")
+    pidfile.release()
+    assert path.read_text() == "12345\n"
+
+
+def test_a_file_that_is_gone_already(path: Path) -> None:
+    pidfile = hold(path)
+    path.unlink()
+    pidfile.release()

@@ -1,0 +1,114 @@
+"""Giving up root, in children that are root."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import resource
+from pathlib import Path
+
+import pytest
+
+from httpd.process.privileges import drop_privileges, raise_descriptor_limit
+from tests.unit.process.children import run_in_child
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
+
+USER = "nobody"
+OTHER_GROUP = "daemon"
+
+
+def ids_after(user: str | None, group: str | None) -> str:
+    def drop() -> tuple[object, ...]:
+        drop_privileges(user, group)
+        return (os.getresuid(), os.getresgid(), sorted(os.getgroups()))
+
+    return run_in_child(drop)
+
+
+@root_only
+def test_a_user_with_his_own_groups() -> None:
+    account = pwd.getpwnam(USER)
+    groups = sorted(os.getgrouplist(USER, account.pw_gid))
+    uids, gids = (account.pw_uid,) * 3, (account.pw_gid,) * 3
+    assert ids_after(USER, None) == str((uids, gids, groups))
+
+
+@root_only
+def test_a_user_and_a_group() -> None:
+    """And no other group: root's were given up as well."""
+    uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(OTHER_GROUP).gr_gid
+    assert ids_after(USER, OTHER_GROUP) == str(((uid,) * 3, (gid,) * 3, [gid]))
+
+
+@root_only
+def test_a_group_alone() -> None:
+    gid = grp.getgrnam(OTHER_GROUP).gr_gid
+    assert ids_after(None, OTHER_GROUP) == str(((0,) * 3, (gid,) * 3, [gid]))
+
+
+@root_only
+def test_nobody_in_particular() -> None:
+    before = (os.getresuid(), os.getresgid(), sorted(os.getgroups()))
+    assert ids_after(None, None) == str(before)
+
+
+@root_only
+def test_there_is_no_way_back() -> None:
+    def try_again() -> None:
+        drop_privileges(USER, None)
+        os.seteuid(0)
+
+    assert run_in_child(try_again).startswith("PermissionError")
+
+
+@root_only
+def test_files_of_root_are_out_of_reach(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+
+    def read() -> str:
+        drop_privileges(USER, None)
+        return secret.read_text()
+
+    assert run_in_child(read).startswith("PermissionError")
+
+
+@root_only
+@pytest.mark.parametrize(("user", "group"), [("no-such-user", None), (None, "no-such-group")])
+def test_an_account_that_has_gone_is_an_os_error(user: str | None, group: str | None) -> None:
+    """It was there when the configuration was read; a worker that cannot become it must not boot,
+    and says why in one line.
+    """
+
+    def drop() -> str:
+        try:
+            drop_privileges(user, group)
+        except OSError as error:
+            return f"{error.strerror}: {error.filename}"
+        return "not refused"
+
+    assert (user or group or "") in run_in_child(drop)
+
+
+@root_only
+def test_who_is_not_root_stays_who_he_is() -> None:
+    def drop_twice() -> tuple[object, ...]:
+        drop_privileges(USER, None)
+        before = (os.getresuid(), os.getresgid())
+        drop_privileges("root", "root")
+        return (before == (os.getresuid(), os.getresgid()),)
+
+    assert run_in_child(drop_twice) == "(True,)"
+
+
+def test_as_many_descriptors_as_there_may_be() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    def lower_and_raise() -> tuple[int, tuple[int, int]]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+        return (raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))
+
+    assert run_in_child(lower_and_raise) == str((hard, (hard, hard)))

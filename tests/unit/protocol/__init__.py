@@ -1,0 +1,1 @@
+"""What HTTP means: bytes in and values out."""

@@ -1,0 +1,591 @@
+"""The parser: every byte in every place, the limits, and what does not depend on how bytes come."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from httpd.protocol.messages import REASONS, HTTPError, Request
+from httpd.protocol.parser import (
+    MAX_FIELDS,
+    MAX_HEAD,
+    MAX_REQUEST_LINE,
+    find_head_end,
+    parse_head,
+)
+from tests.unit.guard import must_end
+from tests.unit.protocol.heads import (
+    Outcome,
+    cut,
+    feed,
+    head,
+    join,
+    likely_heads,
+    mutated_heads,
+    parse_whole,
+)
+
+TCHAR = frozenset((string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~").encode())
+VALUE_BYTES = frozenset({9, *range(0x20, 0x7F), *range(0x80, 0x100)})
+TARGET_BYTES = frozenset(range(0x21, 0x7F)) - {0x23}  # the “#” has no place in a target
+SPACE = frozenset(b" ")
+CUTS = st.lists(st.integers(0, 1 << 16), max_size=8)
+
+
+def request(data: bytes) -> Request:
+    outcome = parse_whole(data)
+    assert isinstance(outcome, Request), outcome
+    return outcome
+
+
+def one_byte(byte: int) -> bytes:
+    return bytes([byte])
+
+
+# ---------------------------------------------------------------- the invariant
+
+
+@given(st.binary(max_size=300) | likely_heads() | mutated_heads(), CUTS)
+@settings(max_examples=1500)
+@example(b"\n\n" + b"a" * (MAX_REQUEST_LINE + 10), [2])
+@example(b"\r\n\r\n" + b"a" * (MAX_REQUEST_LINE + 10), [4])
+@example(b"x\n\n" + b"a" * (MAX_REQUEST_LINE + 10), [3])
+@example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"a" * (MAX_HEAD + 10), [27])
+@example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"a" * (MAX_REQUEST_LINE + 10), [27, 28])
+def test_any_bytes_in_any_pieces_have_one_outcome(data: bytes, places: list[int]) -> None:
+    outcome = parse_whole(data)
+    assert outcome is None or isinstance(outcome, Request) or outcome in REASONS
+    assert feed(cut(data, places)) == outcome
+
+
+@given(mutated_heads())
+@settings(max_examples=300)
+def test_byte_by_byte_is_like_whole(data: bytes) -> None:
+    assert feed(one_byte(byte) for byte in data) == parse_whole(data)
+
+
+@given(st.binary(max_size=200) | mutated_heads())
+@settings(max_examples=1000)
+def test_parse_head_itself_never_fails_otherwise(data: bytes) -> None:
+    """It is given a whole head, but does not rely on that."""
+    try:
+        parse_head(data)
+    except HTTPError as error:
+        assert error.status in REASONS
+        assert error.detail
+
+
+@given(likely_heads(), st.binary(max_size=60))
+def test_what_follows_a_head_does_not_change_it(data: bytes, rest: bytes) -> None:
+    outcome = parse_whole(data)
+    if outcome is not None:
+        assert parse_whole(data + rest) == outcome
+
+
+@given(likely_heads())
+def test_a_head_that_lacks_its_end_is_waited_for(data: bytes) -> None:
+    """Nothing is said about a head of right line ends before its last byte is there."""
+    assert parse_whole(data[:-1]) is None
+
+
+# ---------------------------------------------------------------- each byte in each place
+
+
+def accepted_in(template: bytes) -> frozenset[int]:
+    """Return the bytes that may stand at the “@” of a head; all others must be answered 400."""
+    outcomes = {byte: parse_whole(template.replace(b"@", one_byte(byte))) for byte in range(256)}
+    requests = {byte for byte, outcome in outcomes.items() if isinstance(outcome, Request)}
+    assert {outcomes[byte] for byte in outcomes.keys() - requests} <= {400}
+    return frozenset(requests)
+
+
+@pytest.mark.parametrize(
+    ("template", "allowed"),
+    [
+        pytest.param(b"@ / HTTP/1.1\r\nHost: a\r\n\r\n", TCHAR, id="method-alone"),
+        pytest.param(b"G@T / HTTP/1.1\r\nHost: a\r\n\r\n", TCHAR, id="in-method"),
+        pytest.param(b"@GET / HTTP/1.1\r\nHost: a\r\n\r\n", TCHAR, id="before-method"),
+        pytest.param(b"GET@/ HTTP/1.1\r\nHost: a\r\n\r\n", SPACE, id="after-method"),
+        pytest.param(b"GET /a@b HTTP/1.1\r\nHost: a\r\n\r\n", TARGET_BYTES, id="in-path"),
+        pytest.param(b"GET /?a@b HTTP/1.1\r\nHost: a\r\n\r\n", TARGET_BYTES, id="in-query"),
+        pytest.param(b"GET /@HTTP/1.1\r\nHost: a\r\n\r\n", SPACE, id="after-target"),
+        pytest.param(b"GET / HTTP/1.@\r\nHost: a\r\n\r\n", frozenset(b"0123456789"), id="minor"),
+        pytest.param(b"GET / HTTP/1@1\r\nHost: a\r\n\r\n", frozenset(b"."), id="dot"),
+        pytest.param(b"GET / HTTP/1.1@\r\nHost: a\r\n\r\n", frozenset(), id="after-version"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n@: v\r\n\r\n", TCHAR, id="name-alone"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nX@Y: v\r\n\r\n", TCHAR | {ord(":")}, id="in-name"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nX@: v\r\n\r\n", TCHAR | {ord(":")}, id="after-name"
+        ),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX:@v\r\n\r\n", VALUE_BYTES, id="before-value"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: a@b\r\n\r\n", VALUE_BYTES, id="in-value"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: v@\r\n\r\n", VALUE_BYTES, id="after-value"),
+    ],
+)
+def test_bytes_allowed(template: bytes, allowed: frozenset[int]) -> None:
+    assert accepted_in(template) == allowed
+
+
+def test_bytes_arrive_as_they_were_sent() -> None:
+    for byte in TARGET_BYTES:
+        parsed = request(b"GET /a%bb HTTP/1.1\r\nHost: a\r\n\r\n" % one_byte(byte))
+        assert parsed.path + parsed.query == b"/a%bb" % one_byte(byte)
+    for byte in VALUE_BYTES:
+        parsed = request(head(b"X: a%bb" % one_byte(byte)))
+        assert parsed.fields["x"].encode("latin-1") == b"a%bb" % one_byte(byte)
+
+
+# ---------------------------------------------------------------- line ends
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\r\n\r\n", id="two-empty-lines"),
+        pytest.param(b"\n\n", id="two-bare-lfs"),
+        pytest.param(b"\n\r\n", id="lf-crlf"),
+        pytest.param(b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", id="two-empty-lines-before"),
+        pytest.param(b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", id="lf-before"),
+        pytest.param(b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", id="cr-before"),
+        pytest.param(b"GET / HTTP/1.1\nHost: a\r\n\r\n", id="lf-after-request-line"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\n\r\n", id="lf-after-field"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n\n", id="lf-for-empty-line"),
+        pytest.param(b"GET / HTTP/1.1\nHost: a\n\n", id="lf-everywhere"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", id="lf-between-fields"),
+        pytest.param(b"GET / HTTP/1.1\rHost: a\r\n\r\n", id="cr-after-request-line"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", id="cr-between-fields"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", id="cr-crlf"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", id="obs-fold"),
+        pytest.param(b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", id="space-before-first-field"),
+        pytest.param(b"GET / HTTP/1.1\r\n\tHost: a\r\n\r\n", id="tab-before-first-field"),
+    ],
+)
+def test_bad_line_ends(data: bytes) -> None:
+    assert parse_whole(data) == 400
+    assert feed(one_byte(byte) for byte in data) == 400
+
+
+def test_one_empty_line_before_a_request_is_tolerated() -> None:
+    """RFC 9112 §2.2."""
+    assert request(b"\r\n" + head()) == request(head())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\r", b"\r\n", b"\r\nG", b"GET", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\nHost: a\r\n\r"],
+    ids=repr,
+)
+def test_more_is_needed(data: bytes) -> None:
+    assert parse_whole(data) is None
+
+
+# ---------------------------------------------------------------- the request line
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        pytest.param("GET /", 400, id="http-0.9"),
+        pytest.param("GET", 400, id="method-alone"),
+        pytest.param("/ HTTP/1.1", 400, id="no-method"),
+        pytest.param("GET HTTP/1.1", 400, id="no-target"),
+        pytest.param("GET  / HTTP/1.1", 400, id="two-spaces"),
+        pytest.param("GET /  HTTP/1.1", 400, id="two-spaces-later"),
+        pytest.param("GET\t/ HTTP/1.1", 400, id="tab"),
+        pytest.param("GET / HTTP/1.1 ", 400, id="trailing-space"),
+        pytest.param("GET / a HTTP/1.1", 400, id="space-in-target"),
+        pytest.param("GET / http/1.1", 400, id="lower-case-version"),
+        pytest.param("GET / HTTP/1", 400, id="no-minor"),
+        pytest.param("GET / HTTP/1.", 400, id="empty-minor"),
+        pytest.param("GET / HTTP/1.10", 400, id="two-digits"),
+        pytest.param("GET / HTTP/01.1", 400, id="leading-zero"),
+        pytest.param("GET / HTTP/1,1", 400, id="comma"),
+        pytest.param("GET / HTTP/-1.1", 400, id="sign"),
+        pytest.param("GET / HTTPS/1.1", 400, id="https"),
+        pytest.param("GET / HTTP/0.9", 505, id="major-0"),
+        pytest.param("GET / HTTP/2.0", 505, id="major-2"),
+        pytest.param("GET / HTTP/9.9", 505, id="major-9"),
+        pytest.param("PRI * HTTP/2.0", 505, id="http-2-preface"),
+    ],
+)
+def test_bad_request_lines(line: str, status: int) -> None:
+    assert parse_whole(join(line, "Host: a")) == status
+
+
+@pytest.mark.parametrize("minor", range(10))
+def test_every_minor_version_is_taken(minor: int) -> None:
+    """RFC 9110 §2.5: a higher minor version is processed as the highest one that is known."""
+    parsed = request(head(minor=minor))
+    assert parsed.minor_version == minor
+    assert parsed.keep_alive == (minor >= 1)
+
+
+@pytest.mark.parametrize("method", ["GET", "get", "Get", "X", "M-SEARCH", "!#$%&'*+-.^_`|~"])
+def test_methods_are_case_sensitive_tokens(method: str) -> None:
+    assert request(head(method=method)).method == method
+
+
+# ---------------------------------------------------------------- limits
+
+
+def long_target(length: int) -> str:
+    """A target that makes a request line of `length` bytes."""
+    return "/" + "a" * (length - len("GET / HTTP/1.1"))
+
+
+@pytest.mark.parametrize("prefix", [b"", b"\r\n"], ids=["plain", "after-an-empty-line"])
+@pytest.mark.parametrize(
+    ("length", "status"), [(MAX_REQUEST_LINE, 0), (MAX_REQUEST_LINE + 1, 414), (20000, 414)]
+)
+def test_length_of_the_request_line(length: int, status: int, prefix: bytes) -> None:
+    data = prefix + head(target=long_target(length))
+    outcome = parse_whole(data)
+    assert outcome == status if status else isinstance(outcome, Request)
+    assert feed([data[:9000], data[9000:]]) == outcome
+    assert feed([data[:8192], data[8192:8193], data[8193:8194], data[8194:]]) == outcome
+
+
+def test_an_endless_request_line_is_not_waited_for() -> None:
+    assert parse_whole(b"a" * MAX_REQUEST_LINE) is None
+    assert parse_whole(b"a" * (MAX_REQUEST_LINE + 10)) == 414
+
+
+def head_of(length: int) -> bytes:
+    lines = [f"X-{n}: " + "x" * 8000 for n in range(length // 8100)]
+    missing = length - len(head(*lines, "X: "))
+    return head(*lines, "X: " + "x" * missing)
+
+
+@pytest.mark.parametrize(("length", "status"), [(MAX_HEAD, 0), (MAX_HEAD + 1, 431)])
+def test_length_of_the_head(length: int, status: int) -> None:
+    data = head_of(length)
+    assert len(data) == length
+    outcome = parse_whole(data)
+    assert outcome == status if status else isinstance(outcome, Request)
+    assert feed([data[:-1], data[-1:]]) == outcome
+    assert parse_whole(data + b"x" * 100) == outcome
+
+
+def test_an_endless_head_is_not_waited_for() -> None:
+    data = head()[:-2] + b"X: y\r\n" * MAX_HEAD
+    assert parse_whole(data) == 431
+    assert feed([data[:MAX_HEAD], data[MAX_HEAD:]]) == 431
+
+
+@pytest.mark.parametrize(("count", "status"), [(MAX_FIELDS, 0), (MAX_FIELDS + 1, 431)])
+def test_number_of_fields(count: int, status: int) -> None:
+    outcome = parse_whole(head(*[f"X-{n}: y" for n in range(count - 1)]))
+    assert outcome == status if status else isinstance(outcome, Request)
+
+
+def test_a_thousand_requests_in_one_buffer() -> None:
+    """What is behind the first head is not counted among its bytes."""
+    assert isinstance(parse_whole(head() * 1000), Request)
+
+
+PATHOLOGICAL = [
+    b"\r" * 5_000_000,
+    b"\r\n" * 2_500_000,
+    b"\n\r" * 2_500_000,
+    b" " * 5_000_000,
+    b"GET " + b"/ " * 2_500_000,
+    b"GET / HTTP/1.1\r\n" + b"a:" * 2_500_000,
+    b"GET / HTTP/1.1\r\n" + b"a: \t" * 1_000_000 + b"\r\n\r\n",
+    b"GET http://" + b"%" * 5_000_000,
+    b"GET / HTTP/1.1\r\nHost: " + b"[" * 5_000_000 + b"\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", PATHOLOGICAL, ids=lambda data: repr(data[:12]))
+def test_no_slow_path(data: bytes) -> None:
+    """Five megabytes: linear time is milliseconds, quadratic time is hours."""
+    with must_end():
+        parse_whole(data)
+        try:
+            parse_head(data)  # which knows no limit but that of the request line
+        except HTTPError:
+            pass
+
+
+def test_looking_again_begins_where_the_last_look_ended() -> None:
+    """Thirty thousand looks at a head that grows byte by byte must not each begin anew."""
+    data = head_of(MAX_HEAD)
+    with must_end():
+        assert isinstance(feed(one_byte(byte) for byte in data), Request)
+
+
+def test_the_end_is_found_across_every_cut() -> None:
+    data = head("X: y")
+    for place in range(len(data)):
+        assert find_head_end(data, place) == len(data), place
+
+
+# ---------------------------------------------------------------- fields
+
+
+def test_field_names_are_lower_case_and_values_stripped() -> None:
+    parsed = request(join("GET / HTTP/1.1", "hOST:a", "X-A: \t b c \t ", "Empty:", "Blank: \t"))
+    assert parsed.fields == {"host": "a", "x-a": "b c", "empty": "", "blank": ""}
+
+
+def test_repeated_fields_are_joined_in_their_order() -> None:
+    """RFC 9110 §5.3."""
+    assert request(head("X: 1", "Y: 2", "x: 3", "X:")).fields["x"] == "1, 3, "
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Host : a", "no colon", ":", ": x", "a b: c", " x: y", "X\x00: y", "\xe9: x", "(x): y"],
+    ids=repr,
+)
+def test_bad_field_lines(line: str) -> None:
+    assert parse_whole(head(line)) == 400
+
+
+# ---------------------------------------------------------------- Host
+
+GOOD_HOSTS = [
+    "",
+    "localhost",
+    "localhost:",
+    "localhost:8080",
+    "127.0.0.1:80",
+    "[::1]",
+    "[::1]:80",
+    "[2001:db8::1]:",
+    "[::ffff:127.0.0.1]",
+    "ex%41mple.com",
+    "my_host.local.",
+    "a,b;c=d!$&'()*+~",
+]
+BAD_HOSTS = [
+    "a b",
+    "a/b",
+    "a?b",
+    "a#b",
+    "me@localhost",
+    "http://localhost",
+    "a\\b",
+    '"a"',
+    "<a>",
+    "a%",
+    "a%4",
+    "a%4g",
+    "a:b",
+    "a:80:80",
+    "a:+80",
+    "a:-1",
+    "::1",
+    "[::1",
+    "::1]",
+    "[]",
+    "[::1]a",
+    "[::1]:a",
+    "[::g]",
+    "[fe80::1%eth0]",
+    "[:]",
+    "[.]",
+    "[1.2.3.4]",
+    "[::1::2]",
+    "[1:2:3:4:5:6:7:8:9]",
+    "[12345::]",
+    "h\xe4st",
+    "a\tb",
+]
+
+
+@pytest.mark.parametrize("host", GOOD_HOSTS, ids=repr)
+def test_good_hosts(host: str) -> None:
+    """RFC 9110 §7.2, RFC 3986 §3.2.2."""
+    assert request(join("GET / HTTP/1.1", f"Host: {host}")).fields["host"] == host
+
+
+@pytest.mark.parametrize("minor", [0, 1])
+@pytest.mark.parametrize("host", BAD_HOSTS, ids=repr)
+def test_bad_hosts(host: str, minor: int) -> None:
+    """RFC 9112 §3.2: a Host field with an invalid value is answered 400."""
+    assert parse_whole(join(f"GET / HTTP/1.{minor}", f"Host: {host}")) == 400
+
+
+@pytest.mark.parametrize("target", ["/", "http://localhost/", "*"])
+@pytest.mark.parametrize("minor", range(10))
+def test_a_missing_host(minor: int, target: str) -> None:
+    """RFC 9112 §3.2: needed since HTTP/1.1, also with an absolute target."""
+    outcome = parse_whole(join(f"OPTIONS {target} HTTP/1.{minor}"))
+    assert outcome == 400 if minor else isinstance(outcome, Request)
+
+
+@pytest.mark.parametrize("minor", [0, 1])
+@pytest.mark.parametrize("second", ["localhost", "other", ""])
+def test_two_hosts(second: str, minor: int) -> None:
+    assert parse_whole(head(f"HOST: {second}", minor=minor)) == 400
+
+
+@pytest.mark.parametrize(
+    "host", ["", ":80", "me@localhost", "a%", "a:b", "a:80:80", "[]", "[.]", "[::g]", "::1", "a\\b"]
+)
+def test_a_bad_host_in_an_absolute_target(host: str) -> None:
+    """RFC 9110 §4.2.1: an empty host is invalid here, and so is userinfo (§4.2.4)."""
+    assert parse_whole(head(target=f"http://{host}/")) == 400
+
+
+def test_an_absolute_target_overrules_the_host() -> None:
+    """RFC 9112 §3.2.2; but a bad Host is refused also then."""
+    assert request(head(target="http://other/x")).path == b"/x"
+    assert parse_whole(join("GET http://other/x HTTP/1.1", "Host: a b")) == 400
+
+
+# ---------------------------------------------------------------- keep-alive
+
+
+@pytest.mark.parametrize(
+    ("minor", "connection", "keep_alive"),
+    [
+        (1, None, True),
+        (1, "", True),
+        (1, "keep-alive", True),
+        (1, "close", False),
+        (1, "CLOSE", False),
+        (1, "Close, Upgrade", False),
+        (1, "Upgrade,close", False),
+        (1, "keep-alive, close", False),
+        (1, " , ,close\t,", False),
+        (1, "closed", True),
+        (1, "not-close", True),
+        (1, "x close", True),
+        (2, None, True),
+        (9, "close", False),
+        (0, None, False),
+        (0, "", False),
+        (0, "keep-alive", True),
+        (0, "Keep-Alive", True),
+        (0, "te, keep-alive", True),
+        (0, "keep-alive, close", False),
+        (0, "close", False),
+        (0, "keep-alives", False),
+    ],
+)
+def test_keep_alive(minor: int, connection: str | None, keep_alive: bool) -> None:
+    """RFC 9112 §9.3."""
+    lines = [] if connection is None else [f"Connection: {connection}"]
+    assert request(head(*lines, minor=minor)).keep_alive is keep_alive
+
+
+def test_close_counts_in_any_of_several_connection_fields() -> None:
+    assert not request(head("Connection: keep-alive", "Connection: close")).keep_alive
+
+
+# ---------------------------------------------------------------- framing
+
+GOOD_LENGTHS = {"0": False, "1": True, "5": True, "1000000": True, "9223372036854775807": True}
+BAD_LENGTHS = [
+    "",
+    "00",
+    "05",
+    "-1",
+    "+5",
+    "5 5",
+    "5,5",
+    "5, 5",
+    "5, 6",
+    "5,",
+    ",5",
+    "0x5",
+    "5.0",
+    "1e3",
+    "1_0",
+    "five",
+    "\xb2",
+    "5;",
+    '"5"',
+    "9" * 5000,
+]
+
+
+@pytest.mark.parametrize(("length", "has_body"), GOOD_LENGTHS.items())
+def test_good_content_lengths(length: str, has_body: bool) -> None:
+    assert request(head(f"Content-Length: {length}")).has_body is has_body
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "X"])
+@pytest.mark.parametrize("length", BAD_LENGTHS, ids=lambda text: repr(text[:9]))
+def test_bad_content_lengths(length: str, method: str) -> None:
+    assert parse_whole(head(f"Content-Length: {length}", method=method)) == 400
+
+
+@pytest.mark.parametrize("second", ["5", "6"])
+def test_repeated_content_lengths(second: str) -> None:
+    assert parse_whole(head("Content-Length: 5", f"content-length: {second}")) == 400
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "CHUNKED", " chunked\t"])
+def test_chunked(coding: str) -> None:
+    """RFC 9112 §7: names of codings are case-insensitive."""
+    assert request(head(f"Transfer-Encoding: {coding}")).has_body
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        "gzip",
+        "identity",
+        "chunked, gzip",
+        "chunked, identity",
+        "chunked, chunked",
+        "",
+        "chunkedx",
+        "xchunked",
+        "chun ked",
+        "chunked;",
+        '"chunked"',
+        "\x0bchunked",
+    ],
+    ids=repr,
+)
+def test_chunked_is_not_the_final_coding(coding: str) -> None:
+    """RFC 9112 §6.3: no length can be relied on, so the answer MUST be 400."""
+    assert parse_whole(head(f"Transfer-Encoding: {coding}")) == 400
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "br,chunked", "x, y, chunked"])
+def test_a_coding_that_is_not_understood(coding: str) -> None:
+    """RFC 9112 §6.1: 501 is right here, and so is the stricter 400."""
+    assert parse_whole(head(f"Transfer-Encoding: {coding}")) in {400, 501}
+
+
+def test_two_transfer_encodings() -> None:
+    lines = ("Transfer-Encoding: chunked", "Transfer-Encoding: identity")
+    assert parse_whole(head(*lines)) == 400
+    assert parse_whole(head(*reversed(lines))) in {400, 501}
+
+
+@pytest.mark.parametrize("length", ["0", "5", "x"])
+def test_both_framings(length: str) -> None:
+    lines = ("Transfer-Encoding: chunked", f"Content-Length: {length}")
+    assert parse_whole(head(*lines)) == 400
+    assert parse_whole(head(*reversed(lines))) == 400
+
+
+def test_transfer_encoding_in_http_1_0() -> None:
+    assert parse_whole(head("Transfer-Encoding: chunked", minor=0)) == 400
+
+
+@pytest.mark.parametrize(
+    ("expect", "outcome"),
+    [
+        ("100-continue", None),
+        ("100-Continue", None),
+        ("200-ok", 417),
+        ("", 417),
+        ("100-continue, x", 417),
+    ],
+)
+def test_expectations(expect: str, outcome: Outcome) -> None:
+    """RFC 9110 §10.1.1."""
+    parsed = parse_whole(head(f"Expect: {expect}"))
+    assert parsed == outcome if outcome else isinstance(parsed, Request)

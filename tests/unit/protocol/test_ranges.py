@@ -1,0 +1,154 @@
+"""Byte ranges, held against a model that counts in plain integers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.ranges import parse_range
+from tests.unit.guard import must_end
+
+HUGE = "9" * 3000
+NUMBERS = st.integers(0, 30) | st.integers(0, 2**70)
+SIZES = st.integers(0, 25) | st.integers(0, 2**66)
+
+
+def ask(text: str, size: int) -> range | int | None:
+    """Return the range, the status of the error, or None for the whole."""
+    try:
+        return parse_range(text, size)
+    except HTTPError as error:
+        assert error.fields == (("Content-Range", f"bytes */{size}"),)
+        return error.status
+
+
+def model(first: int | None, last: int | None, size: int) -> range | int | None:
+    """RFC 9110 §14.1.2: int-range, open int-range (no last), suffix-range (no first)."""
+    if first is None:
+        assert last is not None
+        if last == 0:
+            return 416
+        return range(max(0, size - last), size) if size else None
+    if last is not None and last < first:
+        return None
+    if first >= size:
+        return 416
+    return range(first, size if last is None else min(last + 1, size))
+
+
+@given(NUMBERS, NUMBERS, SIZES, st.sampled_from(["", "0", "000"]))
+@settings(max_examples=1000)
+def test_like_the_model(first: int, last: int, size: int, zeros: str) -> None:
+    assert ask(f"bytes={zeros}{first}-{zeros}{last}", size) == model(first, last, size)
+    assert ask(f"bytes={zeros}{first}-", size) == model(first, None, size)
+    if size:  # of nothing: see below
+        assert ask(f"bytes=-{zeros}{last}", size) == model(None, last, size)
+
+
+def test_every_small_case() -> None:
+    for size in range(1, 7):
+        for first in range(8):
+            assert ask(f"bytes={first}-", size) == model(first, None, size)
+            assert ask(f"bytes=-{first}", size) == model(None, first, size)
+            for last in range(8):
+                assert ask(f"bytes={first}-{last}", size) == model(first, last, size)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bytes=0-0", range(1)),
+        ("bytes=19-19", range(19, 20)),
+        ("bytes=5-", range(5, 20)),
+        ("bytes=-5", range(15, 20)),
+        ("bytes=-20", range(20)),
+        ("bytes=-21", range(20)),
+        (f"bytes=-{HUGE}", range(20)),
+        (f"bytes=5-{HUGE}", range(5, 20)),
+        ("bytes=005-007", range(5, 8)),
+        (f"bytes={'0' * 3000}5-{'0' * 4000}7", range(5, 8)),
+        ("BYTES=0-0", range(1)),
+        ("bytes=20-", 416),
+        ("bytes=20-30", 416),
+        (f"bytes={HUGE}-", 416),
+        (f"bytes={HUGE}-{HUGE}", 416),
+        (f"bytes={2**63}-", 416),
+        (f"bytes={2**64}-", 416),
+        ("bytes=-0", 416),
+        ("bytes=-000", 416),
+        ("bytes=5-3", None),
+        (f"bytes={HUGE}-5", None),
+        (f"bytes={HUGE}9-{HUGE}", None),
+        ("bytes=0-1,5-6", None),
+        ("bytes=0-1,99-", None),
+        ("bytes=", None),
+        ("bytes=-", None),
+        ("bytes=5", None),
+        ("bytes", None),
+        ("", None),
+        ("0-5", None),
+        ("bytes 0-5", None),
+        ("bytes =0-5", None),
+        ("bytes=0 - 5", None),
+        ("bytes=0-5;", None),
+        ("bytes=--5", None),
+        ("bytes=+0-5", None),
+        ("bytes=-+5", None),
+        ("bytes=0x0-0x5", None),
+        ("bytes=1_0-15", None),
+        ("bytes=a-b", None),
+        ("bytes=\xb2-\xb3", None),
+        ("bytes=\u0661-\u0665", None),
+        ("bytes=1.0-2", None),
+        ("bytes=*/20", None),
+        ("lines=0-5", None),
+        ("none", None),
+        ("bytes=0-5\n", None),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_of_twenty_bytes(text: str, expected: range | int | None) -> None:
+    assert ask(text, 20) == expected
+
+
+@pytest.mark.parametrize("text", ["bytes=0-", "bytes=0-0", "bytes=5-", "bytes=-0", "bytes=0-999"])
+def test_nothing_of_an_empty_file_can_be_had(text: str) -> None:
+    assert ask(text, 0) == 416
+
+
+@pytest.mark.parametrize("text", ["bytes=-1", "bytes=-500", f"bytes=-{HUGE}"])
+def test_a_suffix_of_an_empty_file(text: str) -> None:
+    """RFC 9110 §14.1.2: a suffix-range of non-zero length is satisfiable, so this is no 416.  A 206
+    cannot say it, which leaves the whole of nothing.
+    """
+    assert ask(text, 0) is None
+
+
+@pytest.mark.parametrize("size", [2**31, 2**32 + 1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 + 1])
+def test_large_files(size: int) -> None:
+    assert ask(f"bytes={size - 1}-", size) == range(size - 1, size)
+    assert ask(f"bytes={size}-", size) == 416
+    assert ask("bytes=-1", size) == range(size - 1, size)
+    assert ask("bytes=0-", size) == range(size)
+
+
+@given(st.text(st.sampled_from("bytes=0129-, \t*x"), max_size=20), SIZES)
+@settings(max_examples=500)
+def test_any_text_is_a_range_a_416_or_ignored(text: str, size: int) -> None:
+    found = ask(text, size)
+    if isinstance(found, range):
+        assert 0 <= found.start < found.stop <= size
+        assert re.match("(?i)bytes=", text)
+    else:
+        assert found in (None, 416)
+
+
+@pytest.mark.parametrize("text", ["bytes=" + "9" * 500_000 + "-", "bytes=-" + "0" * 500_000])
+def test_no_slow_path(text: str) -> None:
+    with must_end():
+        ask(text, 20)
+        ask(text, 2**63)

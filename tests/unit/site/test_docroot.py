@@ -1,0 +1,480 @@
+"""From a path to an open file, and never to one outside of the docroot."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.target import decode_segments
+from httpd.site.docroot import Docroot
+from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
+from tests.unit.site.folders import as_nobody, open_folder, write
+
+CANARY = "what nobody outside may read"
+
+Found = str | int | None
+
+
+class Opens:
+    """Notes which files are opened for reading while it is switched on."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.paths: list[str] = []
+        sys.addaudithook(self._hook)  # which can never be taken away again
+
+    def _hook(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.on and event == "open":
+            path, _, flags = arguments
+            assert isinstance(flags, int)
+            if isinstance(path, str | bytes) and not flags & os.O_PATH:
+                self.paths.append(os.path.realpath(os.fsdecode(path)))
+
+
+OPENS = Opens()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A docroot with all kinds of things in it, and secrets around it."""
+    root = tmp_path / "site"
+    outside = tmp_path / "outside"
+    write(outside / "secret", CANARY)
+    write(outside / "index.html", CANARY)
+    write(tmp_path / "site-2" / "secret", CANARY)
+    write(tmp_path / ".." / tmp_path.name / "beside", CANARY)
+    write(root / "index.html", "index")
+    write(root / "a.txt", "a")
+    write(root / "two words.txt", "two words")
+    write(root / "Ωμέγα.txt", "omega")
+    write(root / os.fsdecode(b"raw-\xff\xfe\n"), "raw")
+    write(root / "sub" / "index.html", "sub index")
+    write(root / "sub" / "b.txt", "b")
+    write(root / "sub" / "deep" / "c.txt", "c")
+    write(root / "bare" / "d.txt", "d")
+    write(root / "folder-index" / "index.html" / "e.txt", "e")
+    write(root / ".hidden", "hidden")
+    write(root / ".git" / "config", "config")
+    write(root / "sub" / ".htpasswd", "password")
+    write(root / ".well-known" / "security.txt", "well-known")
+    write(root / ".well-known" / ".hidden", "hidden")
+    (root / "empty").mkdir()
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(root / "socket"))
+    if os.geteuid() == 0:
+        os.mknod(root / "device", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    os.mkfifo(outside / "fifo")
+    links = {
+        "to-file": "a.txt",
+        "to-folder": "sub",
+        "to-deep": "sub/deep/c.txt",
+        "up-and-back": "../site/a.txt",
+        "absolute": str(root / "a.txt"),
+        "chain-1": "chain-2",
+        "chain-2": "to-file",
+        "round-trip": "../outside/back/a.txt",
+        "to-hidden": ".hidden",
+        "to-fifo": "fifo",
+        "loop-1": "loop-2",
+        "loop-2": "loop-1",
+        "self": "self",
+        "dangling": "nowhere",
+        "out-file": "../outside/secret",
+        "out-folder": "../outside",
+        "out-absolute": str(outside / "secret"),
+        "out-chain": "out-file",
+        "out-fifo": "../outside/fifo",
+        "out-prefix": "../site-2/secret",
+        "out-parent": "..",
+        "out-root": "/",
+        "out-proc": "/proc/self/cmdline",
+        "out-null": "/dev/null",
+    }
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    (outside / "back").symlink_to("../site")
+    return root
+
+
+def look_up(docroot: Docroot, path: str | bytes) -> Found:
+    """Return the content of a file, the status of an error, or None for a folder without slash."""
+    raw = path.encode() if isinstance(path, str) else path
+    try:
+        opened = docroot.open(decode_segments(raw))
+    except HTTPError as error:
+        return error.status
+    if opened is None:
+        return None
+    with open(opened.fd, "rb") as file:
+        assert not os.get_inheritable(opened.fd)
+        return file.read().decode()
+
+
+@pytest.fixture
+def docroot(site: Path) -> Docroot:
+    return Docroot(str(site), ("index.html",))
+
+
+FILES = {
+    "/": "index",
+    "/index.html": "index",
+    "//": "index",
+    "/a.txt": "a",
+    "//a.txt": "a",
+    "/%61.txt": "a",
+    "/two%20words.txt": "two words",
+    "/%CE%A9%CE%BC%CE%AD%CE%B3%CE%B1.txt": "omega",
+    "/raw-%ff%fe%0A": "raw",
+    "/sub/": "sub index",
+    "/sub//": "sub index",
+    "/sub/b.txt": "b",
+    "//sub///deep////c.txt": "c",
+    "/.well-known/security.txt": "well-known",
+    "/to-file": "a",
+    "/to-folder/": "sub index",
+    "/to-folder/b.txt": "b",
+    "/to-deep": "c",
+    "/up-and-back": "a",
+    "/absolute": "a",
+    "/chain-1": "a",
+    "/round-trip": "a",  # it leaves the docroot only to come back
+}
+FOLDERS = ["/sub", "/sub/deep", "/bare", "/empty", "/to-folder", "//sub", "/folder-index"]
+MISSING = [
+    "/nothing",
+    "/sub/nothing",
+    "/nothing/",
+    "/nothing/nothing",
+    "/a.txt/",
+    "/a.txt/b",
+    "/a.txt/index.html",
+    "/A.txt",
+    "/.",
+    "/./a.txt",
+    "/sub/.",
+    "/%2e/a.txt",
+    "/.hidden",
+    "/%2ehidden",
+    "/.hidden/",
+    "/.git/",
+    "/.git/config",
+    "/sub/.htpasswd",
+    "/.well-known/.hidden",
+    "/.well-known2",
+    "/...",
+    "/..a",
+    "/sub%2Fb.txt",
+    "/%2F",
+    "/%2Fetc%2Fpasswd",
+    "/..%2Foutside%2Fsecret",
+    "/sub/..%2f..%2foutside/secret",
+    "/out-file",
+    "/out-folder",
+    "/out-folder/",
+    "/out-folder/secret",
+    "/out-folder/nothing",
+    "/out-folder/back/a.txt/",
+    "/out-absolute",
+    "/out-chain",
+    "/out-fifo",
+    "/out-prefix",
+    "/out-parent",
+    "/out-parent/",
+    "/out-parent/beside",
+    "/out-root",
+    "/out-root/",
+    "/out-root/etc/passwd",
+    "/out-proc",
+    "/out-null",
+    "/fifo",
+    "/fifo/",
+    "/to-fifo",
+    "/socket",
+    "/device",
+    "/loop-1",
+    "/loop-1/",
+    "/self",
+    "/self/a",
+    "/dangling",
+    "/dangling/",
+    "/" + "a" * 256,
+    "/" + "a/" * 3000,
+    "/" + "sub/" * 2000 + "a",
+]
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_files(docroot: Docroot, path: str) -> None:
+    assert look_up(docroot, path) == FILES[path]
+
+
+@pytest.mark.parametrize("path", FOLDERS)
+def test_folders_without_their_slash(docroot: Docroot, path: str) -> None:
+    assert look_up(docroot, path) is None
+
+
+@pytest.mark.parametrize("path", ["/bare/", "/empty/", "/sub/deep/", "/folder-index/"])
+def test_folders_without_an_index(docroot: Docroot, path: str) -> None:
+    assert look_up(docroot, path) == 403
+
+
+def test_what_is_not_there_or_not_to_be_known(docroot: Docroot) -> None:
+    """In one test, since a site takes longer to make than to look at."""
+    with must_end():  # a FIFO that is opened for reading waits for a writer
+        assert {path: look_up(docroot, path) for path in MISSING} == dict.fromkeys(MISSING, 404)
+
+
+def test_a_link_to_a_hidden_file(docroot: Docroot) -> None:
+    """The name that the client uses is what counts; a link is the owner's decision."""
+    assert look_up(docroot, "/to-hidden") in ("hidden", 404)
+
+
+def test_nothing_outside_is_opened_and_no_descriptor_lost(docroot: Docroot, site: Path) -> None:
+    before = open_descriptors()
+    OPENS.paths.clear()
+    OPENS.on = True
+    try:
+        for path in [*FILES, *FOLDERS, *MISSING, "/bare/", "/empty/"]:
+            look_up(docroot, path)
+    finally:
+        OPENS.on = False
+    assert len(OPENS.paths) >= len(FILES)
+    assert [path for path in OPENS.paths if not path.startswith(f"{site}/")] == []
+    assert opened_since(before) == []
+
+
+def test_neither_fifo_nor_socket_nor_device_is_opened(docroot: Docroot, site: Path) -> None:
+    OPENS.paths.clear()
+    OPENS.on = True
+    try:
+        for path in ["/fifo", "/to-fifo", "/socket", "/device"]:
+            look_up(docroot, path)
+    finally:
+        OPENS.on = False
+    assert OPENS.paths == []
+
+
+SEGMENTS = st.sampled_from(
+    [
+        *("", ".", "..", "...", "sub", "deep", "a.txt", "b.txt", "c.txt", "index.html", "outside"),
+        *("secret", "out-file", "out-folder", "out-parent", "out-root", "round-trip", "to-folder"),
+        *("..%2f", "%2e%2e", "%2E%2E%2F", "..%5c", "..\\", "..;", "%c0%ae%c0%ae", "..%00", "site"),
+        *("back", "fifo", "loop-1", ".hidden", "proc", "self", "etc", "passwd", "..%252f"),
+    ]
+)
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_no_walk_leads_out(data: st.DataObject) -> None:
+    with open_folder() as folder:
+        root = folder / "site"
+        write(folder / "outside" / "secret", CANARY)
+        write(root / "sub" / "a.txt", "fine")
+        (root / "out-file").symlink_to("../outside/secret")
+        (root / "out-folder").symlink_to("../outside")
+        (root / "out-parent").symlink_to("..")
+        docroot = Docroot(str(root), ("index.html", "secret"))
+        for _ in range(20):
+            path = "/" + "/".join(data.draw(st.lists(SEGMENTS, max_size=6)))
+            try:
+                found = look_up(docroot, path)
+            except HTTPError as error:
+                found = error.status
+            assert found in ("fine", None, 400, 403, 404), path
+
+
+# ---------------------------------------------------------------- the docroot itself
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "///"])
+def test_a_docroot_with_and_without_slash(site: Path, suffix: str) -> None:
+    docroot = Docroot(str(site) + suffix, ("index.html",))
+    assert look_up(docroot, "/a.txt") == "a"
+    assert look_up(docroot, "/out-file") == 404
+
+
+def test_the_whole_machine_as_docroot(site: Path) -> None:
+    docroot = Docroot("/", ("index.html",))
+    assert look_up(docroot, str(site / "a.txt")) == "a"
+    assert look_up(docroot, str(site / "out-file")) == CANARY  # nothing is outside
+    assert look_up(docroot, "/") == 403
+
+
+def test_a_linked_docroot_is_followed_anew(tmp_path: Path) -> None:
+    """A new version of a site is put in place by changing one link."""
+    for version in "1", "2":
+        write(tmp_path / version / "a.txt", version)
+        (tmp_path / version / "out").symlink_to("../secret")
+    write(tmp_path / "secret", CANARY)
+    link = tmp_path / "current"
+    link.symlink_to("1")
+    docroot = Docroot(str(link), ("index.html",))
+    for version in "121":
+        link.unlink()
+        link.symlink_to(version)
+        assert look_up(docroot, "/a.txt") == version
+        assert look_up(docroot, "/out") == 404
+
+
+def test_the_previous_docroot_is_outside_of_the_new_one(tmp_path: Path) -> None:
+    write(tmp_path / "old" / "secret", CANARY)
+    write(tmp_path / "new" / "a.txt", "a")
+    (tmp_path / "new" / "back").symlink_to("../old/secret")
+    link = tmp_path / "current"
+    link.symlink_to("old")
+    docroot = Docroot(str(link), ("index.html",))
+    assert look_up(docroot, "/secret") == CANARY
+    link.unlink()
+    link.symlink_to("new")
+    assert look_up(docroot, "/back") == 404
+    assert look_up(docroot, "/a.txt") == "a"
+    assert look_up(docroot, "/back") == 404
+
+
+def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
+    docroot = Docroot(str(tmp_path / "site"), ("index.html",))
+    assert look_up(docroot, "/a.txt") == 404
+    write(tmp_path / "site" / "a.txt", "a")
+    assert look_up(docroot, "/a.txt") == "a"
+    (tmp_path / "site").rename(tmp_path / "elsewhere")
+    assert look_up(docroot, "/a.txt") == 404
+
+
+def test_a_docroot_below_a_link(tmp_path: Path) -> None:
+    write(tmp_path / "real" / "site" / "a.txt", "a")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "site" / "out").symlink_to("../secret")
+    write(tmp_path / "real" / "secret", CANARY)
+    docroot = Docroot(str(tmp_path / "link" / "site"), ("index.html",))
+    assert look_up(docroot, "/a.txt") == "a"
+    assert look_up(docroot, "/out") == 404
+
+
+# ---------------------------------------------------------------- index files
+
+
+@pytest.mark.parametrize(
+    ("present", "expected", "is_only_choice"),
+    [
+        (["index.html"], "index.html", True),
+        (["index.html", "index.htm"], "index.html", True),
+        (["index.htm"], "index.htm", False),
+        (["default.txt", "index.htm"], "index.htm", False),
+        (["default.txt"], "default.txt", False),
+    ],
+)
+def test_the_first_index_that_exists(
+    tmp_path: Path, present: list[str], expected: str, is_only_choice: bool
+) -> None:
+    for name in present:
+        write(tmp_path / name, name)
+    docroot = Docroot(str(tmp_path), ("index.html", "index.htm", "default.txt"))
+    opened = docroot.open([b""])
+    assert opened is not None
+    assert opened.is_only_choice is is_only_choice
+    assert opened.name == os.fsencode(tmp_path / expected)
+    os.close(opened.fd)
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "fifo", "link-out", "dangling"])
+def test_an_index_that_cannot_be_served_is_passed_over(tmp_path: Path, obstacle: str) -> None:
+    root = tmp_path / "site"
+    write(root / "index.htm", "second")
+    first = root / "index.html"
+    if obstacle == "folder":
+        first.mkdir()
+    elif obstacle == "fifo":
+        os.mkfifo(first)
+    else:
+        first.symlink_to("../secret" if obstacle == "link-out" else "nowhere")
+    write(tmp_path / "secret", CANARY)
+    assert look_up(Docroot(str(root), ("index.html", "index.htm")), "/") == "second"
+
+
+def test_an_unreadable_index_is_not_passed_over() -> None:
+    with open_folder() as root:
+        write(root / "index.html", "first").chmod(0)
+        write(root / "index.htm", "second")
+        with as_nobody():
+            assert look_up(Docroot(str(root), ("index.html", "index.htm")), "/") == 403
+
+
+# ---------------------------------------------------------------- permissions and resources
+
+
+def test_what_may_not_be_read_is_403() -> None:
+    with open_folder() as root:
+        write(root / "a.txt", CANARY).chmod(0)
+        write(root / "closed" / "b.txt", CANARY)
+        write(root / "list" / "c.txt", "c")
+        (root / "closed").chmod(0)
+        (root / "list").chmod(0o711)
+        with as_nobody():
+            docroot = Docroot(str(root), ("index.html",))
+            assert look_up(docroot, "/a.txt") == 403
+            assert look_up(docroot, "/closed/b.txt") == 403
+            assert look_up(docroot, "/closed/") == 403
+            assert look_up(docroot, "/closed") is None
+            assert look_up(docroot, "/list/c.txt") == "c"
+        (root / "closed").chmod(0o755)
+
+
+def test_no_descriptor_left_is_503_and_passes(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "a")
+    docroot = Docroot(str(tmp_path), ("index.html",))
+    with descriptors_left(0):
+        assert look_up(docroot, "/a.txt") == 503
+    with descriptors_left(1):  # one to find the file, none to read it
+        assert look_up(docroot, "/a.txt") == 503
+    assert look_up(docroot, "/a.txt") == "a"
+
+
+# ---------------------------------------------------------------- an attacker in the docroot
+
+
+@pytest.fixture
+def swapping(tmp_path: Path) -> Iterator[Path]:
+    """A docroot in which a file and a folder keep turning into links to the outside."""
+    root = tmp_path / "site"
+    write(tmp_path / "outside" / "x", CANARY)
+    write(root / "folder" / "x", "inside")
+    write(root / "x", "inside")
+    (root / "link").symlink_to("../outside/x")
+    (root / "link-folder").symlink_to("../outside")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            for one, other in (("x", "link"), ("folder", "link-folder")):
+                (root / one).rename(root / "aside")
+                (root / other).rename(root / one)
+                (root / one).rename(root / other)
+                (root / "aside").rename(root / one)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    yield root
+    stop.set()
+    thread.join()
+
+
+def test_swapping_names_does_not_lead_out(swapping: Path) -> None:
+    docroot = Docroot(str(swapping), ("x",))
+    seen = set()
+    for _ in range(1500):
+        for path in "/x", "/folder/x", "/folder/":
+            seen.add(look_up(docroot, path))
+    assert seen <= {"inside", 403, 404}
+    assert "inside" in seen

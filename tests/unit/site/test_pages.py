@@ -1,0 +1,79 @@
+"""Error pages: valid HTML that says what has happened, whatever the detail is."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from httpd.protocol.messages import REASONS
+from httpd.site.pages import render_page
+
+VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
+
+
+class Reader(HTMLParser):
+    """Insists on balanced tags, and collects the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.paragraph = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            assert name not in ("src", "onload", "onerror"), "pages are self-contained"
+            assert not (value or "").startswith(("http:", "https:", "//"))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.open and self.open[-1] == "p":
+            self.paragraph += data
+
+
+def read(page: bytes) -> Reader:
+    text = page.decode()
+    assert text.startswith("<!DOCTYPE html>\n")
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.mark.parametrize("status", REASONS)
+def test_every_status_has_a_page(status: int) -> None:
+    page = render_page(status, "What happened.")
+    reader = read(page)
+    assert len(page) < 4096
+    assert reader.tags.count("title") == reader.tags.count("h1") == 1
+    assert f"{status} {REASONS[status]}" in reader.text
+    assert reader.paragraph == "What happened."
+    assert 'lang="en"' in page.decode()
+    assert 'charset="utf-8"' in page.decode()
+    assert 'name="viewport"' in page.decode()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_a_detail_is_text_and_never_markup(detail: str) -> None:
+    tags = read(render_page(404, "x")).tags
+    reader = read(render_page(404, detail))
+    assert reader.paragraph == detail
+    assert reader.tags == tags
+
+
+@pytest.mark.parametrize(
+    "detail", ["<script>alert(1)</script>", "</p></body>", "{status}", "{0}", "&lt;", "“..”", "%s"]
+)
+def test_nasty_details(detail: str) -> None:
+    assert read(render_page(404, detail)).paragraph == detail

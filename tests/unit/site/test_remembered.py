@@ -1,0 +1,243 @@
+"""The two ways agree: what a loop remembers is what a new responder would answer.
+
+A state machine changes files behind the back of a loop that has remembered a lot, lets seconds
+pass, asks, and holds each answer against one that knows nothing of the past.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from httpd.network.loop import Loop
+from httpd.observe.log import Log
+from httpd.observe.scoreboard import Scoreboard
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.parser import parse_head
+from httpd.site.answer import Answer
+from httpd.site.resource import KEPT_SECONDS, MAX_OPEN_FILES, SMALL_FILE
+from httpd.site.responder import Responder
+from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.network.running import SETTINGS, site_settings
+from tests.unit.protocol.heads import head
+from tests.unit.site.folders import write, write_sparse
+
+LARGE = SMALL_FILE + 1000
+NAMES = ["a.txt", "b.bin", "index.html", "folder/a.txt", "folder/index.html", "folder"]
+TARGETS = [
+    "/",
+    "/a.txt",
+    "/b.bin",
+    "/index.html",
+    "/folder",
+    "/folder/",
+    "/folder/a.txt",
+    "/%61.txt",
+]
+LINES = [
+    [],
+    ["Connection: close"],
+    ["Range: bytes=0-3"],
+    ["Range: bytes=-70000"],
+    ["Range: bytes=10-"],
+    ["If-None-Match: *"],
+    ["If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT"],
+    ["If-Unmodified-Since: Sun, 09 Sep 2001 01:46:40 GMT"],
+    ["Content-Length: 3"],
+]
+OLD = 1_000_000_000_000_000_000
+"""Nanoseconds: modification times in 2001, which tell contents apart because all differ."""
+
+
+class ManualLoop:
+    """A loop whose seconds pass when the test says so."""
+
+    def __init__(self, root: Path) -> None:
+        self._log_fd = os.open("/dev/null", os.O_WRONLY)
+        log = Log("loop", self._log_fd, self._log_fd, verbose=False)
+        board = Scoreboard.create(1, 1, 1)
+        self.loop = Loop(0, [], SETTINGS, site_settings(root), board, log, None)
+        self.tick()
+
+    def tick(self) -> None:
+        self.loop.now += 1.0
+        self.loop._tick()
+
+    def ask(self, data: bytes) -> Answer | int:
+        try:
+            return self.loop.recall(data) or self.loop.respond(data)
+        except HTTPError as error:
+            return error.status
+
+    def close(self) -> None:
+        os.close(self._log_fd)
+
+
+def ask_anew(root: Path, data: bytes) -> Answer | int:
+    try:
+        request = parse_head(data)
+    except HTTPError as error:
+        return error.status
+    return Responder(site_settings(root)).respond(request, may_keep_alive=True)
+
+
+def show(answer: Answer | int) -> object:
+    """Return all of an answer but the lines that tell the time."""
+    if isinstance(answer, int):
+        return answer
+    lines = answer.wire.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    timeless = [line for line in lines if not line.startswith((b"Date:", b"Expires:"))]
+    sent = b""
+    if answer.length:
+        assert answer.resource is not None
+        sent = os.pread(answer.resource.fd, min(answer.length, 100), answer.offset)
+    range_sent = (answer.offset, answer.length, sent)
+    return (answer.status, timeless, answer.body, range_sent, answer.keep_alive, answer.lingers)
+
+
+class Remembered(RuleBasedStateMachine):
+    """Files change, seconds pass, and requests are asked again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = Path(tempfile.mkdtemp(prefix="phttpd-")).resolve()
+        self.root = self.top / "site"
+        self.root.mkdir()
+        self.written = 0
+        self.loop = ManualLoop(self.root)
+
+    @initialize()
+    def fill(self) -> None:
+        for name in NAMES[:-1]:
+            self.write(self.root / name, 20)
+        self.ask_all()
+
+    # ---------------------------------------------------------------- asking
+
+    @rule(
+        method=st.sampled_from(["GET", "GET", "HEAD", "OPTIONS"]),
+        where=st.sampled_from(TARGETS),
+        lines=st.sampled_from(LINES),
+        minor=st.sampled_from([1, 1, 0]),
+    )
+    def ask(self, method: str, where: str, lines: list[str], minor: int) -> None:
+        data = head(*lines, method=method, target=where, minor=minor)
+        assert show(self.loop.ask(data)) == show(ask_anew(self.root, data))
+
+    def ask_all(self) -> None:
+        for target in TARGETS:
+            self.ask("GET", target, [], 1)
+
+    @rule(seconds=st.sampled_from([1, 2, KEPT_SECONDS + 1]))
+    def wait(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.loop.tick()
+
+    # ---------------------------------------------------------------- changing
+
+    @rule(
+        change=st.sampled_from(
+            ["write", "young", "overwrite", "touch", "delete", "folder", "link", "move-out"]
+        ),
+        name=st.sampled_from(NAMES),
+        other=st.sampled_from(NAMES[:3]),
+        size=st.sampled_from([0, 20, SMALL_FILE, LARGE]),
+        asked_meanwhile=st.lists(st.sampled_from(TARGETS), max_size=2),
+    )
+    def change(
+        self, change: str, name: str, other: str, size: int, asked_meanwhile: list[str]
+    ) -> None:
+        """Something changes, and from the next second on everybody is to know."""
+        path = self.root / name
+        if change in ("write", "young"):
+            self.write(self.clear(path), size, settled=change == "write")
+        elif change == "delete":
+            self.clear(path)
+        elif change == "folder":
+            self.clear(path).mkdir()
+        elif change == "link" and name != other:
+            self.clear(path).symlink_to(self.root / other)
+        elif change == "move-out" and path.exists() and not path.is_symlink():
+            self.written += 1
+            path.symlink_to(path.rename(self.top / str(self.written)))
+        elif change in ("touch", "overwrite") and path.is_file():
+            if change == "overwrite" and path.stat().st_size >= 20:
+                with path.open("r+b") as file:
+                    file.write(self.new_content())
+            self.settle(path)
+        for target in asked_meanwhile:
+            answer = self.loop.ask(head(target=target))
+            assert isinstance(answer, Answer)
+            assert answer.status in (200, 301, 403, 404), "what was, or what is"
+        self.loop.tick()
+        self.ask_all()
+
+    def new_content(self) -> bytes:
+        self.written += 1
+        return b"%020d" % self.written
+
+    def write(self, path: Path, size: int, *, settled: bool = True) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((self.new_content() + bytes(size))[:size])
+        if settled:
+            self.settle(path)
+
+    def settle(self, path: Path) -> None:
+        """Give a file a time of long ago that no other content has had."""
+        self.written += 1
+        os.utime(path, ns=(OLD + self.written, OLD + self.written))
+
+    def clear(self, path: Path) -> Path:
+        """Make room for something new at a path, in a real folder."""
+        if path.parent.is_symlink() or not path.parent.is_dir():
+            path.parent.unlink(missing_ok=True)
+            path.parent.mkdir()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        return path
+
+    def teardown(self) -> None:
+        self.loop.close()
+        shutil.rmtree(self.top)
+
+
+TestRemembered = Remembered.TestCase
+TestRemembered.settings = settings(
+    max_examples=40, stateful_step_count=30, report_multiple_bugs=False
+)
+
+
+def test_a_remembered_answer_is_the_same_object_and_has_the_new_time(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "a", age=3600)
+    loop = ManualLoop(tmp_path)
+    data = head(target="/a.txt")
+    first = loop.ask(data)
+    assert loop.ask(data) is first
+    assert loop.loop.recall(data) is first
+    for _ in range(5):
+        loop.tick()
+        assert loop.loop.recall(data) is None, "nothing is sent unchecked in a new second"
+        assert loop.ask(data) is first
+    loop.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_flood_of_large_files_leaves_few_descriptors_open(tmp_path: Path, method: str) -> None:
+    """Whoever keeps them, the files or the answers: in all there are no more than that."""
+    count = 3 * MAX_OPEN_FILES
+    for number in range(count):
+        write_sparse(tmp_path / str(number), LARGE)
+    loop = ManualLoop(tmp_path)
+    before = open_descriptors()
+    for number in range(count):
+        assert show(loop.ask(head(target=f"/{number}", method=method)))
+    assert len(opened_since(before)) <= MAX_OPEN_FILES
+    loop.close()

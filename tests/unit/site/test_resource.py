@@ -1,0 +1,458 @@
+"""Opened files: what is known of them, and how it is found out that they have changed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from httpd.protocol.dates import format_date
+from httpd.protocol.messages import HTTPError
+from httpd.site.docroot import Docroot
+from httpd.site.resource import (
+    KEPT_SECONDS,
+    MAX_OPEN_FILES,
+    SMALL_FILE,
+    Resource,
+    Resources,
+)
+from tests.unit.guard import descriptors_left, open_descriptors, opened_since
+from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
+
+LARGE = SMALL_FILE + 1
+BUDGET = 1024 * 1024
+OLD = 3600.0
+"""Seconds: an age at which a modification time is settled."""
+
+
+def make(root: Path, budget: int = BUDGET, index: tuple[str, ...] = ("index.html",)) -> Resources:
+    resources = Resources(Docroot(str(root), index), budget)
+    tick(resources, 1)
+    return resources
+
+
+def tick(resources: Resources, now: int) -> None:
+    resources.tick(now, int(time.time()))
+
+
+def find(resources: Resources, path: str | bytes) -> Resource:
+    resource = resources.find(path.encode() if isinstance(path, str) else path)
+    assert resource is not None
+    return resource
+
+
+def stays(resources: Resources, path: str, resource: Resource, now: int = 2) -> bool:
+    """Tell whether a request of the next second finds the same resource."""
+    tick(resources, now)
+    try:
+        return resources.find(path.encode()) is resource
+    except HTTPError:
+        return False
+
+
+def status_of(resources: Resources, path: str) -> int:
+    with pytest.raises(HTTPError) as error:
+        resources.find(path.encode())
+    return error.value.status
+
+
+# ---------------------------------------------------------------- one resource
+
+
+def test_what_is_known_of_a_small_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "content", age=OLD)
+    resource = find(make(tmp_path), "/a.txt")
+    assert resource.content == b"content"
+    assert resource.fd < 0
+    assert resource.identity.size == 7
+    assert resource.name == os.fsencode(path)
+    assert resource.media_type == "text/plain; charset=utf-8"
+    assert resource.modified == int(path.stat().st_mtime)
+    assert resource.last_modified == format_date(path.stat().st_mtime)
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL_FILE - 1, SMALL_FILE])
+def test_small_files_are_in_memory(tmp_path: Path, size: int) -> None:
+    write(tmp_path / "a", os.urandom(size))
+    before = open_descriptors()
+    resource = find(make(tmp_path), "/a")
+    assert resource.content == (tmp_path / "a").read_bytes()
+    assert opened_since(before) == []
+
+
+@pytest.mark.parametrize("size", [LARGE, 2**33])
+def test_large_files_are_open(tmp_path: Path, size: int) -> None:
+    path = write_sparse(tmp_path / "a", size)
+    before = open_descriptors()
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    assert resource.content is None
+    assert resource.identity.size == size
+    assert os.path.samestat(os.fstat(resource.fd), path.stat())
+    assert not os.get_inheritable(resource.fd)
+    resources.clear()
+    assert resource.fd in open_descriptors(), "it is still held"
+    del resource
+    assert opened_since(before) == []
+
+
+def test_the_name_of_an_index_counts_for_the_media_type(tmp_path: Path) -> None:
+    write(tmp_path / "folder.png" / "index.html")
+    assert find(make(tmp_path), "/folder.png/").media_type == "text/html; charset=utf-8"
+
+
+def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
+    """RFC 9110 §8.8.2.1: an origin server MUST NOT send a Last-Modified later than its Date."""
+    write(tmp_path / "a", age=-86400)
+    resources = make(tmp_path)
+    now = int(time.time())
+    resources.tick(2, now)
+    resource = find(resources, "/a")
+    assert resource.modified <= now
+    assert resource.last_modified == format_date(resource.modified)
+
+
+@pytest.mark.parametrize("content", [None, "small"])
+def test_a_modification_before_1970(tmp_path: Path, content: str | None) -> None:
+    path = write(tmp_path / "a", content) if content else write_sparse(tmp_path / "a", LARGE)
+    os.utime(path, ns=(-1_500_000_000, -1_500_000_000))
+    resource = find(make(tmp_path), "/a")
+    assert resource.modified == -2
+    assert resource.last_modified == "Wed, 31 Dec 1969 23:59:58 GMT"
+    assert resource.is_intact()
+
+
+def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
+    """Reading process memory at 0 fails with EIO, as reading a bad disk does."""
+    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET)
+    before = open_descriptors()
+    assert status_of(resources, "/mem") in (403, 500)
+    assert opened_since(before) == []
+
+
+def test_a_file_that_is_longer_than_it_says_is_not_served_short() -> None:
+    """As files of /proc are, which all say zero; and as one is that grows while it is read."""
+    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET)
+    before = open_descriptors()
+    assert status_of(resources, "/status") == 503
+    assert opened_since(before) == []
+
+
+# ---------------------------------------------------------------- entity tags
+
+
+def test_etags_are_strong_quoted_and_visible(tmp_path: Path) -> None:
+    for size in 0, 10, LARGE:
+        resource = find(make(tmp_path), "/" + write_sparse(tmp_path / f"f{size}", size).name)
+        assert resource.etag[0] == resource.etag[-1] == '"'
+        assert all(0x21 <= ord(char) <= 0x7E and char != '"' for char in resource.etag[1:-1])
+
+
+def test_etags_do_not_depend_on_the_machine(tmp_path: Path) -> None:
+    """The same content with the same time, under another name and inode, has the same tag."""
+    for name in "a", "sub/b":
+        os.utime(write(tmp_path / name, "content"), ns=(10**18 + 7, 10**18 + 7))
+    resources = make(tmp_path)
+    assert find(resources, "/a").etag == find(resources, "/sub/b").etag
+
+
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_etags_change_with_the_modification_time_to_the_nanosecond(
+    tmp_path: Path, size: int
+) -> None:
+    path = write_sparse(tmp_path / "a", size)
+    tags = set()
+    for modified in 10**18, 10**18 + 1, 10**18 + 2:
+        os.utime(path, ns=(modified, modified))
+        tags.add(find(make(tmp_path), "/a").etag)
+    assert len(tags) == 3
+
+
+@pytest.mark.parametrize("base", [0, LARGE], ids=["small", "large"])
+def test_etags_change_with_the_size(tmp_path: Path, base: int) -> None:
+    tags = set()
+    for size in range(base, base + 3):
+        os.utime(write_sparse(tmp_path / "a", size), ns=(10**18, 10**18))
+        tags.add(find(make(tmp_path), "/a").etag)
+    assert len(tags) == 3
+
+
+def test_etags_change_with_the_content_in_the_same_instant(tmp_path: Path) -> None:
+    """Same size, same time: as files have that a reproducible build has made."""
+    tags = set()
+    for content in "one", "two", "six":
+        os.utime(write(tmp_path / "a", content), ns=(10**18, 10**18))
+        tags.add(find(make(tmp_path), "/a").etag)
+    assert len(tags) == 3
+
+
+# ---------------------------------------------------------------- changes
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def overwrite(path: Path) -> None:
+    """Same inode, same size, other content."""
+    size, modified = path.stat().st_size, path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.write(b"x" * min(size, 100))
+    os.utime(path, ns=(modified + 1, modified + 1))
+
+
+def replace(path: Path) -> None:
+    """Another inode with the same size and time."""
+    status = path.stat()
+    other = write_sparse(path.with_name("other"), status.st_size)
+    os.utime(other, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    other.rename(path)
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+CHANGES: list[Callable[[Path], None]] = [
+    append,
+    overwrite,
+    replace,
+    replace_by_folder,
+    lambda path: os.truncate(path, 5),
+    lambda path: os.truncate(path, 0),
+    lambda path: path.touch(),
+]
+CHANGE_IDS = ["append", "overwrite", "replace", "folder", "shrink", "empty", "touch"]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=CHANGE_IDS)
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_changes_are_seen(tmp_path: Path, size: int, change: Callable[[Path], None]) -> None:
+    path = write_sparse(tmp_path / "a", size)
+    os.utime(path, ns=(10**18, 10**18))
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    assert resource.is_intact()
+    change(path)
+    assert not resource.is_intact()
+    assert not stays(resources, "/a", resource)
+
+
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_what_does_not_change_stays(tmp_path: Path, size: int) -> None:
+    path = write_sparse(tmp_path / "a", size)
+    os.utime(path, ns=(10**18, 10**18))
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    path.read_bytes()
+    assert stays(resources, "/a", resource)
+
+
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_a_deleted_file(tmp_path: Path, size: int) -> None:
+    """A download goes on as long as there is something to take it from; nobody else gets it."""
+    path = write_sparse(tmp_path / "a", size)
+    os.utime(path, ns=(10**18, 10**18))
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    path.unlink()
+    assert resource.is_intact() is (size == LARGE)
+    assert not stays(resources, "/a", resource)
+    assert status_of(resources, "/a") == 404
+
+
+def test_a_deleted_file_that_is_written_to(tmp_path: Path) -> None:
+    path = write_sparse(tmp_path / "a", LARGE)
+    resource = find(make(tmp_path), "/a")
+    with path.open("ab") as writer:
+        path.unlink()
+        assert resource.is_intact()
+        writer.write(b"more")
+        writer.flush()
+        assert not resource.is_intact()
+
+
+def test_what_a_download_does_not_mind(tmp_path: Path) -> None:
+    path = write_sparse(tmp_path / "a", LARGE)
+    resource = find(make(tmp_path), "/a")
+    path.chmod(0o600)
+    os.link(path, tmp_path / "b")
+    path.read_bytes()
+    assert resource.is_intact()
+
+
+def test_a_changed_permission_is_no_longer_current() -> None:
+    with open_folder() as root:
+        path = write(root / "a", "a", age=OLD)
+        with as_nobody():
+            resources = make(root)
+            resource = find(resources, "/a")
+            assert stays(resources, "/a", resource)
+        path.chmod(0)
+        with as_nobody():
+            assert not stays(resources, "/a", resource, 3)
+            assert status_of(resources, "/a") == 403
+
+
+def test_a_young_file_is_looked_at_anew(tmp_path: Path) -> None:
+    """Coarse clocks give two contents of the same instant the same time."""
+    write(tmp_path / "a", "a")
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    assert resource.is_intact()
+    assert not stays(resources, "/a", resource)
+
+
+def test_a_file_of_the_future_is_looked_at_anew(tmp_path: Path) -> None:
+    write(tmp_path / "a", "a", age=-OLD)
+    resources = make(tmp_path)
+    assert not stays(resources, "/a", find(resources, "/a"))
+
+
+def test_a_second_choice_of_an_index_is_looked_at_anew(tmp_path: Path) -> None:
+    write(tmp_path / "index.htm", "second", age=OLD)
+    resources = make(tmp_path, index=("index.html", "index.htm"))
+    assert not stays(resources, "/", find(resources, "/"))
+    write(tmp_path / "index.html", "first", age=OLD)
+    tick(resources, 3)
+    assert find(resources, "/").content == b"first"
+    assert stays(resources, "/", find(resources, "/"), 4)
+
+
+def test_a_folder_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
+    """The file is the same, but no longer below the docroot: a new request would not find it."""
+    root = tmp_path / "site"
+    write(root / "folder" / "a", "a", age=OLD)
+    resources = make(root)
+    find(resources, "/folder/a")
+    (root / "folder").rename(tmp_path / "outside")
+    (root / "folder").symlink_to("../outside")
+    tick(resources, 2)
+    assert status_of(resources, "/folder/a") == 404
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def test_a_small_file_is_looked_at_once_a_second(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", "old", age=OLD)
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    write(path, "new")
+    assert find(resources, "/a") is resource
+    tick(resources, 2)
+    assert find(resources, "/a").content == b"new"
+
+
+def test_a_large_file_is_looked_at_each_time(tmp_path: Path) -> None:
+    """A download of the old one would only break."""
+    path = write_sparse(tmp_path / "a", LARGE)
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    append(path)
+    assert find(resources, "/a") is not resource
+    assert find(resources, "/a").identity.size == LARGE + 4
+
+
+def test_an_unchanged_file_stays_the_same_resource(tmp_path: Path) -> None:
+    write(tmp_path / "a", "a", age=OLD)
+    resources = make(tmp_path)
+    resource = find(resources, "/a")
+    for now in range(2, 3 * KEPT_SECONDS):
+        tick(resources, now)
+        assert find(resources, "/a") is resource
+
+
+def test_unused_files_are_let_go(tmp_path: Path) -> None:
+    write_sparse(tmp_path / "used", LARGE)
+    os.utime(tmp_path / "used", ns=(10**18, 10**18))
+    write_sparse(tmp_path / "unused", LARGE)
+    before = open_descriptors()
+    resources = make(tmp_path)
+    find(resources, "/unused")
+    find(resources, "/used")
+    for now in range(2, 2 + KEPT_SECONDS):
+        tick(resources, now)
+        find(resources, "/used")
+    assert opened_since(before) == [str(tmp_path / "used")]
+    for now in range(2 + KEPT_SECONDS, 2 + 2 * KEPT_SECONDS):
+        tick(resources, now)
+    assert opened_since(before) == []
+
+
+def test_descriptors_are_bounded(tmp_path: Path) -> None:
+    count = MAX_OPEN_FILES + 40
+    for number in range(count):
+        write_sparse(tmp_path / str(number), LARGE)
+    resources = make(tmp_path, budget=1 << 30)
+    before = open_descriptors()
+    for number in range(count):
+        find(resources, f"/{number}")
+    assert len(opened_since(before)) <= MAX_OPEN_FILES
+    resources.clear()
+    assert opened_since(before) == []
+
+
+def measure(resources: Resources, paths: list[bytes]) -> int:
+    """Return the bytes that finding all paths makes the memory grow by."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(len(paths)):
+            find(resources, bytes(bytearray(paths[number])))  # a copy, as from a request
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_bytes_are_bounded_for_many_files(tmp_path: Path) -> None:
+    for number in range(100):
+        write_sparse(tmp_path / str(number), 32768)
+    paths = [b"/%d" % number for number in range(100)]
+    assert measure(make(tmp_path), paths) <= BUDGET
+
+
+def test_bytes_are_bounded_for_many_names_of_one_file(tmp_path: Path) -> None:
+    """The same file has any number of long names: with one more slash, and another one."""
+    folders = "/".join(["d" * 200] * 17)
+    write(tmp_path / folders / "a", "a")
+    paths = [b"/" * number + folders.encode() + b"/a" for number in range(1, 700)]
+    assert measure(make(tmp_path), paths) <= BUDGET
+
+
+@pytest.mark.parametrize("budget", [0, 100, SMALL_FILE])
+def test_a_budget_too_small_for_anything(tmp_path: Path, budget: int) -> None:
+    write(tmp_path / "a", b"x" * SMALL_FILE)
+    resources = make(tmp_path, budget=budget)
+    for now in range(2, 5):
+        assert find(resources, "/a").content == b"x" * SMALL_FILE
+        tick(resources, now)
+
+
+def test_errors_and_folders_are_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    resources = make(tmp_path)
+    assert resources.find(b"/folder") is None
+    assert status_of(resources, "/a") == 404
+    (tmp_path / "folder").rmdir()
+    write(tmp_path / "folder")
+    write(tmp_path / "a")
+    assert resources.find(b"/folder") is not None
+    assert resources.find(b"/a") is not None
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_no_descriptor_left(tmp_path: Path, left: int) -> None:
+    write(tmp_path / "a", "a")
+    resources = make(tmp_path)
+    with descriptors_left(left):
+        assert status_of(resources, "/a") == 503
+    assert find(resources, "/a").content == b"a"

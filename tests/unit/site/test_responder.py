@@ -1,0 +1,414 @@
+"""From a request to its answer: every status, and the fields that belong to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpd import __version__
+from httpd.protocol.dates import format_date, parse_date
+from httpd.protocol.messages import REASONS, HTTPError, Request
+from httpd.protocol.parser import parse_head
+from httpd.site.answer import Answer
+from httpd.site.resource import SMALL_FILE
+from httpd.site.responder import Responder, SiteSettings
+from tests.support import raw
+from tests.unit.guard import descriptors_left
+from tests.unit.protocol.heads import head, likely_heads
+from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
+
+EXPIRES = 43200
+MODIFIED_NS = 784111777_123456789
+MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+LARGE = SMALL_FILE + 1000
+TEXT = b"0123456789abcdefghij"
+
+ALWAYS = {"Date", "Server", "X-Content-Type-Options"}
+OF_FILES = {"Last-Modified", "ETag", "Accept-Ranges", "Cache-Control", "Expires", "Content-Type"}
+OF_PAGES = {"Content-Type", "Content-Length", "Cache-Control"}
+FIELDS: dict[int, set[str]] = {
+    200: ALWAYS | OF_FILES | {"Content-Length"},
+    206: ALWAYS | OF_FILES | {"Content-Length", "Content-Range"},
+    301: ALWAYS | OF_PAGES | {"Location"},
+    304: ALWAYS | {"ETag", "Cache-Control", "Expires"},
+    400: ALWAYS | OF_PAGES,
+    403: ALWAYS | OF_PAGES,
+    404: ALWAYS | OF_PAGES,
+    405: ALWAYS | OF_PAGES | {"Allow"},
+    412: ALWAYS | OF_PAGES,
+    416: ALWAYS | OF_PAGES | {"Content-Range"},
+    501: ALWAYS | OF_PAGES,
+    503: ALWAYS | OF_PAGES | {"Retry-After"},
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("responder") / "site"
+    write(root / "index.html", "<p>index")
+    write(root / "a.txt", TEXT)
+    write(root / "empty.txt", "")
+    write_sparse(root / "large.bin", LARGE)
+    write(root / "sub" / "index.html", "<p>sub")
+    write(root / "sub" / "two words & “more”" / "index.html", "<p>words")
+    (root / "bare").mkdir()
+    for path in root.rglob("*"):
+        os.utime(path, ns=(MODIFIED_NS, MODIFIED_NS))
+    return root
+
+
+@pytest.fixture(scope="module")
+def responder(site: Path) -> Responder:
+    return make(site)
+
+
+def make(root: Path, expires: int = EXPIRES) -> Responder:
+    return Responder(SiteSettings(str(root), ("index.html",), expires, 1 << 20))
+
+
+def ask(
+    responder: Responder, data: bytes, *, may_keep_alive: bool = True
+) -> tuple[Answer, raw.Answer]:
+    """Return the answer, and what a client makes of its bytes."""
+    request = parse_head(data)
+    answer = responder.respond(request, may_keep_alive=may_keep_alive)
+    return answer, read(answer, request)
+
+
+def read(answer: Answer, request: Request | None = None) -> raw.Answer:
+    """Take an answer apart as a strict client does, and check what is true of all."""
+    head, end, body = answer.wire.partition(b"\r\n\r\n")
+    seen = raw.parse_head(head + end)
+    assert seen.status == answer.status
+    assert seen.reason == REASONS[answer.status]
+    assert body == answer.body
+    assert seen["Server"] == f"phttpd/{__version__}"
+    assert seen["X-Content-Type-Options"] == "nosniff"
+    assert abs((parse_date(seen["Date"], 2026) or 0) - time.time()) < 100
+    has_no_body = answer.status == 304 or (request is not None and request.method == "HEAD")
+    if has_no_body:
+        assert (answer.body, answer.length) == (b"", 0)
+    elif answer.status != 304:
+        assert int(seen["Content-Length"]) == len(answer.body) + answer.length
+    if answer.status == 304:
+        assert "Content-Length" not in seen
+    if answer.keep_alive:
+        assert seen.get("Connection") in (None, "keep-alive")
+    else:
+        assert seen["Connection"] == "close"
+    return raw.Answer(seen.status, seen.reason, seen.fields, body)
+
+
+def names(seen: raw.Answer) -> set[str]:
+    return {name for name, _ in seen.fields}
+
+
+REQUESTS: dict[str, tuple[bytes, int]] = {
+    "index": (head(target="/"), 200),
+    "file": (head(target="/a.txt"), 200),
+    "query": (head(target="/a.txt?query"), 200),
+    "absolute": (head(target="http://localhost/a.txt"), 200),
+    "empty": (head(target="/empty.txt"), 200),
+    "large": (head(target="/large.bin"), 200),
+    "part": (head("Range: bytes=0-4", target="/a.txt"), 206),
+    "part-of-large": (head("Range: bytes=-4", target="/large.bin"), 206),
+    "several-ranges": (head("Range: bytes=0-4,6-7", target="/a.txt"), 200),
+    "folder": (head(target="/sub"), 301),
+    "unmodified": (head(f"If-Modified-Since: {MODIFIED}", target="/a.txt"), 304),
+    "none-match": (head("If-None-Match: *", target="/a.txt"), 304),
+    "none-match-large": (head("If-None-Match: *", target="/large.bin"), 304),
+    "dots": (head(target="/.."), 400),
+    "percent": (head(target="/%"), 400),
+    "bare": (head(target="/bare/"), 403),
+    "missing": (head(target="/nothing"), 404),
+    "file-with-slash": (head(target="/a.txt/"), 404),
+    "precondition": (head('If-Match: "x"', target="/a.txt"), 412),
+    "range-beyond": (head("Range: bytes=20-", target="/a.txt"), 416),
+    "range-of-empty": (head("Range: bytes=0-", target="/empty.txt"), 416),
+    "connect": (head(method="CONNECT", target="localhost:80"), 405),
+}
+for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
+    REQUESTS[method] = (head(method=method), 405)
+for method in ("get", "Get", "GETS", "X", "PROPFIND", "QUERY", "!"):
+    REQUESTS[f"unknown-{method}"] = (head(method=method), 501)
+HEADS = [data for data, _ in REQUESTS.values()]
+
+
+@pytest.mark.parametrize(("data", "status"), REQUESTS.values(), ids=REQUESTS)
+def test_every_status_has_its_fields(responder: Responder, data: bytes, status: int) -> None:
+    answer, seen = ask(responder, data)
+    assert answer.status == status
+    expected = FIELDS[status]
+    assert names(seen) - {"Connection"} == expected
+
+
+@pytest.mark.parametrize("data", [data for data in HEADS if data.startswith(b"GET ")])
+def test_head_has_the_same_head(responder: Responder, data: bytes) -> None:
+    """RFC 9110 §9.3.2; a Range counts only in GET (§14.2)."""
+    _, got = ask(responder, b"\r\n".join(x for x in data.split(b"\r\n") if x[:6] != b"Range:"))
+    answer, headed = ask(responder, data.replace(b"GET", b"HEAD", 1))
+    assert headed.timeless() == got.timeless().headless()
+    assert answer.status not in (206, 416)
+
+
+def test_fields_of_a_file(responder: Responder) -> None:
+    answer, seen = ask(responder, head(target="/a.txt"))
+    assert seen.body == TEXT
+    assert seen["Content-Type"] == "text/plain; charset=utf-8"
+    assert seen["Last-Modified"] == MODIFIED
+    assert seen["Accept-Ranges"] == "bytes"
+    assert seen["Cache-Control"] == f"max-age={EXPIRES}"
+    assert seen["ETag"].startswith('"')
+    date, expires = (parse_date(seen[name], 2026) for name in ("Date", "Expires"))
+    assert date is not None
+    assert expires == date + EXPIRES
+    assert answer.keep_alive
+
+
+def test_a_large_file_is_sent_from_its_descriptor(responder: Responder) -> None:
+    answer, seen = ask(responder, head(target="/large.bin"))
+    assert (answer.offset, answer.length, answer.body) == (0, LARGE, b"")
+    assert answer.resource is not None
+    assert answer.resource.fd >= 0
+    assert seen["Content-Length"] == str(LARGE)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "first", "last"),
+    [("0-0", 0, 0), ("5-9", 5, 9), ("5-", 5, 19), ("-5", 15, 19), ("-99", 0, 19), ("0-99", 0, 19)],
+)
+def test_a_part_of_a_small_file(responder: Responder, ranges: str, first: int, last: int) -> None:
+    _, seen = ask(responder, head(f"Range: bytes={ranges}", target="/a.txt"))
+    assert seen.body == TEXT[first : last + 1]
+    assert seen["Content-Range"] == f"bytes {first}-{last}/20"
+
+
+@pytest.mark.parametrize(("ranges", "first"), [("5-", 5), (f"{LARGE - 1}-", LARGE - 1), ("-7", -7)])
+def test_a_part_of_a_large_file(responder: Responder, ranges: str, first: int) -> None:
+    answer, seen = ask(responder, head(f"Range: bytes={ranges}", target="/large.bin"))
+    start = first % LARGE
+    assert (answer.offset, answer.length, answer.body) == (start, LARGE - start, b"")
+    assert seen["Content-Range"] == f"bytes {start}-{LARGE - 1}/{LARGE}"
+
+
+def test_416_tells_the_length(responder: Responder) -> None:
+    _, seen = ask(responder, head("Range: bytes=20-", target="/a.txt"))
+    assert seen["Content-Range"] == "bytes */20"
+
+
+def test_if_range(responder: Responder) -> None:
+    etag = ask(responder, head(target="/a.txt"))[1]["ETag"]
+    for validator, status in (
+        (etag, 206),
+        (MODIFIED, 206),
+        (f"W/{etag}", 200),
+        ('"x"', 200),
+        ("Sun, 06 Nov 1994 08:49:38 GMT", 200),
+    ):
+        lines = ("Range: bytes=5-9", f"If-Range: {validator}")
+        answer, seen = ask(responder, head(*lines, target="/a.txt"))
+        assert answer.status == status, validator
+        assert seen.body == (TEXT if status == 200 else TEXT[5:10])
+    lines = ("Range: bytes=99-", 'If-Range: "x"')
+    assert ask(responder, head(*lines, target="/a.txt"))[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [("/nothing", 404), ("/sub", 301), ("/bare/", 403), ("/..", 400), ("/a.txt/", 404)],
+)
+@pytest.mark.parametrize("line", ["If-None-Match: *", "If-Match: *", 'If-Match: "x"', "Range: x"])
+def test_preconditions_of_what_is_no_file_do_not_count(
+    responder: Responder, target: str, status: int, line: str
+) -> None:
+    """RFC 9110 §13.2.1: they are for what would otherwise be a 2xx or 412."""
+    assert ask(responder, head(line, target=target))[0].status == status
+
+
+def test_preconditions_come_before_ranges(responder: Responder) -> None:
+    """RFC 9110 §13.2.2 and §14.2."""
+    for line, status in (("If-None-Match: *", 304), ('If-Match: "x"', 412)):
+        answer, _ = ask(responder, head("Range: bytes=99-", line, target="/a.txt"))
+        assert answer.status == status
+
+
+@pytest.mark.parametrize("target", ["*", "/", "/a.txt", "/nothing", "http://localhost"])
+def test_options(responder: Responder, target: str) -> None:
+    answer, seen = ask(responder, head("If-Match: x", method="OPTIONS", target=target))
+    assert answer.status == 200
+    assert seen["Allow"] == "GET, HEAD, OPTIONS"
+    assert seen["Content-Length"] == "0"
+    assert answer.keep_alive
+
+
+def test_405_tells_what_is_allowed(responder: Responder) -> None:
+    answer, seen = ask(responder, head(method="DELETE", target="/a.txt"))
+    assert seen["Allow"] == "GET, HEAD, OPTIONS"
+    assert answer.keep_alive
+
+
+# ---------------------------------------------------------------- redirects
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("/sub", "/sub/"),
+        ("/sub?a=b&c", "/sub/?a=b&c"),
+        ("/sub?", "/sub/?"),
+        ("//sub", "/sub/"),
+        ("///sub", "/sub/"),
+        ("//sub//two%20words%20&%20%E2%80%9Cmore%E2%80%9D", None),
+        ("http://other/sub", "/sub/"),
+        ("/%73ub", "/sub/"),
+    ],
+)
+def test_redirects(responder: Responder, target: str, location: str | None) -> None:
+    """Never to another host: what begins with two slashes names one (RFC 3986 §4.2)."""
+    _, seen = ask(responder, head(target=target))
+    assert seen.status == 301
+    assert seen["Location"] == (location or "/sub/two%20words%20&%20%E2%80%9Cmore%E2%80%9D/")
+    assert not seen["Location"].startswith("//")
+    assert ask(responder, head(target=seen["Location"]))[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["\\evil.example", "@evil", "a\nb", "é", '"><script>', "%41", "a:b"]
+)
+def test_redirects_to_strange_names(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name / "index.html", "index")
+    target = "/" + "".join(f"%{byte:02X}" for byte in name.encode())
+    responder = make(tmp_path)
+    _, seen = ask(responder, head(target=target))
+    assert seen.status == 301
+    assert not set(seen["Location"]) & set('\\"<>\n ')
+    assert ask(responder, head(target=seen["Location"]))[0].status == 200
+
+
+# ---------------------------------------------------------------- the connection
+
+
+@pytest.mark.parametrize(
+    ("minor", "lines", "may_keep_alive", "field"),
+    [
+        (1, [], True, None),
+        (1, ["Connection: close"], True, "close"),
+        (1, [], False, "close"),
+        (0, [], True, "close"),
+        (0, ["Connection: keep-alive"], True, "keep-alive"),
+        (0, ["Connection: keep-alive"], False, "close"),
+        (1, ["Content-Length: 5"], True, "close"),
+        (1, ["Content-Length: 0"], True, None),
+        (1, ["Transfer-Encoding: chunked"], True, "close"),
+    ],
+)
+@pytest.mark.parametrize("target", ["/a.txt", "/sub", "/nothing", "/bare/"])
+def test_connection(
+    responder: Responder,
+    minor: int,
+    lines: Sequence[str],
+    may_keep_alive: bool,
+    field: str | None,
+    target: str,
+) -> None:
+    data = head(*lines, minor=minor, target=target)
+    answer, seen = ask(responder, data, may_keep_alive=may_keep_alive)
+    assert seen.get("Connection") == field
+    assert answer.keep_alive is (field != "close")
+
+
+@pytest.mark.parametrize(
+    ("data", "keeps"),
+    [
+        (head(target="/.."), False),
+        (head(method="X"), False),
+        (head(target="/nothing"), True),
+        (head(target="/bare/"), True),
+        (head(method="POST"), True),
+        (head("Range: bytes=99-", target="/a.txt"), True),
+        (head('If-Match: "x"', target="/a.txt"), True),
+    ],
+)
+def test_errors_that_end_the_connection(responder: Responder, data: bytes, keeps: bool) -> None:
+    assert ask(responder, data)[0].keep_alive is keeps
+
+
+def test_a_body_may_still_be_on_its_way(responder: Responder) -> None:
+    assert ask(responder, head("Content-Length: 5"))[0].lingers
+    assert not ask(responder, head("Connection: close"))[0].lingers
+
+
+@pytest.mark.parametrize("status", [status for status in REASONS if status >= 400])
+def test_refusals(responder: Responder, status: int) -> None:
+    error = HTTPError(status, "Because of <this>.", (("Retry-After", "1"),))
+    answer = responder.refuse(error, head_only=False)
+    headless = responder.refuse(error, head_only=True)
+    assert headless.wire == answer.wire.removesuffix(answer.body)
+    seen = read(answer)
+    assert seen["Connection"] == "close"
+    assert seen["Retry-After"] == "1"
+    assert b"Because of &lt;this&gt;." in answer.body
+    assert answer.lingers
+
+
+# ---------------------------------------------------------------- trouble
+
+
+def test_403_and_503() -> None:
+    with open_folder() as root:
+        write(root / "a.txt", "secret").chmod(0)
+        write(root / "b.txt", "b")
+        responder = make(root)
+        with as_nobody():
+            answer, _ = ask(responder, head(target="/a.txt"))
+            assert answer.status == 403
+        with descriptors_left(0), pytest.raises(HTTPError) as error:
+            ask(responder, head(target="/b.txt"))
+        assert error.value.status == 503
+        seen = read(responder.refuse(error.value, head_only=False))
+        assert names(seen) - {"Connection"} == FIELDS[503]
+        assert ask(responder, head(target="/b.txt"))[0].status == 200
+
+
+@pytest.mark.parametrize("expires", [0, 1, 86400 * 3650])
+def test_expires(site: Path, expires: int) -> None:
+    _, seen = ask(make(site, expires), head(target="/a.txt"))
+    date, until = (parse_date(seen[name], 2026) for name in ("Date", "Expires"))
+    assert date is not None
+    assert until == date + expires
+    assert seen["Cache-Control"] == f"max-age={expires}"
+
+
+def test_last_modified_is_never_later_than_date(tmp_path: Path) -> None:
+    """RFC 9110 §8.8.2.1."""
+    write(tmp_path / "a.txt", "a", age=-86400)
+    _, seen = ask(make(tmp_path), head(target="/a.txt"))
+    modified, date = (parse_date(seen[name], 2026) for name in ("Last-Modified", "Date"))
+    assert modified is not None
+    assert date is not None
+    assert modified <= date
+
+
+def test_every_answer_carries_the_time_of_its_second(responder: Responder) -> None:
+    before = int(time.time())
+    responder.tick(10**6)
+    _, seen = ask(responder, head(target="/a.txt"))
+    dates = [format_date(second) for second in range(before, int(time.time()) + 1)]
+    assert seen["Date"] in dates
+
+
+@given(likely_heads() | st.sampled_from(HEADS))
+@settings(max_examples=400)
+def test_any_request_has_a_well_formed_answer(responder: Responder, data: bytes) -> None:
+    try:
+        request = parse_head(data)
+    except HTTPError as error:
+        read(responder.refuse(error, head_only=False))
+        return
+    read(responder.respond(request, may_keep_alive=True), request)

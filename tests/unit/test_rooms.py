@@ -1,0 +1,98 @@
+"""The architecture: imports point one way, and nothing that serves is borrowed."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "httpd").rglob("*.py"))
+NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
+
+# What each room may import of the others; the modules beside the rooms may import them all.
+ALLOWED = {
+    "protocol": {"protocol"},
+    "site": {"site", "protocol"},
+    "observe": {"observe"},
+    "network": {"network", "site", "protocol", "observe"},
+    "process": {"process", "network", "site", "protocol", "observe"},
+}
+BORROWED = {"http", "urllib", "socketserver", "asyncio", "wsgiref", "ssl", "cgi", "xmlrpc", "email"}
+IMPURE = {"os", "socket", "select", "threading", "logging", "random", "io", "pathlib", "subprocess"}
+DEPENDENCIES = {"yaml", "daemon"}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "absolute imports tell where one is"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "httpd" and len(parts) > 1 and parts[1] in ALLOWED else None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_imports_point_one_way(path: Path) -> None:
+    room = path.relative_to(ROOT / "httpd").parts[0]
+    if room not in ALLOWED:
+        return
+    for module in imports_of(path):
+        if module.split(".")[0] != "httpd":
+            continue
+        if (other := room_of(module)) is not None:
+            assert other in ALLOWED[room], f"{room} imports {module}"
+        else:
+            assert module in ("httpd", "httpd.__version__"), f"{room} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_nothing_but_the_standard_library_and_two_packages(path: Path) -> None:
+    tops = {module.split(".")[0] for module in imports_of(path)}
+    assert tops - {"httpd"} <= sys.stdlib_module_names | DEPENDENCIES
+    assert not tops & BORROWED
+
+
+def test_the_protocol_is_pure() -> None:
+    for path in (ROOT / "httpd" / "protocol").glob("*.py"):
+        assert not {module.split(".")[0] for module in imports_of(path)} & IMPURE, path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_no_inheritance_among_our_own_classes_but_exceptions(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base) for base in node.bases]
+            ours = [base for base in bases if base.endswith("Error") or base == "Exception"]
+            known = ("NamedTuple", "enum.Enum", "enum.IntEnum", "enum.StrEnum")
+            others = [base for base in bases if base not in (*ours, *known)]
+            assert others in ([], ["argparse.ArgumentParser"]), node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_no_global_that_changes(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        assert not isinstance(node, ast.Global), path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_every_module_says_what_it_is_for_and_is_read_in_minutes(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert ast.get_docstring(ast.parse(text)), path
+    assert text.count("\n") < 500, path
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "__main__.py"])
+def test_what_an_old_interpreter_reads(name: str) -> None:
+    """No syntax newer than Python 3.6, at module level and in functions."""
+    ast.parse((ROOT / "httpd" / name).read_text("utf-8"), feature_version=(3, 6))
