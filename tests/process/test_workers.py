@@ -7,7 +7,7 @@ import re
 import signal
 import threading
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -231,12 +231,13 @@ def test_whatever_happens_in_whatever_order(site: Path) -> None:
                 workers = until(server.workers, "workers")
                 os.kill(workers[0], signal.SIGKILL)
                 supervisor.signal(number)
-                os.kill(workers[-1], signal.SIGTERM)
+                with suppress(ProcessLookupError):
+                    os.kill(workers[-1], signal.SIGTERM)
                 supervisor.signal(signal.SIGCHLD)
             assert not supervisor.ended()
         until(lambda: len(server.workers()) == 2, "two workers")
         load.more(100)
-        assert proc.zombies(server.pid) == []
+        until(lambda: not proc.zombies(server.pid), "all the dead are taken leave of")
 
 
 def marked_by(site: Path) -> list[int]:

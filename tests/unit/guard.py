@@ -39,7 +39,6 @@ def must_end(seconds: int = HANG_SECONDS) -> Iterator[None]:
 
 def open_descriptors() -> dict[int, str]:
     """Return the open descriptors of this process and what they refer to."""
-    gc.collect()
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -52,6 +51,7 @@ def open_descriptors() -> dict[int, str]:
 @contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
     """Let this process open no more than `count` descriptors."""
+    gc.collect()  # which could give some back later
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = open_descriptors()
     free = (fd for fd in itertools.count() if fd not in taken)
@@ -65,4 +65,7 @@ def descriptors_left(count: int) -> Iterator[None]:
 
 def opened_since(before: dict[int, str]) -> list[str]:
     """Return what has been opened since an earlier look, and is still open."""
-    return [path for fd, path in open_descriptors().items() if before.get(fd) != path]
+    opened = [path for fd, path in open_descriptors().items() if before.get(fd) != path]
+    if opened and gc.collect():  # an error may refer to the frames that it came through
+        opened = [path for fd, path in open_descriptors().items() if before.get(fd) != path]
+    return opened

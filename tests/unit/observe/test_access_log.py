@@ -143,7 +143,6 @@ def test_every_byte_is_quoted_or_plain() -> None:
 
 
 @given(st.binary(max_size=200) | mutated_heads())
-@settings(max_examples=500)
 def test_no_client_can_break_a_line(head: bytes) -> None:
     read_fd, write_fd = os.pipe()
     access = AccessLog(write_fd, Log("loop 0.0", 2, 2, verbose=False))

@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from httpd.protocol.conditional import evaluate, matches, range_applies
@@ -161,7 +161,6 @@ SEPARATORS = st.sampled_from([",", ", ", " ,", ",,", ", ,\t,", "\t,\t"])
 
 
 @given(st.lists(st.tuples(OPAQUE, st.booleans()), max_size=6), OPAQUE, st.data())
-@settings(max_examples=500)
 def test_any_list_is_understood(
     tags: list[tuple[str, bool]], wanted: str, data: st.DataObject
 ) -> None:
@@ -175,7 +174,6 @@ def test_any_list_is_understood(
 
 
 @given(st.text(st.sampled_from('"W/,* \ta\xff'), max_size=30), st.booleans())
-@settings(max_examples=500)
 def test_any_text_is_true_or_false(text: str, weak: bool) -> None:
     assert matches(text, '"a"', weak=weak) in (True, False)
 

@@ -36,7 +36,7 @@ def asctime(seconds: int) -> str:
 
 
 @given(SECONDS)
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @example(0)
 @example(-1)
 @example(FIRST)

@@ -49,7 +49,7 @@ def one_byte(byte: int) -> bytes:
 
 
 @given(st.binary(max_size=300) | likely_heads() | mutated_heads(), CUTS)
-@settings(max_examples=1500)
+@settings(max_examples=800)
 @example(b"\n\n" + b"a" * (MAX_REQUEST_LINE + 10), [2])
 @example(b"\r\n\r\n" + b"a" * (MAX_REQUEST_LINE + 10), [4])
 @example(b"x\n\n" + b"a" * (MAX_REQUEST_LINE + 10), [3])
@@ -62,13 +62,13 @@ def test_any_bytes_in_any_pieces_have_one_outcome(data: bytes, places: list[int]
 
 
 @given(mutated_heads())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_byte_by_byte_is_like_whole(data: bytes) -> None:
     assert feed(one_byte(byte) for byte in data) == parse_whole(data)
 
 
 @given(st.binary(max_size=200) | mutated_heads())
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_parse_head_itself_never_fails_otherwise(data: bytes) -> None:
     """It is given a whole head, but does not rely on that."""
     try:

@@ -90,7 +90,7 @@ def test_https_is_refused_where_there_is_no_tls() -> None:
 
 
 @given(VISIBLE, st.sampled_from([b"GET", b"OPTIONS", b"CONNECT", b"X"]))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_any_target_is_taken_apart_or_refused(target: bytes, method: bytes) -> None:
     try:
         found = parse_target(method, target)
@@ -174,7 +174,7 @@ def test_bad_paths(path: str) -> None:
 
 
 @given(VISIBLE)
-@settings(max_examples=1000)
+@settings(max_examples=500)
 def test_segments_agree_with_a_plain_decoder(tail: bytes) -> None:
     try:
         segments = decode_segments(b"/" + tail)
