@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
+from httpd.network.listener import stop_handshakes
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
@@ -29,6 +30,8 @@ HEALTHY_SECONDS = 1.0
 """A worker that lived shorter than this was not well, and its successor has to wait."""
 MAX_BACK_OFF = 10.0
 """Seconds between two attempts to start a worker that keeps dying, at the most."""
+HANDSHAKE_SECONDS = 0.1
+"""How long a drain lets handshakes that are under way come to their end."""
 MAX_REASON = 4000
 """Characters that ``phttpd reload`` shows of the reason of a failure; the log has all of it."""
 LAST_WORDS_SECONDS = 2.0
@@ -71,6 +74,8 @@ class Supervisor:
         self._generations = 0
         self._reloads = 0
         self._draining = False
+        self._leaves_at = float("inf")
+        self._reload_again = False
 
     # ---------------------------------------------------------------- the main loop
 
@@ -118,7 +123,9 @@ class Supervisor:
 
     def _timeout(self) -> float | None:
         """Milliseconds until the next thing that has to be done by the clock."""
-        times = [self._candidate.boots_until] if self._candidate else []
+        times = [self._leaves_at]
+        if self._candidate:
+            times.append(self._candidate.boots_until)
         for generation in self._all():
             times += [at for at, _ in generation.vacancies.values()]
             if not generation.is_killed:
@@ -130,6 +137,8 @@ class Supervisor:
 
     def _look_at_clock(self) -> None:
         now = time.monotonic()
+        if self._leaves_at <= now:
+            self._leave()
         for generation in self._all():
             due = [i for i, (at, _) in generation.vacancies.items() if at <= now]
             for index in due:
@@ -304,8 +313,16 @@ class Supervisor:
         os.close(fd)
 
     def _drain(self) -> None:
+        """Let nobody new in; those who are just getting in are served as ever for a moment."""
         self._draining = True
-        self._log.notice("draining")
+        for generation in (self._current, self._candidate):
+            for listener in generation.plan.listeners if generation else ():
+                stop_handshakes(listener)
+        self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
+
+    def _leave(self) -> None:
+        """Have all workers leave the listeners and finish what is in hand."""
+        self._leaves_at = float("inf")
         if self._candidate is not None:
             candidate, self._candidate = self._candidate, None
             close_listeners(candidate.plan)
@@ -314,9 +331,12 @@ class Supervisor:
             current, self._current = self._current, None
             close_listeners(current.plan)
             self._retire(current)
+        self._log.notice("draining")
 
     def _stop(self) -> None:
         """Somebody is in a hurry."""
+        if self._leaves_at < float("inf"):
+            self._leave()
         for generation in self._retired:
             generation.tell(Message.STOP)
             generation.drains_until = time.monotonic() + LAST_WORDS_SECONDS
@@ -325,7 +345,7 @@ class Supervisor:
         if self._draining or self._current is None:
             return
         if self._candidate is not None:
-            self._log.warning("a reload is under way; the signal is ignored")
+            self._reload_again = True  # the configuration may have changed since it was read
             return
         self._log.notice("reloading")
         try:
@@ -346,6 +366,9 @@ class Supervisor:
                 "reload": [status, why_not[:MAX_REASON]],
             }
             self._current.board.count_reload(self._reloads)
+        if self._reload_again:
+            self._reload_again = False
+            self._reload()
 
 
 def _back_off(failures: int) -> float:

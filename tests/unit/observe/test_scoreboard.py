@@ -6,7 +6,6 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,11 +15,8 @@ from tests.unit.site.folders import as_nobody
 
 
 @pytest.fixture
-def board() -> Iterator[Scoreboard]:
-    board = Scoreboard.create(2, 3, 1)
-    yield board
-    del board
-    gc.collect()
+def board() -> Scoreboard:
+    return Scoreboard.create(2, 3, 1)
 
 
 def test_a_new_board_is_empty(board: Scoreboard) -> None:
