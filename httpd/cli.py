@@ -23,7 +23,6 @@ from httpd.config_file import ConfigError
 from httpd.process import control
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
 from httpd.process.signals import reset_signals
-from httpd.service import Service
 
 _DESCRIPTION = """\
 Serve the files below a folder over HTTP/1.1, to thousands of clients at a time.
@@ -139,6 +138,8 @@ def _start(
     config_file: str | None,
     settings: Settings,
 ) -> int:
+    from httpd.service import Service  # noqa: PLC0415 - the other commands do without
+
     in_foreground = parsed.foreground or not settings.daemon
     # Relative paths were resolved against this folder, and a reload must find the same ones.
     options = {name: _anchor(name, value) for name, value in options.items()}

@@ -173,7 +173,7 @@ class Loop:
         if self.access_log is not None:
             self.access_log.tick()
         for connection in [c for c in self._connections.values() if c.deadline <= self.now]:
-            connection.on_deadline()
+            self._carefully(connection, connection.on_deadline)
         if self._drain_deadline is not None:
             self._continue_drain(self._drain_deadline)
         self._publish()
@@ -190,6 +190,12 @@ class Loop:
             self._board.column(column)[self._index] = value
         self._board.column(Column.TICKS)[self._index] += 1
 
+    def _carefully(self, connection: Connection, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception:
+            self._on_failure(connection)
+
     def _on_failure(self, connection: Connection) -> None:
         """An error of our own ends one connection and nothing else."""
         self.log.error(f"internal error: {traceback.format_exc()}")
@@ -204,10 +210,7 @@ class Loop:
             error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
             connection.refuse_at_accept(error)
             return
-        try:
-            connection.on_event()
-        except Exception:
-            self._on_failure(connection)
+        self._carefully(connection, connection.on_event)
 
     def adopt(self, connection: Connection, interest: int) -> None:
         """Begin to watch a connection that has something to wait for."""
@@ -250,7 +253,7 @@ class Loop:
     def _continue_drain(self, deadline: float) -> None:
         """Close what has become idle, or everything if it has taken too long."""
         for connection in list(self._connections.values()):
-            connection.on_drain()
+            self._carefully(connection, connection.on_drain)
         if deadline <= self.now:
             self._close_all("drain timeout")
 

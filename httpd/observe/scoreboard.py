@@ -22,11 +22,14 @@ _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
 
 
 class Phase(enum.IntEnum):
-    """What a supervisor is doing."""
+    """What a generation of workers is doing."""
 
     STARTING = 0
     SERVING = 1
     DRAINING = 2
+    """A newer generation has taken its place."""
+    STOPPING = 3
+    """The whole server ends."""
 
 
 class Column(enum.IntEnum):

@@ -32,7 +32,9 @@ def stop(pidfile: str) -> int:
     pid = _find(pidfile)
     with _permission(pid):
         handle = os.pidfd_open(pid)
-        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        # A second signal would end the requests in hand.
+        if not any(board.phase is Phase.STOPPING for board in read_all(pid)):
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
     shown = ""
     while not _ends_within(handle, _LOOK_SECONDS):
         try:

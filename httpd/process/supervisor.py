@@ -244,7 +244,7 @@ class Supervisor:
         self._finish_reload(status, why)
 
     def _retire(self, generation: Generation) -> None:
-        generation.board.phase = Phase.DRAINING
+        generation.board.phase = Phase.STOPPING if self._draining else Phase.DRAINING
         generation.vacancies.clear()
         grace = generation.plan.worker.loop.drain_timeout + LAST_WORDS_SECONDS
         generation.drains_until = time.monotonic() + grace
@@ -315,8 +315,9 @@ class Supervisor:
     def _drain(self) -> None:
         """Let nobody new in; those who are just getting in are served as ever for a moment."""
         self._draining = True
-        for generation in (self._current, self._candidate):
-            for listener in generation.plan.listeners if generation else ():
+        for generation in self._all():
+            generation.board.phase = Phase.STOPPING
+            for listener in generation.plan.listeners:
                 stop_handshakes(listener)
         self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
-ESTABLISHED = "01"  # the state of a connection in /proc/net/tcp
+ESTABLISHED, LISTEN = "01", "0A"  # states of a socket in /proc/net/tcp
 
 
 def stat(pid: int) -> list[str]:
@@ -112,12 +112,24 @@ def pss(pids: Iterable[int]) -> int:
 def clients(pid: int, port: int) -> set[int]:
     """Return the client ports of the IPv4 connections to `port` that a process holds."""
     sockets = set(descriptors(pid).values())
-    return {client for inode, client in _connections(port) if f"socket:[{inode}]" in sockets}
+    return {
+        _port(fields[2])
+        for fields in _sockets("tcp", ESTABLISHED, port)
+        if f"socket:[{fields[9]}]" in sockets
+    }
 
 
-def _connections(port: int) -> Iterator[tuple[str, int]]:
-    """Yield the inode and the client's port of each established connection to `port`."""
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == ESTABLISHED:
-            yield fields[9], int(fields[2].rpartition(":")[2], 16)
+def listens(port: int) -> bool:
+    """Tell whether any process listens on a port."""
+    return any(_sockets(table, LISTEN, port) for table in ("tcp", "tcp6"))
+
+
+def _sockets(table: str, state: str, port: int) -> list[list[str]]:
+    """Return the rows of /proc/net/tcp or tcp6 with this state and local port."""
+    path = Path("/proc/net") / table
+    rows = [line.split() for line in path.read_text().splitlines()[1:]] if path.exists() else []
+    return [fields for fields in rows if fields[3] == state and _port(fields[1]) == port]
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)

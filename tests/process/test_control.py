@@ -156,3 +156,21 @@ def test_status_when_a_worker_hangs(site: Path) -> None:
         until(lambda: proc.stopped(frozen), "stopped")
         assert server.run("status").returncode == 0
         os.kill(frozen, signal.SIGCONT)
+
+
+def test_a_second_stop_waits_and_ends_nothing(site: Path) -> None:
+    """Only a second signal is for who is in a hurry."""
+    with (site / "large").open("wb") as file:
+        file.truncate(20_000_000)
+    with daemon(site, verbose=True) as server, Client(server.port, receive_buffer=65536) as client:
+        client.send(request("/large"))
+        client.head()
+        stop = [*PHTTPD, "-c", str(server.config), "stop"]
+        stops = [subprocess.Popen(stop, cwd=ROOT, stdout=subprocess.PIPE, text=True)]
+        server.log.wait_for("draining")
+        stops.append(subprocess.Popen(stop, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        for process in stops:
+            assert process.stdout
+            Lines(process.stdout).wait_for("waiting for 1 request")
+        assert client.body(20_000_000) == bytes(20_000_000)
+        assert [process.wait(DEADLINE) for process in stops] == [0, 0]

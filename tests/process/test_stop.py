@@ -395,14 +395,9 @@ def test_a_worker_that_does_nothing_any_more_is_ended(site: Path, signals: int) 
             until(lambda: proc.stopped(frozen), "stopped")
             for _ in range(signals):
                 server.signal(signal.SIGTERM)
-                until(lambda: refused_or_frozen(server), "draining")
+                until(lambda: server.workers() == [frozen], "the other one has ended")
             assert server.process.wait(DEADLINE) == 0
             worker.wait(SOON)
-
-
-def refused_or_frozen(server: Foreground) -> bool:
-    """Tell whether only the frozen worker can have the listener open."""
-    return len(server.workers()) < 2 or refused(server.port)
 
 
 def test_nobody_reads_the_console_any_more(site: Path) -> None:

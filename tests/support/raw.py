@@ -91,7 +91,11 @@ class Client:
         self.socket.settimeout(DEADLINE)
         if receive_buffer:  # before connect(), or the window does not follow
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.connect((host, port))
+        try:
+            self.socket.connect((host, port))
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.address = "{}:{}".format(*self.socket.getsockname())
         self._buffer = bytearray()

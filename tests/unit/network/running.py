@@ -75,6 +75,8 @@ class RunningLoop:
         self.listener.close()
         os.close(self._log_fd)
         os.close(self._access_fd)
+        self.log.rest()
+        self.access.rest()
 
 
 def _pipe_lines() -> tuple[Lines, int]:
