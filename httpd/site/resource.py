@@ -15,7 +15,7 @@ from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, OpenedFile, explain
 from httpd.site.media_types import guess_media_type
 
-SMALL_FILE = 64 * 1024
+SMALL_FILE = 128 * 1024
 """Bytes up to which a file is sent from memory."""
 KEPT_SECONDS = 10
 """How long an unused resource is kept; a deleted file's disk space is free after that."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 
-from httpd.network.listener import format_address, format_peer, open_listeners
+from httpd.network.listener import (
+    format_address,
+    format_peer,
+    open_listeners,
+    stop_handshakes,
+)
 from tests.unit.guard import open_descriptors, opened_since
 
 
@@ -151,6 +157,25 @@ def test_options() -> None:
             connection, _ = listener.accept()
             with connection:
                 assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_handshakes_can_be_stopped() -> None:
+    """Who has got through is served, who comes later is not let in, and nobody is reset."""
+    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    with listener, socket.socket() as early, socket.socket() as late:
+        early.settimeout(10)
+        early.connect(listener.getsockname())
+        stop_handshakes(listener)
+        late.setblocking(False)
+        assert late.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+        early.sendall(b"request")
+        listener.settimeout(10)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(100) == b"request"
+            connection.sendall(b"answer")
+            assert early.recv(100) == b"answer"
+        assert select.select([], [late], [], 0)[1] == []
 
 
 @pytest.mark.parametrize(
