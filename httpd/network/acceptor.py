@@ -2,9 +2,9 @@
 
 All loops wait for the same listening sockets, each with EPOLLEXCLUSIVE, so that the kernel wakes
 one of them for a new connection.  It tends to wake the same one every time.  Every loop therefore
-publishes how many connections it holds, and one that has taken more than the mean of all steps
-back: it stops watching the listeners for a moment.  Three things keep anybody from waiting for
-nobody:
+publishes how many connections it holds, and one that has taken clearly more than the mean of all
+steps back: it stops watching the listeners for a moment.  Three things keep anybody from waiting
+for nobody:
 
 * the loop that holds the fewest is never above the mean, so it never steps back;
 * whoever steps back returns after `STEP_BACK` seconds, whatever the others do;
