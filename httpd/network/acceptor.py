@@ -113,7 +113,9 @@ class Acceptor:
                 if not self._accept_one(fd):
                     return
             except OSError as error:
-                self._pause(error, now)
+                # The descriptor is taken before the queue is looked at: perhaps nobody waits.
+                if _is_readable(fd):
+                    self._pause(error, now)
                 return
             if self._has_more_than_its_share():
                 self._step_back(now + STEP_BACK)
@@ -152,12 +154,20 @@ class Acceptor:
                         break
                     failures = 0
                 except OSError:
+                    if not _is_readable(fd):
+                        break
                     failures += 1
                     self._on_exhausted()
         if self.returns_at is None:
             self._step_back(float("inf"))
         self._accepts = {}
         self.returns_at = None
+
+
+def _is_readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _raw_accept(listener: socket.socket) -> Callable[[], tuple[int, Any]]:

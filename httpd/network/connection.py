@@ -115,6 +115,14 @@ class Connection:
         elif state is LINGERING:
             self._discard()
 
+    def is_quiet(self) -> bool:
+        """Tell whether nothing is in hand: no request, and none that waits in the socket."""
+        if self.state is not IDLE:
+            return False
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return not poll.poll(0)
+
     def on_deadline(self) -> None:
         """Give up what has taken too long."""
         if self.state is IDLE:

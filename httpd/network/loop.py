@@ -225,7 +225,7 @@ class Loop:
 
     def _close_an_idle_one(self) -> bool:
         for connection in self._connections.values():
-            if connection.state is IDLE:
+            if connection.is_quiet():
                 connection.close("too many connections")
                 return True
         return False

@@ -71,12 +71,14 @@ class AccessLog:
         self._size = 0
         self._lost = 0
         self._failure = ""
+        self._is_stalled = False
         self._time = b""
         self.tick()
 
     def tick(self) -> None:
         """Take note of the time of day, which lines show to the second, and write what there is."""
         now = time.localtime()
+        self._is_stalled = False
         self._time = time.strftime(" - - [%d/%b/%Y:%H:%M:%S %z] ", now).encode()
         self.flush()
 
@@ -98,7 +100,7 @@ class AccessLog:
             return
         self._lines.append(line)
         self._size += len(line)
-        if self._size >= FLUSH_AT and not self._failure:
+        if self._size >= FLUSH_AT and not self._is_stalled:
             self.flush()
 
     def flush(self, patience: float = 0.0) -> None:
@@ -116,6 +118,7 @@ class AccessLog:
             written = 0
             self._note_failure(error)
         self._keep(data[written:])
+        self._is_stalled = written < len(data)  # until the next tick
         if written == len(data) and (self._failure or self._lost):
             self._note_recovery()
 
@@ -125,7 +128,8 @@ class AccessLog:
         written = 0
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        while written < len(data) and poll.poll(patience * 1000):
+        until = time.monotonic() + patience
+        while written < len(data) and poll.poll(max(0.0, until - time.monotonic()) * 1000):
             piece = data[written : written + MAX_LINE]
             if len(piece) == MAX_LINE:
                 piece = piece[: piece.rindex(b"\n") + 1]

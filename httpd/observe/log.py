@@ -117,11 +117,18 @@ class Log:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))
         head = f"{stamp}.{int(now % 1 * 1000):03}{zone[:3]}:{zone[3:]} {level}"
         line = f"{head} {self.role}[{os.getpid()}]: {_printable(text)}"
-        data = line.encode()[: MAX_LINE - 1].decode(errors="ignore").encode()
         try:
-            append_lines(fd, data + b"\n")
+            append_lines(fd, _shorten(line.encode()) + b"\n")
         except OSError:
             pass  # A full disk or a closed terminal must not stop the server, and whom to tell?
+
+
+def _shorten(line: bytes) -> bytes:
+    """Cut the middle out of a line that is too long: a traceback says the most at its end."""
+    if len(line) < MAX_LINE:
+        return line
+    start, end = line[: MAX_LINE // 4], line[4 + MAX_LINE // 4 - MAX_LINE :]
+    return start.decode(errors="ignore").encode() + b"..." + end.decode(errors="ignore").encode()
 
 
 def _printable(text: str) -> str:

@@ -88,6 +88,7 @@ def _check_docroot(docroot: str) -> None:
     with os.scandir(docroot):
         pass
     os.stat(os.path.join(docroot, "."))  # needs search permission, scandir only read permission
+    os.readlink("/proc/self/fd/0")  # how the docroot tells where a file lies
 
 
 class _Worker:

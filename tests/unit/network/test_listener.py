@@ -138,6 +138,9 @@ def test_a_port_just_given_up_can_be_taken_again() -> None:
         client.sendall(b"x")
         listener.setblocking(True)
         connection, _ = listener.accept()
+        assert (
+            connection.recv(1) == b"x"
+        )  # or the close would be a reset, after which nothing lingers
         connection.close()
         listener.close()
     with listening(["127.0.0.1"], port) as ports:

@@ -229,6 +229,21 @@ def test_a_remembered_answer_is_the_same_object_and_has_the_new_time(tmp_path: P
     loop.close()
 
 
+def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path) -> None:
+    """Also within the second for which an answer is good."""
+    path = write_sparse(tmp_path / "large.bin", LARGE)
+    loop = ManualLoop(tmp_path)
+    data = head(target="/large.bin")
+    first = loop.ask(data)
+    assert loop.ask(data) is first
+    with path.open("ab") as file:
+        file.write(b"more")
+    second = loop.ask(data)
+    assert isinstance(second, Answer)
+    assert second.length == LARGE + 4
+    loop.close()
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_flood_of_large_files_leaves_few_descriptors_open(tmp_path: Path, method: str) -> None:
     """Whoever keeps them, the files or the answers: in all there are no more than that."""
