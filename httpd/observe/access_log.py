@@ -17,6 +17,8 @@ from httpd.observe.log import MAX_LINE, Log, append_lines
 
 FLUSH_AT = 64 * 1024
 """Bytes that are collected at the most before they are written."""
+RETRY_AT = 8 * 1024
+"""Bytes after which a reader that was too slow gets another chance."""
 MAX_BACKLOG = 1024 * 1024
 """Bytes that are kept while they cannot be written; what comes on top is lost, and counted."""
 _MAX_TARGET = 2000
@@ -71,14 +73,13 @@ class AccessLog:
         self._size = 0
         self._lost = 0
         self._failure = ""
-        self._is_stalled = False
+        self._due = FLUSH_AT  # bytes to come before the next attempt to write
         self._time = b""
         self.tick()
 
     def tick(self) -> None:
         """Take note of the time of day, which lines show to the second, and write what there is."""
         now = time.localtime()
-        self._is_stalled = False
         self._time = time.strftime(" - - [%d/%b/%Y:%H:%M:%S %z] ", now).encode()
         self.flush()
 
@@ -97,10 +98,11 @@ class AccessLog:
         line = b"%b%b%b%d%b%.6f %d\n" % (peer, self._time, parts[0], body, parts[1], duration, sent)
         if self._size > MAX_BACKLOG:
             self._lost += 1
-            return
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= FLUSH_AT and not self._is_stalled:
+        else:
+            self._lines.append(line)
+            self._size += len(line)
+        self._due -= len(line)
+        if self._due <= 0:
             self.flush()
 
     def flush(self, patience: float = 0.0) -> None:
@@ -109,6 +111,7 @@ class AccessLog:
         Args:
             patience: seconds to wait for a reader of the log that is slow.
         """
+        self._due = FLUSH_AT
         if not self._lines:
             return
         data = b"".join(self._lines)
@@ -117,8 +120,9 @@ class AccessLog:
         except OSError as error:
             written = 0
             self._note_failure(error)
+        if written < len(data):
+            self._due = RETRY_AT
         self._keep(data[written:])
-        self._is_stalled = written < len(data)  # until the next tick
         if written == len(data) and (self._failure or self._lost):
             self._note_recovery()
 

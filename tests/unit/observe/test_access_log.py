@@ -296,6 +296,21 @@ def test_a_full_pipe_holds_up_nobody_and_loses_nothing(
     assert numbers(data) == list(range(3000))
 
 
+def test_a_reader_that_lags_within_the_same_second_loses_nothing(
+    full_pipe: FullPipe, trouble: Trouble
+) -> None:
+    """It reads a pipe's worth for each half of that much that is logged."""
+    access = AccessLog(full_pipe.write_fd, trouble.log)
+    count = 4 * MAX_BACKLOG // 100
+    data = b""
+    for number in range(count):
+        add(access, 1, number)
+        if number % 300 == 299:
+            data += full_pipe.read()
+    data += read_all(access, full_pipe)
+    assert numbers(data[full_pipe.filled :]) == list(range(count))
+
+
 def test_what_is_lost_is_counted_and_told(full_pipe: FullPipe, trouble: Trouble) -> None:
     access = AccessLog(full_pipe.write_fd, trouble.log)
     count = 2 * MAX_BACKLOG // 100
