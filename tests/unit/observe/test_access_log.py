@@ -307,8 +307,10 @@ def test_a_reader_that_lags_within_the_same_second_loses_nothing(
         add(access, 1, number)
         if number % 300 == 299:
             data += full_pipe.read()
+    access.flush()
     data += read_all(access, full_pipe)
-    assert numbers(data[full_pipe.filled :]) == list(range(count))
+    is_complete = numbers(data[full_pipe.filled :]) == list(range(count))
+    assert is_complete
 
 
 def test_what_is_lost_is_counted_and_told(full_pipe: FullPipe, trouble: Trouble) -> None:
