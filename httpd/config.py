@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from httpd.config_file import ConfigError, Value, read_config_file
+from httpd.config_file import ConfigError, Value, read_config_file, refuse
+from httpd.config_rules import read_rules
+from httpd.site.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Settings:
     drain_timeout: float
     max_connections: int
     expires: int
+    rules: tuple[Rule, ...]
     cache: int
     user: str | None
     group: str | None
@@ -169,12 +172,14 @@ class Key(NamedTuple):
         read: makes the value; raises ValueError with what is allowed.
         default: as it would stand in the config file.
         is_path: relative to the config file, or to the working directory on the command line.
+        is_tree: `read` takes a `Tree`, and raises ConfigError for what is wrong inside of it.
     """
 
     name: str
     read: Callable[[Any], Any]
     default: Any
     is_path: bool = False
+    is_tree: bool = False
 
 
 def _state_file(name: str, folder_of_root: str) -> str:
@@ -209,6 +214,7 @@ KEYS: Mapping[str, Key] = {
         Key("drain_timeout", _duration(0, 30 * 86400), "5min"),
         Key("max_connections", _whole(1, 1_000_000), 16384),
         Key("expires", _read_expires, "12h"),
+        Key("rules", lambda tree: read_rules(tree, _read_expires), [], is_tree=True),
         Key("cache", _size(0, 64 * 1024**3), "32MiB"),
         Key("user", _read_user, None),
         Key("group", _read_group, None),
@@ -270,7 +276,8 @@ def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
 def _gather(
     config_file: str | None, options: Mapping[str, Any], problems: list[str]
 ) -> dict[str, Value]:
-    values = read_config_file(config_file, KEYS, problems) if config_file else {}
+    trees = {key.name for key in KEYS.values() if key.is_tree}
+    values = read_config_file(config_file, KEYS, trees, problems) if config_file else {}
     cwd = os.getcwd()
     for name, raw in options.items():
         values[name] = Value(raw, f"--{name.replace('_', '-')}", cwd)
@@ -286,10 +293,7 @@ def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
             raw = os.path.normpath(os.path.join(value.folder, os.path.expanduser(raw)))
         return key.read(raw)
     except ValueError as allowed:
-        problems.append(f"{value.place}: {_show(raw)} is not allowed here; expected {allowed}")
-        return None
-
-
-def _show(raw: Any) -> str:
-    text = repr(raw)
-    return text if len(text) <= 80 else text[:77] + "..."
+        problems.append(refuse(value.place, raw, allowed))
+    except ConfigError as error:
+        problems.extend(error.problems)
+    return None

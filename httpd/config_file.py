@@ -8,10 +8,14 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+_YAML = "tag:yaml.org,2002:"
+_NULL = f"{_YAML}null"
 
 
 class ConfigError(Exception):
@@ -27,6 +31,13 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def refuse(place: str, found: Any, allowed: object) -> str:
+    """Return the problem of a value that is not what it should be."""
+    text = repr(found)
+    text = text if len(text) <= 80 else text[:77] + "..."
+    return f"{place}: {text} is not allowed here; expected {allowed}"
+
+
 class Value(NamedTuple):
     """A value that the operator gave, and where: the start of an error message."""
 
@@ -35,35 +46,108 @@ class Value(NamedTuple):
     folder: str
 
 
-def read_config_file(path: str, known: Collection[str], problems: list[str]) -> dict[str, Value]:
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A part of the config file as it stands there, so that everything inside knows its line.
+
+    Nothing inside is looked at before it is asked for: an alias can make a part contain itself.
+
+    Args:
+        node: what PyYAML made of it.
+        path: of the file.
+        line: where the part begins, or its key.
+        keys: that lead to it.
+    """
+
+    node: yaml.Node
+    path: str
+    line: int
+    keys: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The start of an error message."""
+        return ": ".join((f"{self.path}:{self.line}", *self.keys))
+
+    @property
+    def is_null(self) -> bool:
+        """Whether there is nothing, or ``null``."""
+        return bool(self.node.tag == _NULL)
+
+    def text(self) -> str | None:
+        """Return a text, number, date or flag as it is written, or None for anything else."""
+        if not isinstance(self.node, yaml.ScalarNode) or self.is_null:
+            return None
+        return str(self.node.value) if self.node.tag.startswith(_YAML) else None
+
+    def items(self) -> list[Tree] | None:
+        """Return the items of a list, or None for anything else."""
+        if not isinstance(self.node, yaml.SequenceNode):
+            return None
+        return [
+            Tree(item, self.path, item.start_mark.line + 1, self.keys) for item in self.node.value
+        ]
+
+    def entries(self, problems: list[str], known: Collection[str] = ()) -> dict[str, Tree] | None:
+        """Return the values of a mapping by key, or None for anything else.
+
+        Args:
+            problems: what is wrong with a key is added here: unknown, or there before in whatever
+                case.
+            known: the keys that there are; without any, all are good.
+        """
+        if not isinstance(self.node, yaml.MappingNode):
+            return None
+        found: dict[str, Tree] = {}
+        seen = set()
+        for key, value in self.node.value:
+            name, line = key.value, key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                place = Tree(key, self.path, line, self.keys).place
+                problems.append(f"{place}: unknown key; a key is one word")
+                continue
+            entry = Tree(value, self.path, line, (*self.keys, name))
+            if known and name not in known:
+                problems.append(f"{entry.place}: unknown key{_suggest(name, known)}")
+            elif name.lower() in seen:
+                problems.append(f"{entry.place}: is set a second time")
+            else:
+                seen.add(name.lower())
+                found[name] = entry
+        return found
+
+    def __repr__(self) -> str:
+        if (text := self.text()) is not None:
+            return repr(text)
+        if isinstance(self.node, yaml.ScalarNode):
+            return "nothing" if self.is_null else f"the tag {self.node.tag}"
+        return "a list" if isinstance(self.node, yaml.SequenceNode) else "a mapping"
+
+
+def read_config_file(
+    path: str, known: Collection[str], trees: Collection[str], problems: list[str]
+) -> dict[str, Value]:
     """Return the values of a config file.
 
     Args:
         path: of the file.
         known: the keys that there are.
+        trees: those of them whose value is to be a `Tree`.
         problems: what is wrong with single keys is added here, a line each.
 
     Raises:
         ConfigError: when the file cannot be read, or is not a mapping in YAML.
     """
     loader, root = _parse(path)
+    entries = Tree(root, path, 1).entries(problems, known) if root else None
     values: dict[str, Value] = {}
     folder = os.path.dirname(os.path.abspath(path))
-    for key_node, value_node in root.value if root else ():
-        place = f"{path}:{key_node.start_mark.line + 1}"
-        name = key_node.value
-        if not isinstance(key_node, yaml.ScalarNode):
-            problems.append(f"{place}: unknown key; a key is one word")
-        elif name not in known:
-            problems.append(f"{place}: {name}: unknown key{_suggest(name, known)}")
-        elif name in values:
-            problems.append(f"{place}: {name}: is set a second time")
-        else:
-            place = f"{place}: {name}"
-            try:
-                values[name] = Value(_construct(loader, value_node), place, folder)
-            except ValueError as error:
-                problems.append(f"{place}: {error}")
+    for name, tree in (entries or {}).items():
+        try:
+            raw = tree if name in trees else _construct(loader, tree.node)
+            values[name] = Value(raw, tree.place, folder)
+        except ValueError as error:
+            problems.append(f"{tree.place}: {error}")
     return values
 
 
@@ -96,7 +180,9 @@ def _construct(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    return getattr(error, "problem", None) or str(error).replace("\n", " ")
+    problem = getattr(error, "problem", None) or str(error).replace("\n", " ")
+    is_alias = "alias" in f"{problem} {getattr(error, 'context', None)}"
+    return problem + "; a value that begins with “*” must be quoted" * is_alias
 
 
 def _suggest(name: str, known: Collection[str]) -> str:

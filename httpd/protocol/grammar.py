@@ -18,6 +18,10 @@ REQUEST_LINE = re.compile(rb"(%b+) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TCHAR)
 # field-value holds HTAB, SP, VCHAR and obs-text only (RFC 9110 §5.5).
 FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
 
+# What is right to send: no obs-text, and the blanks around a value are no part of it.
+FIELD_NAME = re.compile(_TCHAR.decode() + "+")
+FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
+
 # Host = uri-host [ ":" port ] (RFC 9110 §7.2, RFC 3986 §3.2.2)
 # What stands between brackets is for the caller to check.
 HOST = re.compile(

@@ -95,6 +95,7 @@ IMPOSSIBLE = [
     "max_connections: 0",
     "max_connections: lots",
     "expires: never",
+    "rules: none",
     "cache: -1MiB",
     "cache: huge",
     "user: 5.5",

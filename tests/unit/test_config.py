@@ -24,10 +24,12 @@ from httpd.config import (
     load_pidfile,
 )
 from httpd.config_file import ConfigError
+from httpd.site.rules import Rules
 from tests.unit.guard import must_end
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "etc" / "phttpd.yaml"
+SHIPPED_TEXT = SHIPPED.read_text("utf-8")
 ME = getpass.getuser()
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
 CORES = len(os.sched_getaffinity(0))
@@ -81,6 +83,7 @@ def test_defaults(site: Path) -> None:
         drain_timeout=300.0,
         max_connections=16384,
         expires=43200,
+        rules=(),
         cache=32 * 1024 * 1024,
         user=None,
         group=None,
@@ -166,6 +169,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("expires", "0", 0),
     ("expires", "12h", 43200),
     ("expires", "3650d", 3650 * 86400),
+    ("rules", "", ()),
+    ("rules", "[]", ()),
     ("cache", "0", 0),
     ("cache", "64GiB", 64 << 30),
     ("user", ME, ME),
@@ -215,6 +220,7 @@ BAD: list[tuple[str, list[str], str]] = [
     ("drain_timeout", ["31d", "-1", "forever"], "from 0 to 2.592e+06 seconds"),
     ("max_connections", ["0", "1000001", "1k"], "from 1 to 1000000"),
     ("expires", ["-1", "3651d", "never", "true"], "a time such as"),
+    ("rules", ["{a: b}", "all", "5", "true"], "a list of rules"),
     ("cache", ["-1", "65GiB", "lots"], "from 0 to 68719476736"),
     ("user", ["no-such-user", "0", "true", "[root]", "''"], "the name of a user"),
     ("group", ["no-such-group", "0", "false", "''"], "the name of a group"),
@@ -601,11 +607,14 @@ def test_the_pidfile_has_a_default() -> None:
 
 
 def shipped_lines() -> dict[str, list[tuple[bool, str]]]:
-    """Return for each key in the shipped file whether it is in force, and its value."""
+    """Return for each key in the shipped file whether it is in force, and its value.
+
+    Lines of a value that begin with a blank belong to it.
+    """
     found: dict[str, list[tuple[bool, str]]] = {}
-    for line in SHIPPED.read_text("utf-8").splitlines():
-        if match := re.fullmatch(r"(#?)([a-z_]+): (.+)", line):
-            found.setdefault(match[2], []).append((not match[1], match[3]))
+    for match in re.finditer(r"^(#?)([a-z_]+):( .+|(?:\n#? .+)+)$", SHIPPED_TEXT, re.MULTILINE):
+        value = match[3].replace("\n#", "\n")
+        found.setdefault(match[2], []).append((not match[1], value))
     return found
 
 
@@ -617,9 +626,11 @@ def test_the_shipped_file_names_every_key_once() -> None:
 def test_what_is_commented_out_is_the_default(name: str) -> None:
     ((is_in_force, text),) = shipped_lines()[name]
     key = KEYS[name]
-    if is_in_force or name in ("user", "group"):
+    if name in ("user", "group"):
+        assert key.default is None
+    elif is_in_force:
         assert key.default is None or key.read(yaml.safe_load(text)) == key.read(key.default)
-    else:
+    elif name != "rules":
         assert key.read(yaml.safe_load(text)) == key.read(key.default)
 
 
@@ -631,8 +642,18 @@ def test_the_shipped_file_is_the_one_that_is_used_and_is_good() -> None:
     assert loaded.log_file == str(ROOT / "logs" / "phttpd.log")
 
 
+def test_the_example_of_rules_is_good(write: Write) -> None:
+    ((_, text),) = shipped_lines()["rules"]
+    rules = Rules(load(write(f"rules:{text}\n"), {}).rules)
+    page, asset = rules.find(b"/docs/"), rules.find(b"/assets/site.css")
+    assert (page.expires, asset.expires) == (0, 365 * 86400)
+    assert "Cache-Control" not in dict(page.fields)
+    assert dict(asset.fields)["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert dict(page.fields)["X-Frame-Options"] == dict(asset.fields)["X-Frame-Options"] == "DENY"
+
+
 def test_every_key_of_the_shipped_file_is_explained() -> None:
-    paragraphs = SHIPPED.read_text("utf-8").split("\n\n")
+    paragraphs = SHIPPED_TEXT.split("\n\n")
     for name in KEYS:
-        (paragraph,) = [p for p in paragraphs if re.search(rf"^#?{name}: ", p, re.MULTILINE)]
+        (paragraph,) = [p for p in paragraphs if re.search(rf"^#?{name}:", p, re.MULTILINE)]
         assert re.match(r"# [A-Z].*", paragraph), name

@@ -1,0 +1,115 @@
+"""Reading the rules of the config file: how long clients may keep what, and with which fields.
+
+Called by `httpd.config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from httpd.config_file import ConfigError, Tree, refuse
+from httpd.protocol import grammar
+from httpd.site.rules import OWN_FIELDS, Rule, check_pattern
+
+_KEYS = ("path", "expires", "headers")
+_RULES = "a list of rules, each with a path, and expires or headers or both"
+_PATTERN = (
+    "a pattern such as /assets/**, /*/logo.png or “*.html” in quotes, or a list of these; it begins"
+    " with a slash or has none, and “**” is a whole name"
+)
+_VALUE = "one line of printable ASCII, or null to take the field away"
+
+
+def read_rules(tree: Any, read_expires: Callable[[Any], int]) -> tuple[Rule, ...]:
+    """Return the rules in the order of the file.
+
+    Args:
+        tree: a `Tree`; an empty list is the default.
+        read_expires: makes seconds of a text; raises ValueError with what is allowed.
+
+    Raises:
+        ConfigError: with everything that is wrong inside.
+        ValueError: with what is allowed, when there is something else than a list.
+    """
+    if tree == [] or (isinstance(tree, Tree) and tree.is_null):
+        return ()
+    items = tree.items() if isinstance(tree, Tree) else None
+    if items is None:
+        raise ValueError(_RULES)
+    problems: list[str] = []
+    rules = tuple(_read_rule(item, read_expires, problems) for item in items)
+    if problems:
+        raise ConfigError(problems)
+    return rules
+
+
+def _read_rule(tree: Tree, read_expires: Callable[[Any], int], problems: list[str]) -> Rule:
+    """Return a rule, which is of no use when something was added to `problems`."""
+    before = len(problems)
+    entries = tree.entries(problems, _KEYS)
+    if entries is None:
+        problems.append(refuse(tree.place, tree, "a path, and expires or headers or both"))
+        return Rule(())
+    if len(problems) == before:  # else what seems to be missing may be misspelt
+        if "path" not in entries:
+            problems.append(f"{tree.place}: a rule without path; expected {_PATTERN}")
+        if not entries.keys() & {"expires", "headers"}:
+            problems.append(f"{tree.place}: a rule that says nothing; expected expires or headers")
+    return Rule(
+        _read_paths(entries["path"], problems) if "path" in entries else (),
+        _read_expires(entries["expires"], read_expires, problems) if "expires" in entries else None,
+        _read_fields(entries["headers"], problems) if "headers" in entries else (),
+    )
+
+
+def _read_paths(tree: Tree, problems: list[str]) -> tuple[str, ...]:
+    items = tree.items()
+    paths = []
+    for item in [tree] if items is None else items:
+        text = item.text()
+        if text is not None and check_pattern(text):
+            paths.append(text)
+        else:
+            problems.append(refuse(item.place, item, _PATTERN))
+    if items == []:
+        problems.append(refuse(tree.place, tree, _PATTERN))
+    return tuple(paths)
+
+
+def _read_expires(
+    tree: Tree, read_expires: Callable[[Any], int], problems: list[str]
+) -> int | None:
+    try:
+        return read_expires(tree.text())
+    except ValueError as allowed:
+        problems.append(refuse(tree.place, tree, allowed))
+        return None
+
+
+def _read_fields(tree: Tree, problems: list[str]) -> tuple[tuple[str, str | None], ...]:
+    before = len(problems)
+    entries = tree.entries(problems)
+    if not entries and len(problems) == before:
+        problems.append(refuse(tree.place, tree, "lines of the form “Name: value”"))
+    fields = []
+    for name, value in (entries or {}).items():
+        if problem := _find_fault(name, value):
+            problems.append(problem)
+        fields.append((name, value.text()))
+    return tuple(fields)
+
+
+def _find_fault(name: str, value: Tree) -> str | None:
+    place, text = value.place, value.text()
+    if not grammar.FIELD_NAME.fullmatch(name):
+        return f"{place}: is not the name of a field; expected letters, digits and hyphens"
+    if name.lower() in OWN_FIELDS:
+        return f"{place}: is up to phttpd; a rule has no say in it"
+    if name.lower() == "expires" and not value.is_null:
+        return refuse(place, value, "null to take the field away; its time is that of “expires:”")
+    if name.lower() == "content-type" and value.is_null:
+        return refuse(place, value, "a media type")
+    if not value.is_null and (text is None or not grammar.FIELD_VALUE.fullmatch(text)):
+        return refuse(place, value, _VALUE)
+    return None
