@@ -30,6 +30,8 @@ class Settings:
     port: int
     docroot: str
     index: tuple[str, ...]
+    listing: bool
+    precompressed: bool
     recv: int
     workers: int
     threads: int
@@ -39,6 +41,7 @@ class Settings:
     send_timeout: float
     drain_timeout: float
     max_connections: int
+    max_body: int
     expires: int
     rules: tuple[Rule, ...]
     cache: int
@@ -204,6 +207,8 @@ KEYS: Mapping[str, Key] = {
         Key("port", _whole(0, 65535), 8080),
         Key("docroot", _read_folder, None, is_path=True),
         Key("index", _read_index, "index.html"),
+        Key("listing", _read_flag, False),
+        Key("precompressed", _read_flag, True),
         Key("recv", _size(1, 16 * 1024**2), "64KiB"),
         Key("workers", _read_workers, "auto"),
         Key("threads", _whole(1, 256), 4),
@@ -213,6 +218,7 @@ KEYS: Mapping[str, Key] = {
         Key("send_timeout", _duration(0.1, 86400), "60s"),
         Key("drain_timeout", _duration(0, 30 * 86400), "5min"),
         Key("max_connections", _whole(1, 1_000_000), 16384),
+        Key("max_body", _size(0, 1024**3), "1MiB"),
         Key("expires", _read_expires, "12h"),
         Key("rules", lambda tree: read_rules(tree, _read_expires), [], is_tree=True),
         Key("cache", _size(0, 64 * 1024**3), "32MiB"),
