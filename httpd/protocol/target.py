@@ -70,11 +70,12 @@ def _decode(segment: bytes) -> bytes:
     return decoded
 
 
-_UNRESERVED = frozenset(
+_PCHAR = frozenset(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
 )
+_ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in range(256))
 
 
 def encode_path(path: bytes) -> str:
     """Percent-encode all of `path` but slashes and the characters of RFC 3986's pchar."""
-    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in path)
+    return "".join([_ENCODED[byte] for byte in path])

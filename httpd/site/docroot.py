@@ -1,8 +1,9 @@
-"""From the segments of a path to an open file, and never to one outside of the docroot.
+"""From the segments of a path to an open file or folder, and never to one outside of the docroot.
 
 A name is first resolved with O_PATH, which pins what it leads to without opening it.  Then the
-kernel is asked where that lies, and only a regular file below the docroot is opened, through the
-pinned descriptor.  Whatever happens to names and symbolic links meanwhile, it is the checked file.
+kernel is asked where that lies, and only a regular file or a folder below the docroot is opened,
+through the pinned descriptor.  Whatever happens to names and symbolic links meanwhile, it is the
+one that was checked.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ class OutOfDescriptorsError(HTTPError):
 
     def __init__(self) -> None:
         super().__init__(503, "The server has too many open files.", (("Retry-After", "1"),))
+
+
+class NoIndexError(HTTPError):
+    """A folder has no index file, and could be listed."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "This folder has no index page, and its files are not listed.")
 
 
 class OpenedFile(NamedTuple):
@@ -61,11 +69,10 @@ class Docroot:
 
         Raises:
             HTTPError: 404 for what is not there or must not be known to be, 403 for a file that may
-                not be read and a folder without an index, 503 when the descriptors have run out.
+                not be read, 503 when the descriptors have run out.
+            NoIndexError: for a folder without an index.
         """
-        if any(b"/" in name or _is_hidden(name) for name in segments):
-            raise _not_found()
-        name = b"/".join((self._folder, *segments))
+        name = self._join(segments)
         if segments[-1]:
             return self._open_name(name)
         for index in self._index:
@@ -76,17 +83,38 @@ class Docroot:
                 if error.status != 404:
                     raise
         if self._is_folder(name):
-            raise HTTPError(403, "This folder has no index page, and its files are not listed.")
+            raise NoIndexError
         raise _not_found()
 
-    def stat(self, name: bytes) -> os.stat_result | None:
-        """Return the status of a file that `open` returned, or None if it would not any more.
+    def open_folder(self, segments: list[bytes]) -> int:
+        """Open a folder for reading the names in it, and return its descriptor.
 
         Args:
-            name: the name that it was found by.
+            segments: what `decode_segments` returned.
+
+        Raises:
+            HTTPError: 404 for what is not there, is no folder or must not be known to be, 403 for a
+                folder that may not be read, 503 when the descriptors have run out.
+        """
+        handle = self._pin(self._join(segments))
+        try:
+            link = b"/proc/self/fd/%d" % handle
+            self._check_inside(os.readlink(link))
+            return os.open(link, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise explain(error) from None
+        finally:
+            os.close(handle)
+
+    def stat(self, name: bytes, folder: int | None = None) -> os.stat_result | None:
+        """Return the status of what a name leads to, or None if that is not inside (any more).
+
+        Args:
+            name: the one that `open` found a file by, or one in `folder`.
+            folder: the descriptor of a folder.
         """
         try:
-            handle = os.open(name, os.O_PATH | os.O_CLOEXEC)
+            handle = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=folder)
         except OSError:
             return None
         try:
@@ -97,11 +125,19 @@ class Docroot:
         finally:
             os.close(handle)
 
-    def _open_name(self, name: bytes) -> OpenedFile | None:
+    def _join(self, segments: list[bytes]) -> bytes:
+        if any(b"/" in name or is_hidden(name) for name in segments):
+            raise _not_found()
+        return b"/".join((self._folder, *segments))
+
+    def _pin(self, name: bytes) -> int:
         try:
-            handle = os.open(name, os.O_PATH | os.O_CLOEXEC)
+            return os.open(name, os.O_PATH | os.O_CLOEXEC)
         except OSError as error:
             raise explain(error) from None
+
+    def _open_name(self, name: bytes) -> OpenedFile | None:
+        handle = self._pin(name)
         try:
             return self._open_handle(handle, name)
         except OSError as error:
@@ -142,8 +178,10 @@ class Docroot:
             raise
 
 
-def _is_hidden(name: bytes) -> bool:
-    # RFC 8615 reserves one name with a dot for public use.
+def is_hidden(name: bytes) -> bool:
+    """Tell whether a name is kept from clients: one with a leading dot, but for the one that
+    RFC 8615 reserves for public use.
+    """
     return name.startswith(b".") and name != b".well-known"
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments
-from httpd.site.docroot import Docroot
+from httpd.site.docroot import Docroot, NoIndexError
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write
 
@@ -441,6 +441,92 @@ def test_no_descriptor_left_is_503_and_passes(tmp_path: Path) -> None:
     assert look_up(docroot, "/a.txt") == "a"
 
 
+# ---------------------------------------------------------------- folders
+
+
+def list_names(docroot: Docroot, path: str) -> list[str] | int:
+    """Return the names in a folder, or the status of an error."""
+    try:
+        folder = docroot.open_folder(decode_segments(path.encode()))
+    except HTTPError as error:
+        return error.status
+    try:
+        assert not os.get_inheritable(folder)
+        return sorted(os.listdir(folder))
+    finally:
+        os.close(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/bare/", ["d.txt"]),
+        ("/empty/", []),
+        ("//sub///", [".htpasswd", "b.txt", "deep", "index.html"]),
+        ("/to-folder/deep/", ["c.txt"]),
+        ("/.well-known/", [".hidden", "security.txt"]),
+    ],
+)
+def test_opening_a_folder(docroot: Docroot, path: str, names: list[str]) -> None:
+    assert list_names(docroot, path) == names
+
+
+def test_folders_that_must_not_be_opened(docroot: Docroot) -> None:
+    before = open_descriptors()
+    paths = [path if path.endswith("/") else f"{path}/" for path in [*MISSING, "/a.txt", "/raw"]]
+    with must_end():
+        assert {path: list_names(docroot, path) for path in paths} == dict.fromkeys(paths, 404)
+        assert list_names(docroot, "/a.txt") == list_names(docroot, "/fifo") == 404
+    assert opened_since(before) == []
+
+
+def test_a_folder_that_may_not_be_read() -> None:
+    with open_folder() as root:
+        write(root / "closed" / "a.txt").parent.chmod(0o711)
+        with as_nobody():
+            docroot = Docroot(str(root), ())
+            assert list_names(docroot, "/closed/") == 403
+            assert look_up(docroot, "/closed/") == 403
+
+
+def test_only_a_folder_without_an_index_could_be_listed(docroot: Docroot) -> None:
+    with pytest.raises(NoIndexError):
+        docroot.open(decode_segments(b"/bare/"))
+
+
+def test_no_descriptor_for_a_folder_is_503(docroot: Docroot) -> None:
+    for left in 0, 1:
+        with descriptors_left(left):
+            assert list_names(docroot, "/bare/") == 503
+    assert list_names(docroot, "/bare/") == ["d.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (b"a.txt", "file"),
+        (b"to-file", "file"),
+        (b"round-trip", "file"),
+        (b"to-folder", "folder"),
+        (b"out-file", None),
+        (b"out-folder", None),
+        (b"out-parent", None),
+        (b"dangling", None),
+        (b"self", None),
+    ],
+)
+def test_where_a_name_in_a_folder_leads(docroot: Docroot, name: bytes, found: str | None) -> None:
+    folder = docroot.open_folder([b""])
+    try:
+        status = docroot.stat(name, folder)
+    finally:
+        os.close(folder)
+    if status is None:
+        assert found is None
+    else:
+        assert found == ("folder" if stat.S_ISDIR(status.st_mode) else "file")
+
+
 # ---------------------------------------------------------------- an attacker in the docroot
 
 
@@ -478,3 +564,11 @@ def test_swapping_names_does_not_lead_out(swapping: Path) -> None:
             seen.add(look_up(docroot, path))
     assert seen <= {"inside", 403, 404}
     assert "inside" in seen
+
+
+def test_swapping_a_folder_does_not_lead_out(swapping: Path) -> None:
+    write(swapping.parent / "outside" / "canary")
+    docroot = Docroot(str(swapping), ())
+    seen = [list_names(docroot, "/folder/") for _ in range(3000)]
+    assert ["x"] in seen
+    assert all(names in (["x"], 404) for names in seen)

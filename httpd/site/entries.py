@@ -1,0 +1,145 @@
+"""What is in a folder, in the order that a client asks for; used by `httpd.site.listing`.
+
+A folder may hold hundreds of thousands of entries, so they are read in steps.  Each becomes a few
+dozen bytes, laid out so that the order of the bytes is the order of the entries.  They are sorted
+in runs of bounded length, and the runs are merged while the entries are being used: no step, and no
+call that keeps the other threads waiting, takes longer because the folder is larger.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import stat
+import struct
+from collections.abc import Generator, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from httpd.site.docroot import Docroot, is_hidden
+
+STEP = 64
+"""Entries that are read in one step."""
+_RUN = 1024
+"""Entries from which on a run is sorted and packed."""
+_EARLIEST = -62_135_596_800  # the years 1 to 9999, which have a date in four digits
+_LATEST = 253_402_300_799
+
+# A record: what the order goes by, the name, a NUL, which is below every byte of a longer name, and
+# what there is to say.
+_HEAD = struct.Struct(">?Q")
+_TAIL = struct.Struct(">?Qq")
+_LENGTH = struct.Struct(">H")
+
+
+class Order(NamedTuple):
+    """By what the entries are sorted: `key` is ``name``, ``size`` or ``modified``.
+
+    Folders come first either way; what is equal is sorted by name, and names by their bytes.
+    """
+
+    key: str = "name"
+    descending: bool = False
+
+
+class Entry(NamedTuple):
+    """A file or folder; `modified` is in seconds since the epoch, the size of a folder is 0."""
+
+    name: bytes
+    is_folder: bool
+    size: int
+    modified: int
+
+
+def parse_order(query: bytes) -> Order:
+    """Return the order that a query asks for, or the default where it makes no sense.
+
+    Args:
+        query: that of a request, with its question mark, such as ``?sort=size&order=desc``.
+    """
+    given = dict(part.partition(b"=")[::2] for part in query[1:].split(b"&"))
+    key = given.get(b"sort", b"name")
+    direction = given.get(b"order", b"asc")
+    if key not in (b"name", b"size", b"modified") or direction not in (b"asc", b"desc"):
+        return Order()
+    return Order(key.decode(), direction == b"desc")
+
+
+def read_entries(
+    docroot: Docroot, folder: int, order: Order
+) -> Generator[None, None, tuple[int, Iterator[Entry]]]:
+    """Read a folder in steps: all that a request could get, and that is not hidden.
+
+    Args:
+        docroot: decides which symbolic links are followed.
+        folder: the descriptor of a folder, which must stay open until the last step.
+        order: of the entries that are returned.
+
+    Returns:
+        How many entries there are, and the entries.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    count = 0
+    runs: list[bytes] = []
+    records: list[bytes] = []
+    with os.scandir(folder) as found:
+        while step := list(islice(found, STEP)):
+            for item in step:
+                if entry := _look_at(docroot, folder, item):
+                    records.append(_make_record(entry, order))
+                    count += 1
+            if len(records) >= _RUN:
+                runs.append(_pack(records, order))
+                records.clear()
+            yield
+    runs.append(_pack(records, order))
+    merged = heapq.merge(*map(_unpack, runs), reverse=order.descending)
+    return count, map(_read_record, merged)
+
+
+def _look_at(docroot: Docroot, folder: int, item: os.DirEntry[str]) -> Entry | None:
+    name = os.fsencode(item.name)
+    if is_hidden(name):
+        return None
+    status: os.stat_result | None
+    try:
+        status = item.stat(follow_symlinks=False)
+    except OSError:  # it was deleted, or nothing in this folder can be reached
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        status = docroot.stat(name, folder)
+        if status is None:
+            return None
+    modified = min(max(status.st_mtime_ns // 1_000_000_000, _EARLIEST), _LATEST)
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(name, True, 0, modified)
+    if stat.S_ISREG(status.st_mode):
+        return Entry(name, False, status.st_size, modified)
+    return None
+
+
+def _make_record(entry: Entry, order: Order) -> bytes:
+    key = {"name": 0, "size": entry.size, "modified": entry.modified - _EARLIEST}[order.key]
+    head = _HEAD.pack(entry.is_folder is order.descending, key)
+    return b"%b%b\0%b" % (head, entry.name, _TAIL.pack(*entry[1:]))
+
+
+def _read_record(record: bytes) -> Entry:
+    name = record[_HEAD.size : -_TAIL.size - 1]
+    return Entry(name, *_TAIL.unpack_from(record, len(record) - _TAIL.size))
+
+
+def _pack(records: list[bytes], order: Order) -> bytes:
+    """Sort a run and make one object of it, a third as large as the many."""
+    records.sort(reverse=order.descending)
+    return b"".join(_LENGTH.pack(len(record)) + record for record in records)
+
+
+def _unpack(run: bytes) -> Iterator[bytes]:
+    position = 0
+    while position < len(run):
+        start = position + _LENGTH.size
+        position = start + _LENGTH.unpack_from(run, position)[0]
+        yield run[start:position]

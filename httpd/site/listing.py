@@ -1,0 +1,139 @@
+"""The listing of a folder: made a step at a time beside other clients, and then sent like a file.
+
+The steps are for whoever runs an event loop; nothing here waits, but for the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from binascii import crc32
+from collections.abc import Generator
+
+from httpd.protocol.target import decode_segments
+from httpd.site.docroot import Docroot, explain
+from httpd.site.entries import Order, read_entries
+from httpd.site.listing_formats import render_html, render_json
+from httpd.site.resource import SMALL_FILE
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+STEP = 8 * 1024
+"""Characters that are rendered in one step."""
+
+# quoted-string (RFC 9110 §5.6.4); one without an end goes on to the end of the field.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?')
+# qvalue (RFC 9110 §12.4.2)
+_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+
+
+class Listing:
+    """A listing, which is never changed once it is finished.
+
+    `content` is the whole of a small one.  A large one has `content` None and an open `fd`, which
+    is closed when the last answer that holds the listing lets go of it.  That is of a file in
+    memory: it needs no folder that the server may write to, writing to it never waits for a disk,
+    and nothing is left of it when the process ends, however it does.
+    """
+
+    __slots__ = ("_checksum", "content", "fd", "media_type", "size")
+
+    def __init__(self, media_type: str) -> None:
+        self.fd = -1  # should there be no descriptor left
+        self.fd = os.memfd_create("listing", os.MFD_CLOEXEC)
+        self.content: bytes | None = None
+        self.size = 0
+        self.media_type = media_type
+        self._checksum = 0
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    @property
+    def etag(self) -> str:
+        """A strong entity tag: that of the same listing is the same everywhere."""
+        return f'"{self.size:x}-{self._checksum:x}"'
+
+    def append(self, text: str) -> None:
+        """Add to a listing that is not finished."""
+        piece = text.encode()
+        self._checksum = crc32(piece, self._checksum)
+        self.size += len(piece)
+        while piece:
+            piece = piece[os.write(self.fd, piece) :]
+
+    def finish(self) -> None:
+        """Say that nothing is to be added any more."""
+        if self.size <= SMALL_FILE:
+            self.content = os.pread(self.fd, SMALL_FILE, 0)
+            os.close(self.fd)
+            self.fd = -1
+
+
+def list_folder(
+    docroot: Docroot, path: bytes, order: Order, *, as_json: bool
+) -> Generator[None, None, Listing]:
+    """List a folder in steps of about a millisecond.
+
+    The first step opens all that is needed, and raises what speaks against it.  Closing the
+    generator closes everything.
+
+    Args:
+        docroot: where the folder is.
+        path: that of the request, percent-encoded.
+        order: of the entries.
+        as_json: true for JSON, false for HTML.
+
+    Raises:
+        HTTPError: see `Docroot.open_folder` and `decode_segments`; 500 when reading fails.
+    """
+    segments = decode_segments(path)
+    folder = docroot.open_folder(segments)
+    try:
+        listing = Listing(JSON if as_json else HTML)
+        count, entries = yield from read_entries(docroot, folder, order)
+    except OSError as error:
+        raise explain(error) from None
+    finally:
+        os.close(folder)
+    texts = render_json(entries) if as_json else render_html(segments, order, count, entries)
+    step = ""
+    for text in texts:
+        step += text
+        if len(step) >= STEP:
+            listing.append(step)
+            step = ""
+            yield
+    listing.append(step)
+    listing.finish()
+    return listing
+
+
+def wants_json(accept: str | None) -> bool:
+    """Tell whether a client would rather have JSON than HTML (RFC 9110 §12.5.1).
+
+    What it likes equally well it gets as JSON only if it names that, or a wildcard for it, more
+    precisely than HTML.  Elements that are malformed count for nothing, and so do parameters other
+    than a quality.
+
+    Args:
+        accept: the field value, None without the field.
+    """
+    ranges: dict[str, float] = {}
+    for element in _QUOTED.sub("", accept or "").lower().split(","):
+        media_range, *parameters = (part.strip(" \t") for part in element.split(";"))
+        quality = "1"
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                quality = parameter[2:]
+        if _QUALITY.fullmatch(quality):
+            ranges[media_range] = max(float(quality), ranges.get(media_range, 0.0))
+    json = _preference(ranges, "*/*", "application/*", "application/json")
+    return json[0] > 0 and json > _preference(ranges, "*/*", "text/*", "text/html")
+
+
+def _preference(ranges: dict[str, float], *names: str) -> tuple[float, int]:
+    """Return the quality of the most precise range that is there, and how precise that is."""
+    known = [(ranges[name], precision) for precision, name in enumerate(names) if name in ranges]
+    return known[-1] if known else (0.0, -1)
