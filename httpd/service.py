@@ -171,11 +171,15 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         send_timeout=settings.send_timeout,
         drain_timeout=settings.drain_timeout,
         max_connections=settings.max_connections,
+        max_body=settings.max_body,
     )
     site = SiteSettings(
         docroot=settings.docroot,
         index=settings.index,
         expires=settings.expires,
         cache=settings.cache // settings.threads,
+        precompressed=settings.precompressed,
+        listing=settings.listing,
+        rules=settings.rules,
     )
     return WorkerSettings(settings.threads, loop, site, settings.user, settings.group)

@@ -4,12 +4,14 @@ It belongs to the loop that accepted it, and no other thread touches it.  What i
 that times out follow from its state; only `_enter` and `close` change the state, and every close
 has a reason.
 
-                    ┌───────────── answered, keep-alive ─────────────┐
-                    ▼                                                │
-    accept ──▶ IDLE ──── some bytes ───▶ HEAD ──── a whole head ──▶ SENDING
-                 │ └──── a whole head, known to the memo ────────────▶ │
-                 ▼                        ▼                            ▼
-               CLOSED ◀───────────────────────────────────────── LINGERING
+                    ┌──────────────── answered, keep-alive ──────────────────┐
+                    ▼                                                        │
+    accept ──▶ IDLE ──── some bytes ───▶ HEAD ───▶ BODY ── all of it ──▶ SENDING
+                 │ └──── a whole head, known to the memo ────────────────▶ │ ▲
+                 │                                                         ▼ ▼
+                 │                                                       WAITING
+                 ▼                                                           │
+               CLOSED ◀──────────────────── LINGERING ◀── the last answer ───┘
 """
 
 from __future__ import annotations
@@ -21,25 +23,28 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from httpd.protocol.messages import HTTPError
-from httpd.protocol.parser import find_head_end
+from httpd.network.transfer import FileChangedError, Transfer
+from httpd.protocol.body import Body
+from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.parser import find_head_end, parse_head
 from httpd.site.answer import Answer
+from httpd.site.responder import Work
 
 if TYPE_CHECKING:
     from httpd.network.loop import Loop
 
 SLICE = 256 * 1024
 """Bytes of a large body that a connection sends before it is the next one's turn."""
-TAIL = 4096
-"""Bytes at the end of a large body that are sent from memory, after a last look at the file."""
 PIPELINED = 32
 """Pipelined requests that are answered before it is the next connection's turn."""
+STALL_SECONDS = 10.0
+"""How long nothing may arrive of a request that has begun."""
 LINGER_SECONDS = 2.0
 """How long a client may go on sending after its last answer (RFC 9112 §9.6)."""
+FOREVER = float("inf")
 FIRST_REQUEST_SECONDS = 0.2
 """How long a drain waits for the first request of a connection that was accepted just before."""
-_REFUSALS = {500: "internal error", 503: "too many open files"}
-NOTHING = memoryview(b"")
+_REFUSALS = {413: "body too large", 500: "internal error", 503: "too many open files"}
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 
@@ -51,14 +56,18 @@ class State(enum.Enum):
     """Waiting for a request."""
     HEAD = enum.auto()
     """In the middle of receiving a request head."""
+    BODY = enum.auto()
+    """In the middle of receiving a request body."""
+    WAITING = enum.auto()
+    """Waiting for its next turn to make an answer, or to answer pipelined requests."""
     SENDING = enum.auto()
-    """In the middle of sending an answer, or about to answer pipelined requests."""
+    """In the middle of sending an answer."""
     LINGERING = enum.auto()
     """Answered for the last time; discards what the client still sends."""
     CLOSED = enum.auto()
 
 
-IDLE, HEAD, SENDING, LINGERING, CLOSED = State
+IDLE, HEAD, BODY, WAITING, SENDING, LINGERING, CLOSED = State
 
 
 class Connection:
@@ -66,19 +75,21 @@ class Connection:
 
     __slots__ = (
         "_answer",
+        "_body",
         "_buffer",
         "_head",
         "_interest",
         "_loop",
         "_more",
-        "_offset",
-        "_pending",
         "_reason",
+        "_request",
         "_started",
+        "_transfer",
+        "_until",
+        "_work",
         "deadline",
         "fd",
         "peer",
-        "remaining",
         "served",
         "state",
     )
@@ -91,27 +102,34 @@ class Connection:
         self.deadline = loop.now + loop.settings.header_timeout
         self.served = 0
         """Answers sent."""
-        self.remaining = 0
-        """Bytes of the running answer's file that are still to be sent."""
         self._interest = 0
         self._buffer: bytearray | None = None  # received and not yet used
-        self._head = b""  # of the running answer, for the log
+        self._head = b""  # of the running request
+        self._request: Request | None = None  # the one whose body arrives
+        self._body: Body | None = None
+        self._work: Work | None = None  # that makes its answer
+        self._until = 0.0  # when the head or body must have arrived
         self._answer: Answer | None = None  # the running one
-        self._pending = NOTHING  # of the running answer's memory
-        self._offset = 0  # of its file
+        self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
         self._more = False  # whether the kernel may have received more than was read
         self._reason = "answered"  # for a close after the last answer
         self._started = 0.0  # when its request began to arrive
 
     # ---------------------------------------------------------------- what the loop calls
 
+    def unsent(self) -> int:
+        """Return the bytes of the running answer that are still to be sent."""
+        return self._transfer.unsent() if self._transfer else 0
+
     def on_event(self) -> None:
         """Go on: the socket is ready for what the state waits for, or broken."""
         state = self.state
-        if state is IDLE or state is HEAD:
+        if state is IDLE or state is HEAD or state is BODY:
             self._receive()
         elif state is SENDING:
             self._send()
+        elif state is WAITING:
+            self._go_on()
         elif state is LINGERING:
             self._discard()
 
@@ -127,8 +145,9 @@ class Connection:
         """Give up what has taken too long."""
         if self.state is IDLE:
             self.close("keep-alive timeout" if self.served else "header timeout")
-        elif self.state is HEAD:
-            self._refuse(HTTPError(408, "The request took too long to arrive."), "header timeout")
+        elif self.state in (HEAD, BODY):
+            reason = "header timeout" if self.state is HEAD else "body timeout"
+            self._refuse(HTTPError(408, "The request took too long to arrive."), reason)
         elif self.state is SENDING:
             self.close("send timeout")
         else:
@@ -157,7 +176,7 @@ class Connection:
             self._log_answer(self._answer)
         self.state = CLOSED
         self._answer = None
-        self._buffer = None
+        self._buffer = self._body = self._request = self._work = None
         self._loop.forget(self)
         os.close(self.fd)
         if self._loop.verbose:
@@ -180,8 +199,10 @@ class Connection:
             self.close("client closed")
             return
         self._more = len(data) == loop.settings.recv
-        if self._buffer:
+        if self._buffer is not None:
             self._buffer += data
+            if self.state is not IDLE:
+                self.deadline = min(self._until, loop.now + STALL_SECONDS)
             self._answer_buffer(len(self._buffer) - len(data))
         else:
             self._started = loop.now
@@ -194,38 +215,93 @@ class Connection:
 
     def _answer_buffer(self, seen: int) -> None:
         """Answer the requests in the buffer, of which `seen` bytes were looked at before."""
-        loop = self._loop
-        buffer = self._buffer
         for _ in range(PIPELINED):
-            if not buffer:
+            if not self._buffer and self._body is None:
                 self._buffer = None
                 return
-            self._head = b""
-            if self.state is IDLE:
-                self._enter(HEAD, loop.now + loop.settings.header_timeout)
             try:
-                end = find_head_end(buffer, seen)
-                if not end:
-                    self._wait_for(READ)
-                    return
-                self._head = bytes(buffer[:end])
-                del buffer[:end]
-                answer = loop.respond(self._head)
+                answer = self._take_request(seen)
             except HTTPError as error:
                 self._refuse(error, _REFUSALS.get(error.status, "bad request"))
                 return
+            if answer is None:
+                self._wait_for(READ)
+                return
+            if not isinstance(answer, Answer):
+                self._work = answer
+                break
             self._begin(answer)
             if self.state is not IDLE:
                 return
             seen = 0
-        self._enter(SENDING, loop.now + loop.settings.send_timeout)
-        self._wait_for(WRITE)  # for the next turn
+        self._enter(WAITING, FOREVER)
+        self._wait_for(WRITE)  # which is possible at once
+
+    def _take_request(self, seen: int) -> Answer | Work | None:
+        """Take the next request from the buffer, and return its answer; None if more is needed."""
+        loop = self._loop
+        if self._body is None:
+            if not self._take_head(seen):
+                return None
+            if answer := loop.revive(self._head):
+                return answer
+            self._request = parse_head(self._head)
+            self._expect_body(self._request)
+        if self._body is not None:
+            if not self._body.is_complete():
+                return None
+            self._body = None
+        request, self._request = self._request, None
+        assert request is not None
+        return loop.respond(self._head, request)
+
+    def _take_head(self, seen: int) -> bool:
+        buffer = self._buffer
+        assert buffer is not None
+        if self.state is IDLE:
+            self._head = b""
+            if b"\r\n".startswith(bytes(buffer[:3])):  # a blank line is not yet a request
+                return False
+            self._enter_receiving(HEAD)
+        end = find_head_end(buffer, seen)
+        self._head = bytes(buffer[:end])
+        del buffer[:end]
+        return end > 0
+
+    def _expect_body(self, request: Request) -> None:
+        """A client that waits to be asked for the body gets the answer at once instead (RFC 9110
+        §10.1.1).
+        """
+        if request.has_body and not request.expects_continue:
+            assert self._buffer is not None
+            self._body = Body(self._buffer, request.body_length, self._loop.settings.max_body)
+            self._enter_receiving(BODY)
+
+    def _go_on(self) -> None:
+        """Take a turn: a step of the work that makes an answer, or the next pipelined requests."""
+        if self._work is None:
+            self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
+        else:
+            try:
+                next(self._work)
+                return
+            except StopIteration as end:
+                self._work = None
+                self._begin(end.value)
+        if self.state is IDLE:
+            self._answer_rest()
+
+    def _answer_rest(self) -> None:
+        """Answer what has been pipelined, and then wait for more."""
+        self._answer_buffer(0)
+        if self.state is IDLE:
+            self._wait_for(READ)
 
     def _refuse(self, error: HTTPError, reason: str) -> None:
         """Send a last answer to what is no request, and read no further."""
         if not self._head and self._buffer:
             self._head = bytes(self._buffer[:8192])
-        self._buffer = None
+        self._buffer = self._body = self._request = None
         self._reason = reason
         is_head = self._head.lstrip(b"\r\n").startswith(b"HEAD ")
         self._begin(self._loop.refuse(error, head_only=is_head))
@@ -250,93 +326,52 @@ class Connection:
             self._loop.sent += sent
             self._finish(answer)
             return
-        self._pending = memoryview(wire)
-        self._offset = answer.offset
-        self.remaining = answer.length
+        self._transfer = Transfer(answer, max(0, sent))
         if sent < 0:
             self.close("client reset")
             return
-        self._note_sent(sent)
+        self._loop.sent += sent
         self._enter(SENDING, self._loop.now + self._loop.settings.send_timeout)
-        self._progress(answer)
+        self._progress(answer, self._transfer)
 
     def _send(self) -> None:
         """Go on with the running answer, and then with pipelined requests."""
-        if self._answer is not None:
-            self._progress(self._answer)
-            if self.state is not IDLE:
-                return
-        else:
-            self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
-        self._answer_buffer(0)
+        assert self._answer is not None
+        assert self._transfer is not None
+        self._progress(self._answer, self._transfer)
         if self.state is IDLE:
-            self._wait_for(READ)
+            self._answer_rest()
 
-    def _progress(self, answer: Answer) -> None:
+    def _progress(self, answer: Answer, transfer: Transfer) -> None:
         """Send a slice of the running answer."""
         try:
-            self._send_slice(answer)
+            self._send_slice(transfer)
         except BlockingIOError:
             pass
+        except FileChangedError:
+            self._abort(answer)
         except OSError as error:
             self.close("client reset" if isinstance(error, ConnectionError) else "read error")
         if self.state is CLOSED:
             return
-        if self._pending or self.remaining:
+        if transfer.unsent():
             self._wait_for(WRITE)
         else:
             self._finish(answer)
 
-    def _send_slice(self, answer: Answer) -> None:
+    def _send_slice(self, transfer: Transfer) -> None:
         """Send until the slice is full, or BlockingIOError says that the socket is."""
+        loop = self._loop
         budget = SLICE
-        while budget > 0 and self.state is SENDING:
-            if self._pending:
-                sent = self._send_pending()
-            elif self.remaining:
-                sent = self._send_file(answer, budget)
-            else:
-                return
+        while budget > 0 and transfer.unsent():
+            sent = transfer.send(self.fd, budget)
             budget -= sent
-            self.deadline = self._loop.now + self._loop.settings.send_timeout
+            loop.sent += sent
+            self.deadline = loop.now + loop.settings.send_timeout
 
-    def _send_pending(self) -> int:
-        sent = os.write(self.fd, self._pending)
-        self._note_sent(sent)
-        return sent
-
-    def _note_sent(self, sent: int) -> None:
-        self._pending = self._pending[sent:]
-        self._loop.sent += sent
-
-    def _send_file(self, answer: Answer, budget: int) -> int:
-        """Send some of the file, as long as it is the one that the head announced.
-
-        The last bytes wait in memory for a last check, so that a client never receives all of what
-        was announced when some of it may be of a later version.
-        """
-        resource = answer.resource
-        assert resource is not None
-        if self.remaining > TAIL:
-            count = min(budget, self.remaining - TAIL)
-            sent = os.sendfile(self.fd, resource.fd, self._offset, count)
-            self._offset += sent
-            self.remaining -= sent
-            self._loop.sent += sent
-            is_checked_next = self.remaining <= TAIL
-            if sent and (is_checked_next or resource.is_intact()):
-                return sent
-        else:
-            tail = os.pread(resource.fd, self.remaining, self._offset)
-            if len(tail) == self.remaining and resource.is_intact():
-                self._pending = memoryview(tail)
-                self.remaining = 0
-                return self._send_pending()
-        self._abort(os.fsdecode(resource.name))
-        return 0
-
-    def _abort(self, name: str) -> None:
+    def _abort(self, answer: Answer) -> None:
         host, port = self.peer
+        name = os.fsdecode(answer.source.name) if answer.source else ""
         self._loop.log.warning(
             f"{name} changed during a download by {host}:{port}; the transfer was ended"
         )
@@ -348,8 +383,7 @@ class Connection:
         self.served += 1
         if loop.access_log is not None:
             self._log_answer(answer)
-        self._answer = None
-        self._pending = NOTHING
+        self._answer = self._transfer = None
         if answer.keep_alive:
             self._enter(IDLE, loop.now + loop.settings.keepalive_timeout)
             if not self._interest:
@@ -364,7 +398,7 @@ class Connection:
         if log is None:
             return
         head_length = len(answer.wire) - len(answer.body)
-        sent = len(answer.wire) - len(self._pending) + answer.length - self.remaining
+        sent = len(answer.wire) + answer.length - self.unsent()
         body = max(0, sent - head_length)
         duration = time.monotonic() - self._started
         log.add(
@@ -402,6 +436,11 @@ class Connection:
             self.close(self._reason)
 
     # ---------------------------------------------------------------- the automaton
+
+    def _enter_receiving(self, state: State) -> None:
+        now = self._loop.now
+        self._until = now + self._loop.settings.header_timeout
+        self._enter(state, min(self._until, now + STALL_SECONDS))
 
     def _enter(self, state: State, deadline: float) -> None:
         self.state = state

@@ -22,12 +22,11 @@ from httpd.network.listener import format_peer
 from httpd.observe.access_log import AccessLog, describe
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.protocol.messages import HTTPError
-from httpd.protocol.parser import parse_head
+from httpd.protocol.messages import HTTPError, Request
 from httpd.site.answer import Answer
 from httpd.site.docroot import OutOfDescriptorsError
 from httpd.site.memo import Memo
-from httpd.site.responder import Responder, SiteSettings
+from httpd.site.responder import Responder, SiteSettings, Work
 
 TICK = 1.0
 """Seconds between two looks at the deadlines."""
@@ -49,6 +48,7 @@ class LoopSettings:
         send_timeout: how long a client may take nothing of what is sent.
         drain_timeout: how long a drain may take.
         max_connections: open connections of the whole server.
+        max_body: bytes of a request body that are read at the most.
     """
 
     recv: int
@@ -57,6 +57,7 @@ class LoopSettings:
     send_timeout: float
     drain_timeout: float
     max_connections: int
+    max_body: int
 
 
 class Loop:
@@ -184,7 +185,7 @@ class Loop:
             Column.ACTIVE: sum(connection.state is not IDLE for connection in connections),
             Column.REQUESTS: self.requests,
             Column.SENT: self.sent,
-            Column.REMAINING: sum(connection.remaining for connection in connections),
+            Column.REMAINING: sum(connection.unsent() for connection in connections),
         }
         for column, value in row.items():
             self._board.column(column)[self._index] = value
@@ -269,25 +270,36 @@ class Loop:
             return None
         return answer
 
-    def respond(self, head: bytes) -> Answer:
-        """Return the answer to a complete request head.
-
-        Raises:
-            HTTPError: when the head is not a request.
-        """
-        if self._drain_deadline is not None:  # every answer closes now, so none is like before
-            return self._make_answer(head, may_keep_alive=False)
+    def revive(self, head: bytes) -> Answer | None:
+        """Return the remembered answer to `head`, if it is of this second or still as it was."""
         answer = self.recall(head)
         if answer is None:
             answer = self._memo.aging.pop(head, None)
             if answer is None or not self._responder.refresh(answer):
-                answer = self._make_answer(head, may_keep_alive=True)
-            if answer.status < 500:
-                self._memo.remember(head, answer)
+                return None
+            self._memo.remember(head, answer)
         return answer
 
-    def _make_answer(self, head: bytes, *, may_keep_alive: bool) -> Answer:
-        request = parse_head(head)
+    def respond(self, head: bytes, request: Request) -> Answer | Work:
+        """Return the answer to a request that has arrived wholly, or the work that makes it.
+
+        Args:
+            head: its head, to remember the answer by.
+            request: what the parser made of the head.
+
+        Raises:
+            HTTPError: when something is wrong on our side.
+        """
+        is_draining = self._drain_deadline is not None
+        answer = self._make_answer(request, may_keep_alive=not is_draining)
+        # Every answer closes while draining, so none is like before.
+        if not isinstance(answer, Answer) or request.has_body or is_draining:
+            return answer
+        if answer.status < 500:
+            self._memo.remember(head, answer)
+        return answer
+
+    def _make_answer(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:
         try:
             try:
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)

@@ -8,7 +8,7 @@ from httpd.protocol import grammar
 from httpd.protocol.dates import parse_date
 
 
-def evaluate(fields: Mapping[str, str], etag: str, modified: int, this_year: int) -> int:
+def evaluate(fields: Mapping[str, str], etag: str, modified: int | None, this_year: int) -> int:
     """Return the status that the preconditions of a GET or HEAD lead to: 200, 304 or 412.
 
     The order is that of RFC 9110 §13.2.2.
@@ -16,7 +16,8 @@ def evaluate(fields: Mapping[str, str], etag: str, modified: int, this_year: int
     Args:
         fields: the fields of the request.
         etag: the strong entity tag of the representation, with its quotes.
-        modified: its Last-Modified, in seconds since the epoch.
+        modified: its Last-Modified, in seconds since the epoch; None if there is none, so that
+            conditions with dates are ignored.
         this_year: see `parse_date`.
     """
     if (tags := fields.get("if-match")) is not None:
@@ -24,13 +25,13 @@ def evaluate(fields: Mapping[str, str], etag: str, modified: int, this_year: int
             return 412
     elif (text := fields.get("if-unmodified-since")) is not None:
         date = parse_date(text, this_year)
-        if date is not None and modified > date:
+        if modified is not None and date is not None and modified > date:
             return 412
     if (tags := fields.get("if-none-match")) is not None:
         return 304 if matches(tags, etag, weak=True) else 200
     if (text := fields.get("if-modified-since")) is not None:
         date = parse_date(text, this_year)
-        if date is not None and modified <= date:
+        if modified is not None and date is not None and modified <= date:
             return 304
     return 200
 
@@ -55,12 +56,24 @@ def matches(tags: str, etag: str, *, weak: bool) -> bool:
     return False
 
 
-def range_applies(fields: Mapping[str, str], etag: str, modified: int, this_year: int) -> bool:
+def range_applies(
+    fields: Mapping[str, str], etag: str, modified: int, now: int, this_year: int
+) -> bool:
     """Tell whether If-Range lets the Range field count (RFC 9110 §13.1.5).
 
     A tag must match strongly and a date exactly; anything else means that the file has changed.
+    A date does not count while the file may still change within the second that it names
+    (§8.8.2.2).
+
+    Args:
+        fields: the fields of the request.
+        etag: the strong entity tag of the representation, with its quotes.
+        modified: its Last-Modified, in seconds since the epoch.
+        now: seconds since the epoch.
+        this_year: see `parse_date`.
     """
     condition = fields.get("if-range")
     if condition is None:
         return True
-    return condition == etag or parse_date(condition, this_year) == modified
+    is_strong = modified < now
+    return condition == etag or (is_strong and parse_date(condition, this_year) == modified)

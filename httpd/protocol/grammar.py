@@ -1,6 +1,7 @@
 """The ABNF of RFC 9110 and RFC 9112 as regular expressions, each under the rule that it implements.
 
-None of them nests a repetition in a repetition, so every match takes time linear in its input.
+Where one of them nests a repetition in a repetition, both are possessive, so every match takes time
+linear in its input.
 """
 
 from __future__ import annotations
@@ -46,5 +47,23 @@ PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})?")
 # entity-tag = [ weak ] opaque-tag (RFC 9110 §8.8.3), as an element of a list (§5.6.1)
 ENTITY_TAG = re.compile(r'[ \t,]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)')
 
-# byte-range-set of one range: int-range or suffix-range (RFC 9110 §14.1.1)
-ONE_BYTE_RANGE = re.compile(r"[Bb][Yy][Tt][Ee][Ss]=(?:([0-9]+)-([0-9]*)|-([0-9]+))")
+# ranges-specifier = range-unit "=" range-set (RFC 9110 §14.1.1); a unit is case-insensitive.
+BYTE_RANGES = re.compile(r"[Bb][Yy][Tt][Ee][Ss]=(?![ \t])(.*)")
+
+# range-spec = int-range / suffix-range (RFC 9110 §14.1.1, §14.1.2)
+RANGE_SPEC = re.compile(r"([0-9]+)-([0-9]*)|-([0-9]+)")
+
+# codings [ weight ], weight = OWS ";" OWS "q=" qvalue (RFC 9110 §12.4.2, §12.5.3)
+WEIGHTED = re.compile(
+    r"([!#$%&'*+\-.^_`|~0-9A-Za-z/]+)"
+    r"(?:[ \t]*;[ \t]*[Qq]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
+)
+
+# quoted-string (RFC 9110 §5.6.4)
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+
+# chunk-size [ chunk-ext ] (RFC 9112 §7.1); more digits would be a size that nobody means.
+CHUNK_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+%b++(?:[ \t]*+=[ \t]*+(?:%b++|%b))?+)*+"
+    % (_TCHAR, _TCHAR, _QUOTED)
+)

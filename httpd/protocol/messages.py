@@ -14,8 +14,10 @@ REASONS: Mapping[int, str] = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    406: "Not Acceptable",
     408: "Request Timeout",
     412: "Precondition Failed",
+    413: "Content Too Large",
     414: "URI Too Long",
     416: "Range Not Satisfiable",
     417: "Expectation Failed",
@@ -36,6 +38,8 @@ class Request:
     `path` and `query` are as they were sent, percent-encoded; `query` includes its question mark.
     `path` is empty for a target that names no path (``*`` and CONNECT's authority).  `fields` maps
     lower-case names to values; repeated fields are joined with a comma (RFC 9110 §5.3).
+    `body_length` is the bytes of the body that follows, or None when it is chunked.
+    `expects_continue` tells that the client waits to be asked for that body (RFC 9110 §10.1.1).
     """
 
     method: str
@@ -44,7 +48,13 @@ class Request:
     minor_version: int
     fields: Mapping[str, str]
     keep_alive: bool
-    has_body: bool
+    body_length: int | None
+    expects_continue: bool
+
+    @property
+    def has_body(self) -> bool:
+        """Tell whether a body follows the head."""
+        return self.body_length != 0
 
 
 class HTTPError(Exception):

@@ -55,7 +55,9 @@ def parse_head(head: bytes) -> Request:
     fields = _parse_fields(lines[1:])
     path, query, authority = parse_target(method, target)
     _check_host(fields, authority, minor_version)
-    if fields.get("expect", "100-continue").lower() != "100-continue":
+    body_length = _measure_body(fields, minor_version)
+    expectation = fields.get("expect")
+    if expectation is not None and expectation.lower() != "100-continue":
         raise HTTPError(417, "The only expectation that is understood is 100-continue.")
     return Request(
         method=method.decode(),
@@ -64,7 +66,9 @@ def parse_head(head: bytes) -> Request:
         minor_version=minor_version,
         fields=fields,
         keep_alive=_keeps_alive(fields.get("connection", ""), minor_version),
-        has_body=_has_body(fields, minor_version),
+        body_length=body_length,
+        # An HTTP/1.0 client cannot wait (RFC 9110 §10.1.1).
+        expects_continue=expectation is not None and minor_version >= 1 and body_length != 0,
     )
 
 
@@ -138,14 +142,14 @@ def _keeps_alive(connection: str, minor_version: int) -> bool:
     return minor_version >= 1 or "keep-alive" in options
 
 
-def _has_body(fields: dict[str, str], minor_version: int) -> bool:
+def _measure_body(fields: dict[str, str], minor_version: int) -> int | None:
     """RFC 9112 §6.3; what would let two readers see two different lengths is refused."""
     length = fields.get("content-length")
     coding = fields.get("transfer-encoding")
     if length is not None and not grammar.CONTENT_LENGTH.fullmatch(length):
         raise HTTPError(400, "The Content-Length is not one decimal number.")
     if coding is None:
-        return length not in (None, "0")
+        return int(length or 0)
     if length is not None:
         raise HTTPError(400, "The request has both Content-Length and Transfer-Encoding.")
     if minor_version == 0:
@@ -157,4 +161,4 @@ def _has_body(fields: dict[str, str], minor_version: int) -> bool:
         )
     if others:
         raise HTTPError(501, "The only transfer coding that is understood is chunked.")
-    return True
+    return None

@@ -5,20 +5,50 @@ from __future__ import annotations
 from httpd.protocol import grammar
 from httpd.protocol.messages import HTTPError
 
+MAX_RANGES = 64
+"""Ranges in one request; who asks for more gets the whole (RFC 9110 §14.2, §17.15)."""
 
-def parse_range(text: str, size: int) -> range | None:
+
+def parse_ranges(text: str, size: int) -> list[range] | None:
     """Return the offsets that a Range field asks for, or None when the whole is to be sent.
 
-    Several ranges, other units and malformed values are ignored, as RFC 9110 §14.2 allows.
+    Other units, malformed values and too many ranges are ignored, as RFC 9110 §14.2 allows.  Ranges
+    that overlap or touch are sent as one; others are in the order of the request (§15.3.7.2).
 
     Args:
         text: the value of the Range field.
         size: bytes of the representation.
 
     Raises:
-        HTTPError: 416 when the range lies wholly outside of the representation.
+        HTTPError: 416 when all ranges lie wholly outside of the representation.
     """
-    match = grammar.ONE_BYTE_RANGE.fullmatch(text)
+    match = grammar.BYTE_RANGES.fullmatch(text)
+    if not match:
+        return None
+    specs = [spec for element in match[1].split(",") if (spec := element.strip(" \t"))]
+    if not specs or len(specs) > MAX_RANGES:
+        return None
+    ranges = []
+    for spec in specs:
+        part = _parse_spec(spec, size)
+        if part is None:
+            return None
+        if part:
+            ranges.append(part)
+    if not ranges:
+        raise HTTPError(
+            416,
+            f"The file has {size} bytes, and none of them is in the range asked for.",
+            (("Content-Range", f"bytes */{size}"),),
+        )
+    return _coalesce(ranges)
+
+
+def _parse_spec(spec: str, size: int) -> range | None:
+    """Return the offsets of one range, which are none if it is unsatisfiable; None to ignore the
+    field.
+    """
+    match = grammar.RANGE_SPEC.fullmatch(spec)
     if not match:
         return None
     first_text, last_text, suffix_text = match.groups()
@@ -26,20 +56,22 @@ def parse_range(text: str, size: int) -> range | None:
         suffix = _bounded(suffix_text, size)
         if not size and suffix_text.strip("0"):
             return None  # satisfiable (§14.1.2), but Content-Range cannot say “no byte”
-        first, last = size - suffix, size - 1
-    else:
-        first, last = _bounded(first_text, size), size - 1
-        if last_text:
-            if _is_less(last_text, first_text):
-                return None
-            last = min(_bounded(last_text, size), last)
-    if first > last:
-        raise HTTPError(
-            416,
-            f"The file has {size} bytes, and none of them is in the range asked for.",
-            (("Content-Range", f"bytes */{size}"),),
-        )
-    return range(first, last + 1)
+        return range(size - suffix, size)
+    if not last_text:
+        return range(_bounded(first_text, size), size)
+    if _is_less(last_text, first_text):
+        return None
+    return range(_bounded(first_text, size), min(_bounded(last_text, size) + 1, size))
+
+
+def _coalesce(ranges: list[range]) -> list[range]:
+    merged: list[range] = []
+    for part in sorted(ranges, key=lambda part: part.start):
+        if merged and part.start <= merged[-1].stop:
+            merged[-1] = range(merged[-1].start, max(merged[-1].stop, part.stop))
+        else:
+            merged.append(part)
+    return merged if len(merged) < len(ranges) else ranges
 
 
 def _bounded(digits: str, limit: int) -> int:

@@ -74,10 +74,10 @@ class Docroot:
         """
         name = self._join(segments)
         if segments[-1]:
-            return self._open_name(name)
+            return self.open_name(name)
         for index in self._index:
             try:
-                if opened := self._open_name(name + index):
+                if opened := self.open_name(name + index):
                     return opened._replace(is_only_choice=index == self._index[0])
             except HTTPError as error:
                 if error.status != 404:
@@ -136,7 +136,15 @@ class Docroot:
         except OSError as error:
             raise explain(error) from None
 
-    def _open_name(self, name: bytes) -> OpenedFile | None:
+    def open_name(self, name: bytes) -> OpenedFile | None:
+        """Open the file with a name below the docroot, as `open` does; None for a folder.
+
+        Args:
+            name: an absolute path, of which nothing is hidden.
+
+        Raises:
+            HTTPError: see `open`.
+        """
         handle = self._pin(name)
         try:
             return self._open_handle(handle, name)
@@ -171,7 +179,7 @@ class Docroot:
 
     def _is_folder(self, name: bytes) -> bool:
         try:
-            return self._open_name(name) is None
+            return self.open_name(name) is None
         except HTTPError as error:
             if error.status == 404:
                 return False

@@ -9,6 +9,7 @@ import os
 import re
 from binascii import crc32
 from collections.abc import Generator
+from weakref import WeakValueDictionary
 
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, explain
@@ -36,10 +37,11 @@ class Listing:
     and nothing is left of it when the process ends, however it does.
     """
 
-    __slots__ = ("_checksum", "content", "fd", "media_type", "size")
+    __slots__ = ("__weakref__", "_checksum", "content", "fd", "media_type", "name", "size")
 
-    def __init__(self, media_type: str) -> None:
+    def __init__(self, name: bytes, media_type: str) -> None:
         self.fd = -1  # should there be no descriptor left
+        self.name = name
         self.fd = os.memfd_create("listing", os.MFD_CLOEXEC)
         self.content: bytes | None = None
         self.size = 0
@@ -49,6 +51,10 @@ class Listing:
     def __del__(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
+
+    def is_intact(self) -> bool:
+        """Tell that it is what it was: nobody else can write to it."""
+        return True
 
     @property
     def etag(self) -> str:
@@ -91,7 +97,7 @@ def list_folder(
     segments = decode_segments(path)
     folder = docroot.open_folder(segments)
     try:
-        listing = Listing(JSON if as_json else HTML)
+        listing = Listing(path, JSON if as_json else HTML)
         count, entries = yield from read_entries(docroot, folder, order)
     except OSError as error:
         raise explain(error) from None
@@ -108,6 +114,51 @@ def list_folder(
     listing.append(step)
     listing.finish()
     return listing
+
+
+class Listings:
+    """The listings that a loop has made within this second, and those that are still being sent.
+
+    Only one is made at a time, and one that has not changed is not held twice, however many clients
+    ask for it.  That bounds the memory that a large folder can take.
+
+    Args:
+        docroot: where the folders are.
+        budget: bytes that the listings of one second may take.
+    """
+
+    def __init__(self, docroot: Docroot, budget: int) -> None:
+        self._docroot = docroot
+        self._budget = budget
+        self._is_busy = False
+        self._sent: WeakValueDictionary[tuple[bytes, Order, bool], Listing] = WeakValueDictionary()
+        self.tick()
+
+    def tick(self) -> None:
+        """Begin a second, in which folders may have changed."""
+        self._made: dict[tuple[bytes, Order, bool], Listing] = {}
+        self._room = self._budget
+
+    def make(self, path: bytes, order: Order, *, as_json: bool) -> Generator[None, None, Listing]:
+        """Return a listing of this second, or make one; see `list_folder`."""
+        key = (path, order, as_json)
+        while self._is_busy and key not in self._made:
+            yield
+        if key in self._made:
+            return self._made[key]
+        self._is_busy = True
+        try:
+            listing = yield from list_folder(self._docroot, path, order, as_json=as_json)
+        finally:
+            self._is_busy = False
+        same = self._sent.get(key)
+        if same is not None and same.etag == listing.etag:
+            listing = same
+        self._sent[key] = listing
+        if listing.size <= self._room:
+            self._room -= listing.size
+            self._made[key] = listing
+        return listing
 
 
 def wants_json(accept: str | None) -> bool:

@@ -29,8 +29,8 @@ class Memo:
     def remember(self, head: bytes, answer: Answer) -> None:
         """Let `answer` be the answer to `head` until the next tick."""
         cost = len(head) + len(answer.wire) + _OVERHEAD
-        if answer.resource is not None and answer.resource.fd >= 0:
-            cost += self._half // (MAX_OPEN_FILES // 4)  # it keeps a descriptor open
+        if answer.variants is not None:  # whose descriptors it keeps open
+            cost += answer.variants.count_open() * self._half // (MAX_OPEN_FILES // 4)
         if cost > self._half:
             return
         if cost > self._room:

@@ -8,6 +8,9 @@ import html
 
 from httpd.protocol.messages import REASONS
 
+POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
+"""Content-Security-Policy of the server's own pages, which have a style and nothing else."""
+
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">

@@ -5,14 +5,17 @@ it.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from binascii import crc32
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
+from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.target import decode_segments
-from httpd.site.docroot import Docroot, OpenedFile, explain
+from httpd.site.docroot import Docroot, OpenedFile, OutOfDescriptorsError, explain
 from httpd.site.media_types import guess_media_type
 
 SMALL_FILE = 128 * 1024
@@ -25,6 +28,8 @@ quarter in each generation of its memo."""
 SETTLED_NS = 2_000_000_000
 """Age from which on a modification time tells two contents apart, on the coarsest of file
 systems."""
+CODINGS: Mapping[str, bytes] = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
+"""Content codings, the best one first, and the file names that they are found by."""
 _OVERHEAD = 1024
 
 
@@ -45,6 +50,8 @@ class Identity(NamedTuple):
 class Resource:
     """One file as it was when it was opened, at `date`; never changed afterwards.
 
+    With a `coding`, it is the precompressed form of `original`, of whose type it is.
+
     `content` is the whole of a small file.  A large one has `content` None and an open `fd`, which
     is closed when the last answer or download that holds the resource lets go of it.
     """
@@ -52,6 +59,7 @@ class Resource:
     __slots__ = (
         "_checkable",
         "_status_changed_ns",
+        "coding",
         "content",
         "etag",
         "fd",
@@ -62,8 +70,15 @@ class Resource:
         "name",
     )
 
-    def __init__(self, opened: OpenedFile, date: int) -> None:
+    def __init__(
+        self,
+        opened: OpenedFile,
+        date: int,
+        coding: str = IDENTITY,
+        original: Resource | None = None,
+    ) -> None:
         self.fd, self.name, is_only_choice = opened
+        self.coding = coding
         status = os.fstat(self.fd)
         self.identity = Identity.of(status)
         self._status_changed_ns = status.st_ctime_ns
@@ -77,7 +92,8 @@ class Resource:
         self.modified = min(self.identity.modified_ns // 1_000_000_000, date)
         self.last_modified = format_date(self.modified)
         self.etag = self._make_etag()
-        self.media_type = guess_media_type(self.name.rpartition(b"/")[2])
+        named = original or self
+        self.media_type = guess_media_type(named.name.rpartition(b"/")[2])
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -103,6 +119,8 @@ class Resource:
         etag = f"{self.identity.modified_ns:x}-{self.identity.size:x}"
         if self.content is not None:
             etag += f"-{crc32(self.content):x}"
+        if self.coding != IDENTITY:
+            etag += f"-{self.coding}"
         return f'"{etag}"'
 
     def is_intact(self) -> bool:
@@ -129,64 +147,120 @@ class Resource:
         return unchanged and Identity.of(status) == self.identity
 
 
+class Variants(NamedTuple):
+    """What there is at a path: a file, and the precompressed forms of it that lie beside it."""
+
+    original: Resource
+    coded: Mapping[str, Resource]
+
+    def all(self) -> tuple[Resource, ...]:
+        """Return the original and its other forms."""
+        return self.original, *self.coded.values()
+
+    def count_open(self) -> int:
+        """Return the number of descriptors that they hold."""
+        return sum(resource.content is None for resource in self.all())
+
+
 class Resources:
     """The resources that a loop has used lately, by path; bounded in bytes, descriptors and time.
 
     The dictionary is in the order of the last check, so what is unused stands first.
+
+    Args:
+        docroot: where they are.
+        budget: bytes that they may take.
+        precompressed: whether to look for precompressed forms.
     """
 
-    def __init__(self, docroot: Docroot, budget: int) -> None:
+    def __init__(self, docroot: Docroot, budget: int, *, precompressed: bool) -> None:
         self._docroot = docroot
         self._budget = budget
+        self._codings = CODINGS if precompressed else {}
         self._used = 0
         self._open_files = 0
-        self._kept: dict[bytes, tuple[int, Resource]] = {}
+        self._kept: dict[bytes, tuple[int, Variants]] = {}
         self.tick(0, 0)
 
-    def find(self, path: bytes) -> Resource | None:
-        """Return the file at a path, checked against the disk within this second.
+    def find(self, path: bytes) -> Variants | None:
+        """Return what there is at a path, checked against the disk within this second.
 
-        A large one is checked at once: if it has changed, its download would only break.
+        Large files are checked at once: if one has changed, its download would only break.
 
         Args:
             path: the path of a request, percent-encoded.
 
         Returns:
-            The resource, or None for a folder whose path lacks its slash.
+            The same object as long as nothing changes; None for a folder whose path lacks its
+            slash.
 
         Raises:
             HTTPError: see `Docroot.open` and `decode_segments`.
         """
-        checked, resource = self._kept.get(path, (0, None))
-        if resource is None:
+        checked, variants = self._kept.get(path, (0, None))
+        if variants is None:
             return self._open(path)
-        if checked == self._now and resource.content is not None:
-            return resource
+        if checked == self._now and not variants.count_open():
+            return variants
         self._forget(path)
-        if resource.is_current(self._docroot):
-            self._keep(path, resource)
-            return resource
+        if self._is_current(variants):
+            self._keep(path, variants)
+            return variants
         return self._open(path)
 
-    def _open(self, path: bytes) -> Resource | None:
+    def _open(self, path: bytes) -> Variants | None:
         opened = self._docroot.open(decode_segments(path))
         if opened is None:
             return None
-        resource = Resource(opened, self._date)
-        self._keep(path, resource)
-        return resource
+        original = Resource(opened, self._date)
+        coded = {coding: self._open_coded(original, coding) for coding in self._codings}
+        found = {coding: resource for coding, resource in coded.items() if resource is not None}
+        variants = Variants(original, found)
+        self._keep(path, variants)
+        return variants
 
-    def _keep(self, path: bytes, resource: Resource) -> None:
-        self._kept[path] = (self._now, resource)
-        self._used += _cost(path, resource)
-        self._open_files += resource.content is None
+    def _is_current(self, variants: Variants) -> bool:
+        original = variants.original
+        if not original.is_current(self._docroot):
+            return False
+        return all(
+            resource.is_current(self._docroot)
+            if (resource := variants.coded.get(coding))
+            else not self._has_coded(original, coding)
+            for coding in self._codings
+        )
+
+    def _has_coded(self, original: Resource, coding: str) -> bool:
+        """Tell whether there is a precompressed form that was not made of an earlier version."""
+        status = self._docroot.stat(original.name + CODINGS[coding])
+        return (
+            status is not None
+            and stat.S_ISREG(status.st_mode)
+            and status.st_mtime_ns + SETTLED_NS > original.identity.modified_ns
+        )
+
+    def _open_coded(self, original: Resource, coding: str) -> Resource | None:
+        if not self._has_coded(original, coding):
+            return None
+        try:
+            opened = self._docroot.open_name(original.name + CODINGS[coding])
+            return Resource(opened, self._date, coding, original) if opened else None
+        except OutOfDescriptorsError:
+            raise
+        except HTTPError:
+            return None
+
+    def _keep(self, path: bytes, variants: Variants) -> None:
+        self._kept[path] = (self._now, variants)
+        self._used += _cost(path, variants)
+        self._open_files += variants.count_open()
         while self._used > self._budget or self._open_files > MAX_OPEN_FILES // 2:
             self._forget(next(iter(self._kept)))
 
     def _forget(self, path: bytes) -> None:
-        _, resource = self._kept.pop(path)
-        self._used -= _cost(path, resource)
-        self._open_files -= resource.content is None
+        _, variants = self._kept.pop(path)
+        self._used -= _cost(path, variants)
+        self._open_files -= variants.count_open()
 
     def tick(self, now: int, date: int) -> None:
         """Begin a second: everything is to be checked again, and what nobody asks for is let go.
@@ -209,5 +283,7 @@ class Resources:
             self._forget(next(iter(self._kept)))
 
 
-def _cost(path: bytes, resource: Resource) -> int:
-    return len(path) + len(resource.name) + len(resource.content or b"") + _OVERHEAD
+def _cost(path: bytes, variants: Variants) -> int:
+    return len(path) + sum(
+        len(resource.name) + len(resource.content or b"") + _OVERHEAD for resource in variants.all()
+    )

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 
-from httpd import __version__
 from httpd.protocol import conditional
 from httpd.protocol.messages import HTTPError, Request
-from httpd.protocol.ranges import parse_range
-from httpd.protocol.target import decode_segments, encode_path
+from httpd.protocol.negotiation import IDENTITY, choose_coding
+from httpd.protocol.ranges import parse_ranges
+from httpd.protocol.target import decode_segments
 from httpd.site.answer import Answer, Stamp
-from httpd.site.docroot import Docroot, OutOfDescriptorsError
-from httpd.site.pages import render_page
+from httpd.site.docroot import Docroot, NoIndexError, OutOfDescriptorsError
+from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
+from httpd.site.entries import parse_order
+from httpd.site.listing import Listings, wants_json
+from httpd.site.pages import POLICY
 from httpd.site.resource import Resource, Resources
+from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
 
 _ALLOW = "GET, HEAD, OPTIONS"
 _KNOWN_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
-_CLOSING_STATUSES = frozenset({400, 408, 414, 431, 500, 501, 503, 505})
+_CLOSING_STATUSES = frozenset({400, 408, 413, 414, 431, 500, 501, 503, 505})
 
-Fields = tuple[tuple[str, str], ...]
-_COMMON_FIELDS: Fields = (
-    ("Server", f"phttpd/{__version__}"),
-    ("X-Content-Type-Options", "nosniff"),
-)
+Work = Generator[None, None, Answer]
+"""An answer that takes several turns of a loop to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,18 @@ class SiteSettings:
         index: names of index files.
         expires: seconds from now that clients may keep what they got.
         cache: bytes that one loop may use for files and answers.
+        precompressed: whether to send precompressed forms of files.
+        listing: whether to list folders without an index file.
+        rules: about fields and lifetimes by path.
     """
 
     docroot: str
     index: tuple[str, ...]
     expires: int
     cache: int
+    precompressed: bool = True
+    listing: bool = False
+    rules: tuple[Rule, ...] = ()
 
 
 class Responder:
@@ -48,47 +57,54 @@ class Responder:
 
     def __init__(self, settings: SiteSettings) -> None:
         docroot = Docroot(settings.docroot, settings.index)
-        self._resources = Resources(docroot, settings.cache // 2)
+        self._resources = Resources(
+            docroot, settings.cache // 2, precompressed=settings.precompressed
+        )
+        self._listings = Listings(docroot, settings.cache // 2) if settings.listing else None
+        self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
+        # Parts are told apart by a line that nobody can have put into a file (RFC 2046 §5.1.1).
+        self._boundary = os.urandom(15).hex()
         self.tick(0)
 
     def tick(self, now: int) -> None:
         """Begin a second; `now` is the monotonic clock's."""
-        date = time.time()
-        self._stamp = Stamp(date, self._expires)
-        self._this_year = time.gmtime(date).tm_year
-        self._resources.tick(now, int(date))
+        self._date = int(time.time())
+        self._stamp = Stamp(self._date)
+        self._this_year = time.gmtime(self._date).tm_year
+        self._resources.tick(now, self._date)
+        if self._listings:
+            self._listings.tick()
 
     def release(self) -> None:
         """Close the files that nobody downloads."""
         self._resources.clear()
+        if self._listings:
+            self._listings.tick()
 
-    def respond(self, request: Request, *, may_keep_alive: bool) -> Answer:
+    def respond(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:
         """Return the answer to a request; errors are answers too, but for one.
 
         Args:
             request: what the parser made of the head.
             may_keep_alive: false to close the connection after this answer in any case.
 
+        Returns:
+            The answer, or the work that makes it, a step at a time.
+
         Raises:
             OutOfDescriptorsError: the caller may give some back and try again.
         """
-        keep_alive = may_keep_alive and request.keep_alive and not request.has_body
+        treatment = self._treat(request)
         try:
-            answer = self._dispatch(request)
+            draft = self._dispatch(request, treatment)
         except OutOfDescriptorsError:
             raise
         except HTTPError as error:
-            answer = _make_error(error, head_only=request.method == "HEAD")
-        answer.path = request.path
-        answer.keep_alive = keep_alive and answer.status not in _CLOSING_STATUSES
-        # A client that did not ask for the close may be sending its next request.
-        answer.lingers = request.has_body or request.keep_alive
-        if not answer.keep_alive:
-            answer.fields = b"Connection: close\r\n" + answer.fields
-        elif request.minor_version == 0:
-            answer.fields = b"Connection: keep-alive\r\n" + answer.fields
-        return answer.stamp(self._stamp)
+            if isinstance(error, NoIndexError) and self._listings:
+                return self._list(self._listings, request, treatment, may_keep_alive=may_keep_alive)
+            draft = draft_error(error, treatment)
+        return self._finish(draft, request, may_keep_alive=may_keep_alive)
 
     def refuse(self, error: HTTPError, *, head_only: bool = False) -> Answer:
         """Return the answer to bytes that are no request, or to a client that is not served.
@@ -97,8 +113,8 @@ class Responder:
             error: what is wrong.
             head_only: the bytes look like a HEAD request, whose answer has no body.
         """
-        answer = _make_error(error, head_only=head_only)
-        answer.fields = b"Connection: close\r\n" + answer.fields
+        draft = draft_error(error, NO_TREATMENT)
+        answer = draft.finish((("Connection", "close"),), head_only=head_only)
         answer.lingers = True
         return answer.stamp(self._stamp)
 
@@ -111,110 +127,117 @@ class Responder:
         Returns:
             False when the request must be answered anew.
         """
-        if answer.resource is None:
+        if answer.variants is None:
             return False
         try:
-            if self._resources.find(answer.path) is not answer.resource:
+            if self._resources.find(answer.path) is not answer.variants:
                 return False
         except HTTPError:
             return False
         answer.stamp(self._stamp)
         return True
 
-    def _dispatch(self, request: Request) -> Answer:
+    def _treat(self, request: Request) -> Treatment:
+        """Return what the rules say, which is nothing about a path that makes no sense."""
+        if not self._rules:
+            return NO_TREATMENT
+        try:
+            return self._rules.find(b"/" + b"/".join(decode_segments(request.path)))
+        except HTTPError:
+            return NO_TREATMENT
+
+    def _finish(self, draft: Draft, request: Request, *, may_keep_alive: bool) -> Answer:
+        # Whether a client that was not asked for its body will send it cannot be known.
+        keep_alive = may_keep_alive and request.keep_alive and not request.expects_continue
+        keep_alive = keep_alive and draft.status not in _CLOSING_STATUSES
+        connection: Fields = ()
+        if not keep_alive:
+            connection = (("Connection", "close"),)
+        elif request.minor_version == 0:
+            connection = (("Connection", "keep-alive"),)
+        answer = draft.finish(connection, head_only=request.method == "HEAD")
+        answer.path = request.path
+        answer.keep_alive = keep_alive
+        # A client that did not ask for the close may be sending its next request.
+        answer.lingers = request.expects_continue or request.keep_alive
+        return answer.stamp(self._stamp)
+
+    # ---------------------------------------------------------------- methods
+
+    def _dispatch(self, request: Request, treatment: Treatment) -> Draft:
         if request.method in ("GET", "HEAD"):
-            return self._get(request)
+            return self._get(request, treatment)
         if request.method == "OPTIONS":
-            return _make(200, (("Allow", _ALLOW),), body=b"")
+            return Draft(200, (("Allow", _ALLOW),), treatment.for_page())
         if request.method in _KNOWN_METHODS:
             raise HTTPError(405, "Files here can be read, not changed.", (("Allow", _ALLOW),))
         raise HTTPError(501, "The server does not know this method.")
 
-    def _get(self, request: Request) -> Answer:
-        resource = self._resources.find(request.path)
-        head_only = request.method == "HEAD"
-        if resource is None:
-            return _make_redirect(request, head_only=head_only)
-        status = conditional.evaluate(
-            request.fields, resource.etag, resource.modified, self._this_year
+    def _get(self, request: Request, treatment: Treatment) -> Draft:
+        """Choose a representation and what is to be sent of it (RFC 9110 §12, §13, §14)."""
+        variants = self._resources.find(request.path)
+        if variants is None:
+            return draft_redirect(request, treatment)
+        vary: Fields = (("Vary", "Accept-Encoding"),) if variants.coded else ()
+        coding = choose_coding(request.fields.get("accept-encoding"), variants.coded)
+        if coding is None:
+            raise HTTPError(406, "The file is not there in any coding that is accepted.", vary)
+        resource = variants.original if coding == IDENTITY else variants.coded[coding]
+        expires = self._expires if treatment.expires is None else treatment.expires
+        fields: Fields = (
+            ("ETag", resource.etag),
+            ("Cache-Control", f"max-age={expires}"),
+            *vary,
         )
+        if self._is_unmodified(request, resource.etag, resource.modified):
+            draft = Draft(304, fields, treatment.for_not_modified(), segments=None)
+        else:
+            fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
+            if coding != IDENTITY:
+                fields += (("Content-Encoding", coding),)
+            ranges = self._find_ranges(request, resource)
+            draft = draft_file(resource, ranges, fields, treatment, self._boundary)
+        return replace(draft, variants=variants, expires=expires)
+
+    def _is_unmodified(self, request: Request, etag: str, modified: int | None) -> bool:
+        """Tell whether a 304 is the answer; a condition that is not met is a 412."""
+        status = conditional.evaluate(request.fields, etag, modified, self._this_year)
         if status == 412:
             raise HTTPError(412, "The file is not in the state that the request asks for.")
-        if status == 304:
-            return self._not_modified(resource)
-        part = None if head_only else self._range(request, resource)
-        return self._file(resource, part, head_only=head_only)
+        return status == 304
 
-    def _range(self, request: Request, resource: Resource) -> range | None:
-        text = request.fields.get("range")
+    def _find_ranges(self, request: Request, resource: Resource) -> list[range] | None:
+        """Return what a Range field asks for, which only GET can do (RFC 9110 §14.2)."""
+        text = request.fields.get("range") if request.method == "GET" else None
         if text is None or not conditional.range_applies(
-            request.fields, resource.etag, resource.modified, self._this_year
+            request.fields, resource.etag, resource.modified, self._date, self._this_year
         ):
             return None
-        return parse_range(text, resource.identity.size)
+        return parse_ranges(text, resource.identity.size)
 
-    def _cache_fields(self, resource: Resource) -> Fields:
-        return (("ETag", resource.etag), ("Cache-Control", f"max-age={self._expires}"))
+    # ---------------------------------------------------------------- listings
 
-    def _not_modified(self, resource: Resource) -> Answer:
-        answer = _make(304, self._cache_fields(resource))
-        answer.expires = True
-        answer.resource = resource
-        return answer
+    def _list(
+        self, listings: Listings, request: Request, treatment: Treatment, *, may_keep_alive: bool
+    ) -> Work:
+        try:
+            draft = yield from self._draft_listing(listings, request, treatment)
+        except HTTPError as error:
+            draft = draft_error(error, treatment)
+        return self._finish(draft, request, may_keep_alive=may_keep_alive)
 
-    def _file(self, resource: Resource, part: range | None, *, head_only: bool) -> Answer:
-        size = resource.identity.size
-        chosen = part if part is not None else range(size)
+    def _draft_listing(
+        self, listings: Listings, request: Request, treatment: Treatment
+    ) -> Generator[None, None, Draft]:
+        as_json = wants_json(request.fields.get("accept"))
+        order = parse_order(request.query)
+        listing = yield from listings.make(request.path, order, as_json=as_json)
         fields: Fields = (
-            ("Content-Type", resource.media_type),
-            ("Content-Length", str(len(chosen))),
-            ("Last-Modified", resource.last_modified),
-            ("Accept-Ranges", "bytes"),
-            *self._cache_fields(resource),
+            ("ETag", listing.etag),
+            ("Cache-Control", "no-cache"),
+            ("Vary", "Accept"),
         )
-        if part is not None:
-            fields += (("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}"),)
-        answer = _make(200 if part is None else 206, fields)
-        answer.expires = True
-        answer.resource = resource
-        if head_only:
-            return answer
-        if resource.content is not None:
-            answer.body = resource.content[chosen.start : chosen.stop]
-        else:
-            answer.offset, answer.length = chosen.start, len(chosen)
-        return answer
-
-
-def _make(
-    status: int, fields: Fields, body: bytes | None = None, *, head_only: bool = False
-) -> Answer:
-    """Make an answer; with a `body`, also its Content-Length."""
-    if body is not None:
-        fields += (("Content-Length", str(len(body))),)
-    lines = "".join(f"{name}: {value}\r\n" for name, value in _COMMON_FIELDS + fields)
-    return Answer(
-        status=status,
-        fields=lines.encode("latin-1") + b"\r\n",
-        keep_alive=False,
-        body=body if body and not head_only else b"",
-    )
-
-
-def _make_page(status: int, detail: str, fields: Fields, *, head_only: bool) -> Answer:
-    fields = (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), *fields)
-    return _make(status, fields, render_page(status, detail), head_only=head_only)
-
-
-def _make_error(error: HTTPError, *, head_only: bool) -> Answer:
-    return _make_page(error.status, error.detail, error.fields, head_only=head_only)
-
-
-def _make_redirect(request: Request, *, head_only: bool) -> Answer:
-    """RFC 9110 §15.4.2.  The path is rebuilt from its segments, so that it cannot begin with
-    ``//``, which a client would take for another host.
-    """
-    path = "/" + encode_path(b"/".join(decode_segments(request.path))) + "/"
-    location = path + request.query.decode()
-    detail = "This is a folder; its address ends in a slash."
-    return _make_page(301, detail, (("Location", location),), head_only=head_only)
+        if self._is_unmodified(request, listing.etag, None):
+            return Draft(304, fields, treatment.for_page(), segments=None)
+        fields += (("Content-Type", listing.media_type), ("Content-Security-Policy", POLICY))
+        return Draft(200, fields, treatment.for_page(), (range(listing.size),), listing)

@@ -21,7 +21,13 @@ OWN_FIELDS = frozenset(_OWN_FIELDS.split())
 what the server itself has done."""
 _LIFETIME_FIELDS = ("cache-control", "expires")
 _BODY_FIELDS = frozenset({"content-disposition", "content-language", "content-type"})
-_FILE_FIELDS = _BODY_FIELDS | {"cache-control", "cdn-cache-control", "content-location", "expires"}
+_FILE_FIELDS = _BODY_FIELDS | {
+    "cache-control",
+    "cdn-cache-control",
+    "content-location",
+    "content-security-policy",
+    "expires",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,14 @@ class Treatment(NamedTuple):
     fields: Fields = ()
     removed: frozenset[str] = frozenset()
 
+    def get(self, name: str) -> str | None:
+        """Return the value of a field that is to be set; `name` is in lower case."""
+        return next((value for key, value in self.fields if key.lower() == name), None)
+
+    def without_type(self) -> Treatment:
+        """Return what applies to several ranges, whose type each of them has (RFC 9110 §14.6)."""
+        return self._without(frozenset({"content-type"}))
+
     def for_not_modified(self) -> Treatment:
         """Return what applies to a 304, which does not describe a body (RFC 9110 §15.4.5)."""
         return self._without(_BODY_FIELDS)
@@ -60,7 +74,7 @@ class Treatment(NamedTuple):
     def for_page(self) -> Treatment:
         """Return what applies to a page of the server's own at the same path, such as an error.
 
-        What a rule says of a file and its lifetime is wrong for it.
+        What a rule says of a file and its lifetime is wrong for it, and it has a policy of its own.
         """
         return self._without(_FILE_FIELDS)._replace(expires=None)
 
@@ -69,7 +83,7 @@ class Treatment(NamedTuple):
         return Treatment(self.expires, fields, self.removed - names)
 
 
-_NOTHING = Treatment()
+NO_TREATMENT = Treatment()
 
 
 class Rules:
@@ -92,7 +106,7 @@ class Rules:
                 so that ``//a`` and ``/%61`` cannot get around a rule for ``/a``.
         """
         if not self._rules:
-            return _NOTHING
+            return NO_TREATMENT
         text = path.decode("utf-8", "surrogateescape")
         expires = None
         fields: dict[str, tuple[str, str | None]] = {}

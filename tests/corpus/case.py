@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.support.raw import Answer, request
 
-CLOSING = frozenset({400, 408, 414, 417, 431, 501, 505})
+CLOSING = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
 """The statuses after which the rest of the stream can't be trusted, so that the connection ends."""
 
 LAST = re.compile(rb"^.* HTTP/1\.0\r\n|\r\nConnection:[^\r]*\bclose\b", re.IGNORECASE)
@@ -29,6 +29,8 @@ class Case:
     """Several, where the clause leaves a choice; all replays must then make the same one."""
     body: bytes | None = None
     """The body of a 200 or 206; other answers have a body of their own making."""
+    body_pattern: bytes | None = None
+    """Where the body has something of the server's own making, what must match it in full."""
     keeps: bool = True
     """False where the request ends the connection; some statuses do that by themselves."""
     fields: Mapping[str, str | None] = field(default_factory=dict)
@@ -76,6 +78,8 @@ class Case:
             assert answer.body == b""
         elif answer.status in {200, 206} and self.body is not None:
             assert answer.body == self.body, self.clause
+        elif self.body_pattern is not None:
+            assert re.fullmatch(self.body_pattern, answer.body, re.DOTALL), answer.body
 
 
 def line(request_line: str) -> bytes:
@@ -86,6 +90,25 @@ def line(request_line: str) -> bytes:
 def fields(*lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
     """A request whose field lines are the point; Host is not added to them."""
     return request("/plain.txt", *lines, method=method, version=version, host=None)
+
+
+def multipart(*parts: range, media_type: str, content: bytes) -> bytes:
+    """The pattern of a multipart/byteranges body (RFC 9110, section 14.6)."""
+    delimiter = rb"--[0-9A-Za-z]{16,70}"
+    return b"\r\n".join(
+        [
+            *(
+                delimiter
+                + re.escape(
+                    f"\r\nContent-Type: {media_type}\r\nContent-Range: "
+                    f"bytes {part.start}-{part.stop - 1}/{len(content)}\r\n\r\n".encode()
+                    + content[part.start : part.stop]
+                )
+                for part in parts
+            ),
+            delimiter + rb"--\r\n",
+        ]
+    )
 
 
 def get(target: str, *lines: str) -> bytes:

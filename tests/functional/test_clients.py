@@ -58,7 +58,7 @@ def test_http_client(server: Server) -> None:
         answer = connection.getresponse()
         answer.read()
         assert answer.status == 405
-        assert answer.will_close
+        assert not answer.will_close
     finally:
         connection.close()
 

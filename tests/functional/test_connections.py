@@ -180,5 +180,5 @@ def test_an_error_reaches_a_client_that_is_still_sending(server: Server) -> None
         client.send(request("/", "Content-Length: 3000000", method="POST"))
         for _ in range(30):
             client.send(b"x" * 100_000)
-        assert client.answer().status == 405
+        assert client.answer().status == 413
         assert client.rest() == b""

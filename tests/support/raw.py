@@ -59,9 +59,15 @@ class Answer:
         return self.get(name) is not None
 
     def timeless(self) -> Answer:
-        """Return the answer without the values that change with the clock; their names stay."""
-        masked = ((name, "*" if name.lower() in CLOCK_FIELDS else v) for name, v in self.fields)
-        return replace(self, fields=tuple(masked))
+        """Return the answer without what is by chance: values that change with the clock, and what
+        stands between several ranges.
+        """
+        fields = [(name, "*" if name.lower() in CLOCK_FIELDS else v) for name, v in self.fields]
+        body = self.body
+        if found := re.search("; boundary=(.+)", self.get("Content-Type") or ""):
+            fields = [(name, value.replace(found[1], "*")) for name, value in fields]
+            body = body.replace(found[1].encode(), b"*")
+        return replace(self, fields=tuple(fields), body=body)
 
     def headless(self) -> Answer:
         """Return what a HEAD of the same would have given: everything but the body."""

@@ -24,6 +24,7 @@ SETTINGS = LoopSettings(
     send_timeout=3600.0,
     drain_timeout=3600.0,
     max_connections=10000,
+    max_body=1 << 20,
 )
 """No timeout is reached unless a test sets it."""
 HUGE = 1 << 34
@@ -31,7 +32,13 @@ HUGE = 1 << 34
 
 
 def site_settings(docroot: Path, cache: int = 8 * 1024 * 1024) -> SiteSettings:
-    return SiteSettings(docroot=str(docroot), index=("index.html",), expires=43200, cache=cache)
+    return SiteSettings(
+        docroot=str(docroot),
+        index=("index.html",),
+        expires=43200,
+        cache=cache,
+        precompressed=True,
+    )
 
 
 class RunningLoop:

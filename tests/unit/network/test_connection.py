@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from httpd.network.connection import PIPELINED, SLICE, TAIL
+from httpd.network.connection import PIPELINED, SLICE
+from httpd.network.transfer import TAIL
 from httpd.observe.scoreboard import Column, Scoreboard
 from tests.support.raw import Answer, Client, request
 from tests.support.server import DEADLINE
@@ -183,10 +184,10 @@ def test_an_answer_reaches_a_client_that_goes_on_sending(site: Path) -> None:
         for _ in range(30):
             client.send(b"x" * 100_000)
         client.finish_sending()
-        assert client.answer().status == 405
+        assert client.answer().status == 413
         assert client.rest() == b""
         client.close()
-        assert running.log.wait_for(CLOSED)[1] == "answered"
+        assert running.log.wait_for(CLOSED)[1] == "body too large"
 
 
 def test_a_body_is_never_a_request(site: Path) -> None:
@@ -194,6 +195,7 @@ def test_a_body_is_never_a_request(site: Path) -> None:
         body = request("/a.txt")
         client.send(request("/index.html", f"Content-Length: {len(body)}") + body)
         assert client.answer().body == b"index"
+        client.finish_sending()
         assert client.rest() == b""
 
 

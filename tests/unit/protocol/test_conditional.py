@@ -16,6 +16,7 @@ from tests.unit.guard import must_end
 ETAG = '"18a-5"'
 MODIFIED = 784111777
 THIS_YEAR = 2026
+NOW = 1_800_000_000
 EARLIER, EQUAL, LATER = (format_date(MODIFIED + delta) for delta in (-1, 0, 1))
 INVALID = "yesterday"
 
@@ -209,4 +210,12 @@ def test_no_slow_path(piece: str) -> None:
 def test_if_range(condition: str | None, applies: bool) -> None:
     """RFC 9110 §13.1.5: a strong tag or an exact date; a list is no validator."""
     fields = {} if condition is None else {"if-range": condition}
-    assert range_applies(fields, ETAG, MODIFIED, THIS_YEAR) is applies
+    assert range_applies(fields, ETAG, MODIFIED, NOW, THIS_YEAR) is applies
+
+
+def test_if_range_with_a_date_that_may_still_be_that_of_another_version() -> None:
+    """RFC 9110 §8.8.2.2: two versions of one second have the same date."""
+    fields = {"if-range": EQUAL}
+    assert not range_applies(fields, ETAG, MODIFIED, MODIFIED, THIS_YEAR)
+    assert range_applies(fields, ETAG, MODIFIED, MODIFIED + 1, THIS_YEAR)
+    assert range_applies({"if-range": ETAG}, ETAG, MODIFIED, MODIFIED, THIS_YEAR)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.ranges import parse_range
+from httpd.protocol.ranges import MAX_RANGES, parse_ranges
 from tests.unit.guard import must_end
 
 HUGE = "9" * 3000
@@ -17,13 +17,22 @@ NUMBERS = st.integers(0, 30) | st.integers(0, 2**70)
 SIZES = st.integers(0, 25) | st.integers(0, 2**66)
 
 
-def ask(text: str, size: int) -> range | int | None:
-    """Return the range, the status of the error, or None for the whole."""
+def ask_all(text: str, size: int) -> list[range] | int | None:
+    """Return the ranges, the status of the error, or None for the whole."""
     try:
-        return parse_range(text, size)
+        return parse_ranges(text, size)
     except HTTPError as error:
         assert error.fields == (("Content-Range", f"bytes */{size}"),)
         return error.status
+
+
+def ask(text: str, size: int) -> range | int | None:
+    """Return the only range, the status of the error, or None for the whole."""
+    found = ask_all(text, size)
+    if not isinstance(found, list):
+        return found
+    (only,) = found
+    return only
 
 
 def model(first: int | None, last: int | None, size: int) -> range | int | None:
@@ -83,8 +92,12 @@ def test_every_small_case() -> None:
         ("bytes=5-3", None),
         (f"bytes={HUGE}-5", None),
         (f"bytes={HUGE}9-{HUGE}", None),
-        ("bytes=0-1,5-6", None),
-        ("bytes=0-1,99-", None),
+        ("bytes=0-1,99-", range(2)),
+        ("bytes=99-,-0", 416),
+        ("bytes=0-1,5-3", None),
+        ("bytes=0-1,x", None),
+        ("bytes=,", None),
+        ("bytes= ,\t", None),
         ("bytes=", None),
         ("bytes=-", None),
         ("bytes=5", None),
@@ -139,15 +152,73 @@ def test_large_files(size: int) -> None:
 @given(st.text(st.sampled_from("bytes=0129-, \t*x"), max_size=20), SIZES)
 @settings(max_examples=500)
 def test_any_text_is_a_range_a_416_or_ignored(text: str, size: int) -> None:
-    found = ask(text, size)
-    if isinstance(found, range):
-        assert 0 <= found.start < found.stop <= size
+    found = ask_all(text, size)
+    if isinstance(found, list):
+        assert found
+        assert all(0 <= part.start < part.stop <= size for part in found)
         assert re.match("(?i)bytes=", text)
     else:
         assert found in (None, 416)
 
 
-@pytest.mark.parametrize("text", ["bytes=" + "9" * 500_000 + "-", "bytes=-" + "0" * 500_000])
+# ---------------------------------------------------------------- several ranges
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0-1,5-6", [range(2), range(5, 7)]),
+        ("5-6,0-1", [range(5, 7), range(2)]),
+        ("-1,0-0", [range(19, 20), range(1)]),
+        ("0-1 , 5-6", [range(2), range(5, 7)]),
+        (",\t0-1,,5-6,", [range(2), range(5, 7)]),
+        ("0-1,99-,5-6", [range(2), range(5, 7)]),
+        ("0-4,3-6", [range(7)]),
+        ("0-1,2-3", [range(4)]),
+        ("2-3,0-1", [range(4)]),
+        ("0-,0-,0-", [range(20)]),
+        ("8-9,0-4,3-6", [range(7), range(8, 10)]),
+        ("0-9,2-3,15-", [range(10), range(15, 20)]),
+    ],
+)
+def test_several_ranges_of_twenty_bytes(text: str, expected: list[range]) -> None:
+    assert ask_all(f"bytes={text}", 20) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), min_size=1, max_size=12))
+def test_several_ranges_are_those_bytes_once(pairs: list[tuple[int, int]]) -> None:
+    asked = {n for first, more in pairs for n in range(first, min(first + more + 1, 50))}
+    found = ask_all("bytes=" + ",".join(f"{first}-{first + more}" for first, more in pairs), 50)
+    if not asked:
+        assert found == 416
+        return
+    assert isinstance(found, list)
+    sent = [n for part in found for n in part]
+    assert len(sent) == len(set(sent))
+    assert set(sent) == asked
+    ends = {part.stop for part in found} & {part.start for part in found}
+    assert not ends, "ranges that touch are sent as one"
+
+
+def test_too_many_ranges_are_not_worth_the_trouble() -> None:
+    text = "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 2 * MAX_RANGES + 2, 2))
+    assert ask_all(text, 1000) is None
+    found = ask_all(text.rpartition(",")[0], 1000)
+    assert isinstance(found, list)
+    assert len(found) == MAX_RANGES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bytes=" + "9" * 500_000 + "-",
+        "bytes=-" + "0" * 500_000,
+        "bytes=" + "0-0," * 100_000,
+        "bytes=" + "," * 500_000,
+        "bytes=" + "\t" * 500_000,
+    ],
+    ids=lambda text: text[:12],
+)
 def test_no_slow_path(text: str) -> None:
     with must_end():
         ask(text, 20)

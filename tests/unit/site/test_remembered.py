@@ -28,6 +28,7 @@ from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.network.running import SETTINGS, site_settings
 from tests.unit.protocol.heads import head
 from tests.unit.site.folders import write, write_sparse
+from tests.unit.site.work import done
 
 LARGE = SMALL_FILE + 1000
 NAMES = ["a.txt", "b.bin", "index.html", "folder/a.txt", "folder/index.html", "folder"]
@@ -72,7 +73,8 @@ class ManualLoop:
 
     def ask(self, data: bytes) -> Answer | int:
         try:
-            return self.loop.recall(data) or self.loop.respond(data)
+            remembered = self.loop.recall(data) or self.loop.revive(data)
+            return remembered or done(self.loop.respond(data, parse_head(data)))
         except HTTPError as error:
             return error.status
 
@@ -85,7 +87,7 @@ def ask_anew(root: Path, data: bytes) -> Answer | int:
         request = parse_head(data)
     except HTTPError as error:
         return error.status
-    return Responder(site_settings(root)).respond(request, may_keep_alive=True)
+    return done(Responder(site_settings(root)).respond(request, may_keep_alive=True))
 
 
 def show(answer: Answer | int) -> object:
@@ -94,12 +96,13 @@ def show(answer: Answer | int) -> object:
         return answer
     lines = answer.wire.partition(b"\r\n\r\n")[0].split(b"\r\n")
     timeless = [line for line in lines if not line.startswith((b"Date:", b"Expires:"))]
-    sent = b""
-    if answer.length:
-        assert answer.resource is not None
-        sent = os.pread(answer.resource.fd, min(answer.length, 100), answer.offset)
-    range_sent = (answer.offset, answer.length, sent)
-    return (answer.status, timeless, answer.body, range_sent, answer.keep_alive, answer.lingers)
+    sent = []
+    for segment in answer.segments:
+        assert answer.source is not None
+        if isinstance(segment, range):
+            sent.append(os.pread(answer.source.fd, min(len(segment), 100), segment.start))
+    shown = (timeless, answer.body, answer.segments, sent)
+    return (answer.status, *shown, answer.length, answer.keep_alive, answer.lingers)
 
 
 class Remembered(RuleBasedStateMachine):

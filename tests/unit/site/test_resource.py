@@ -31,7 +31,7 @@ OLD = 3600.0
 
 
 def make(root: Path, budget: int = BUDGET, index: tuple[str, ...] = ("index.html",)) -> Resources:
-    resources = Resources(Docroot(str(root), index), budget)
+    resources = Resources(Docroot(str(root), index), budget, precompressed=True)
     tick(resources, 1)
     return resources
 
@@ -41,16 +41,17 @@ def tick(resources: Resources, now: int) -> None:
 
 
 def find(resources: Resources, path: str | bytes) -> Resource:
-    resource = resources.find(path.encode() if isinstance(path, str) else path)
-    assert resource is not None
-    return resource
+    variants = resources.find(path.encode() if isinstance(path, str) else path)
+    assert variants is not None
+    return variants.original
 
 
 def stays(resources: Resources, path: str, resource: Resource, now: int = 2) -> bool:
     """Tell whether a request of the next second finds the same resource."""
     tick(resources, now)
     try:
-        return resources.find(path.encode()) is resource
+        variants = resources.find(path.encode())
+        return variants is not None and variants.original is resource
     except HTTPError:
         return False
 
@@ -129,7 +130,7 @@ def test_a_modification_before_1970(tmp_path: Path, content: str | None) -> None
 
 def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
     """Reading process memory at 0 fails with EIO, as reading a bad disk does."""
-    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET)
+    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET, precompressed=False)
     before = open_descriptors()
     assert status_of(resources, "/mem") in (403, 500)
     assert opened_since(before) == []
@@ -137,7 +138,7 @@ def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
 
 def test_a_file_that_is_longer_than_it_says_is_not_served_short() -> None:
     """As files of /proc are, which all say zero; and as one is that grows while it is read."""
-    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET)
+    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET, precompressed=False)
     before = open_descriptors()
     assert status_of(resources, "/status") == 503
     assert opened_since(before) == []

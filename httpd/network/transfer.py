@@ -1,0 +1,88 @@
+"""An answer that did not go out at once: what of it is still to be sent, and sending some of it.
+
+Called by `httpd.network.connection`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from httpd.site.answer import Answer
+
+TAIL = 4096
+"""Bytes at the end of a part of a file that are sent from memory, after a last look at the file."""
+_NOTHING = memoryview(b"")
+_NO_PART = range(0)
+
+
+class FileChangedError(Exception):
+    """The file is not any more what the head of the answer says."""
+
+
+class Transfer:
+    """Args: answer: what is sent; sent: bytes of it that have been."""
+
+    __slots__ = ("_part", "_pending", "_segments", "_source", "_waiting")
+
+    def __init__(self, answer: Answer, sent: int) -> None:
+        self._pending = memoryview(answer.wire)[sent:]  # bytes in memory
+        self._part = _NO_PART  # of the file
+        self._segments = iter(answer.segments)  # that come after these
+        self._waiting = answer.length  # bytes of the segments, the part included
+        self._source = answer.source
+
+    def unsent(self) -> int:
+        """Return the bytes that are still to be sent."""
+        return len(self._pending) + self._waiting
+
+    def send(self, fd: int, budget: int) -> int:
+        """Send something, as long as there is `unsent`, and return the number of bytes.
+
+        Args:
+            fd: a non-blocking socket.
+            budget: bytes of the file to send at the most.
+
+        Raises:
+            FileChangedError: the rest must not be sent.
+            OSError: of the socket, or of reading the file.
+        """
+        while not self._pending and not self._part:
+            self._take_segment()
+        return self._send_pending(fd) if self._pending else self._send_file(fd, budget)
+
+    def _take_segment(self) -> None:
+        segment = next(self._segments)
+        if isinstance(segment, range):
+            self._part = segment
+        else:
+            self._pending = memoryview(segment)
+            self._waiting -= len(segment)
+
+    def _send_pending(self, fd: int) -> int:
+        sent = os.write(fd, self._pending)
+        self._pending = self._pending[sent:]
+        return sent
+
+    def _send_file(self, fd: int, budget: int) -> int:
+        """Send some of the file.
+
+        The last bytes wait in memory for a last check, so that a client never receives all of what
+        was announced when some of it may be of a later version.
+        """
+        source, part = self._source, self._part
+        assert source is not None
+        if len(part) > TAIL:
+            sent = os.sendfile(fd, source.fd, part.start, min(budget, len(part) - TAIL))
+            self._part = part = part[sent:]
+            self._waiting -= sent
+            is_checked_next = len(part) <= TAIL
+            if sent and (is_checked_next or source.is_intact()):
+                return sent
+        else:
+            tail = os.pread(source.fd, len(part), part.start)
+            if len(tail) == len(part) and source.is_intact():
+                self._pending = memoryview(tail)
+                self._part = _NO_PART
+                self._waiting -= len(tail)
+                return self._send_pending(fd)
+        raise FileChangedError

@@ -1,0 +1,58 @@
+"""Content negotiation: what a client would rather have (RFC 9110 §12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from httpd.protocol import grammar
+
+IDENTITY = "identity"
+_ALIASES = {"x-gzip": "gzip"}  # RFC 9110 §8.4.1.3
+
+
+def parse_weights(text: str) -> dict[str, int]:
+    """Return the elements of a field such as Accept-Encoding, with their weights in thousandths.
+
+    Names are in lower case, malformed elements are left out, and of two that are equal the first
+    counts.
+
+    Args:
+        text: the value of the field.
+    """
+    weights: dict[str, int] = {}
+    for element in text.split(","):
+        if match := grammar.WEIGHTED.fullmatch(element.strip(" \t")):
+            weight = int(float(match[2]) * 1000 + 0.5) if match[2] else 1000
+            weights.setdefault(match[1].lower(), weight)
+    return weights
+
+
+def choose_coding(accept: str | None, available: Iterable[str]) -> str | None:
+    """Return the content coding that a client likes best (RFC 9110 §12.5.3).
+
+    A coding beats no coding unless the client says that it would rather have `IDENTITY`.
+
+    Args:
+        accept: the value of Accept-Encoding; None if there is none, which takes anything, but says
+            nothing for a coding either.
+        available: the codings that there are, the best one first; the content is there without a
+            coding as well.
+
+    Returns:
+        One of `available`, or `IDENTITY`; None when the client accepts none of them.
+    """
+    if accept is None:
+        return IDENTITY
+    weights = parse_weights(accept)
+    for alias, name in _ALIASES.items():
+        if alias in weights:
+            weights.setdefault(name, weights[alias])
+    others = weights.get("*", 0)
+    best, best_weight = None, 0
+    for coding in available:
+        weight = weights.get(coding, others)
+        if weight > best_weight:
+            best, best_weight = coding, weight
+    # What is not said of identity: it is acceptable, and nobody's favourite.
+    identity_weight = weights.get(IDENTITY, others if "*" in weights else 1)
+    return IDENTITY if identity_weight > best_weight else best

@@ -1,0 +1,150 @@
+"""What an answer says, before it is known how the connection goes on.
+
+Called by `httpd.site.responder`, which decides what to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from httpd import __version__
+from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.target import decode_segments, encode_path
+from httpd.site.answer import Answer
+from httpd.site.listing import Listing
+from httpd.site.pages import POLICY, render_page
+from httpd.site.resource import Resource, Variants
+from httpd.site.rules import NO_TREATMENT, Fields, Treatment, merge
+
+_COMMON_FIELDS: Fields = (
+    ("Server", f"phttpd/{__version__}"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an answer says.
+
+    Args:
+        status: see `REASONS`.
+        fields: without those that every answer has.
+        treatment: what the rules say about them.
+        segments: of the body: bytes, and ranges of what `source` contains; None for no body, not
+            even an empty one.
+        source: a file or listing.
+        variants: what a file was chosen from, if that may be looked at once more.
+        expires: seconds that clients may keep it, or None.
+    """
+
+    status: int
+    fields: Fields
+    treatment: Treatment = NO_TREATMENT
+    segments: tuple[bytes | range, ...] | None = ()
+    source: Resource | Listing | None = None
+    variants: Variants | None = None
+    expires: int | None = None
+
+    def finish(self, connection: Fields, *, head_only: bool) -> Answer:
+        """Make the answer.
+
+        Args:
+            connection: the fields that are about the connection.
+            head_only: whether to leave out the body that the head tells of.
+        """
+        fields = connection + merge(_COMMON_FIELDS + self.fields, self.treatment)
+        segments = self.segments or ()
+        length = sum(map(len, segments))
+        if self.segments is not None:
+            fields += (("Content-Length", str(length)),)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        answer = Answer(
+            status=self.status,
+            fields=lines.encode("latin-1") + b"\r\n",
+            variants=self.variants,
+            expires=None if "expires" in self.treatment.removed else self.expires,
+        )
+        if head_only:
+            return answer
+        if self.source is None or self.source.content is not None:
+            content = self.source.content if self.source and self.source.content else b""
+            answer.body = b"".join(
+                content[part.start : part.stop] if isinstance(part, range) else part
+                for part in segments
+            )
+        else:
+            answer.segments, answer.length, answer.source = segments, length, self.source
+        return answer
+
+
+def draft_page(status: int, detail: str, fields: Fields, treatment: Treatment) -> Draft:
+    """Return a page of the server's own, which is not to be kept.
+
+    Args:
+        status: see `REASONS`.
+        detail: a sentence for the person who reads it.
+        fields: more fields.
+        treatment: what the rules say about the path.
+    """
+    own: Fields = (
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Cache-Control", "no-store"),
+        ("Content-Security-Policy", POLICY),
+    )
+    page = render_page(status, detail)
+    return Draft(status, own + fields, treatment.for_page(), (page,))
+
+
+def draft_error(error: HTTPError, treatment: Treatment) -> Draft:
+    """Return the page that tells of an error."""
+    return draft_page(error.status, error.detail, error.fields, treatment)
+
+
+def draft_redirect(request: Request, treatment: Treatment) -> Draft:
+    """Send the client to the same path with a slash at its end (RFC 9110 §15.4.2).
+
+    The path is rebuilt from its segments, so that it cannot begin with ``//``, which a client would
+    take for another host.
+    """
+    path = "/" + encode_path(b"/".join(decode_segments(request.path))) + "/"
+    location = ("Location", path + request.query.decode())
+    return draft_page(301, "This is a folder; its address ends in a slash.", (location,), treatment)
+
+
+def draft_file(
+    resource: Resource,
+    ranges: list[range] | None,
+    fields: Fields,
+    treatment: Treatment,
+    boundary: str,
+) -> Draft:
+    """Return a file, or some ranges of it (RFC 9110 §14).
+
+    Args:
+        resource: the file.
+        ranges: what is to be sent, or None for the whole.
+        fields: about the file, but for its type.
+        treatment: what the rules say about the path.
+        boundary: between several ranges.
+    """
+    size = resource.identity.size
+    media_type = treatment.get("content-type") or resource.media_type
+    if ranges is None:
+        fields = (("Content-Type", media_type), *fields)
+        return Draft(200, fields, treatment, (range(size),), resource)
+    if len(ranges) == 1:
+        where = ("Content-Range", _content_range(ranges[0], size))
+        fields = (("Content-Type", media_type), where, *fields)
+        return Draft(206, fields, treatment, tuple(ranges), resource)
+    segments: list[bytes | range] = []
+    for part in ranges:
+        lines = f"--{boundary}\r\nContent-Type: {media_type}\r\n"
+        lines += f"Content-Range: {_content_range(part, size)}\r\n\r\n"
+        segments += [(b"\r\n" if segments else b"") + lines.encode("latin-1"), part]
+    segments.append(f"\r\n--{boundary}--\r\n".encode())
+    fields = (("Content-Type", f"multipart/byteranges; boundary={boundary}"), *fields)
+    return Draft(206, fields, treatment.without_type(), tuple(segments), resource)
+
+
+def _content_range(part: range, size: int) -> str:
+    return f"bytes {part.start}-{part.stop - 1}/{size}"
