@@ -136,7 +136,7 @@ def _is_host(host: bytes) -> bool:
 
 def _keeps_alive(connection: str, minor_version: int) -> bool:
     """RFC 9112 §9.3."""
-    options = {option.strip().lower() for option in connection.split(",")}
+    options = {option.strip(" \t").lower() for option in connection.split(",")}
     if "close" in options:
         return False
     return minor_version >= 1 or "keep-alive" in options
@@ -154,7 +154,7 @@ def _measure_body(fields: dict[str, str], minor_version: int) -> int | None:
         raise HTTPError(400, "The request has both Content-Length and Transfer-Encoding.")
     if minor_version == 0:
         raise HTTPError(400, "HTTP/1.0 has no Transfer-Encoding.")
-    *others, last = (name.strip().lower() for name in coding.split(","))
+    *others, last = (name.strip(" \t").lower() for name in coding.split(","))
     if last != "chunked" or "chunked" in others:
         raise HTTPError(
             400, "The end of the request cannot be told: chunked is not its last coding."

@@ -49,6 +49,7 @@ PERSISTENT = [
     Case("keep-alive", PERSISTENCE, plain("Connection: keep-alive"), 200, PLAIN),
     Case("large", PERSISTENCE, get("/large.bin"), 200, LARGE),
     Case("closed-is-not-close", PERSISTENCE, plain("Connection: closed"), 200, PLAIN),
+    Case("odd-close-is-not-close", PERSISTENCE, plain("Connection: \xa0close"), 200, PLAIN),
     Case("x-close-is-not-close", PERSISTENCE, plain("Connection: x-close"), 200, PLAIN),
     Case("no-connection-field", PERSISTENCE, plain("X-Connection: close"), 200, PLAIN),
     Case("close-in-value", PERSISTENCE, plain("X-A: Connection: close"), 200, PLAIN),
@@ -192,6 +193,9 @@ BODIES = [
         "empty-coding", LENGTH, chunked("Transfer-Encoding:"), (200, 400, 501), PLAIN, keeps=False
     ),
     Case("spaced-coding", LENGTH, chunked("Transfer-Encoding: chun ked"), (400, 501)),
+    Case("no-break-space-in-coding", CODING, chunked("Transfer-Encoding: \xa0chunked"), 400),
+    Case("next-line-in-coding", CODING, chunked("Transfer-Encoding: \x85chunked"), 400),
+    Case("no-break-space-behind-coding", CODING, chunked("Transfer-Encoding: chunked\xa0"), 400),
     Case("control-in-coding", LENGTH, chunked("Transfer-Encoding: \x0bchunked"), 400),
     Case("length-letters", LENGTH, bodied("Content-Length: abc"), 400),
     Case("length-empty", LENGTH, bodied("Content-Length:"), 400),
