@@ -41,7 +41,6 @@ STALL_SECONDS = 10.0
 """How long nothing may arrive of a request that has begun."""
 LINGER_SECONDS = 2.0
 """How long a client may go on sending after its last answer (RFC 9112 §9.6)."""
-FOREVER = float("inf")
 FIRST_REQUEST_SECONDS = 0.2
 """How long a drain waits for the first request of a connection that was accepted just before."""
 _REFUSALS = {413: "body too large", 500: "internal error", 503: "too many open files"}
@@ -148,7 +147,7 @@ class Connection:
         elif self.state in (HEAD, BODY):
             reason = "header timeout" if self.state is HEAD else "body timeout"
             self._refuse(HTTPError(408, "The request took too long to arrive."), reason)
-        elif self.state is SENDING:
+        elif self.state in (SENDING, WAITING):
             self.close("send timeout")
         else:
             self.close(self._reason)
@@ -234,8 +233,8 @@ class Connection:
             if self.state is not IDLE:
                 return
             seen = 0
-        self._enter(WAITING, FOREVER)
-        self._wait_for(WRITE)  # which is possible at once
+        self._enter(WAITING, self._loop.now + self._loop.settings.send_timeout)
+        self._wait_for(WRITE)  # at once, but for a client that takes none of its answers
 
     def _take_request(self, seen: int) -> Answer | Work | None:
         """Take the next request from the buffer, and return its answer; None if more is needed."""
@@ -284,6 +283,7 @@ class Connection:
         else:
             try:
                 next(self._work)
+                self.deadline = self._loop.now + self._loop.settings.send_timeout
                 return
             except StopIteration as end:
                 self._work = None
