@@ -13,6 +13,8 @@ from httpd.site.answer import Answer
 from httpd.site.resource import MAX_OPEN_FILES
 
 _OVERHEAD = 800
+_SEGMENT = 180
+"""Bytes that a segment takes: a range, or the lines that are sent before one of several."""
 
 
 class Memo:
@@ -28,7 +30,7 @@ class Memo:
 
     def remember(self, head: bytes, answer: Answer) -> None:
         """Let `answer` be the answer to `head` until the next tick."""
-        cost = len(head) + len(answer.wire) + _OVERHEAD
+        cost = len(head) + len(answer.wire) + _OVERHEAD + _SEGMENT * len(answer.segments)
         if answer.variants is not None:  # whose descriptors it keeps open
             cost += answer.variants.count_open() * self._half // (MAX_OPEN_FILES // 4)
         if cost > self._half:

@@ -118,3 +118,21 @@ def test_real_memory_stays_within_the_budget() -> None:
         assert tracemalloc.get_traced_memory()[1] <= budget * 1.5
     finally:
         tracemalloc.stop()
+
+
+def test_the_segments_of_an_answer_count() -> None:
+    """An answer of many ranges is small on the wire before its segments are sent."""
+    budget = 1024 * 1024
+    memo = Memo(budget)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            segments: list[bytes | range] = []
+            for start in range(1000, 65_000, 1000):
+                segments += [bytes(110 + number % 2), range(start + number, start + number + 500)]
+            several = Answer(status=206, fields=b"", wire=bytes(500), segments=tuple(segments))
+            memo.remember(b"%d" % number, several)
+        assert tracemalloc.get_traced_memory()[1] <= budget * 1.5
+    finally:
+        tracemalloc.stop()
