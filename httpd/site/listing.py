@@ -116,6 +116,9 @@ def list_folder(
     return listing
 
 
+_Key = tuple[tuple[bytes, ...], Order, bool]
+
+
 class Listings:
     """The listings that a loop has made within this second, and those that are still being sent.
 
@@ -124,28 +127,30 @@ class Listings:
 
     Args:
         docroot: where the folders are.
-        budget: bytes that the listings of one second may take.
+        budget: bytes that the listings of one second may take while nobody is being sent them.
     """
 
     def __init__(self, docroot: Docroot, budget: int) -> None:
         self._docroot = docroot
         self._budget = budget
         self._is_busy = False
-        self._sent: WeakValueDictionary[tuple[bytes, Order, bool], Listing] = WeakValueDictionary()
+        self._sent: WeakValueDictionary[_Key, Listing] = WeakValueDictionary()
         self.tick()
 
     def tick(self) -> None:
         """Begin a second, in which folders may have changed."""
-        self._made: dict[tuple[bytes, Order, bool], Listing] = {}
+        self._made: WeakValueDictionary[_Key, Listing] = WeakValueDictionary()
+        self._kept: list[Listing] = []  # while nobody is being sent them
         self._room = self._budget
 
     def make(self, path: bytes, order: Order, *, as_json: bool) -> Generator[None, None, Listing]:
         """Return a listing of this second, or make one; see `list_folder`."""
-        key = (path, order, as_json)
-        while self._is_busy and key not in self._made:
+        # A path can be written in any number of ways, which must not mean as many listings.
+        key = (tuple(decode_segments(path)), order, as_json)
+        while (made := self._made.get(key)) is None and self._is_busy:
             yield
-        if key in self._made:
-            return self._made[key]
+        if made is not None:
+            return made
         self._is_busy = True
         try:
             listing = yield from list_folder(self._docroot, path, order, as_json=as_json)
@@ -154,10 +159,10 @@ class Listings:
         same = self._sent.get(key)
         if same is not None and same.etag == listing.etag:
             listing = same
-        self._sent[key] = listing
+        self._sent[key] = self._made[key] = listing
         if listing.size <= self._room:
             self._room -= listing.size
-            self._made[key] = listing
+            self._kept.append(listing)
         return listing
 
 

@@ -27,7 +27,7 @@ from httpd.protocol.target import encode_path
 from httpd.site import entries, listing
 from httpd.site.docroot import Docroot
 from httpd.site.entries import Order, parse_order
-from httpd.site.listing import Listing, list_folder, wants_json
+from httpd.site.listing import Listing, Listings, list_folder, wants_json
 from httpd.site.resource import SMALL_FILE
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
@@ -605,6 +605,79 @@ def test_without_descriptors_it_fails_at_the_first_step(tmp_path: Path) -> None:
     assert 3 <= failed < 10
     del steps
     assert opened_since(before) == []
+
+
+# ---------------------------------------------------------------- all that a loop makes
+
+
+def test_one_listing_for_all_ways_to_write_a_path(many: Path) -> None:
+    """Or a client could have memory filled by asking for /, //, ///, …"""
+    listings = Listings(Docroot(str(many.parent), ()), 0)
+    name = many.name
+    paths = [f"/{name}/", f"//{name}/", f"/{name}//", f"/%{ord(name[0]):x}{name[1:]}/"]
+    made = [finish(listings.make(path.encode(), Order(), as_json=True)) for path in paths]
+    assert made[0].content is None
+    assert {id(listing) for listing in made} == {id(made[0])}
+
+
+@pytest.mark.parametrize("budget", [0, 1 << 20])
+def test_many_who_ask_at_once_get_one_listing(many: Path, budget: int) -> None:
+    """Also when it is too large to be kept, as long as somebody has it."""
+    listings = Listings(Docroot(str(many), ()), budget)
+    waiting = [listings.make(b"/", Order(), as_json=False) for _ in range(50)]
+    first = waiting.pop(0)
+    next(first)
+    for other in waiting:
+        next(other)
+    made = finish(first)
+    for other in waiting:
+        with pytest.raises(StopIteration) as end:
+            next(other)
+        assert end.value.value is made
+
+
+def test_a_second_later_it_is_made_again(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
+    first = finish(listings.make(b"/", Order(), as_json=True))
+    write(tmp_path / "b")
+    assert finish(listings.make(b"/", Order(), as_json=True)) is first
+    listings.tick()
+    assert len(json.loads(read(finish(listings.make(b"/", Order(), as_json=True))))) == 2
+
+
+def test_one_that_has_not_changed_is_not_held_twice(many: Path) -> None:
+    listings = Listings(Docroot(str(many), ()), 0)
+    first = finish(listings.make(b"/", Order(), as_json=True))
+    listings.tick()
+    assert finish(listings.make(b"/", Order(), as_json=True)) is first
+    assert finish(listings.make(b"/", Order("size"), as_json=True)) is not first
+
+
+@pytest.mark.parametrize("budget", [0, 1 << 20])
+def test_what_was_made_is_given_up(many: Path, budget: int) -> None:
+    before = open_descriptors()
+    listings = Listings(Docroot(str(many), ()), budget)
+    finish(listings.make(b"/", Order(), as_json=True))
+    listings.tick()
+    assert opened_since(before) == []
+
+
+def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
+    before = open_descriptors()
+    listings = Listings(Docroot(str(many), ()), 0)
+    first = listings.make(b"/", Order(), as_json=True)
+    second = listings.make(b"/", Order("size"), as_json=True)
+    third = listings.make(b"/nothing/", Order(), as_json=True)
+    for steps in first, second, third, first:
+        next(steps)
+    second.close()  # who only waited
+    next(third)
+    first.close()  # whose turn it was
+    assert opened_since(before) == []
+    with pytest.raises(HTTPError):
+        next(third)
+    assert finish(listings.make(b"/", Order(), as_json=True)).size > 0
 
 
 # ---------------------------------------------------------------- the finished listing
