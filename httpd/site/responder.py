@@ -207,13 +207,20 @@ class Responder:
         return status == 304
 
     def _find_ranges(self, request: Request, resource: Resource) -> list[range] | None:
-        """Return what a Range field asks for, which only GET can do (RFC 9110 §14.2)."""
+        """Return what a Range field asks for, which only GET can do (RFC 9110 §14.2).
+
+        Of a coded file that is one range or the whole: Content-Encoding would say of a multipart
+        body that all of it is coded.
+        """
         text = request.fields.get("range") if request.method == "GET" else None
         if text is None or not conditional.range_applies(
             request.fields, resource.etag, resource.modified, self._date, self._this_year
         ):
             return None
-        return parse_ranges(text, resource.identity.size)
+        ranges = parse_ranges(text, resource.identity.size)
+        if ranges and len(ranges) > 1 and resource.coding != IDENTITY:
+            return None
+        return ranges
 
     # ---------------------------------------------------------------- listings
 
