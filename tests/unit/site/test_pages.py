@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
@@ -9,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpd.protocol.messages import REASONS
-from httpd.site.pages import render_page
+from httpd.site.entries import Order
+from httpd.site.listing_formats import render_html
+from httpd.site.pages import POLICY, render_page
 
 VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
 
@@ -77,3 +82,14 @@ def test_a_detail_is_text_and_never_markup(detail: str) -> None:
 )
 def test_nasty_details(detail: str) -> None:
     assert read(render_page(404, detail)).paragraph == detail
+
+
+def test_the_policy_allows_the_styles_of_our_own_pages_and_no_other() -> None:
+    """Content Security Policy Level 3, section 6.7.2: the hash is that of the element's text."""
+    pages = render_page(404, "").decode(), "".join(render_html([b""], Order(), 0, []))
+    hashes = set()
+    for page in pages:
+        (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
+        hashes.add(f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'")
+        assert "style=" not in page
+    assert set(POLICY.partition("style-src ")[2].split()) == hashes
