@@ -20,6 +20,7 @@ from httpd.config import (
     load_pidfile,
 )
 from httpd.config_file import ConfigError
+from httpd.observe.log import PRIORITIES, is_journal
 from httpd.process import control
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
 from httpd.process.signals import reset_signals
@@ -98,13 +99,18 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _carry_out(parsed, options)
     except StartError as error:
-        print(f"phttpd: {error.text}", file=sys.stderr)
+        _complain(error.text)
         return error.status
     except ConfigError as error:
         for problem in error.problems:
-            print(f"phttpd: {problem}", file=sys.stderr)
+            _complain(problem)
         from_options = all(problem.startswith("--") for problem in error.problems)
         return EX_USAGE if from_options else EX_CONFIG
+
+
+def _complain(text: str) -> None:
+    priority = f"<{PRIORITIES['error']}>" if is_journal(sys.stderr.fileno()) else ""
+    print(f"{priority}phttpd: {text}", file=sys.stderr)
 
 
 def _open_standard_streams() -> None:

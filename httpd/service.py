@@ -19,7 +19,7 @@ from httpd.config import Settings
 from httpd.config_file import ConfigError
 from httpd.network.listener import format_address, open_listeners
 from httpd.network.loop import LoopSettings
-from httpd.observe.log import Log, name_thread, open_console
+from httpd.observe.log import Log, is_journal, name_thread, open_console
 from httpd.process.errors import (
     EX_CONFIG,
     EX_NOPERM,
@@ -84,7 +84,8 @@ class Service:
             output = errors = self._log_fd = _open_log_file(self._settings.log_file)
         else:
             output, errors = open_console(_STDOUT), open_console(_STDERR)
-        return Log("supervisor", output, errors, self._settings.verbose)
+        journal = tuple(fd for fd in (output, errors) if is_journal(fd))
+        return Log("supervisor", output, errors, self._settings.verbose, journal)
 
     def _reopen_log(self, path: str) -> int:
         """Put a file under the log's descriptor, and return another descriptor for the workers."""

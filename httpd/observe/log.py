@@ -3,6 +3,9 @@
 Errors and warnings are always written, notices and debug messages only when the operator asked for
 them (`verbose`).  A line is one `write` of less than PIPE_BUF bytes, so lines of several processes
 never mix, be they written to a file or to a pipe.
+
+The journal of systemd knows the time of a line by itself, and takes its priority from a prefix such
+as ``<3>`` (sd-daemon(3)).
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from dataclasses import dataclass, replace
 
 MAX_LINE = 4096
 """Linux's PIPE_BUF: a write of at most this many bytes to a pipe is atomic (pipe(7))."""
+PRIORITIES = {"error": 3, "warning": 4, "notice": 5, "debug": 7}
+"""Of syslog(3), which the journal knows as well."""
 
 
 def append_lines(fd: int, lines: bytes) -> int:
@@ -52,15 +57,28 @@ def open_console(fd: int) -> int:
     """Return a descriptor for a terminal or pipe that never blocks, or `fd` itself for other files.
 
     A log that nobody reads must not hold up the server.  O_NONBLOCK belongs to the open file, which
-    others share, so the new descriptor is of an open file of its own.
+    others share, so the new descriptor is of an open file of its own.  A socket cannot be opened
+    again, but that of the journal was made for this server alone.
     """
     mode = os.fstat(fd).st_mode
+    if is_journal(fd):
+        os.set_blocking(fd, False)
     if not stat.S_ISFIFO(mode) and not stat.S_ISCHR(mode):
         return fd
     try:
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return fd
+
+
+def is_journal(fd: int) -> bool:
+    """Tell whether a descriptor leads to the journal of systemd (systemd.exec(5), $JOURNAL_STREAM).
+
+    The variable is inherited by programs whose output goes elsewhere, so it says which file it
+    speaks of.
+    """
+    status = os.fstat(fd)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def name_thread(role: str) -> None:
@@ -82,12 +100,14 @@ class Log:
         output: descriptor for notices and debug messages.
         errors: descriptor for errors and warnings.
         verbose: whether notices and debug messages are written.
+        journal: those of the two descriptors that lead to the journal.
     """
 
     role: str
     output: int
     errors: int
     verbose: bool
+    journal: tuple[int, ...] = ()
 
     def named(self, role: str) -> Log:
         """Return the same log for somebody else."""
@@ -112,15 +132,19 @@ class Log:
             self._write(self.output, "debug", text)
 
     def _write(self, fd: int, level: str, text: str) -> None:
-        now = time.time()
-        zone = time.strftime("%z", time.localtime(now))
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))
-        head = f"{stamp}.{int(now % 1 * 1000):03}{zone[:3]}:{zone[3:]} {level}"
-        line = f"{head} {self.role}[{os.getpid()}]: {_printable(text)}"
+        head = f"<{PRIORITIES[level]}>" if fd in self.journal else f"{_stamp()} {level} "
+        line = f"{head}{self.role}[{os.getpid()}]: {_printable(text)}"
         try:
             append_lines(fd, _shorten(line.encode()) + b"\n")
         except OSError:
             pass  # A full disk or a closed terminal must not stop the server, and whom to tell?
+
+
+def _stamp() -> str:
+    now = time.time()
+    zone = time.strftime("%z", time.localtime(now))
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))
+    return f"{stamp}.{int(now % 1 * 1000):03}{zone[:3]}:{zone[3:]}"
 
 
 def _shorten(line: bytes) -> bytes:
