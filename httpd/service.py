@@ -28,6 +28,7 @@ from httpd.process.errors import (
     status_of,
 )
 from httpd.process.generation import Plan
+from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile
 from httpd.process.privileges import raise_descriptor_limit
 from httpd.process.supervisor import Supervisor, make_inbox
@@ -70,7 +71,8 @@ class Service:
             name_thread("supervisor")
             log.notice(f"Using Python {platform.python_version()} to run phttpd {__version__}")
             raise_descriptor_limit()
-            supervisor = Supervisor(self._make_plan, self._reopen_log, log, inbox)
+            notifier = Notifier.from_environment(os.environ)
+            supervisor = Supervisor(self._make_plan, self._reopen_log, log, inbox, notifier)
             return supervisor.run(on_ready)
         finally:
             if pidfile:

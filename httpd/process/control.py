@@ -16,6 +16,7 @@ from typing import Any
 
 from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
 from httpd.process.errors import EX_NOPERM, EX_NOT_RUNNING, EX_OK, EX_UNAVAILABLE, StartError
+from httpd.process.figures import describe_drain, format_bytes, total
 from httpd.process.pidfile import find_supervisor
 
 _LOOK_SECONDS = 1.0
@@ -132,16 +133,13 @@ def _newest(pid: int) -> Scoreboard:
 
 
 def _describe_drain(boards: list[Scoreboard]) -> str:
-    active = sum(board.total(Column.ACTIVE) for board in boards)
-    remaining = sum(board.total(Column.REMAINING) for board in boards)
-    requests = "1 request" if active == 1 else f"{active} requests"
-    return f"waiting for {requests} in hand, {_format_bytes(remaining)} to send"
+    return describe_drain(total(boards, Column.ACTIVE), total(boards, Column.REMAINING))
 
 
 def _report(pid: int, boards: list[Scoreboard]) -> dict[str, Any]:
     newest, *older = boards
     totals = {
-        column.name.lower(): sum(board.total(column) for board in boards)
+        column.name.lower(): total(boards, column)
         for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REQUESTS, Column.SENT)
     }
     return {
@@ -149,7 +147,7 @@ def _report(pid: int, boards: list[Scoreboard]) -> dict[str, Any]:
         "phase": newest.phase.name.lower(),
         **newest.facts,
         **totals,
-        "draining_connections": sum(board.total(Column.CONNECTIONS) for board in older),
+        "draining_connections": total(older, Column.CONNECTIONS),
         "workers": newest.snapshot(),
     }
 
@@ -165,20 +163,10 @@ def _format_report(report: dict[str, Any]) -> str:
         f"  since        {report['started']}",
         f"  connections  {report['connections']}, {report['active']} of them busy",
         f"  requests     {report['requests']}",
-        f"  sent         {_format_bytes(report['sent'])}",
+        f"  sent         {format_bytes(report['sent'])}",
     ]
     for worker in workers:
         connections = ", ".join(str(loop["connections"]) for loop in worker["loops"])
         who = f"worker {worker['worker']}"
         lines.append(f"  {who:<12} pid {worker['pid']}, connections by loop: {connections}")
     return "\n".join(lines)
-
-
-def _format_bytes(count: int) -> str:
-    if count < 1000:
-        return f"{count} bytes"
-    size, units = count / 1000, ["kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size /= 1000
-        units.pop(0)
-    return f"{size:.1f} {units[0]}"

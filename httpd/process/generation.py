@@ -84,6 +84,10 @@ class Generation:
         """Tell whether all workers serve."""
         return not self.vacancies and all(process.ready for process in self.processes.values())
 
+    def is_draining(self) -> bool:
+        """Tell whether the workers were told to finish what is in hand."""
+        return self.drains_until < float("inf")
+
     def tell(self, message: Message, fd: int | None = None) -> None:
         """Send a message, and a descriptor with it, to all workers."""
         for process in self.processes.values():

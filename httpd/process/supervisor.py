@@ -23,6 +23,8 @@ from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError
 from httpd.process.generation import BOOT_SECONDS, Generation, Plan, WorkerProcess, close_listeners
+from httpd.process.notify import Notifier
+from httpd.process.pulse import Pulse
 from httpd.process.signals import SignalInbox
 from httpd.process.worker import run_worker
 
@@ -55,6 +57,7 @@ class Supervisor:
             the workers; raises StartError.
         log: for messages.
         inbox: what `make_inbox` returned.
+        notifier: the line to the service manager.
     """
 
     def __init__(
@@ -63,11 +66,14 @@ class Supervisor:
         reopen_log: Callable[[str], int],
         log: Log,
         inbox: SignalInbox,
+        notifier: Notifier,
     ) -> None:
         self._make_plan = make_plan
         self._reopen_log = reopen_log
         self._log = log
         self._inbox = inbox
+        self._notifier = notifier
+        self._pulse = Pulse(notifier, log)
         self._current: Generation | None = None
         self._candidate: Generation | None = None
         self._retired: list[Generation] = []
@@ -98,6 +104,8 @@ class Supervisor:
             self._reap()
             self._look_at_clock()
             self._judge_candidate(on_ready)
+            if self._current is not None or self._draining:
+                self._pulse.beat(self._serving(), is_draining=self._draining)
         self._log.notice("stopped")
         return EX_OK
 
@@ -107,6 +115,9 @@ class Supervisor:
     def _all(self) -> list[Generation]:
         known = (self._current, self._candidate, *self._retired)
         return [generation for generation in known if generation is not None]
+
+    def _serving(self) -> list[Generation]:
+        return [generation for generation in self._all() if generation is not self._candidate]
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -124,6 +135,8 @@ class Supervisor:
     def _timeout(self) -> float | None:
         """Milliseconds until the next thing that has to be done by the clock."""
         times = [self._leaves_at]
+        if self._current is not None or self._draining:
+            times.append(self._pulse.next_at)
         if self._candidate:
             times.append(self._candidate.boots_until)
         for generation in self._all():
@@ -225,6 +238,7 @@ class Supervisor:
         )
         if predecessor is None:
             on_ready()
+            self._tell(f"MAINPID={os.getpid()}", "READY=1")
             return
         close_listeners(predecessor.plan, keep=candidate.plan)
         self._retire(predecessor)
@@ -315,6 +329,7 @@ class Supervisor:
     def _drain(self) -> None:
         """Let nobody new in; those who are just getting in are served as ever for a moment."""
         self._draining = True
+        self._tell("STOPPING=1")
         for generation in self._all():
             generation.board.phase = Phase.STOPPING
             for listener in generation.plan.listeners:
@@ -334,6 +349,10 @@ class Supervisor:
             self._retire(current)
         self._log.notice("draining")
 
+    def _tell(self, *assignments: str) -> None:
+        """Tell the service manager a change of state, and the status with it."""
+        self._pulse.tell_status(self._serving(), is_draining=self._draining, first=assignments)
+
     def _stop(self) -> None:
         """Somebody is in a hurry."""
         if self._leaves_at < float("inf"):
@@ -349,6 +368,7 @@ class Supervisor:
             self._reload_again = True  # the configuration may have changed since it was read
             return
         self._log.notice("reloading")
+        self._notifier.tell_reloading()
         try:
             self._launch(self._make_plan(self._current.plan))
         except StartError as error:
@@ -360,6 +380,8 @@ class Supervisor:
             self._log.error(f"the reload failed, nothing has changed: {why_not}")
         else:
             self._log.notice("reloaded")
+        self._pulse.remark = f"; the last reload failed: {why_not}" if status != EX_OK else ""
+        self._tell("READY=1")
         self._reloads += 1
         if self._current is not None:
             self._current.board.facts = {

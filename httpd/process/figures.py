@@ -1,0 +1,41 @@
+"""What a server is doing, in words: for ``phttpd stop`` and ``status``, and the service manager.
+
+Called by `httpd.process.control` and `httpd.process.pulse`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from httpd.observe.scoreboard import Column, Scoreboard
+
+
+def total(boards: Iterable[Scoreboard], column: Column) -> int:
+    """Return the sum of a column over all loops of all generations."""
+    return sum(board.total(column) for board in boards)
+
+
+def describe_drain(active: int, remaining: int) -> str:
+    """Say what a drain waits for.
+
+    Args:
+        active: connections in the middle of a request.
+        remaining: bytes that they still have to get.
+    """
+    return f"waiting for {count(active, 'request')} in hand, {format_bytes(remaining)} to send"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def format_bytes(number: int) -> str:
+    """Return a number of bytes with a unit that keeps it short."""
+    if number < 1000:
+        return f"{number} bytes"
+    size, units = number / 1000, ["kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        units.pop(0)
+    return f"{size:.1f} {units[0]}"

@@ -1,0 +1,93 @@
+"""Telling the service manager how the server is (sd_notify(3)), without any library.
+
+Called by `httpd.process.pulse` and `httpd.process.supervisor`.  Workers do not speak: a unit says
+``NotifyAccess=main``.  Whatever becomes of a message, the server goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import socket
+import time
+from array import array
+from collections.abc import Mapping
+
+BARRIER_SECONDS = 2.0
+"""How long the service manager may take until it has read all that it was told."""
+
+
+class Notifier:
+    """The line to the service manager; without one, nobody is told anything.
+
+    Args:
+        address: ``$NOTIFY_SOCKET``: a path, or the name of an abstract socket after an ``@``.
+        watchdog: seconds after which the service manager ends a server that did not say
+            ``WATCHDOG=1``; None if there is no watchdog.
+    """
+
+    def __init__(self, address: str | None, watchdog: float | None) -> None:
+        self._address = address
+        self.watchdog = watchdog if address else None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Notifier:
+        """Return the notifier that the environment of this process asks for.
+
+        Sources: sd_notify(3), sd_watchdog_enabled(3).
+        """
+        address = environment.get("NOTIFY_SOCKET", "")
+        usec = environment.get("WATCHDOG_USEC", "")
+        whom = environment.get("WATCHDOG_PID", str(os.getpid()))
+        is_watched = re.fullmatch("[1-9][0-9]{0,17}", usec) and whom == str(os.getpid())
+        return cls(
+            address if address[:1] in ("/", "@") else None,
+            int(usec) / 1e6 if is_watched else None,
+        )
+
+    def is_heard(self) -> bool:
+        """Tell whether there is somebody to tell."""
+        return self._address is not None
+
+    def tell(self, *assignments: str) -> None:
+        """Send assignments such as ``READY=1`` in one message; never wait for who does not read."""
+        self._send("\n".join(assignments))
+
+    def tell_reloading(self) -> None:
+        """Say that the configuration is read anew; ``READY=1`` has to follow."""
+        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def hand_over(self, pid: int) -> None:
+        """Say that another process is the main one from now on: the last that this one may say.
+
+        Returns when the service manager has read that, so that it does not meet the other one's
+        words first (sd_notify_barrier(3)).
+        """
+        self.tell(f"MAINPID={pid}")
+        if self._address is not None:
+            self._wait_until_read()
+        self._address = self.watchdog = None
+
+    def _wait_until_read(self) -> None:
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+        self._send("BARRIER=1", write_fd)
+        os.close(write_fd)
+        poll = select.poll()
+        poll.register(read_fd, 0)  # which leaves POLLHUP: the service manager closes its copy
+        poll.poll(BARRIER_SECONDS * 1000)
+        os.close(read_fd)
+
+    def _send(self, text: str, fd: int | None = None) -> None:
+        if self._address is None:
+            return
+        to = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        attached = []
+        if fd is not None:
+            attached.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd])))
+        try:
+            # A socket for each message: there is none that a worker could inherit.
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.sendmsg([text.encode("utf-8", "replace")], attached, socket.MSG_DONTWAIT, to)
+        except OSError:
+            pass

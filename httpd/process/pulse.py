@@ -1,0 +1,158 @@
+"""Once a second, while a service manager listens: watchdog, live figures, and time for a drain.
+
+Called by `httpd.process.supervisor`, whose main loop it wakes.  The watchdog is fed as long as
+every loop of every worker turns, not just as long as the supervisor does: each loop counts its
+ticks on the scoreboard, and here they are compared with those of a beat before.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+from httpd.observe.log import Log
+from httpd.observe.scoreboard import Column
+from httpd.process.figures import count, describe_drain, total
+from httpd.process.generation import Generation
+from httpd.process.notify import Notifier
+
+BEAT = 1.0
+"""Seconds between two looks at the loops."""
+STATUS_BEATS = 3
+"""Beats between two changes of the status."""
+PATIENCE = 3.0
+"""Seconds without a tick that are no reason to worry: a loop ticks once a second."""
+EXTRA_SECONDS = 5.0
+"""How much longer than a client that takes nothing a drain may be without progress."""
+
+
+class Pulse:
+    """What a running server says of itself.
+
+    Args:
+        notifier: whom to tell.
+        log: is told which loop is stuck.
+    """
+
+    def __init__(self, notifier: Notifier, log: Log) -> None:
+        self._notifier = notifier
+        self._log = log
+        watchdog = notifier.watchdog
+        self._interval = BEAT if watchdog is None else min(BEAT, watchdog / 2)
+        self._patience = math.ceil(max(PATIENCE, (watchdog or 0) / 2) / self._interval)
+        self._ticks: dict[tuple[int, int], tuple[int, int]] = {}  # loop → its ticks, beats since
+        self._requests: dict[Generation, int] = {}
+        self._progress: tuple[int, int] | None = None
+        self._most_remaining = 0
+        self._beats = 0
+        self._counted_at = time.monotonic()
+        self._rate = 0
+        self._status = ""
+        self.remark = ""
+        """What the status says besides, until it is changed."""
+        self.next_at = time.monotonic() if notifier.is_heard() else math.inf
+        """When to call `beat`, by the monotonic clock."""
+
+    def beat(self, generations: Sequence[Generation], *, is_draining: bool) -> None:
+        """Look at the loops and tell the service manager, if it is time.
+
+        Args:
+            generations: those whose workers serve or drain.
+            is_draining: whether the whole server ends.
+        """
+        now = time.monotonic()
+        if now < self.next_at:
+            return
+        self.next_at = now + self._interval if self._notifier.is_heard() else math.inf
+        if self._notifier.watchdog is not None and not self._has_stuck_loops(generations):
+            self._notifier.tell("WATCHDOG=1")
+        if is_draining:
+            self._extend_drain(generations, now)
+        if self._beats % STATUS_BEATS == 0:
+            self.tell_status(generations, is_draining=is_draining)
+        self._beats += 1
+
+    # ---------------------------------------------------------------- the watchdog
+
+    def _has_stuck_loops(self, generations: Sequence[Generation]) -> bool:
+        before, self._ticks = self._ticks, {}
+        stuck = False
+        for pid, name, loop, ticks in _turning_loops(generations):
+            last, beats = before.get((pid, loop), (-1, 0))
+            beats = beats + 1 if ticks == last else 0
+            self._ticks[pid, loop] = ticks, beats
+            stuck = stuck or beats >= self._patience
+            if beats == self._patience:
+                seconds = self._patience * self._interval
+                self._log.error(
+                    f"loop {name} (pid {pid}) has not turned for {seconds:g} s; "
+                    "the watchdog of the service manager is not fed until it does"
+                )
+        return stuck
+
+    # ---------------------------------------------------------------- the figures
+
+    def tell_status(
+        self, generations: Sequence[Generation], *, is_draining: bool, first: Sequence[str] = ()
+    ) -> None:
+        """Say what the server is doing, if that has changed.
+
+        Args:
+            generations: those whose workers serve or drain.
+            is_draining: whether the whole server ends.
+            first: what to say in the same message in any case.
+        """
+        if not self._notifier.is_heard():
+            return
+        figures = self._describe_drain(generations) if is_draining else self._describe(generations)
+        status = " ".join(f"{figures}{self.remark}".split())
+        if status != self._status or first:
+            self._status = status
+            self._notifier.tell(*first, f"STATUS={status}")
+
+    def _describe(self, generations: Sequence[Generation]) -> str:
+        seconds = time.monotonic() - self._counted_at
+        if seconds >= self._interval:
+            before = self._requests
+            self._requests = {each: each.board.total(Column.REQUESTS) for each in generations}
+            new = sum(number - before.get(each, 0) for each, number in self._requests.items())
+            self._rate = round(new / seconds)
+            self._counted_at += seconds
+        connections = total((each.board for each in generations), Column.CONNECTIONS)
+        return f"serving: {count(connections, 'connection')}, {count(self._rate, 'request')}/s"
+
+    def _describe_drain(self, generations: Sequence[Generation]) -> str:
+        boards = [each.board for each in generations]
+        remaining = total(boards, Column.REMAINING)
+        self._most_remaining = most = max(self._most_remaining, remaining)
+        done = f" ({100 - math.ceil(100 * remaining / most)} % done)" if most else ""
+        return f"draining: {describe_drain(total(boards, Column.ACTIVE), remaining)}{done}"
+
+    # ---------------------------------------------------------------- the drain
+
+    def _extend_drain(self, generations: Sequence[Generation], now: float) -> None:
+        """Have the service manager wait for who still gets something (`TimeoutStopSec=`).
+
+        It is asked anew at every beat with progress, and never for more than `drain_timeout`.
+        """
+        boards = [each.board for each in generations]
+        sent, remaining = total(boards, Column.SENT), total(boards, Column.REMAINING)
+        before, self._progress = self._progress, (sent, remaining)
+        if before is None or sent > before[0] or remaining < before[1]:
+            stalled = max((g.plan.worker.loop.send_timeout for g in generations), default=0.0)
+            until = max((g.drains_until for g in generations), default=now)
+            seconds = max(0.0, min(stalled + EXTRA_SECONDS, until - now))
+            self._notifier.tell(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
+
+def _turning_loops(generations: Sequence[Generation]) -> Iterator[tuple[int, str, int, int]]:
+    """Yield the worker's pid, the name, the number and the ticks of each loop that has to turn."""
+    for generation in generations:
+        board = generation.board
+        ticks, connections = board.column(Column.TICKS), board.column(Column.CONNECTIONS)
+        for process in generation.processes.values():
+            for number in range(board.threads):
+                row = process.index * board.threads + number
+                if connections[row] or not generation.is_draining():  # else it may have ended
+                    yield process.pid, f"{process.index}.{number}", row, ticks[row]
