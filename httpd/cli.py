@@ -22,6 +22,7 @@ from httpd.config import (
 from httpd.config_file import ConfigError
 from httpd.observe.log import PRIORITIES, is_journal
 from httpd.process import control
+from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
 from httpd.process.signals import reset_signals
 
@@ -153,12 +154,13 @@ def _start(
     def reload() -> Settings:
         return _complete(load(config_file, options), in_foreground, options)
 
-    service = Service(reload, _complete(settings, in_foreground, options))
+    passed = take_listeners(os.environ)
+    service = Service(reload, _complete(settings, in_foreground, options), passed)
     if in_foreground:
         return service.run(on_ready=lambda: None)
     from httpd.process.daemon import launch  # noqa: PLC0415 - a foreground server does without
 
-    return launch(service.run)
+    return launch(service.run, keep=passed)
 
 
 def _complete(settings: Settings, in_foreground: bool, options: dict[str, Any]) -> Settings:

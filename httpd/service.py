@@ -17,7 +17,7 @@ from typing import Any
 from httpd import __version__
 from httpd.config import Settings
 from httpd.config_file import ConfigError
-from httpd.network.listener import format_address, open_listeners
+from httpd.network.listener import adopt_listener, format_url, open_listeners
 from httpd.network.loop import LoopSettings
 from httpd.observe.log import Log, is_journal, name_thread, open_console
 from httpd.process.errors import (
@@ -27,7 +27,7 @@ from httpd.process.errors import (
     StartError,
     status_of,
 )
-from httpd.process.generation import Plan
+from httpd.process.generation import Endpoint, Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile
 from httpd.process.privileges import raise_descriptor_limit
@@ -45,11 +45,19 @@ class Service:
     Args:
         reload: returns the settings as they are now; raises ConfigError.
         settings: the settings to start with.
+        passed: listening sockets that the service manager has opened; they are used instead of host
+            and port.
     """
 
-    def __init__(self, reload: Callable[[], Settings], settings: Settings) -> None:
+    def __init__(
+        self,
+        reload: Callable[[], Settings],
+        settings: Settings,
+        passed: Sequence[socket.socket] = (),
+    ) -> None:
         self._reload = reload
         self._settings = settings
+        self._passed = passed
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
         self._log_fd = -1
 
@@ -71,6 +79,9 @@ class Service:
             name_thread("supervisor")
             log.notice(f"Using Python {platform.python_version()} to run phttpd {__version__}")
             raise_descriptor_limit()
+            for listener in self._passed:
+                adopt_listener(listener)
+                log.notice(f"listening at {format_url(listener)}, opened by the service manager")
             notifier = Notifier.from_environment(os.environ)
             supervisor = Supervisor(self._make_plan, self._reopen_log, log, inbox, notifier)
             return supervisor.run(on_ready)
@@ -101,13 +112,13 @@ class Service:
         settings = self._settings if previous is None else self._load()
         if not os.access(settings.docroot, os.R_OK | os.X_OK):
             raise StartError(EX_NOPERM, f"the docroot {settings.docroot} may not be read")
-        endpoint = (settings.host, settings.port)
-        listeners: Sequence[socket.socket]
+        endpoint: Endpoint | None = None if self._passed else (settings.host, settings.port)
+        listeners = self._passed
         if previous is not None and previous.endpoint == endpoint:
             listeners = previous.listeners
-            for listener in listeners:
+            for listener in listeners if endpoint else ():
                 listener.listen(settings.backlog)
-        else:
+        elif endpoint:
             listeners = _open_listeners(settings)
         return Plan(
             workers=settings.workers,
@@ -126,11 +137,10 @@ class Service:
             raise StartError(EX_CONFIG, "; ".join(error.problems)) from None
 
     def _facts(self, settings: Settings, listeners: Sequence[socket.socket]) -> dict[str, Any]:
-        addresses = [format_address(listener.getsockname()) for listener in listeners]
         return {
             "version": __version__,
             "docroot": settings.docroot,
-            "addresses": [f"http://{address}/" for address in addresses],
+            "addresses": [format_url(listener) for listener in listeners],
             "started": self._started,
         }
 

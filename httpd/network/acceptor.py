@@ -29,6 +29,10 @@ PAUSE = 0.25
 SLACK = 1
 """Connections above nine eighths of the mean that are no reason to step back."""
 _BATCH = 64
+_LAST_BATCH = 4096
+"""Connections that are accepted from a listener at the very end: as many as its queue holds, unless
+it was made longer.  More may come for ever, if others keep the listener open.
+"""
 _MOST_FAILURES = 32
 # Errors of the new connection, not of the listener (accept(2), “Error handling”).
 _CLIENT_FAILED = frozenset(
@@ -148,15 +152,15 @@ class Acceptor:
         """Accept all that the kernel has accepted so far, and no more ever."""
         for fd in self._accepts:
             failures = 0
-            while failures < _MOST_FAILURES:
+            for _ in range(_LAST_BATCH):
                 try:
                     if not self._accept_one(fd):
                         break
                     failures = 0
                 except OSError:
-                    if not _is_readable(fd):
-                        break
                     failures += 1
+                    if failures == _MOST_FAILURES or not _is_readable(fd):
+                        break
                     self._on_exhausted()
         if self.returns_at is None:
             self._step_back(float("inf"))

@@ -1,8 +1,9 @@
-"""Listening sockets: opened once by the supervisor, shared by all loops of all workers."""
+"""Listening sockets: opened by the supervisor or by whoever started it, shared by all loops."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from array import array
@@ -84,13 +85,7 @@ def _open_listener(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
-        # Accepted sockets inherit this: a body's last bytes must not wait for an ACK.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # So is this: what the kernel holds of a body and has not sent yet stays small, however many
-        # clients there are, and the shares stay fair.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        # A connection is handed over together with its request, which is then served at accept.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)
+        _tune(listener)
         listener.setblocking(False)
         listener.bind(address)
         listener.listen(backlog)
@@ -98,6 +93,27 @@ def _open_listener(
         listener.close()
         raise OSError(error.errno, error.strerror, format_address(address)) from None
     return listener
+
+
+def adopt_listener(listener: socket.socket) -> None:
+    """Make a listening socket that somebody else opened like one of ours, as far as it can be."""
+    listener.setblocking(False)
+    if listener.family != socket.AF_UNIX:
+        try:
+            _tune(listener)
+        except OSError:
+            pass  # not every protocol that streams has these options
+
+
+def _tune(listener: socket.socket) -> None:
+    # Accepted sockets inherit this: a body's last bytes must not wait for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # So is this: what the kernel holds of a body and has not sent yet stays small, however many
+    # clients there are, and the shares stay fair.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    # A connection is handed over together with its request, which is then served at accept.  One
+    # that says nothing waits in the kernel, also for the next server at the same socket.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)
 
 
 def stop_handshakes(listener: socket.socket) -> None:
@@ -128,7 +144,20 @@ def format_address(address: _Address) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def format_peer(address: _Address) -> str:
-    """Return the host of a client's address; an IPv4 one as such even on a dual-stack socket."""
-    mapped = address[0].removeprefix("::ffff:")
-    return address[0] if ":" in mapped else mapped
+def format_url(listener: socket.socket) -> str:
+    """Return where clients find a listener: a URL, or ``unix:`` and a path or ``@name``."""
+    address = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return "unix:" + os.fsdecode(address).replace("\0", "@", 1)
+    return f"http://{format_address(address)}/"
+
+
+def format_peer(address: _Address | str | bytes) -> tuple[str, int]:
+    """Return host and port of a client's address, an IPv4 one as such even on a dual-stack socket;
+    clients of a Unix socket have none.
+    """
+    if isinstance(address, str | bytes):
+        return "unix", 0
+    host, port = address[:2]
+    mapped = host.removeprefix("::ffff:")
+    return (host if ":" in mapped else mapped), port

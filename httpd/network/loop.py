@@ -206,7 +206,7 @@ class Loop:
 
     def _welcome(self, fd: int, address: Any) -> None:
         """Take over an accepted connection, and serve it at once: its request is mostly there."""
-        connection = Connection(self, fd, (format_peer(address), address[1]))
+        connection = Connection(self, fd, format_peer(address))
         if sum(self._counts) >= self.settings.max_connections and not self._close_an_idle_one():
             error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
             connection.refuse_at_accept(error)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import daemon
 
@@ -18,12 +19,13 @@ from httpd.process.errors import EX_OK, EX_OSERR, StartError
 _UMASK = 0o022
 
 
-def launch(serve: Callable[[Callable[[], None]], int]) -> int:
+def launch(serve: Callable[[Callable[[], None]], int], keep: Sequence[socket.socket] = ()) -> int:
     """Run `serve` in a daemon and return once it has said that it is ready, or why it is not.
 
     Args:
         serve: runs the server until it ends; calls its argument when it is ready, or raises
             StartError.
+        keep: sockets that stay open in the daemon.
 
     Returns:
         The exit status for the shell.
@@ -38,7 +40,7 @@ def launch(serve: Callable[[Callable[[], None]], int]) -> int:
         raise StartError(EX_OSERR, f"cannot start a process: {error.strerror}") from None
     if pid == 0:
         os.close(read_fd)
-        _be_daemon(serve, write_fd)
+        _be_daemon(serve, write_fd, keep)
     os.close(write_fd)
     with open(read_fd, "rb") as reports:
         status, _, text = reports.readline().decode("utf-8", "replace").rstrip("\n").partition(" ")
@@ -50,13 +52,15 @@ def launch(serve: Callable[[Callable[[], None]], int]) -> int:
     raise StartError(int(status), text)
 
 
-def _be_daemon(serve: Callable[[Callable[[], None]], int], report_fd: int) -> None:
+def _be_daemon(
+    serve: Callable[[Callable[[], None]], int], report_fd: int, keep: Sequence[socket.socket]
+) -> None:
     """Become the daemon; never returns."""
     status = EX_OSERR
     try:
         ignored = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP)
         daemon.DaemonContext(
-            files_preserve=[report_fd],
+            files_preserve=[report_fd, *keep],
             umask=_UMASK,
             signal_map=dict.fromkeys(ignored),
             detach_process=True,

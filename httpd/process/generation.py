@@ -21,6 +21,10 @@ BOOT_SECONDS = 30.0
 """How long a worker may take until it serves."""
 
 
+Endpoint = tuple[tuple[str, ...], int]
+"""Hosts and port, as they stand in the configuration."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a generation is to be.
@@ -30,6 +34,7 @@ class Plan:
         worker: settings for each of them.
         listeners: open listening sockets.
         endpoint: what the listeners were opened for; the same endpoint keeps them through a reload.
+            None when the service manager opened them: it keeps them when this server ends.
         log_file: where messages and the access log go, or None for stdout and stderr.
         verbose: whether to log more than errors.
         facts: for ``phttpd status``.
@@ -38,7 +43,7 @@ class Plan:
     workers: int
     worker: WorkerSettings
     listeners: Sequence[socket.socket]
-    endpoint: object
+    endpoint: Endpoint | None
     log_file: str | None
     verbose: bool
     facts: dict[str, Any]

@@ -327,14 +327,20 @@ class Supervisor:
         os.close(fd)
 
     def _drain(self) -> None:
-        """Let nobody new in; those who are just getting in are served as ever for a moment."""
+        """Let nobody new in; those who are just getting in are served as ever for a moment.
+
+        If the service manager keeps the listeners, they are left at once and as they are: whoever
+        gets in waits there for the next server.
+        """
         self._draining = True
         self._tell("STOPPING=1")
+        self._leaves_at = time.monotonic()
         for generation in self._all():
             generation.board.phase = Phase.STOPPING
-            for listener in generation.plan.listeners:
-                stop_handshakes(listener)
-        self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
+            if generation.plan.endpoint is not None:
+                self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
+                for listener in generation.plan.listeners:
+                    stop_handshakes(listener)
 
     def _leave(self) -> None:
         """Have all workers leave the listeners and finish what is in hand."""

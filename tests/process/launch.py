@@ -81,9 +81,11 @@ class Foreground:
         cwd: Path = ROOT,
         prefix: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.process = subprocess.Popen(
             [*prefix, *PHTTPD, "--foreground", *map(str, options)],
+            pass_fds=pass_fds,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -139,6 +141,7 @@ def foreground(
     *options: str | Path,
     prefix: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
     errors: str | None = None,
     **settings: Setting,
 ) -> Iterator[Foreground]:
@@ -156,7 +159,9 @@ def foreground(
         "pidfile": str(docroot.with_name(f"{docroot.name}.pid")),
     }
     write_config(config, **{**defaults, **settings})
-    server = Foreground("-c", config, "--verbose", *options, prefix=prefix, env=env)
+    server = Foreground(
+        "-c", config, "--verbose", *options, prefix=prefix, env=env, pass_fds=pass_fds
+    )
     try:
         server.wait_until_ready()
         yield server

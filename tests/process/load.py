@@ -45,6 +45,10 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Return once all clients have got their last answers."""
         self._stop.set()
         for thread in self._threads:
             thread.join(DEADLINE)

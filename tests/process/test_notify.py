@@ -155,9 +155,8 @@ def begin_download(server: Foreground, site: Path, size: int = 20_000_000) -> Cl
 
 
 def test_a_drain_with_progress_asks_for_time(site: Path, manager: Manager) -> None:
-    settings = {"drain_timeout": "50s", "send_timeout": "20s"}
     with (
-        foreground(site, env=told(manager), **settings) as server,
+        foreground(site, env=told(manager), drain_timeout="50s", send_timeout="20s") as server,
         begin_download(server, site) as client,
     ):
         server.signal(signal.SIGTERM)

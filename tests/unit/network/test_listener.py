@@ -204,4 +204,9 @@ def test_format_address(address: tuple[str, int], text: str) -> None:
     ],
 )
 def test_format_peer(host: str, text: str) -> None:
-    assert format_peer((host, 1, 0, 0)) == text
+    assert format_peer((host, 1, 0, 0)) == (text, 1)
+
+
+@pytest.mark.parametrize("address", ["", "/run/client", b"\0client"])
+def test_clients_of_a_unix_socket_have_no_address(address: str | bytes) -> None:
+    assert format_peer(address) == ("unix", 0)
