@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from httpd import __version__
 from httpd.config import (
@@ -26,12 +26,16 @@ from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
 from httpd.process.signals import reset_signals
 
+if TYPE_CHECKING:
+    from httpd.process.upgrade import Command, Predecessor
+
 _DESCRIPTION = """\
 Serve the files below a folder over HTTP/1.1, to thousands of clients at a time.
 
 Without a command, or with “start”, phttpd starts in the background and returns when it serves.
 “stop” lets the running daemon finish the requests in hand and waits for that; “reload” makes it
-read its configuration anew, without a failed request; “status” shows what it is doing.
+read its configuration anew, and “upgrade” lets the code as it is now take its place, both without a
+failed request; “status” shows what it is doing.
 """
 
 _EPILOG = """\
@@ -39,6 +43,7 @@ signals:
   TERM, INT   drain: finish the requests in hand, then end; a second one ends at once
   HUP         read the configuration anew; if it is bad, go on as before
   USR1        open the log file anew
+  USR2        upgrade: start phttpd anew, which takes over; if it cannot, go on as before
 
 exit status:
   0 fine   3 no daemon is running   64 wrong usage   69 port or pidfile is taken
@@ -63,7 +68,12 @@ def _make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("command", nargs="?", choices=("start", "stop", "reload", "status"), default="start")
+    add(
+        "command",
+        nargs="?",
+        choices=("start", "stop", "reload", "upgrade", "status"),
+        default="start",
+    )
     add("-c", "--config", metavar="FILE", help="YAML config file")
     add("--base", "--docroot", dest="docroot", metavar="DIR", help="the folder to serve")
     add("--host", action="append", metavar="ADDR", help="address to listen at; may be repeated (*)")
@@ -128,25 +138,49 @@ def _carry_out(parsed: argparse.Namespace, options: dict[str, Any]) -> int:
     config_file = parsed.config or default_config_file()
     if config_file:
         config_file = os.path.abspath(config_file)
-    if parsed.check or parsed.command == "start":
-        settings = load(config_file, options)
-        return EX_OK if parsed.check else _start(parsed, options, config_file, settings)
+    if parsed.check:
+        load(config_file, options)
+        return EX_OK
+    if parsed.command == "start":
+        return _start(parsed, options, config_file)
     pidfile = load_pidfile(config_file, options)
     if parsed.command == "stop":
         return control.stop(pidfile)
     if parsed.command == "reload":
         return control.reload(pidfile)
+    if parsed.command == "upgrade":
+        return control.upgrade(pidfile)
     return control.status(pidfile, as_json=parsed.json)
 
 
-def _start(
+def _start(parsed: argparse.Namespace, options: dict[str, Any], config_file: str | None) -> int:
+    # The other commands do without the server.
+    from httpd.process.upgrade import Command, Predecessor  # noqa: PLC0415
+
+    command = Command((sys.executable, *sys.orig_argv[1:]), os.getcwd())
+    predecessor = Predecessor.from_environment(os.environ)
+    if predecessor is None:
+        return _serve(parsed, options, config_file, command, None)
+    try:
+        return _serve(parsed, options, config_file, command, predecessor)
+    except StartError as error:
+        status, why = error.status, error.text
+    except ConfigError as error:
+        status, why = EX_CONFIG, "; ".join(error.problems)
+    predecessor.tell_failed(status, why)  # it has a log
+    return status
+
+
+def _serve(
     parsed: argparse.Namespace,
     options: dict[str, Any],
     config_file: str | None,
-    settings: Settings,
+    command: Command,
+    predecessor: Predecessor | None,
 ) -> int:
-    from httpd.service import Service  # noqa: PLC0415 - the other commands do without
+    from httpd.service import Service  # noqa: PLC0415
 
+    settings = load(config_file, options)
     in_foreground = parsed.foreground or not settings.daemon
     # Relative paths were resolved against this folder, and a reload must find the same ones.
     options = {name: _anchor(name, value) for name, value in options.items()}
@@ -155,8 +189,14 @@ def _start(
         return _complete(load(config_file, options), in_foreground, options)
 
     passed = take_listeners(os.environ)
-    service = Service(reload, _complete(settings, in_foreground, options), passed)
+    service = Service(
+        reload, _complete(settings, in_foreground, options), command, passed, predecessor
+    )
     if in_foreground:
+        return service.run(on_ready=lambda: None)
+    if predecessor:  # which was a daemon, so this is one
+        os.chdir("/")
+        os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
         return service.run(on_ready=lambda: None)
     from httpd.process.daemon import launch  # noqa: PLC0415 - a foreground server does without
 

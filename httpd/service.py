@@ -27,11 +27,13 @@ from httpd.process.errors import (
     StartError,
     status_of,
 )
-from httpd.process.generation import Endpoint, Plan
+from httpd.process.generation import Plan
 from httpd.process.notify import Notifier
-from httpd.process.pidfile import Pidfile
+from httpd.process.pidfile import Pidfile, find_supervisor
 from httpd.process.privileges import raise_descriptor_limit
+from httpd.process.signals import SignalInbox
 from httpd.process.supervisor import Supervisor, make_inbox
+from httpd.process.upgrade import Command, Predecessor, Successor
 from httpd.process.worker import WorkerSettings
 from httpd.site.responder import SiteSettings
 
@@ -45,19 +47,25 @@ class Service:
     Args:
         reload: returns the settings as they are now; raises ConfigError.
         settings: the settings to start with.
-        passed: listening sockets that the service manager has opened; they are used instead of host
-            and port.
+        command: how this program was started, for an upgrade.
+        passed: listening sockets that somebody else has opened.
+        predecessor: the supervisor that passed them, or None: the service manager did, and they are
+            used instead of host and port.
     """
 
     def __init__(
         self,
         reload: Callable[[], Settings],
         settings: Settings,
-        passed: Sequence[socket.socket] = (),
+        command: Command,
+        passed: Sequence[socket.socket],
+        predecessor: Predecessor | None,
     ) -> None:
         self._reload = reload
         self._settings = settings
+        self._command = command
         self._passed = passed
+        self._predecessor = predecessor
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
         self._log_fd = -1
 
@@ -72,23 +80,48 @@ class Service:
         """
         inbox = make_inbox()  # before anything that a signal could leave half done
         pidfile = Pidfile(self._settings.pidfile) if self._settings.pidfile else None
+        replaces = pidfile is not None and self._is_of_predecessor(self._settings.pidfile)
         if pidfile:
-            pidfile.acquire()
+            pidfile.prepare() if replaces else pidfile.acquire()
+
+        def take_over() -> None:
+            if pidfile and replaces:
+                pidfile.replace()
+            if self._predecessor:
+                self._predecessor.tell_ready()
+            on_ready()
+
         try:
-            log = self._open_log()
-            name_thread("supervisor")
-            log.notice(f"Using Python {platform.python_version()} to run phttpd {__version__}")
-            raise_descriptor_limit()
-            for listener in self._passed:
-                adopt_listener(listener)
-                log.notice(f"listening at {format_url(listener)}, opened by the service manager")
-            notifier = Notifier.from_environment(os.environ)
-            supervisor = Supervisor(self._make_plan, self._reopen_log, log, inbox, notifier)
-            return supervisor.run(on_ready)
+            return self._supervise(inbox, take_over)
         finally:
             if pidfile:
                 pidfile.release()
             inbox.ignore_all()  # a late signal must not spoil the exit status
+
+    def _is_of_predecessor(self, pidfile: str | None) -> bool:
+        if pidfile is None or self._predecessor is None:
+            return False
+        return find_supervisor(pidfile) == self._predecessor.pid
+
+    def _supervise(self, inbox: SignalInbox, on_ready: Callable[[], None]) -> int:
+        log = self._open_log()
+        name_thread("supervisor")
+        log.notice(f"Using Python {platform.python_version()} to run phttpd {__version__}")
+        raise_descriptor_limit()
+        for listener in self._passed:
+            adopt_listener(listener)
+            if not self._predecessor:
+                log.notice(f"listening at {format_url(listener)}, opened by the service manager")
+        supervisor = Supervisor(
+            self._make_plan,
+            self._reopen_log,
+            log,
+            inbox,
+            Notifier.from_environment(os.environ, is_main=self._predecessor is None),
+            lambda plan: Successor.start(self._command, plan, log),
+            self._predecessor,
+        )
+        return supervisor.run(on_ready)
 
     # ---------------------------------------------------------------- the log
 
@@ -112,14 +145,18 @@ class Service:
         settings = self._settings if previous is None else self._load()
         if not os.access(settings.docroot, os.R_OK | os.X_OK):
             raise StartError(EX_NOPERM, f"the docroot {settings.docroot} may not be read")
-        endpoint: Endpoint | None = None if self._passed else (settings.host, settings.port)
-        listeners = self._passed
-        if previous is not None and previous.endpoint == endpoint:
-            listeners = previous.listeners
-            for listener in listeners if endpoint else ():
+        listeners, endpoint = self._passed, self._predecessor and self._predecessor.endpoint
+        if previous is not None:
+            listeners, endpoint = previous.listeners, previous.endpoint
+        wanted = (settings.host, settings.port)
+        if endpoint == wanted:
+            for listener in listeners:
                 listener.listen(settings.backlog)
-        elif endpoint:
-            listeners = _open_listeners(settings)
+        elif endpoint is not None or not listeners:
+            unused = listeners if previous is None else ()
+            listeners, endpoint = _open_listeners(settings), wanted
+            for listener in unused:
+                listener.close()
         return Plan(
             workers=settings.workers,
             worker=_worker_settings(settings),

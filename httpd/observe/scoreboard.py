@@ -54,7 +54,7 @@ class _Header(enum.IntEnum):
     WORKERS = 1
     THREADS = 2
     PHASE = 3
-    RELOADS = 4
+    CHANGES = 4
     TEXT_LENGTH = 5
 
 
@@ -124,13 +124,13 @@ class Scoreboard:
         self._header[_Header.PHASE] = phase
 
     @property
-    def reloads(self) -> int:
-        """How many reloads were tried; the facts say how the last one ended."""
-        return int(self._header[_Header.RELOADS])
+    def changes(self) -> int:
+        """How many reloads and upgrades have ended; the facts say how the last one did."""
+        return int(self._header[_Header.CHANGES])
 
-    def count_reload(self, reloads: int) -> None:
-        """Say that a reload has ended, after its outcome was put into the facts."""
-        self._header[_Header.RELOADS] = reloads
+    def count_changes(self, changes: int) -> None:
+        """Say that a reload or upgrade has ended, after its outcome was put into the facts."""
+        self._header[_Header.CHANGES] = changes
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``phttpd stop``, ``reload`` and ``status``: talking to a running daemon.
+"""``phttpd stop``, ``reload``, ``upgrade`` and ``status``: talking to a running daemon.
 
 Signals go one way; what the daemon does about them is read off its scoreboards.
 """
@@ -20,8 +20,8 @@ from httpd.process.figures import describe_drain, format_bytes, total
 from httpd.process.pidfile import find_supervisor
 
 _LOOK_SECONDS = 1.0
-_RELOAD_LOOK_SECONDS = 0.02
-_RELOAD_SECONDS = 60.0
+_CHANGE_LOOK_SECONDS = 0.02
+_CHANGE_SECONDS = 60.0
 
 
 def stop(pidfile: str) -> int:
@@ -55,23 +55,41 @@ def reload(pidfile: str) -> int:
     Raises:
         StartError: when no daemon runs, it may not be touched, or the reload failed.
     """
+    return _change(pidfile, signal.SIGHUP, "reload")
+
+
+def upgrade(pidfile: str) -> int:
+    """Ask the daemon to let the code as it is now take its place, and wait for the outcome.
+
+    Raises:
+        StartError: when no daemon runs, it may not be touched, or the upgrade failed.
+    """
+    return _change(pidfile, signal.SIGUSR2, "upgrade")
+
+
+def _change(pidfile: str, number: signal.Signals, what: str) -> int:
     pid = _find(pidfile)
     with _permission(pid):
-        before = _newest(pid).reloads
+        before = _newest(pid).changes
         handle = os.pidfd_open(pid)
-        signal.pidfd_send_signal(handle, signal.SIGHUP)
-    until = time.monotonic() + _RELOAD_SECONDS
-    while not _ends_within(handle, _RELOAD_LOOK_SECONDS):
-        board = _newest(pid)
-        if board.reloads != before:
-            os.close(handle)
-            outcome, why_not = board.facts["reload"]
-            if outcome != EX_OK:
-                raise StartError(outcome, f"the reload failed, nothing has changed: {why_not}")
-            return EX_OK
-        if time.monotonic() > until:
-            raise StartError(EX_UNAVAILABLE, f"no answer in {_RELOAD_SECONDS:g} s from pid {pid}")
-    raise StartError(EX_UNAVAILABLE, f"the daemon (pid {pid}) ended instead")
+        signal.pidfd_send_signal(handle, number)
+    until = time.monotonic() + _CHANGE_SECONDS
+    try:
+        while time.monotonic() < until:
+            has_ended = _ends_within(handle, _CHANGE_LOOK_SECONDS)
+            if find_supervisor(pidfile) not in (pid, None):  # a successor serves
+                return EX_OK if number is signal.SIGUSR2 else _change(pidfile, number, what)
+            if has_ended:
+                raise StartError(EX_UNAVAILABLE, f"the daemon (pid {pid}) ended instead")
+            board = _newest(pid)
+            if board.changes != before:
+                outcome, why_not = board.facts["outcome"]
+                if outcome != EX_OK:
+                    raise StartError(outcome, f"the {what} failed, nothing has changed: {why_not}")
+                return EX_OK
+    finally:
+        os.close(handle)
+    raise StartError(EX_UNAVAILABLE, f"no answer in {_CHANGE_SECONDS:g} s from pid {pid}")
 
 
 def status(pidfile: str, *, as_json: bool) -> int:

@@ -15,10 +15,13 @@ from typing import Any
 
 from httpd.observe.scoreboard import Scoreboard
 from httpd.process.channel import Channel, Message
+from httpd.process.errors import EX_OSERR, StartError
 from httpd.process.worker import WorkerSettings
 
 BOOT_SECONDS = 30.0
 """How long a worker may take until it serves."""
+MAX_BACK_OFF = 10.0
+"""Seconds between two attempts to start a worker that keeps dying, at the most."""
 
 
 Endpoint = tuple[tuple[str, ...], int]
@@ -110,3 +113,24 @@ def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
     for listener in plan.listeners:
         if keep is None or listener not in keep.listeners:
             listener.close()
+
+
+def back_off(failures: int) -> float:
+    """Return how many seconds to wait after so many failures in a row; the first one is free."""
+    return 0.0 if failures <= 1 else min(0.1 * 2.0 ** min(failures, 10), MAX_BACK_OFF)
+
+
+def cannot_fork(error: OSError) -> StartError:
+    """Return why a worker could not be started."""
+    return StartError(EX_OSERR, f"cannot start a worker: {error.strerror}")
+
+
+def describe_exit(status: int) -> str:
+    """Say how a worker ended, from what waitpid(2) said."""
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:  # most real-time signals have no name
+            return f"was killed by signal {-code}"
+    return f"ended with exit status {code}"

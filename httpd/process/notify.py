@@ -10,7 +10,6 @@ import os
 import re
 import select
 import socket
-import time
 from array import array
 from collections.abc import Mapping
 
@@ -25,15 +24,21 @@ class Notifier:
         address: ``$NOTIFY_SOCKET``: a path, or the name of an abstract socket after an ``@``.
         watchdog: seconds after which the service manager ends a server that did not say
             ``WATCHDOG=1``; None if there is no watchdog.
+        is_main: whether this is the main process already, or only after `speak`.
     """
 
-    def __init__(self, address: str | None, watchdog: float | None) -> None:
+    def __init__(self, address: str | None, watchdog: float | None, *, is_main: bool) -> None:
         self._address = address
+        self._is_main = is_main
         self.watchdog = watchdog if address else None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Notifier:
+    def from_environment(cls, environment: Mapping[str, str], *, is_main: bool) -> Notifier:
         """Return the notifier that the environment of this process asks for.
+
+        Args:
+            environment: of this process.
+            is_main: whether this is the main process already.
 
         Sources: sd_notify(3), sd_watchdog_enabled(3).
         """
@@ -44,19 +49,20 @@ class Notifier:
         return cls(
             address if address[:1] in ("/", "@") else None,
             int(usec) / 1e6 if is_watched else None,
+            is_main=is_main,
         )
 
     def is_heard(self) -> bool:
         """Tell whether there is somebody to tell."""
-        return self._address is not None
+        return self._address is not None and self._is_main
+
+    def speak(self) -> None:
+        """Be the main process from now on."""
+        self._is_main = True
 
     def tell(self, *assignments: str) -> None:
         """Send assignments such as ``READY=1`` in one message; never wait for who does not read."""
         self._send("\n".join(assignments))
-
-    def tell_reloading(self) -> None:
-        """Say that the configuration is read anew; ``READY=1`` has to follow."""
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def hand_over(self, pid: int) -> None:
         """Say that another process is the main one from now on: the last that this one may say.
@@ -65,9 +71,9 @@ class Notifier:
         words first (sd_notify_barrier(3)).
         """
         self.tell(f"MAINPID={pid}")
-        if self._address is not None:
+        if self.is_heard():
             self._wait_until_read()
-        self._address = self.watchdog = None
+        self._is_main = False
 
     def _wait_until_read(self) -> None:
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
@@ -79,7 +85,7 @@ class Notifier:
         os.close(read_fd)
 
     def _send(self, text: str, fd: int | None = None) -> None:
-        if self._address is None:
+        if self._address is None or not self._is_main:
             return
         to = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         attached = []

@@ -23,10 +23,11 @@ _PID = re.compile(rb"\s*[1-9][0-9]{0,9}\s*")
 
 
 class Pidfile:
-    """The pidfile of this process, from `acquire` to `release`."""
+    """The pidfile of this process, from `acquire` or `prepare` to `release`."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._place = path  # where the file is now
         self._fd = -1
 
     def acquire(self) -> None:
@@ -51,6 +52,33 @@ class Pidfile:
             os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def prepare(self) -> None:
+        """Write and lock a file to put in place of that of a running supervisor.
+
+        Raises:
+            StartError: when it cannot be written.
+        """
+        self._place = f"{self._path}.{os.getpid()}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            self._fd = os.open(self._place, flags, 0o644)
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def replace(self) -> None:
+        """Put the prepared file in place: at every moment the name leads to one that is locked.
+
+        Raises:
+            StartError: when the system refuses.
+        """
+        try:
+            os.rename(self._place, self._path)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self._place = self._path
 
     def _lock(self) -> bool:
         """Open and lock the file; false if its last owner has removed it in between."""
@@ -93,9 +121,9 @@ class Pidfile:
         if self._fd < 0:
             return
         try:
-            same = os.path.samestat(os.fstat(self._fd), os.lstat(self._path))
+            same = os.path.samestat(os.fstat(self._fd), os.lstat(self._place))
             if same and os.pread(self._fd, _MAX_TEXT, 0).strip() == b"%d" % os.getpid():
-                os.unlink(self._path)
+                os.unlink(self._place)
         except OSError:
             pass  # it is gone, or its folder is no longer ours to write in
         os.close(self._fd)

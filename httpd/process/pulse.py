@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import Column
+from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.process.figures import count, describe_drain, total
 from httpd.process.generation import Generation
 from httpd.process.notify import Notifier
+from httpd.process.upgrade import Predecessor
 
 BEAT = 1.0
 """Seconds between two looks at the loops."""
@@ -45,6 +46,8 @@ class Pulse:
         self._requests: dict[Generation, int] = {}
         self._progress: tuple[int, int] | None = None
         self._most_remaining = 0
+        self._patience_of_drain = 0.0  # seconds that it may be without progress
+        self._drains_until = 0.0
         self._beats = 0
         self._counted_at = time.monotonic()
         self._rate = 0
@@ -54,11 +57,18 @@ class Pulse:
         self.next_at = time.monotonic() if notifier.is_heard() else math.inf
         """When to call `beat`, by the monotonic clock."""
 
-    def beat(self, generations: Sequence[Generation], *, is_draining: bool) -> None:
+    def beat(
+        self,
+        generations: Sequence[Generation],
+        predecessor: Predecessor | None,
+        *,
+        is_draining: bool,
+    ) -> None:
         """Look at the loops and tell the service manager, if it is time.
 
         Args:
             generations: those whose workers serve or drain.
+            predecessor: the supervisor whose drain is waited for as well.
             is_draining: whether the whole server ends.
         """
         now = time.monotonic()
@@ -67,10 +77,11 @@ class Pulse:
         self.next_at = now + self._interval if self._notifier.is_heard() else math.inf
         if self._notifier.watchdog is not None and not self._has_stuck_loops(generations):
             self._notifier.tell("WATCHDOG=1")
+        others = predecessor.boards() if predecessor and is_draining else ()
         if is_draining:
-            self._extend_drain(generations, now)
+            self._extend_drain(generations, others, now)
         if self._beats % STATUS_BEATS == 0:
-            self.tell_status(generations, is_draining=is_draining)
+            self.tell_status(generations, others, is_draining=is_draining)
         self._beats += 1
 
     # ---------------------------------------------------------------- the watchdog
@@ -91,21 +102,50 @@ class Pulse:
                 )
         return stuck
 
+    # ---------------------------------------------------------------- changes
+
+    def tell_reloading(self) -> None:
+        """Say that the configuration is read anew; ``READY=1`` has to follow."""
+        self._notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def speak(self, generations: Sequence[Generation], *, is_draining: bool) -> None:
+        """Begin to tell: this process is the main one now.
+
+        Args:
+            generations: those whose workers serve or drain.
+            is_draining: whether the whole server ends.
+        """
+        self._notifier.speak()
+        self.next_at = time.monotonic()
+        state = "STOPPING=1" if is_draining else "READY=1"
+        self.tell_status(generations, first=[state], is_draining=is_draining)
+
+    def hand_over(self, pid: int) -> None:
+        """Say that another process is the main one from now on, and then nothing any more."""
+        self._notifier.hand_over(pid)
+
     # ---------------------------------------------------------------- the figures
 
     def tell_status(
-        self, generations: Sequence[Generation], *, is_draining: bool, first: Sequence[str] = ()
+        self,
+        generations: Sequence[Generation],
+        others: Sequence[Scoreboard] = (),
+        first: Sequence[str] = (),
+        *,
+        is_draining: bool,
     ) -> None:
         """Say what the server is doing, if that has changed.
 
         Args:
             generations: those whose workers serve or drain.
-            is_draining: whether the whole server ends.
+            others: the scoreboards of another supervisor whose drain is waited for.
             first: what to say in the same message in any case.
+            is_draining: whether the whole server ends.
         """
         if not self._notifier.is_heard():
             return
-        figures = self._describe_drain(generations) if is_draining else self._describe(generations)
+        boards = [*(each.board for each in generations), *others]
+        figures = self._describe_drain(boards) if is_draining else self._describe(generations)
         status = " ".join(f"{figures}{self.remark}".split())
         if status != self._status or first:
             self._status = status
@@ -122,8 +162,7 @@ class Pulse:
         connections = total((each.board for each in generations), Column.CONNECTIONS)
         return f"serving: {count(connections, 'connection')}, {count(self._rate, 'request')}/s"
 
-    def _describe_drain(self, generations: Sequence[Generation]) -> str:
-        boards = [each.board for each in generations]
+    def _describe_drain(self, boards: Sequence[Scoreboard]) -> str:
         remaining = total(boards, Column.REMAINING)
         self._most_remaining = most = max(self._most_remaining, remaining)
         done = f" ({100 - math.ceil(100 * remaining / most)} % done)" if most else ""
@@ -131,18 +170,30 @@ class Pulse:
 
     # ---------------------------------------------------------------- the drain
 
-    def _extend_drain(self, generations: Sequence[Generation], now: float) -> None:
+    def begin_drain(self, send_timeout: float, seconds: float) -> None:
+        """Take note of what the drain of the whole server may take, and beat at once.
+
+        Args:
+            send_timeout: seconds for which a client may take nothing.
+            seconds: until the drain is ended.
+        """
+        now = time.monotonic()
+        self._patience_of_drain = send_timeout + EXTRA_SECONDS
+        self._drains_until = now + seconds
+        self.next_at = min(self.next_at, now)
+
+    def _extend_drain(
+        self, generations: Sequence[Generation], others: Sequence[Scoreboard], now: float
+    ) -> None:
         """Have the service manager wait for who still gets something (`TimeoutStopSec=`).
 
         It is asked anew at every beat with progress, and never for more than `drain_timeout`.
         """
-        boards = [each.board for each in generations]
+        boards = [*(each.board for each in generations), *others]
         sent, remaining = total(boards, Column.SENT), total(boards, Column.REMAINING)
         before, self._progress = self._progress, (sent, remaining)
         if before is None or sent > before[0] or remaining < before[1]:
-            stalled = max((g.plan.worker.loop.send_timeout for g in generations), default=0.0)
-            until = max((g.drains_until for g in generations), default=now)
-            seconds = max(0.0, min(stalled + EXTRA_SECONDS, until - now))
+            seconds = max(0.0, min(self._patience_of_drain, self._drains_until - now))
             self._notifier.tell(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
 

@@ -3,7 +3,8 @@
 Workers that were forked together are a *generation*: they share settings, listeners and a
 scoreboard. A start and a reload are the same thing: a new generation is forked, and when all of its
 workers serve it takes over, and the one before drains.  A generation that cannot boot is given up,
-and nothing else has changed.
+and nothing else has changed.  An upgrade is the same once more with a whole supervisor (see
+`httpd.process.upgrade`).
 """
 
 from __future__ import annotations
@@ -22,16 +23,24 @@ from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError
-from httpd.process.generation import BOOT_SECONDS, Generation, Plan, WorkerProcess, close_listeners
+from httpd.process.generation import (
+    BOOT_SECONDS,
+    Generation,
+    Plan,
+    WorkerProcess,
+    back_off,
+    cannot_fork,
+    close_listeners,
+    describe_exit,
+)
 from httpd.process.notify import Notifier
 from httpd.process.pulse import Pulse
 from httpd.process.signals import SignalInbox
+from httpd.process.upgrade import Predecessor, Successor
 from httpd.process.worker import run_worker
 
 HEALTHY_SECONDS = 1.0
 """A worker that lived shorter than this was not well, and its successor has to wait."""
-MAX_BACK_OFF = 10.0
-"""Seconds between two attempts to start a worker that keeps dying, at the most."""
 HANDSHAKE_SECONDS = 0.1
 """How long a drain lets handshakes that are under way come to their end."""
 MAX_REASON = 4000
@@ -39,12 +48,13 @@ MAX_REASON = 4000
 LAST_WORDS_SECONDS = 2.0
 """How long a worker may take to end when it must."""
 
-_NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+_CHANGES = (signal.SIGHUP, signal.SIGUSR2)
+_NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD, *_CHANGES)
 
 
 def make_inbox() -> SignalInbox:
     """Begin to take note of the signals that a supervisor obeys."""
-    return SignalInbox(_NOTED, ignored=[signal.SIGUSR2])
+    return SignalInbox(_NOTED, ignored=[])
 
 
 class Supervisor:
@@ -58,6 +68,8 @@ class Supervisor:
         log: for messages.
         inbox: what `make_inbox` returned.
         notifier: the line to the service manager.
+        start_successor: starts a new supervisor for the plan that is in force; raises OSError.
+        predecessor: the supervisor whose place this one takes, if any.
     """
 
     def __init__(
@@ -67,21 +79,27 @@ class Supervisor:
         log: Log,
         inbox: SignalInbox,
         notifier: Notifier,
+        start_successor: Callable[[Plan], Successor],
+        predecessor: Predecessor | None,
     ) -> None:
         self._make_plan = make_plan
         self._reopen_log = reopen_log
         self._log = log
         self._inbox = inbox
-        self._notifier = notifier
+        self._start_successor = start_successor
+        self._successor: Successor | None = None
+        self._predecessor = predecessor
+        self._is_replaced = False
+        self._leads = predecessor is None
         self._pulse = Pulse(notifier, log)
         self._current: Generation | None = None
         self._candidate: Generation | None = None
         self._retired: list[Generation] = []
         self._generations = 0
-        self._reloads = 0
+        self._changes = 0
         self._draining = False
         self._leaves_at = float("inf")
-        self._reload_again = False
+        self._postponed: set[signal.Signals] = set()
 
     # ---------------------------------------------------------------- the main loop
 
@@ -104,13 +122,20 @@ class Supervisor:
             self._reap()
             self._look_at_clock()
             self._judge_candidate(on_ready)
+            self._judge_successor()
+            self._look_at_predecessor()
             if self._current is not None or self._draining:
-                self._pulse.beat(self._serving(), is_draining=self._draining)
+                self._pulse.beat(self._serving(), self._predecessor, is_draining=self._draining)
         self._log.notice("stopped")
         return EX_OK
 
     def _is_over(self) -> bool:
-        return self._draining and not any(generation.processes for generation in self._all())
+        return (
+            self._draining
+            and not any(generation.processes for generation in self._all())
+            and (self._successor is None or self._successor.has_ended())
+            and (self._predecessor is None or not self._predecessor.has_hung_up)
+        )
 
     def _all(self) -> list[Generation]:
         known = (self._current, self._candidate, *self._retired)
@@ -122,15 +147,19 @@ class Supervisor:
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._inbox, select.POLLIN)
-        channels = {}
+        lines: dict[int, Callable[[], None]] = {}
         for generation in self._all():
             for process in generation.processes.values():
                 if not process.ready and process.complaint is None:
-                    poll.register(process.channel, select.POLLIN)
-                    channels[process.channel.fileno()] = process
+                    lines[process.channel.fileno()] = process.hear
+        for other in (self._successor, self._predecessor):
+            if other is not None:
+                lines[other.fileno()] = other.hear
+        for fd in lines:
+            poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(self._timeout()):
-            if fd in channels:
-                channels[fd].hear()
+            if fd in lines:
+                lines[fd]()
 
     def _timeout(self) -> float | None:
         """Milliseconds until the next thing that has to be done by the clock."""
@@ -139,6 +168,8 @@ class Supervisor:
             times.append(self._pulse.next_at)
         if self._candidate:
             times.append(self._candidate.boots_until)
+        if self._successor and not self._draining:
+            times.append(self._successor.boots_until)
         for generation in self._all():
             times += [at for at, _ in generation.vacancies.values()]
             if not generation.is_killed:
@@ -159,8 +190,8 @@ class Supervisor:
                 try:
                     self._fork(generation, index, failures)
                 except OSError as error:
-                    self._log.error(_cannot_fork(error).text)
-                    delay = _back_off(failures + 1)
+                    self._log.error(cannot_fork(error).text)
+                    delay = back_off(failures + 1)
                     generation.vacancies[index] = (now + delay, failures + 1)
             if generation.drains_until <= now and not generation.is_killed:
                 generation.kill()
@@ -173,15 +204,15 @@ class Supervisor:
             board = Scoreboard.create(plan.workers, plan.worker.threads, self._generations)
         except OSError as error:
             close_listeners(plan, keep=self._current.plan if self._current else None)
-            raise _cannot_fork(error) from None
-        board.facts = {**plan.facts, "reload": [EX_OK, ""]}
-        board.count_reload(self._reloads)
+            raise cannot_fork(error) from None
+        board.facts = {**plan.facts, "outcome": [EX_OK, ""]}
+        board.count_changes(self._changes)
         self._candidate = Generation(plan, board)
         try:
             for index in range(plan.workers):
                 self._fork(self._candidate, index, failures=0)
         except OSError as error:
-            why = _cannot_fork(error)
+            why = cannot_fork(error)
             self._give_up(self._candidate, why.status, why.text)
 
     def _fork(self, generation: Generation, index: int, failures: int) -> None:
@@ -207,6 +238,9 @@ class Supervisor:
     def _be_worker(self, generation: Generation, index: int, ours: Channel, theirs: Channel) -> int:
         self._inbox.close()
         ours.close()
+        for supervisor in (self._successor, self._predecessor):
+            if supervisor is not None:
+                supervisor.close()
         for other in self._all():
             for process in other.processes.values():
                 process.channel.close()
@@ -242,7 +276,7 @@ class Supervisor:
             return
         close_listeners(predecessor.plan, keep=candidate.plan)
         self._retire(predecessor)
-        self._finish_reload(EX_OK, "")
+        self._finish_change("reload", EX_OK, "")
 
     def _give_up(self, candidate: Generation, status: int, why: str) -> None:
         """Start: raise what went wrong.  Reload: say so, and go on with what there was."""
@@ -255,7 +289,7 @@ class Supervisor:
         if self._current is None:
             raise StartError(status, why)
         close_listeners(candidate.plan, keep=self._current.plan)
-        self._finish_reload(status, why)
+        self._finish_change("reload", status, why)
 
     def _retire(self, generation: Generation) -> None:
         generation.board.phase = Phase.STOPPING if self._draining else Phase.DRAINING
@@ -283,7 +317,7 @@ class Supervisor:
         process.channel.close()
         del generation.processes[process.pid]
         if generation is self._candidate:
-            code, why = process.complaint or (EX_WORKER, f"a worker {_describe_exit(status)}")
+            code, why = process.complaint or (EX_WORKER, f"a worker {describe_exit(status)}")
             self._give_up(generation, code, why)
         elif generation is self._current and not self._draining:
             self._replace(generation, process, status)
@@ -292,10 +326,10 @@ class Supervisor:
         now = time.monotonic()
         is_healthy = process.ready and now - process.started >= HEALTHY_SECONDS
         failures = 0 if is_healthy else process.failures + 1
-        delay = _back_off(failures)
+        delay = back_off(failures)
         generation.board.set_pid(process.index, 0)
         generation.vacancies[process.index] = (now + delay, failures)
-        what = process.complaint[1] if process.complaint else _describe_exit(status)
+        what = process.complaint[1] if process.complaint else describe_exit(status)
         when = f" in {delay:g} s, it keeps dying" if delay else ""
         text = f"worker {process.index} (pid {process.pid}) {what}; starting another{when}"
         if status == 0:
@@ -308,10 +342,22 @@ class Supervisor:
     def _on_signal(self, number: signal.Signals) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             self._stop() if self._draining else self._drain()
-        elif number is signal.SIGHUP:
-            self._reload()
-        elif number is signal.SIGUSR1 and self._current is not None:
-            self._open_log(self._current)
+        elif number is signal.SIGUSR1:
+            self._open_logs()
+        elif number in _CHANGES and self._current is not None and not self._draining:
+            if self._candidate is not None or self._successor is not None:
+                self._postponed.add(number)  # what it is about may have changed since it was read
+            elif number is signal.SIGHUP:
+                self._reload(self._current)
+            else:
+                self._upgrade(self._current)
+
+    def _open_logs(self) -> None:
+        newest = self._current or (self._retired[-1] if self._retired else None)
+        if newest is not None:
+            self._open_log(newest)
+        if self._predecessor is not None and self._predecessor.has_hung_up:
+            self._predecessor.signal(signal.SIGUSR1)
 
     def _open_log(self, generation: Generation) -> None:
         """Have everybody write to the log file that now has the name."""
@@ -329,18 +375,23 @@ class Supervisor:
     def _drain(self) -> None:
         """Let nobody new in; those who are just getting in are served as ever for a moment.
 
-        If the service manager keeps the listeners, they are left at once and as they are: whoever
-        gets in waits there for the next server.
+        If somebody else keeps the listeners, the service manager or a successor, they are left at
+        once and as they are: whoever gets in is served there.
         """
         self._draining = True
         self._tell("STOPPING=1")
         self._leaves_at = time.monotonic()
+        if self._current is not None:
+            loop = self._current.plan.worker.loop
+            self._pulse.begin_drain(loop.send_timeout, loop.drain_timeout + LAST_WORDS_SECONDS)
         for generation in self._all():
             generation.board.phase = Phase.STOPPING
-            if generation.plan.endpoint is not None:
+            if generation.plan.endpoint is not None and not self._is_replaced:
                 self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
                 for listener in generation.plan.listeners:
                     stop_handshakes(listener)
+        if self._successor is not None:
+            self._successor.signal(signal.SIGTERM)
 
     def _leave(self) -> None:
         """Have all workers leave the listeners and finish what is in hand."""
@@ -366,54 +417,78 @@ class Supervisor:
         for generation in self._retired:
             generation.tell(Message.STOP)
             generation.drains_until = time.monotonic() + LAST_WORDS_SECONDS
+        if self._successor is not None:
+            self._successor.signal(signal.SIGTERM)
+        if self._predecessor is not None and self._predecessor.has_hung_up:
+            self._predecessor.signal(signal.SIGTERM)
 
-    def _reload(self) -> None:
-        if self._draining or self._current is None:
-            return
-        if self._candidate is not None:
-            self._reload_again = True  # the configuration may have changed since it was read
-            return
+    def _reload(self, current: Generation) -> None:
         self._log.notice("reloading")
-        self._notifier.tell_reloading()
+        self._pulse.tell_reloading()
         try:
-            self._launch(self._make_plan(self._current.plan))
+            self._launch(self._make_plan(current.plan))
         except StartError as error:
-            self._finish_reload(error.status, error.text)
+            self._finish_change("reload", error.status, error.text)
 
-    def _finish_reload(self, status: int, why_not: str) -> None:
-        """Tell the outcome of a reload to the log and to ``phttpd reload``."""
+    def _finish_change(self, what: str, status: int, why_not: str) -> None:
+        """Tell the outcome of a reload or upgrade to the log and to who waits for it."""
         if status != EX_OK:
-            self._log.error(f"the reload failed, nothing has changed: {why_not}")
+            self._log.error(f"the {what} failed, nothing has changed: {why_not}")
         else:
             self._log.notice("reloaded")
-        self._pulse.remark = f"; the last reload failed: {why_not}" if status != EX_OK else ""
+        self._pulse.remark = f"; the last {what} failed: {why_not}" if status != EX_OK else ""
         self._tell("READY=1")
-        self._reloads += 1
+        self._changes += 1
         if self._current is not None:
             self._current.board.facts = {
                 **self._current.plan.facts,
-                "reload": [status, why_not[:MAX_REASON]],
+                "outcome": [status, why_not[:MAX_REASON]],
             }
-            self._current.board.count_reload(self._reloads)
-        if self._reload_again:
-            self._reload_again = False
-            self._reload()
+            self._current.board.count_changes(self._changes)
+        if self._postponed:
+            self._on_signal(self._postponed.pop())
 
+    # ---------------------------------------------------------------- upgrades
 
-def _back_off(failures: int) -> float:
-    """Return how many seconds to wait after so many failures in a row; the first one is free."""
-    return 0.0 if failures <= 1 else min(0.1 * 2.0 ** min(failures, 10), MAX_BACK_OFF)
-
-
-def _cannot_fork(error: OSError) -> StartError:
-    return StartError(EX_OSERR, f"cannot start a worker: {error.strerror}")
-
-
-def _describe_exit(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    if code < 0:
+    def _upgrade(self, current: Generation) -> None:
+        self._log.notice("upgrading")
         try:
-            return f"was killed by {signal.Signals(-code).name}"
-        except ValueError:  # most real-time signals have no name
-            return f"was killed by signal {-code}"
-    return f"ended with exit status {code}"
+            self._successor = self._start_successor(current.plan)
+        except OSError as error:
+            self._finish_change("upgrade", EX_OSERR, f"cannot start it: {error.strerror}")
+
+    def _judge_successor(self) -> None:
+        successor = self._successor
+        if successor is None or self._draining:
+            return
+        successor.look_at_clock()
+        if successor.outcome is None:
+            return
+        self._successor = None
+        status, why_not = successor.outcome
+        if status == EX_OK:
+            self._make_way(successor)
+        successor.close()
+        if status != EX_OK:
+            self._finish_change("upgrade", status, why_not)
+
+    def _make_way(self, successor: Successor) -> None:
+        """Let the successor be the server, which it is once the line to it is closed."""
+        self._log.notice(f"upgraded: pid {successor.pid} serves from now on")
+        self._pulse.hand_over(successor.pid)
+        for number in self._postponed:
+            successor.signal(number)
+        self._is_replaced = True
+        self._drain()
+
+    def _look_at_predecessor(self) -> None:
+        """Be the server when the predecessor has hung up; a drain waits for its end as well."""
+        predecessor = self._predecessor
+        if predecessor is None or not predecessor.has_hung_up:
+            return
+        if not self._leads:
+            self._leads = True
+            self._pulse.speak(self._serving(), is_draining=self._draining)
+        if predecessor.has_ended():
+            self._predecessor = None
+            predecessor.close()

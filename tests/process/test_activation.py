@@ -53,7 +53,7 @@ def passed(*files: socket.socket | int) -> Iterator[tuple[list[str], list[int]]]
     originals = [file if isinstance(file, int) else file.fileno() for file in files]
     fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in originals]
     try:
-        yield [sys.executable, "-c", BECOME, ",".join(map(str, fds))], fds
+        yield [sys.executable, "-c", BECOME, ",".join(map(str, fds))] if fds else [], fds
     finally:
         for fd in fds:
             os.close(fd)

@@ -61,7 +61,7 @@ def test_stop_shows_what_it_waits_for(site: Path) -> None:
     assert not server.pidfile.exists()
 
 
-@pytest.mark.parametrize("word", ["stop", "reload", "status"])
+@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
 def test_nothing_runs(site: Path, word: str) -> None:
     done = Daemon(site).run(word)
     assert done.returncode == NOT_RUNNING

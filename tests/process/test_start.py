@@ -247,5 +247,5 @@ def test_help_tells_every_option_and_word(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     options = """--config -c --base --docroot --host --port --recv --workers --threads --user
         --group --foreground --verbose --pidfile --log-file --check --version --help"""
-    for word in [*options.split(), "start", "stop", "reload", "status", "--json"]:
+    for word in [*options.split(), "start", "stop", "reload", "upgrade", "status", "--json"]:
         assert re.search(rf"(?<![\w-]){word}(?![\w-])", done.stdout), word

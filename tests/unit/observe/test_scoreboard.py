@@ -22,7 +22,7 @@ def board() -> Scoreboard:
 def test_a_new_board_is_empty(board: Scoreboard) -> None:
     assert (board.workers, board.threads) == (2, 3)
     assert board.phase is Phase.STARTING
-    assert board.reloads == 0
+    assert board.changes == 0
     for column in Column:
         assert list(board.column(column)) == [0] * 6
         assert board.total(column) == 0
@@ -72,16 +72,16 @@ def test_phases(board: Scoreboard, phase: Phase) -> None:
     assert board.phase is phase
 
 
-def test_reloads(board: Scoreboard) -> None:
-    board.count_reload(3)
-    assert board.reloads == 3
+def test_changes(board: Scoreboard) -> None:
+    board.count_changes(3)
+    assert board.changes == 3
 
 
 @pytest.mark.parametrize(
     "facts",
     [
         {},
-        {"docroot": "/srv/Ωμέγα", "addresses": ["http://127.0.0.1:80/"], "reload": [0, ""]},
+        {"docroot": "/srv/Ωμέγα", "addresses": ["http://127.0.0.1:80/"], "outcome": [0, ""]},
         {"a": "x" * 3000},
         {"raw": os.fsdecode(b"/srv/\xff")},
     ],
@@ -96,16 +96,16 @@ def test_facts(board: Scoreboard, facts: dict[str, object]) -> None:
 
 def test_facts_that_are_too_long_are_not_passed_over(board: Scoreboard) -> None:
     """Old facts in the place of new ones are a lie: a failed reload would look like a good one."""
-    board.facts = {"docroot": "/srv", "reload": [0, ""]}
-    board.facts = {"docroot": "/srv", "reload": [78, "the configuration is wrong: " + "x" * 5000]}
+    board.facts = {"docroot": "/srv", "outcome": [0, ""]}
+    board.facts = {"docroot": "/srv", "outcome": [78, "the configuration is wrong: " + "x" * 5000]}
     with must_end():
         assert board.facts["docroot"] == "/srv"
-        assert board.facts["reload"][0] == 78
-        assert board.facts["reload"][1].startswith("the configuration is wrong: ")
+        assert board.facts["outcome"][0] == 78
+        assert board.facts["outcome"][1].startswith("the configuration is wrong: ")
 
 
 def test_facts_with_a_docroot_of_the_longest_path(board: Scoreboard) -> None:
-    board.facts = {"version": "1", "docroot": "/" + "d/" * 2047, "reload": [0, ""]}
+    board.facts = {"version": "1", "docroot": "/" + "d/" * 2047, "outcome": [0, ""]}
     with must_end():
         assert board.facts["version"] == "1"
 

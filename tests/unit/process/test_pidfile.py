@@ -333,3 +333,36 @@ def test_a_file_that_is_gone_already(path: Path) -> None:
     pidfile = hold(path)
     path.unlink()
     pidfile.release()
+
+
+# ---------------------------------------------------------------- the hand-over
+
+
+def test_a_prepared_file_takes_the_place_of_another_one(path: Path, held: Pidfile) -> None:
+    successor = Pidfile(str(path))
+    successor.prepare()
+    before = path.stat().st_ino
+    successor.replace()
+    assert path.stat().st_ino != before
+    assert find_from_outside(path) == str(os.getpid())
+    assert path.read_text() == f"{os.getpid()}\n"
+    held.release()  # which is no longer the file of that name
+    assert path.exists()
+    successor.release()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_prepared_file_that_is_not_used_disappears(path: Path, held: Pidfile) -> None:
+    successor = Pidfile(str(path))
+    successor.prepare()
+    assert len(list(path.parent.iterdir())) == 2
+    successor.release()
+    assert list(path.parent.iterdir()) == [path]
+    assert find_from_outside(path) == str(os.getpid())
+
+
+def test_a_file_that_cannot_be_prepared(path: Path, held: Pidfile) -> None:
+    path.with_name(f"{path.name}.{os.getpid()}").write_text("")
+    with pytest.raises(StartError, match="File exists"):
+        Pidfile(str(path)).prepare()
+    assert find_from_outside(path) == str(os.getpid())

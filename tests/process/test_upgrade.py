@@ -1,0 +1,334 @@
+"""Upgrades: a new supervisor takes over without a failed request, or nothing has happened."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from httpd.process.pidfile import find_supervisor
+from tests.process import proc
+from tests.process.events import Process, until
+from tests.process.launch import ROOT, Daemon, Foreground, daemon, free_port, refused, write_config
+from tests.process.load import Load
+from tests.process.manager import Manager
+from tests.process.test_activation import passed
+from tests.support.raw import Client, ask, request
+
+WORKER, CONFIG = 70, 78
+MIB = 1 << 20
+
+
+@pytest.fixture
+def server(site: Path) -> Iterator[Daemon]:
+    with daemon(site, workers=2, threads=1, verbose=True) as server:
+        yield server
+        server.run("stop")
+
+
+def upgrade(server: Daemon) -> int:
+    """Upgrade and return the pid of the new supervisor."""
+    before = server.pid
+    done = server.run("upgrade")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert server.pid != before
+    return server.pid
+
+
+@contextmanager
+def watched_pidfile(path: Path) -> Iterator[list[int]]:
+    """Look at a pidfile all the time; yield the supervisors that it named, 0 for none alive."""
+    seen: list[int] = []
+    enough = threading.Event()
+
+    def look() -> None:
+        while not enough.is_set():
+            pid = find_supervisor(str(path)) or 0
+            if not seen or seen[-1] != pid:
+                seen.append(pid)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        enough.set()
+        thread.join()
+
+
+def test_a_new_supervisor_takes_over(server: Daemon, site: Path) -> None:
+    old = server.pid
+    with Process(old) as supervisor, watched_pidfile(server.pidfile) as seen:
+        new = upgrade(server)
+        supervisor.wait()
+        assert ask(server.port, "/").status == 200
+        assert server.pidfile.read_text() == f"{new}\n"
+        server.log.wait_for(rf"notice supervisor\[{old}\]: upgraded: pid {new} serves from now on")
+    assert seen == [old, new]
+    assert sorted(path.name for path in site.parent.iterdir()) == [
+        "phttpd.log",
+        "phttpd.pid",
+        "phttpd.yaml",
+        "site",
+    ]
+    assert os.readlink(f"/proc/{new}/cwd") == "/"
+    assert [proc.descriptors(new)[fd] for fd in range(3)] == ["/dev/null"] * 3
+    assert server.run("reload").returncode == 0
+    assert len(server.workers()) == 2
+    assert server.run("stop").returncode == 0
+    assert refused(server.port)
+
+
+def test_under_load_with_a_download(server: Daemon) -> None:
+    data = random.Random(5).randbytes(24 * MIB)
+    (server.docroot / "large").write_bytes(data)
+    before = proc.descriptors(server.pid)
+    pids = [server.pid]
+    got = hashlib.sha256()
+    with (
+        Load(server.port, 6, retry=True) as load,
+        Client(server.port, receive_buffer=65536) as client,
+    ):
+        client.send(request("/large"))
+        client.head()
+        for _ in range(3):
+            load.more(50)
+            pids.append(upgrade(server))
+            got.update(client.body(4 * MIB))
+        load.more(50)
+        got.update(client.body(12 * MIB))
+    assert load.failed == []
+    assert got.digest() == hashlib.sha256(data).digest()
+    assert len(set(pids)) == 4
+    until(lambda: not any(proc.stat(pid) for pid in pids[:3]), "those of before have ended")
+    until(lambda: len(server.workers()) == 2, "two workers")
+    until(lambda: len(proc.descriptors(server.pid)) == len(before), "the same descriptors")
+
+
+def test_a_stop_waits_for_the_download_of_before(server: Daemon) -> None:
+    data = random.Random(6).randbytes(16 * MIB)
+    (server.docroot / "large").write_bytes(data)
+    with Client(server.port, receive_buffer=65536) as client, Process(server.pid) as old:
+        client.send(request("/large"))
+        client.head()
+        with Process(upgrade(server)) as new:
+            new.signal(signal.SIGTERM)
+            until(lambda: refused(server.port), "draining")
+            assert not new.ended(0.2)
+            assert client.body(len(data)) == data
+            new.wait()
+        assert old.ended()
+
+
+def test_a_second_signal_ends_those_of_before_too(server: Daemon) -> None:
+    with (server.docroot / "large").open("wb") as file:
+        file.truncate(64 * MIB)
+    with Client(server.port, receive_buffer=4096) as client, Process(server.pid) as old:
+        client.send(request("/large"))
+        client.head()
+        with Process(upgrade(server)) as new:
+            new.signal(signal.SIGTERM)
+            until(lambda: refused(server.port), "draining")
+            new.signal(signal.SIGTERM)
+            new.wait(10)
+        assert old.ended()
+
+
+def test_a_configuration_that_is_wrong(server: Daemon) -> None:
+    old, workers = server.pid, server.workers()
+    server.configure(threads="many")
+    done = server.run("upgrade")
+    assert done.returncode == CONFIG
+    assert "the upgrade failed, nothing has changed" in done.stderr
+    assert f"{server.config}:5: threads: " in done.stderr
+    server.log.wait_for("error supervisor.*the upgrade failed.*threads")
+    assert (server.pid, server.workers()) == (old, workers)
+    assert ask(server.port, "/").status == 200
+    server.configure(threads=2)
+    upgrade(server)
+
+
+def test_a_port_that_is_taken(server: Daemon, site: Path) -> None:
+    old = server.pid
+    server.configure(port=free_port())
+    with socket.create_server(("127.0.0.1", int(str(server.settings["port"])))):
+        done = server.run("upgrade")
+    assert done.returncode == 69, done
+    assert "is taken by another program" in done.stderr
+    assert server.pid == old
+    assert sorted(path.name for path in site.parent.iterdir() if ".pid" in path.name) == [
+        "phttpd.pid"
+    ]
+    assert ask(server.port, "/").status == 200
+
+
+def test_another_port(server: Daemon) -> None:
+    port = free_port()
+    server.configure(port=port)
+    upgrade(server)
+    assert ask(port, "/").status == 200
+    until(lambda: refused(server.port), "the old port is left")
+
+
+def test_new_code_and_code_that_is_broken(site: Path) -> None:
+    """The server runs from a copy, of which a part is changed: it is that which starts."""
+    code = site.with_name("code")
+    shutil.copytree(ROOT / "httpd", code / "httpd", ignore=shutil.ignore_patterns("__pycache__"))
+    service, about = code / "httpd" / "service.py", code / "httpd" / "__init__.py"
+    text = service.read_text()
+    server = Daemon(site, workers=1, threads=1)
+    done = server.run(env={"PYTHONPATH": str(code)}, cwd=code)
+    assert (done.returncode, done.stderr) == (0, "")
+    try:
+        old = server.pid
+        service.write_text("this is no Python\n")
+        done = server.run("upgrade")
+        assert done.returncode == WORKER
+        assert "the new supervisor ended before it served" in done.stderr
+        server.log.wait_for("^SyntaxError: invalid syntax$")
+        assert server.pid == old
+        assert ask(server.port, "/").status == 200
+
+        service.write_text(text)
+        about.write_text(about.read_text().replace('__version__ = "', '__version__ = "9.'))
+        upgrade(server)
+        assert server.run("status").stdout.startswith("phttpd 9.")
+    finally:
+        assert server.run("stop").returncode == 0
+
+
+def test_a_folder_that_is_gone(site: Path) -> None:
+    """The command is run where it was run at first, or relative paths would lead elsewhere."""
+    folder = site.with_name("folder")
+    folder.mkdir()
+    config = write_config(
+        site.with_name("x.yaml"), docroot=str(site), pidfile=str(site.with_name("pid")), port=0
+    )
+    server = Foreground("-c", config, "--verbose", cwd=folder)
+    try:
+        server.wait_until_ready()
+        folder.rmdir()
+        server.signal(signal.SIGUSR2)
+        server.err.wait_for(f"upgrade failed, nothing has changed: cannot run .* in {folder}: No ")
+        assert ask(server.port, "/").status == 200
+        assert server.stop() == 0
+    finally:
+        server.kill()
+
+
+# ---------------------------------------------------------------- in the foreground
+
+
+@contextmanager
+def in_front(
+    site: Path, *files: socket.socket, manager: Manager | None = None
+) -> Iterator[Foreground]:
+    """Run a server in the foreground for a `with` block; what took its place ends with it."""
+    config = write_config(
+        site.with_name("site.yaml"),
+        docroot=str(site),
+        pidfile=str(site.with_name("site.pid")),
+        host="127.0.0.1",
+        port=0,
+        workers=1,
+        threads=2,
+    )
+    environment = {"NOTIFY_SOCKET": manager.address} if manager else {}
+    with passed(*files) as (prefix, fds):
+        server = Foreground("-c", config, "--verbose", prefix=prefix, pass_fds=fds, env=environment)
+    try:
+        server.wait_until_ready()
+        yield server
+        with suppress(FileNotFoundError):
+            os.kill(pid_of(site), signal.SIGTERM)
+        assert server.wait() == 0
+        assert server.err.seen == []
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.kill()
+
+
+def pid_of(site: Path) -> int:
+    return int(site.with_name("site.pid").read_text())
+
+
+def upgrade_by_signal(server: Foreground, site: Path) -> int:
+    """Upgrade whoever is in front and return the pid of the new supervisor."""
+    os.kill(pid_of(site), signal.SIGUSR2)
+    return int(server.out.wait_for(r"upgraded: pid (\d+) serves")[1])
+
+
+def test_in_the_foreground(site: Path) -> None:
+    with in_front(site) as server:
+        port = server.port
+        pids = {server.pid, *(upgrade_by_signal(server, site) for _ in range(2))}
+        assert len(pids) == 3
+        assert ask(port, "/").status == 200  # though the configuration says: any free port
+        assert server.process.wait(10) == 0
+    assert refused(port)
+
+
+def test_sockets_of_the_service_manager_stay_its_own(site: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with in_front(site, listener) as server, Load(server.port, 2, retry=True) as load:
+            load.more(20)
+            upgrade_by_signal(server, site)
+            load.more(20)
+            load.end()
+        assert load.failed == []
+        with Client(listener.getsockname()[1]) as waiting, in_front(site, listener):
+            assert waiting.ask("/").status == 200
+
+
+def test_the_service_manager_is_told_who_is_the_main_process(tmp_path: Path, site: Path) -> None:
+    with (
+        Manager(str(tmp_path / "notify")) as manager,
+        in_front(site, manager=manager) as server,
+    ):
+        manager.wait_for(f"^MAINPID={server.pid}\nREADY=1\n")
+        new = upgrade_by_signal(server, site)
+        manager.wait_for(rf"\AMAINPID={new}\Z")
+        assert manager.wait_for(".*").string == "BARRIER=1"
+        assert manager.wait_for(".*").string.startswith("READY=1\nSTATUS=serving: ")
+        assert server.process.wait(10) == 0
+        os.kill(new, signal.SIGTERM)
+        manager.wait_for("^STOPPING=1$")
+
+
+def test_a_stop_asks_for_time_for_the_download_of_before(tmp_path: Path, site: Path) -> None:
+    with (site / "large").open("wb") as file:
+        file.truncate(24 * MIB)
+    with (
+        Manager(str(tmp_path / "notify")) as manager,
+        in_front(site, manager=manager) as server,
+        Client(server.port, receive_buffer=65536) as client,
+    ):
+        client.send(request("/large"))
+        client.head()
+        os.kill(upgrade_by_signal(server, site), signal.SIGTERM)
+        manager.wait_for("^STOPPING=1$")
+        assert int(manager.wait_for(r"^EXTEND_TIMEOUT_USEC=(\d+)$")[1]) > 60_000_000
+        client.body(8 * MIB)
+        assert int(manager.wait_for(r"^EXTEND_TIMEOUT_USEC=(\d+)$")[1]) > 60_000_000
+        manager.wait_for("^STATUS=draining: waiting for 1 request in hand, .* done.$")
+        client.body(16 * MIB)
+        assert server.wait() == 0
+
+
+def test_a_stop_during_an_upgrade_ends_both(site: Path) -> None:
+    with in_front(site) as server:
+        server.signal(signal.SIGUSR2)
+        server.out.wait_for("upgrading")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert not site.with_name("site.pid").exists()
