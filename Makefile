@@ -2,7 +2,11 @@
 # make test    run the tests; TESTS=tests/protocol runs some of them
 # make lint    ruff and mypy
 # make bench   measure: BENCH=cost, fairness, idle or spread
+# make deb     build the Debian package into dist/
 # make clean   remove what the others made
+#
+# sudo make install      the command, its units and its man pages, for the whole machine
+# sudo make uninstall    remove them; the configuration, the logs and the files that were served stay
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +15,15 @@ TESTS ?= tests
 BENCH ?= --help
 ARGS ?=
 
-.PHONY: run test lint bench clean
+# For install and uninstall.  SYSTEM_PYTHON is the one that runs phttpd as a service.
+PREFIX ?= /usr/local
+DESTDIR ?=
+SYSTEM_PYTHON ?= /usr/bin/python3
+UNITS ?= $(PREFIX)/lib/systemd/system
+LIBRARY := $(PREFIX)/share/phttpd
+PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
+
+.PHONY: run test lint bench clean deb install uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
@@ -30,6 +42,49 @@ bench: $(VENV)/installed-bench
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+deb:
+	etc/debian/build dist
+
+# Nothing of the machine is touched when files go to DESTDIR: that is how packages are made.
+install:
+	@test -n "$(DESTDIR)" || $(SYSTEM_PYTHON) -c 'import daemon, yaml' \
+	    || { echo "phttpd needs: apt-get install python3-daemon python3-yaml" >&2; exit 1; }
+	find httpd -name '*.py' -exec install -D -m 644 {} $(DESTDIR)$(LIBRARY)/{} \;
+	install -D -m 644 etc/welcome/index.html $(DESTDIR)$(LIBRARY)/welcome/index.html
+	install -D -m 644 systemd/socket-activated.conf $(DESTDIR)$(LIBRARY)/socket-activated.conf
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITS) $(DESTDIR)/etc/phttpd $(DESTDIR)/etc/logrotate.d
+	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	sed -e '1s|.*|#!$(SYSTEM_PYTHON) -I|' -e 's|/usr/share/phttpd|$(LIBRARY)|' \
+	    etc/phttpd.py > $(DESTDIR)$(PREFIX)/bin/phttpd
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/phttpd
+	for unit in phttpd.service phttpd@.service phttpd.socket; do \
+	    $(PLACE) systemd/$$unit > $(DESTDIR)$(UNITS)/$$unit || exit 1; done
+	install -m 644 systemd/phttpd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/phttpd.conf
+	$(PLACE) systemd/phttpd.tmpfiles > $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/phttpd.conf
+	install -m 644 etc/logrotate.d/phttpd $(DESTDIR)/etc/logrotate.d/phttpd
+	test -e $(DESTDIR)/etc/phttpd/phttpd.yaml || sed -f etc/installed.sed etc/phttpd.yaml \
+	    > $(DESTDIR)/etc/phttpd/phttpd.yaml
+	for page in phttpd.8 phttpd.yaml.5; do folder=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
+	    install -d $$folder && $(PLACE) docs/man/$$page > $$folder/$$page || exit 1; done
+ifeq ($(DESTDIR),)
+	$(SYSTEM_PYTHON) -m compileall -q $(LIBRARY)
+	systemd-sysusers $(PREFIX)/lib/sysusers.d/phttpd.conf
+	systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/phttpd.conf
+	! test -d /run/systemd/system || systemctl daemon-reload
+endif
+
+uninstall:
+ifeq ($(DESTDIR),)
+	! test -d /run/systemd/system || systemctl disable --now phttpd.socket phttpd.service
+endif
+	rm -rf $(DESTDIR)$(LIBRARY)
+	rm -f $(addprefix $(DESTDIR)$(UNITS)/,phttpd.service phttpd@.service phttpd.socket) \
+	    $(addprefix $(DESTDIR)$(PREFIX)/,bin/phttpd lib/sysusers.d/phttpd.conf lib/tmpfiles.d/phttpd.conf \
+	    share/man/man8/phttpd.8 share/man/man5/phttpd.yaml.5) $(DESTDIR)/etc/logrotate.d/phttpd
+ifeq ($(DESTDIR),)
+	! test -d /run/systemd/system || systemctl daemon-reload
+endif
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("phttpd needs Python 3.11 or newer; give one with make PYTHON=...")'

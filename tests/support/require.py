@@ -1,9 +1,11 @@
-"""Finds the programs that some tests need beside Python; says what to install if one is missing."""
+"""Finds what some tests need beside Python; says what to install if it is missing."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from typing import NoReturn
 
 import pytest
 
@@ -15,9 +17,23 @@ def command(name: str, package: str) -> str:
     a missing program fails the test: then nothing goes untested without being noticed.
     """
     path = shutil.which(name)
-    if path:
-        return path
-    message = f"needs the command {name}: apt-get install {package}"
+    return path or give_up(f"needs the command {name}: apt-get install {package}")
+
+
+def packages(*names: str) -> None:
+    """Skip the test unless these Debian packages are installed; what they have is no command."""
+    for name in names:
+        query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", name]
+        if (
+            not shutil.which("dpkg-query")
+            or subprocess.run(query, capture_output=True, text=True, check=False).stdout
+            != "installed"
+        ):
+            give_up(f"needs the package {name}: apt-get install {name}")
+
+
+def give_up(message: str) -> NoReturn:
+    """Skip the test, or fail it where everything must be there."""
     if os.environ.get("PHTTPD_TESTS_REQUIRE_ALL") == "1":
         pytest.fail(message)
     pytest.skip(message)

@@ -1,0 +1,231 @@
+"""A machine with a systemd of its own: a container over a copy-on-write view of a folder.
+
+Needs root, overlayfs and systemd-nspawn(1).  Mounts live in a mount namespace that ends with the
+container, and the container ends with this process, so nothing is left behind, however a test ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from tests.support.server import DEADLINE
+
+# What the machine that runs the tests has made of its own systemd; the container has none of it.
+_CLEARED = ("etc/systemd/system", "etc/rc2.d", "etc/rc3.d", "etc/rc5.d", "var/log/journal")
+_NO_SERVICES = (
+    "usr/sbin/policy-rc.d"  # in images for containers: packages must not start any service
+)
+
+# The mount is seen in here only.  A cgroup of its own keeps two machines apart.
+_BOOT = """
+set -e
+cd "$FOLDER"
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=upper,workdir=work" root
+for cgroups in $CGROUPS; do
+    mkdir -p "$cgroups"
+    echo $$ > "$cgroups/cgroup.procs"
+done
+exec setpriv --pdeathsig KILL systemd-nspawn --boot --directory=root --machine="$NAME" \\
+    --register=no --keep-unit --private-network --notify-ready=yes --console=pipe \\
+    --kill-signal=SIGRTMIN+4
+"""
+
+
+class Machine:
+    """A booted container.
+
+    Args:
+        lower: the folder that holds the files of the machine; it is never written to.
+    """
+
+    def __init__(self, lower: Path = Path("/")) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="phttpd-machine-"))
+        self.files = self.folder / "upper"
+        self._lower = lower
+        for name in ("upper", "work", "root"):
+            (self.folder / name).mkdir()
+            (self.folder / name).chmod(0o755)
+        for name in _CLEARED:
+            (self.files / name).mkdir(parents=True)
+            os.setxattr(self.files / name, "trusted.overlay.opaque", b"y")
+        if (lower / _NO_SERVICES).exists():  # whiteout, as in Linux's documentation of overlayfs
+            (self.files / _NO_SERVICES).parent.mkdir(parents=True)
+            os.mknod(self.files / _NO_SERVICES, stat.S_IFCHR)
+        (self.files / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+        self._cgroups = [Path(f"{folder}/{self.folder.name}") for folder in _own_cgroups()]
+        self._leader = 0
+        self._nspawn: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def booted(cls, lower: Path = Path("/")) -> Iterator[Self]:
+        """Run a machine for a `with` block."""
+        machine = cls(lower)
+        try:
+            machine.boot()
+            yield machine
+        finally:
+            machine.end()
+            machine.remove()
+
+    # ---------------------------------------------------------------- its life
+
+    def boot(self) -> None:
+        """Start it, and wait until it is up."""
+        path = f"{self.folder}/notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(path)
+            notify.settimeout(DEADLINE)
+            with open(f"{self.folder}/console", "ab") as console:
+                self._nspawn = subprocess.Popen(
+                    ["unshare", "--mount", "--propagation", "private", "sh", "-c", _BOOT],
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=console,
+                    env={
+                        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                        "LOWER": str(self._lower),
+                        "FOLDER": str(self.folder),
+                        "NAME": self.folder.name.replace("_", "-"),
+                        "CGROUPS": shlex.join(map(str, self._cgroups)),
+                        "NOTIFY_SOCKET": path,
+                    },
+                )
+            try:
+                self._wait_until_up(notify)
+            except TimeoutError:
+                self.end()
+                raise AssertionError(f"the machine did not boot: {self.console()}") from None
+        os.unlink(path)
+
+    def _wait_until_up(self, notify: socket.socket) -> None:
+        said: list[str] = []
+        while "READY=1" not in said:
+            said = notify.recv(4096).decode().splitlines()
+            for line in said:
+                if line.startswith("X_NSPAWN_LEADER_PID="):
+                    self._leader = int(line.partition("=")[2])
+
+    def power_off(self) -> None:
+        """Shut it down as its operator would."""
+        self.run("systemctl", "poweroff")
+        assert self._nspawn
+        self._nspawn.wait(DEADLINE)
+
+    def end(self) -> None:
+        """End it at once, whatever state it is in; its files stay."""
+        if self._leader:
+            with suppress(ProcessLookupError):
+                os.kill(self._leader, signal.SIGKILL)
+        if self._nspawn:
+            with suppress(subprocess.TimeoutExpired):
+                self._nspawn.wait(DEADLINE)
+            self._nspawn.kill()
+            self._nspawn.wait(DEADLINE)
+        self._leader = 0
+
+    def remove(self) -> None:
+        """Remove its files and its cgroups."""
+        shutil.rmtree(self.folder)
+        for top in self._cgroups:
+            for folder in [*sorted(top.rglob("*/"), reverse=True), top]:
+                if folder.is_dir():
+                    folder.rmdir()
+
+    def console(self) -> str:
+        """Return what it has said so far."""
+        return (self.folder / "console").read_text(errors="replace")
+
+    # ---------------------------------------------------------------- in there
+
+    def run(self, *command: str, check: bool = True, timeout: float = DEADLINE) -> str:
+        """Run a command as root in there and return its output; with `check` it must succeed."""
+        enter = [
+            "nsenter",
+            f"--target={self._leader}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+        ]
+        done = subprocess.run(
+            [*enter, "--cgroup", "--root", "--wdns=/", "--", "env", "-i", *_ENVIRONMENT, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{shlex.join(command)}: {done}"
+        return done.stdout
+
+    def status(self, *command: str, timeout: float = DEADLINE) -> int:
+        """Run a command as root in there and return its exit status."""
+        out = self.run("sh", "-c", '"$@" >/dev/null 2>&1; echo $?', "sh", *command, timeout=timeout)
+        return int(out)
+
+    def path(self, path: str) -> Path:
+        """Return the path by which this process reaches a file of the running machine."""
+        return Path(f"/proc/{self._leader}/root{path}")
+
+    def install(self, package: Path) -> str:
+        """Install a Debian package and return what was said meanwhile."""
+        shutil.copy(package, self.path("/root"))
+        return self.run("dpkg", "--install", f"/root/{package.name}", timeout=2 * DEADLINE)
+
+    @contextmanager
+    def network(self) -> Iterator[None]:
+        """Let this thread, and the threads that it starts, open their sockets in there."""
+        with (
+            open("/proc/thread-self/ns/net") as home,
+            open(f"/proc/{self._leader}/ns/net") as there,
+        ):
+            _set_network(there.fileno())
+            try:
+                yield
+            finally:
+                _set_network(home.fileno())
+
+
+_ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG=C.UTF-8",
+    "SYSTEMD_PAGER=",
+    "SYSTEMD_COLORS=0",
+    "COLUMNS=200",
+    "DEBIAN_FRONTEND=noninteractive",
+)
+
+
+def _own_cgroups() -> Iterator[str]:
+    """Yield the folders of this process's own cgroups that systemd cares for, see cgroups(7)."""
+    mounts = {
+        "0": ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"),
+        "name=systemd": ("/sys/fs/cgroup/systemd",),
+    }
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        number, name, path = line.split(":", 2)
+        for mount in mounts.get(name or number, ()):
+            if os.path.exists(f"{mount}{path}/cgroup.procs"):
+                yield f"{mount}{path}".rstrip("/")
+
+
+def _set_network(namespace: int) -> None:
+    # os.setns() came with Python 3.12.
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, 0x40000000) != 0:
+        raise OSError(ctypes.get_errno(), "setns")

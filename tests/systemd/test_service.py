@@ -1,0 +1,216 @@
+"""phttpd.service from start to stop, with everything that may happen in between."""
+
+from __future__ import annotations
+
+import re
+import time
+from signal import Signals
+
+import pytest
+
+from tests.process.events import until
+from tests.process.load import Load
+from tests.support import require
+from tests.support.raw import Client, request
+from tests.systemd.service import CONFIG, Service
+
+MIB = 1024**2
+TIMEOUT = 2
+"""Seconds after which systemd ends a stop or a start that asks for no more."""
+
+
+@pytest.fixture
+def running(service: Service) -> Service:
+    service.start()
+    return service
+
+
+def test_start_and_stop(running: Service) -> None:
+    answer = running.fetch()
+    assert answer.status == 200
+    assert b"phttpd serves" in answer.body
+    assert running.show("ActiveState") == "active"
+    running.stop()
+    assert running.show("ActiveState") == "inactive"
+    assert running.show("Result") == "success"
+    assert running.processes() == []
+    assert not running.machine.path("/run/phttpd").exists()
+
+
+def test_start_returns_when_it_serves(service: Service) -> None:
+    for _ in range(5):
+        service.machine.run("systemctl", "restart", service.name)
+        assert service.fetch().status == 200
+
+
+def test_nobody_is_root(running: Service) -> None:
+    user = running.machine.run("id", "-u", "phttpd").strip()
+    shown = running.machine.run(
+        "ps", "-o", "uid=,pid=", "-p", ",".join(map(str, running.processes()))
+    )
+    assert {line.split()[0] for line in shown.splitlines()} == {user}
+    assert len(shown.splitlines()) == 1 + len(running.workers())
+
+
+def test_systemctl_status_shows_live_figures(running: Service) -> None:
+    with Client(80) as first, Client(80) as second:
+        assert first.ask("/").status == second.ask("/").status == 200
+        until(lambda: re.search(r"\b2 connections", running.show("StatusText")), "two connections")
+    until(lambda: re.search(r"\b(0|no) connections", running.show("StatusText")), "no connection")
+    assert running.show("StatusText") in running.machine.run("systemctl", "status", running.name)
+
+
+def test_the_journal_is_clean(running: Service) -> None:
+    running.fetch()
+    running.machine.run("systemctl", "reload", running.name)
+    running.fetch("/nothing")
+    running.stop()
+    assert running.journal("--priority=warning") == []
+    assert [line for line in running.journal("_COMM=phttpd") if "rror" in line] == []
+
+
+def test_reload(running: Service) -> None:
+    before = running.pid
+    running.configure(port=8081)
+    running.machine.run("systemctl", "reload", running.name)
+    with Client(8081) as client:
+        assert client.ask("/").status == 200
+    assert running.pid == before
+    assert running.show("ActiveState") == "active"
+
+
+def test_reload_of_a_bad_config(running: Service) -> None:
+    running.configure(port="x")
+    assert running.machine.status("systemctl", "reload", running.name) != 0
+    assert running.show("ActiveState") == "active"
+    assert running.fetch().status == 200
+    assert any(f"{CONFIG}" in line and "port" in line for line in running.journal())
+
+
+def test_start_with_a_bad_config(service: Service) -> None:
+    """No restart can help, so there is none."""
+    service.configure(port="x")
+    assert service.machine.status("systemctl", "start", service.name) != 0
+    assert service.show("ExecMainStatus") == "78"
+    assert service.show("ActiveState") == "failed"
+    assert service.show("NRestarts") == "0"
+    assert any("port" in line and "'x'" in line for line in service.journal())
+
+
+def test_stop_lets_a_slow_download_finish_beyond_its_timeout(service: Service) -> None:
+    service.drop_in(f"[Service]\nTimeoutStopSec={TIMEOUT}s\n")
+    service.put("large.bin", 16 * MIB)
+    service.start()
+    with Client(80, receive_buffer=65536) as client:
+        client.send(request("/large.bin"))
+        head = client.head()
+        assert head["Content-Length"] == str(16 * MIB)
+        service.machine.run("systemctl", "stop", "--no-block", service.name)
+        slow_until = time.monotonic() + 2 * TIMEOUT
+        received = 0
+        while time.monotonic() < slow_until:
+            received += len(client.body(65536))
+            time.sleep(0.05)  # a client this slow is what the test is about
+        assert service.show("ActiveState") == "deactivating"
+        client.body(16 * MIB - received)
+    until(lambda: service.show("ActiveState") == "inactive", "the end of the service")
+    assert service.show("Result") == "success"
+
+
+def test_a_killed_worker_is_replaced(running: Service) -> None:
+    pid = running.pid
+    killed = running.workers()[0]
+    running.kill(killed, Signals.SIGKILL)
+    until(lambda: 0 not in running.workers() and killed not in running.workers(), "another worker")
+    assert running.pid == pid
+    assert running.fetch().status == 200
+
+
+def test_a_killed_supervisor_is_replaced(running: Service) -> None:
+    before = running.pid
+    running.kill(before, Signals.SIGKILL)
+    until(lambda: running.show("NRestarts") == "1", "a restart")
+    until(lambda: running.show("ActiveState") == "active", "an active service")
+    assert running.pid != before
+    assert running.fetch().status == 200
+    assert len(running.processes()) == 1 + len(running.workers())
+
+
+@pytest.mark.parametrize("who", ["supervisor", "worker"])
+def test_the_watchdog_bites_when_somebody_does_not_turn(service: Service, who: str) -> None:
+    service.drop_in("[Service]\nWatchdogSec=1s\n")
+    service.start()
+    service.kill(service.pid if who == "supervisor" else service.workers()[1], Signals.SIGSTOP)
+    until(lambda: service.show("NRestarts") == "1", "a restart")
+    until(lambda: service.show("ActiveState") == "active", "an active service")
+    assert service.fetch().status == 200
+    assert any("Watchdog timeout" in line for line in service.journal())
+
+
+def until_fed(service: Service) -> None:
+    """Wait until the watchdog was fed once more."""
+    before = service.show("WatchdogTimestampMonotonic")
+    until(lambda: service.show("WatchdogTimestampMonotonic") != before, "food for the watchdog")
+
+
+def test_the_watchdog_leaves_a_busy_service_alone(service: Service) -> None:
+    service.drop_in("[Service]\nWatchdogSec=1s\n")
+    service.start()
+    with Load(80, 4) as load:
+        for _ in range(4):
+            until_fed(service)
+    assert load.failed == []
+    assert service.show("NRestarts") == "0"
+
+
+def test_reloads_under_load(running: Service) -> None:
+    with Load(80, 8, retry=True) as load:
+        for turn in range(20):
+            running.configure(threads=2 + turn % 3, expires=f"{turn}s")
+            running.machine.run("systemctl", "reload", running.name)
+            load.more(50)
+    assert load.failed == []
+    workers = running.workers()
+    until(lambda: len(running.processes()) == 1 + len(workers), "no worker left behind")
+    assert running.show("NRestarts") == "0"
+
+
+def test_instances(service: Service) -> None:
+    run = service.machine.run
+    config = service.machine.path("/etc/phttpd/lab2.yaml")
+    config.write_text("port: 8082\ndocroot: /srv/phttpd\n")
+    service.start()
+    run("systemctl", "start", "phttpd@lab2.service")
+    with Client(8082) as client:
+        assert client.ask("/").status == 200
+    assert service.fetch().status == 200
+    run("systemctl", "reload", "phttpd@lab2.service")
+    run("systemctl", "stop", "phttpd@lab2.service")
+    assert service.fetch().status == 200
+
+
+def test_logrotate_under_load(service: Service) -> None:
+    """Every answer has its line, in one file or the other, and no line is torn."""
+    require.command("logrotate", "logrotate")
+    log = "/var/log/phttpd/phttpd.log"
+    run = service.machine.run
+    service.drop_in(
+        "[Service]\nExecStart=\nExecStart=/usr/bin/phttpd --foreground --verbose --log-file "
+        f"{log} --config {CONFIG}\n"
+    )
+    service.start()
+    before = service.report()["requests"]
+    with Load(80, 8) as load:
+        for _ in range(3):
+            load.more(200)
+            run("logrotate", "--force", "/etc/logrotate.d/phttpd")
+            run("test", "-e", f"{log}.1")
+            until(lambda: service.machine.path(log).exists(), "a new log file")
+        load.more(200)
+    assert load.failed == []
+    service.stop()
+    text = run("sh", "-c", "zcat -f /var/log/phttpd/phttpd.log*")
+    requests = [line for line in text.splitlines() if '"GET / HTTP/1.1" 200 ' in line]
+    assert len(requests) == load.answered + before
+    for line in requests:
+        assert re.fullmatch(r'127\.0\.0\.1 .*"GET / HTTP/1\.1" 200 .*', line), line

@@ -1,0 +1,33 @@
+"""The man pages tell of every option and every key, with its default."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from httpd import cli
+from httpd.config import KEYS, Key
+
+PAGES = Path(__file__).parents[2] / "docs" / "man"
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_keys(key: Key) -> None:
+    page = (PAGES / "phttpd.yaml.5").read_text()
+    item = re.search(rf"^\.It Cm (?:\w+ , )*{key.name}\b(.*)", page, re.MULTILINE)
+    assert item
+    if key.default is not None:
+        default = str(key.default).lower() if isinstance(key.default, bool) else str(key.default)
+        assert f"Ql {default} " in item[1].replace(r"\(dq", "").replace(f'"{default}"', default)
+
+
+def test_options_and_commands() -> None:
+    page = (PAGES / "phttpd.8").read_text()
+    for action in cli._make_parser()._actions:
+        for option in action.option_strings:
+            if option.startswith("--"):
+                assert re.search(rf"Fl Fl {option[2:]}$|Fl Fl {option[2:]} ", page, re.M), option
+        for command in action.choices or ():
+            assert re.search(rf"(Cm|\|) {command}\b", page), command
