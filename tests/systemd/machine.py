@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -15,6 +16,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,7 +54,10 @@ class Machine:
     """
 
     def __init__(self, lower: Path = Path("/")) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="phttpd-machine-"))
+        identity = uuid.uuid4().hex
+        self.name = f"phttpd-{identity[:12]}"
+        self.folder = Path(tempfile.gettempdir(), self.name)
+        self.folder.mkdir()
         self.files = self.folder / "upper"
         self._lower = lower
         for name in ("upper", "work", "root"):
@@ -64,8 +69,8 @@ class Machine:
         if (lower / _NO_SERVICES).exists():  # whiteout, as in Linux's documentation of overlayfs
             (self.files / _NO_SERVICES).parent.mkdir(parents=True)
             os.mknod(self.files / _NO_SERVICES, stat.S_IFCHR)
-        (self.files / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
-        self._cgroups = [Path(f"{folder}/{self.folder.name}") for folder in _own_cgroups()]
+        (self.files / "etc/machine-id").write_text(f"{identity}\n")
+        self._cgroups = [Path(f"{folder}/{self.name}") for folder in _own_cgroups()]
         self._leader = 0
         self._nspawn: subprocess.Popen[bytes] | None = None
 
@@ -88,7 +93,7 @@ class Machine:
         path = f"{self.folder}/notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(path)
-            notify.settimeout(DEADLINE)
+            notify.settimeout(0.1)
             with open(f"{self.folder}/console", "ab") as console:
                 self._nspawn = subprocess.Popen(
                     ["unshare", "--mount", "--propagation", "private", "sh", "-c", _BOOT],
@@ -99,25 +104,26 @@ class Machine:
                         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                         "LOWER": str(self._lower),
                         "FOLDER": str(self.folder),
-                        "NAME": self.folder.name.replace("_", "-"),
+                        "NAME": self.name,
                         "CGROUPS": shlex.join(map(str, self._cgroups)),
                         "NOTIFY_SOCKET": path,
                     },
                 )
-            try:
-                self._wait_until_up(notify)
-            except TimeoutError:
-                self.end()
-                raise AssertionError(f"the machine did not boot: {self.console()}") from None
+            until = time.monotonic() + 2 * DEADLINE
+            while not self._is_up(notify):
+                if self._nspawn.poll() is not None or time.monotonic() > until:
+                    raise AssertionError(f"the machine did not boot: {self.console()}")
         os.unlink(path)
 
-    def _wait_until_up(self, notify: socket.socket) -> None:
-        said: list[str] = []
-        while "READY=1" not in said:
-            said = notify.recv(4096).decode().splitlines()
-            for line in said:
-                if line.startswith("X_NSPAWN_LEADER_PID="):
-                    self._leader = int(line.partition("=")[2])
+    def _is_up(self, notify: socket.socket) -> bool:
+        """Hear what nspawn has to say, see NOTIFY_SOCKET in systemd-nspawn(1)."""
+        try:
+            said = notify.recv(4096).decode()
+        except TimeoutError:
+            return False
+        for pid in re.findall("^X_NSPAWN_LEADER_PID=([0-9]+)", said, re.MULTILINE):
+            self._leader = int(pid)
+        return "READY=1" in said
 
     def power_off(self) -> None:
         """Shut it down as its operator would."""
@@ -153,17 +159,8 @@ class Machine:
 
     def run(self, *command: str, check: bool = True, timeout: float = DEADLINE) -> str:
         """Run a command as root in there and return its output; with `check` it must succeed."""
-        enter = [
-            "nsenter",
-            f"--target={self._leader}",
-            "--mount",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--pid",
-        ]
         done = subprocess.run(
-            [*enter, "--cgroup", "--root", "--wdns=/", "--", "env", "-i", *_ENVIRONMENT, *command],
+            self._enter(*command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -174,6 +171,21 @@ class Machine:
         assert not check or done.returncode == 0, f"{shlex.join(command)}: {done}"
         return done.stdout
 
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command as root in there; who uses that waits for its end."""
+        return subprocess.Popen(
+            self._enter(*command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _enter(self, *command: str) -> list[str]:
+        spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/")
+        enter = ["nsenter", f"--target={self._leader}", *spaces, "--"]
+        return [*enter, "env", "--ignore-environment", *_ENVIRONMENT, *command]
+
     def status(self, *command: str, timeout: float = DEADLINE) -> int:
         """Run a command as root in there and return its exit status."""
         out = self.run("sh", "-c", '"$@" >/dev/null 2>&1; echo $?', "sh", *command, timeout=timeout)
@@ -182,6 +194,13 @@ class Machine:
     def path(self, path: str) -> Path:
         """Return the path by which this process reaches a file of the running machine."""
         return Path(f"/proc/{self._leader}/root{path}")
+
+    def find(self, word: str) -> set[str]:
+        """Return the paths of all files and folders that a program could leave, by their names."""
+        tops = ("/etc", "/lib", "/run", "/srv", "/usr", "/var/lib", "/var/log")
+        # Byte code is written by whoever runs a program first.
+        out = self.run("find", *tops, "-path", f"*{word}*", "-not", "-path", "*/__pycache__*")
+        return set(out.splitlines())
 
     def install(self, package: Path) -> str:
         """Install a Debian package and return what was said meanwhile."""

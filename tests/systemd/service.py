@@ -110,6 +110,6 @@ class Service:
         )
         return out.splitlines()
 
-    def until_said(self, text: str) -> None:
-        """Wait for a message with this text."""
-        until(lambda: any(text in line for line in self.journal()), f"{text!r} in the journal")
+    def until_active(self) -> None:
+        """Wait until the start has come to its end, whoever asked for it."""
+        until(lambda: self.show("ActiveState") == "active", "an active service")

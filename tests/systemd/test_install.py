@@ -32,17 +32,8 @@ def bare(machines: None) -> Iterator[Machine]:
         yield machine
 
 
-def find(machine: Machine) -> set[str]:
-    """Return the paths of everything that has to do with phttpd, but for the checkout."""
-    out = machine.run(
-        *("find", "/etc", "/usr", "/lib", "/srv", "/var/lib", "/var/log", "/run"),
-        *("-path", "*phttpd*", "-not", "-path", "*/__pycache__*"),
-    )
-    return set(out.splitlines())
-
-
 def test_install_and_uninstall(bare: Machine) -> None:
-    before = find(bare)
+    before = bare.find("phttpd")
     bare.run("make", "-C", CHECKOUT, "install")
     assert bare.run("systemd-analyze", "verify", "phttpd.service", "phttpd.socket") == ""
     assert bare.run("phttpd", "--version").startswith("phttpd ")
@@ -56,7 +47,7 @@ def test_install_and_uninstall(bare: Machine) -> None:
     bare.run("make", "-C", CHECKOUT, "install")
     assert config.read_text().endswith("# mine\n")
     bare.run("make", "-C", CHECKOUT, "uninstall")
-    assert find(bare) - before == {
+    assert bare.find("phttpd") - before == {
         "/etc/phttpd",
         "/etc/phttpd/phttpd.yaml",
         "/srv/phttpd",

@@ -130,7 +130,7 @@ def test_a_killed_supervisor_is_replaced(running: Service) -> None:
     before = running.pid
     running.kill(before, Signals.SIGKILL)
     until(lambda: running.show("NRestarts") == "1", "a restart")
-    until(lambda: running.show("ActiveState") == "active", "an active service")
+    running.until_active()
     assert running.pid != before
     assert running.fetch().status == 200
     assert len(running.processes()) == 1 + len(running.workers())
@@ -142,7 +142,7 @@ def test_the_watchdog_bites_when_somebody_does_not_turn(service: Service, who: s
     service.start()
     service.kill(service.pid if who == "supervisor" else service.workers()[1], Signals.SIGSTOP)
     until(lambda: service.show("NRestarts") == "1", "a restart")
-    until(lambda: service.show("ActiveState") == "active", "an active service")
+    service.until_active()
     assert service.fetch().status == 200
     assert any("Watchdog timeout" in line for line in service.journal())
 
