@@ -2,6 +2,7 @@
 # make test    run the tests; TESTS=tests/protocol runs some of them
 # make lint    ruff and mypy
 # make bench   measure: BENCH=cost, fairness, idle or spread
+# make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
 # make deb     build the Debian package into dist/
 # make clean   remove what the others made
 #
@@ -23,7 +24,7 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint bench clean deb install uninstall
+.PHONY: run test lint bench clean schema deb install uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
@@ -43,6 +44,9 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+schema: $(VENV)/installed
+	$(BIN)/python -m tests.schema
+
 deb:
 	etc/debian/build dist
 
@@ -52,7 +56,7 @@ install:
 	    || { echo "phttpd needs: apt-get install python3-daemon python3-yaml" >&2; exit 1; }
 	find httpd -name '*.py' -exec install -D -m 644 {} $(DESTDIR)$(LIBRARY)/{} \;
 	install -D -m 644 etc/welcome/index.html $(DESTDIR)$(LIBRARY)/welcome/index.html
-	install -D -m 644 systemd/socket-activated.conf $(DESTDIR)$(LIBRARY)/socket-activated.conf
+	install -m 644 systemd/socket-activated.conf etc/phttpd.schema.json $(DESTDIR)$(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITS) $(DESTDIR)/etc/phttpd $(DESTDIR)/etc/logrotate.d
 	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	sed -e '1s|.*|#!$(SYSTEM_PYTHON) -I|' -e 's|/usr/share/phttpd|$(LIBRARY)|' \
@@ -63,7 +67,7 @@ install:
 	install -m 644 systemd/phttpd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/phttpd.conf
 	$(PLACE) systemd/phttpd.tmpfiles > $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/phttpd.conf
 	install -m 644 etc/logrotate.d/phttpd $(DESTDIR)/etc/logrotate.d/phttpd
-	test -e $(DESTDIR)/etc/phttpd/phttpd.yaml || sed -f etc/installed.sed etc/phttpd.yaml \
+	test -e $(DESTDIR)/etc/phttpd/phttpd.yaml || sed -f etc/installed.sed etc/phttpd.yaml | $(PLACE) \
 	    > $(DESTDIR)/etc/phttpd/phttpd.yaml
 	for page in phttpd.8 phttpd.yaml.5; do folder=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 	    install -d $$folder && $(PLACE) docs/man/$$page > $$folder/$$page || exit 1; done

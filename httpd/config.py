@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from httpd.config_file import ConfigError, Value, read_config_file, refuse
-from httpd.config_rules import read_rules
+from httpd.config_rules import any_case, read_rules, rules_schema
 from httpd.site.rules import Rule
 
 
@@ -56,22 +56,43 @@ class Settings:
 # ---------------------------------------------------------------- reading one value
 
 
-def _whole(least: int, most: int) -> Callable[[Any], int]:
+class Kind(NamedTuple):
+    """What a value may be.
+
+    Args:
+        read: makes the value; raises ValueError with what is allowed.
+        schema: the same as JSON Schema, for editors.  It takes all that `read` takes, and more only
+            where this machine or the size of a number in a text decides.
+    """
+
+    read: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+
+
+_DIGITS = "[0-9]{1,18}"
+
+
+def _whole(least: int, most: int) -> Kind:
     def read(value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        if isinstance(value, str) and re.fullmatch(_DIGITS, value):
             value = int(value)
         if type(value) is not int or not least <= value <= most:
             raise ValueError(f"a whole number from {least} to {most}")
         return value
 
-    return read
+    return Kind(read, _number_or_text("integer", least, most, _DIGITS))
+
+
+def _number_or_text(number: str, least: float, most: float, text: str) -> dict[str, Any]:
+    limits = {"minimum": least, "maximum": most}
+    return {"type": [number, "string"], **limits, "pattern": f"^({text})$"}
 
 
 _SIZES = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2, "GIB": 1024**3}
 _SIZES |= {"K": 1024, "M": 1024**2, "G": 1024**3, "GB": 1000**3}
 
 
-def _size(least: int, most: int) -> Callable[[Any], int]:
+def _size(least: int, most: int) -> Kind:
     def read(value: Any) -> int:
         match = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", str(value))
         unit = _SIZES.get(match[2].upper()) if match and type(value) is not bool else None
@@ -79,15 +100,19 @@ def _size(least: int, most: int) -> Callable[[Any], int]:
             raise ValueError(f"a size such as 65536, 64KiB or 1MiB, from {least} to {most} bytes")
         return int(match[1]) * unit
 
-    return read
+    units = "|".join(map(any_case, _SIZES))
+    return Kind(read, _number_or_text("integer", least, most, f"[0-9]{{1,15}} ?({units})"))
 
 
 _TIMES = {"": 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _duration(least: float, most: float) -> Callable[[Any], float]:
+_DECIMAL = r"[0-9]{1,9}(?:\.[0-9]{1,6})?"
+
+
+def _duration(least: float, most: float) -> Kind:
     def read(value: Any) -> float:
-        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([a-z]*)", str(value))
+        match = re.fullmatch(rf"({_DECIMAL}) ?([a-z]*)", str(value))
         unit = _TIMES.get(match[2]) if match and type(value) is not bool else None
         if not match or unit is None or not least <= float(match[1]) * unit <= most:
             raise ValueError(
@@ -95,20 +120,35 @@ def _duration(least: float, most: float) -> Callable[[Any], float]:
             )
         return float(match[1]) * unit
 
-    return read
+    text = f"{_DECIMAL} ?({'|'.join(_TIMES)})"
+    return Kind(read, _number_or_text("number", least, most, text))
 
 
-def _read_expires(value: Any) -> int:
-    return int(_duration(0, 10 * 365 * 86400)(value))
+def _whole_seconds(least: int, most: int) -> Kind:
+    seconds = _duration(least, most)
+    return Kind(lambda value: int(seconds.read(value)), seconds.schema)
 
 
-def _read_workers(value: Any) -> int:
-    if value == "auto":
-        return len(os.sched_getaffinity(0))
-    try:
-        return _whole(1, 256)(value)
-    except ValueError:
-        raise ValueError("auto, or a whole number from 1 to 256") from None
+_EXPIRES = _whole_seconds(0, 10 * 365 * 86400)
+_RULES = Kind(lambda tree: read_rules(tree, _EXPIRES.read), rules_schema(_EXPIRES.schema))
+
+
+def _auto_or_whole(auto: Callable[[], int], least: int, most: int) -> Kind:
+    whole = _whole(least, most)
+
+    def read(value: Any) -> int:
+        if value == "auto":
+            return auto()
+        try:
+            return int(whole.read(value))
+        except ValueError as allowed:
+            raise ValueError(f"auto, or {allowed}") from None
+
+    return Kind(read, _number_or_text("integer", least, most, f"auto|{_DIGITS}"))
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _read_flag(value: Any) -> bool:
@@ -117,23 +157,29 @@ def _read_flag(value: Any) -> bool:
     return value
 
 
-def _texts(what: str, is_good: Callable[[str], bool]) -> Callable[[Any], tuple[str, ...]]:
+_FLAG = Kind(_read_flag, {"type": "boolean"})
+
+
+def _texts(what: str, pattern: str) -> Kind:
     def read(value: Any) -> tuple[str, ...]:
         values = value if isinstance(value, list) else [value]
-        if not values or not all(isinstance(text, str) and is_good(text) for text in values):
+        if not values or not all(
+            isinstance(text, str) and re.fullmatch(pattern, text) for text in values
+        ):
             raise ValueError(what)
         return tuple(values)
 
-    return read
+    text = {"type": "string", "pattern": f"^({pattern})$"}
+    return Kind(read, {**text, "type": ["string", "array"], "items": text, "minItems": 1})
 
 
-_read_host = _texts(
+_HOST = _texts(
     '"*" for every address, or an address or host name, or a list of these',
-    lambda host: host == "*" or re.fullmatch(r"[0-9A-Za-z:._%-]{1,253}", host) is not None,
+    r"\*|[0-9A-Za-z:._%-]{1,253}",
 )
-_read_index = _texts(
+_INDEX = _texts(
     "a file name such as index.html, or a list of file names",
-    lambda name: name not in ("", ".", "..") and "/" not in name and "\0" not in name,
+    r"(?!\.{1,2}$)[^/\u0000]+",
 )
 
 
@@ -164,6 +210,13 @@ def _read_group(value: Any) -> str:
         raise ValueError("the name of a group of this machine") from None
 
 
+_TEXT = {"type": "string", "minLength": 1}
+_PATH = Kind(_read_path, _TEXT)
+_FOLDER = Kind(_read_folder, _TEXT)
+_USER = Kind(_read_user, _TEXT)
+_GROUP = Kind(_read_group, _TEXT)
+
+
 # ---------------------------------------------------------------- the table of keys
 
 
@@ -172,17 +225,21 @@ class Key(NamedTuple):
 
     Args:
         name: in the config file; the option on the command line has hyphens for underscores.
-        read: makes the value; raises ValueError with what is allowed.
+        kind: what the value may be; leaving it empty is as good as leaving the key out.
         default: as it would stand in the config file.
         is_path: relative to the config file, or to the working directory on the command line.
-        is_tree: `read` takes a `Tree`, and raises ConfigError for what is wrong inside of it.
+        is_tree: `kind.read` takes a `Tree`, and raises ConfigError for what is wrong inside of it.
     """
 
     name: str
-    read: Callable[[Any], Any]
+    kind: Kind
     default: Any
     is_path: bool = False
     is_tree: bool = False
+
+    def read(self, value: Any) -> Any:
+        """Make the value; raises ValueError with what is allowed."""
+        return self.kind.read(value)
 
 
 def _state_file(name: str, folder_of_root: str) -> str:
@@ -203,14 +260,14 @@ def default_log_file() -> str:
 KEYS: Mapping[str, Key] = {
     key.name: key
     for key in (
-        Key("host", _read_host, "*"),
+        Key("host", _HOST, "*"),
         Key("port", _whole(0, 65535), 8080),
-        Key("docroot", _read_folder, None, is_path=True),
-        Key("index", _read_index, "index.html"),
-        Key("listing", _read_flag, False),
-        Key("precompressed", _read_flag, True),
+        Key("docroot", _FOLDER, None, is_path=True),
+        Key("index", _INDEX, "index.html"),
+        Key("listing", _FLAG, False),
+        Key("precompressed", _FLAG, True),
         Key("recv", _size(1, 16 * 1024**2), "64KiB"),
-        Key("workers", _read_workers, "auto"),
+        Key("workers", _auto_or_whole(_count_cores, 1, 256), "auto"),
         Key("threads", _whole(1, 256), 4),
         Key("backlog", _whole(1, 65535), 4096),
         Key("keepalive_timeout", _duration(0.1, 86400), "30s"),
@@ -219,15 +276,15 @@ KEYS: Mapping[str, Key] = {
         Key("drain_timeout", _duration(0, 30 * 86400), "5min"),
         Key("max_connections", _whole(1, 1_000_000), 16384),
         Key("max_body", _size(0, 1024**3), "1MiB"),
-        Key("expires", _read_expires, "12h"),
-        Key("rules", lambda tree: read_rules(tree, _read_expires), [], is_tree=True),
+        Key("expires", _EXPIRES, "12h"),
+        Key("rules", _RULES, [], is_tree=True),
         Key("cache", _size(0, 64 * 1024**3), "32MiB"),
-        Key("user", _read_user, None),
-        Key("group", _read_group, None),
-        Key("pidfile", _read_path, None, is_path=True),
-        Key("log_file", _read_path, None, is_path=True),
-        Key("verbose", _read_flag, False),
-        Key("daemon", _read_flag, True),
+        Key("user", _USER, None),
+        Key("group", _GROUP, None),
+        Key("pidfile", _PATH, None, is_path=True),
+        Key("log_file", _PATH, None, is_path=True),
+        Key("verbose", _FLAG, False),
+        Key("daemon", _FLAG, True),
     )
 }
 

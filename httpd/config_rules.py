@@ -5,11 +5,11 @@ Called by `httpd.config`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from httpd.config_file import ConfigError, Tree, refuse
-from httpd.protocol import grammar
+from httpd.protocol.grammar import FIELD_NAME, FIELD_VALUE
 from httpd.site.rules import OWN_FIELDS, Rule, check_pattern
 
 _KEYS = ("path", "expires", "headers")
@@ -102,7 +102,7 @@ def _read_fields(tree: Tree, problems: list[str]) -> tuple[tuple[str, str | None
 
 def _find_fault(name: str, value: Tree) -> str | None:
     place, text = value.place, value.text()
-    if not grammar.FIELD_NAME.fullmatch(name):
+    if not FIELD_NAME.fullmatch(name):
         return f"{place}: is not the name of a field; expected letters, digits and hyphens"
     if name.lower() in OWN_FIELDS:
         return f"{place}: is up to phttpd; a rule has no say in it"
@@ -110,6 +110,53 @@ def _find_fault(name: str, value: Tree) -> str | None:
         return refuse(place, value, "null to take the field away; its time is that of “expires:”")
     if name.lower() == "content-type" and value.is_null:
         return refuse(place, value, "a media type")
-    if not value.is_null and (text is None or not grammar.FIELD_VALUE.fullmatch(text)):
+    if not value.is_null and (text is None or not FIELD_VALUE.fullmatch(text)):
         return refuse(place, value, _VALUE)
     return None
+
+
+# ---------------------------------------------------------------- the same for editors
+
+# A pattern as `check_pattern` has it.
+_NAME_PATTERN = r"(\*\*|((?!\*\*)[^/])+)"
+_PATH_PATTERN = f"^({_NAME_PATTERN}|/({_NAME_PATTERN}/)*{_NAME_PATTERN}?)$"
+
+
+def rules_schema(expires: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `read_rules` takes as JSON Schema.
+
+    Args:
+        expires: the schema of a time.
+    """
+    path = {"type": "string", "pattern": _PATH_PATTERN}
+    value = {"type": ["string", "number", "boolean"], "pattern": f"^{FIELD_VALUE.pattern}$"}
+    headers = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {
+            "pattern": f"^{FIELD_NAME.pattern}$",
+            "not": {"pattern": f"^({'|'.join(map(any_case, sorted(OWN_FIELDS)))})$"},
+        },
+        "patternProperties": {
+            f"^{any_case('expires')}$": {"type": "null"},
+            f"^{any_case('content-type')}$": value,
+        },
+        "additionalProperties": {**value, "type": [*value["type"], "null"]},
+    }
+    rule = {
+        "type": "object",
+        "properties": {
+            "path": {**path, "type": ["string", "array"], "items": path, "minItems": 1},
+            "expires": expires,
+            "headers": headers,
+        },
+        "required": ["path"],
+        "anyOf": [{"required": ["expires"]}, {"required": ["headers"]}],
+        "additionalProperties": False,
+    }
+    return {"type": "array", "items": rule}
+
+
+def any_case(word: str) -> str:
+    """Return the regular expression for a word in whatever case; JSON Schema has no flags."""
+    return "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word)

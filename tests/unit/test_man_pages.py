@@ -18,7 +18,7 @@ def test_keys(key: Key) -> None:
     page = (PAGES / "phttpd.yaml.5").read_text()
     item = re.search(rf"^\.It Cm (?:\w+ , )*{key.name}\b(.*)", page, re.MULTILINE)
     assert item
-    if key.default is not None:
+    if key.default not in (None, []):
         default = str(key.default).lower() if isinstance(key.default, bool) else str(key.default)
         assert f"Ql {default} " in item[1].replace(r"\(dq", "").replace(f'"{default}"', default)
 

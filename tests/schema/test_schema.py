@@ -1,0 +1,169 @@
+"""The schema is that of the present keys, and says of a value what the validator says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpd.config import KEYS, load
+from httpd.config_file import ConfigError
+from tests.schema.generate import ETC, SCHEMA, generate
+
+TEXT = SCHEMA.read_text("utf-8")
+VALIDATOR = jsonschema.Draft7Validator(json.loads(TEXT))
+
+GOOD = {
+    "host": ['"*"', "127.0.0.1", '["::1", localhost]'],
+    "port": ["0", "65535", '"80"'],
+    "docroot": ["/"],
+    "index": ["index.html", "[a.html, ..b]"],
+    "listing": ["true", "no"],
+    "precompressed": ["false"],
+    "recv": ["1", "64KiB", "16 mib", "65536"],
+    "workers": ["auto", "1", "256", '"2"'],
+    "threads": ["1", "256"],
+    "backlog": ["1", "65535"],
+    "keepalive_timeout": ["0.1", "30", "500ms", "1.5 h"],
+    "header_timeout": ["1d"],
+    "send_timeout": ["5min"],
+    "drain_timeout": ["0", "30d"],
+    "max_connections": ["1", "1000000"],
+    "max_body": ["0", "1GiB"],
+    "expires": ["0", "3650d"],
+    "rules": [
+        "[]",
+        '[{path: "*.html", expires: 0}]',
+        "[{path: [/a/**, /**/b, /], headers: {X-A: b, Expires: null, Cache-Control: null}}]",
+    ],
+    "cache": ["0", "64GiB"],
+    "user": ["root"],
+    "group": ["root"],
+    "pidfile": ["a.pid"],
+    "log_file": ["/tmp/a.log"],
+    "verbose": ["true"],
+    "daemon": ["false"],
+}
+BAD = {
+    "host": ["[]", "5", '"a b"', "[1]", "{}", '""'],
+    "port": ["-1", "65536", "x", "1.5", "true", "[80]"],
+    "docroot": ['""', "5", "[/]"],
+    "index": ['""', "a/b", "..", "[]", "[.]", "true"],
+    "listing": ["1", '"yes"'],
+    "precompressed": ["0"],
+    "recv": ["0", "16777217", "x", "64XiB", "1.5", "true"],
+    "workers": ["0", "257", "Auto", "true"],
+    "threads": ["0", "257", "auto"],
+    "backlog": ["0", "65536"],
+    "keepalive_timeout": ["0", "86401", "30 seconds", "true", "-1"],
+    "header_timeout": ["soon"],
+    "send_timeout": ["[1]"],
+    "drain_timeout": ["-1", "2592001"],
+    "max_connections": ["0", "1000001"],
+    "max_body": ["1073741825"],
+    "expires": ["315360001", "never"],
+    "rules": [
+        "5",
+        "{}",
+        "[{}]",
+        "[{path: /}]",
+        "[{expires: 0}]",
+        "[{path: /, expires: 0, more: 1}]",
+        "[{path: a/b, expires: 0}]",
+        '[{path: "***", expires: 0}]',
+        "[{path: /a**, expires: 0}]",
+        "[{path: [], expires: 0}]",
+        "[{path: //, expires: 0}]",
+        "[{path: /, expires: never}]",
+        "[{path: /, headers: {}}]",
+        "[{path: /, headers: {eTag: x}}]",
+        "[{path: /, headers: {a b: x}}]",
+        '[{path: /, headers: {X: "a\\nb"}}]',
+        "[{path: /, headers: {expires: x}}]",
+        "[{path: /, headers: {Content-Type: null}}]",
+    ],
+    "cache": ["-1", "68719476737"],
+    "user": ["5", '""'],
+    "group": ["[root]"],
+    "pidfile": ['""', "5"],
+    "log_file": ["{}"],
+    "verbose": ["1"],
+    "daemon": ['"true"'],
+}
+
+
+def is_valid(value: Any) -> bool:
+    return bool(VALIDATOR.is_valid(value))
+
+
+def is_loaded(folder: Path, text: str) -> bool:
+    path = folder / "phttpd.yaml"
+    path.write_text(text)
+    try:
+        load(str(path), {"docroot": str(folder)} if "docroot:" not in text else {})
+    except ConfigError:
+        return False
+    return True
+
+
+def test_it_is_up_to_date() -> None:
+    assert generate() == TEXT, "run: make schema"
+
+
+def test_it_is_a_schema() -> None:
+    jsonschema.Draft7Validator.check_schema(json.loads(TEXT))
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name in KEYS for text in GOOD[name]])
+def test_good_values(tmp_path: Path, name: str, text: str) -> None:
+    assert is_loaded(tmp_path, f"{name}: {text}\n")
+    assert is_valid({name: yaml.safe_load(text)})
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name in KEYS for text in BAD[name]])
+def test_bad_values(tmp_path: Path, name: str, text: str) -> None:
+    assert not is_loaded(tmp_path, f"{name}: {text}\n")
+    assert not is_valid({name: yaml.safe_load(text)})
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_no_value(tmp_path: Path, name: str) -> None:
+    assert is_loaded(tmp_path, f"{name}:\n") == (name != "docroot")
+    assert is_valid({name: None})
+
+
+def test_an_unknown_key(tmp_path: Path) -> None:
+    assert not is_loaded(tmp_path, "prot: 80\n")
+    assert not is_valid({"prot": 80})
+
+
+def test_the_shipped_file() -> None:
+    assert is_valid(yaml.safe_load((ETC / "phttpd.yaml").read_text()))
+
+
+@given(
+    st.one_of(
+        st.booleans(),
+        st.integers(),
+        st.floats(0, 1e6).map(lambda number: round(number, 3)),
+        st.text(max_size=9),
+        st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,3})? ?(ms|s|h|KiB|mb)?", fullmatch=True),
+        st.lists(st.text(max_size=5), max_size=3),
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_it_takes_all_that_the_validator_takes(value: Any) -> None:
+    for name, key in KEYS.items():
+        if key.is_tree:
+            continue
+        try:
+            key.read(value)
+        except ValueError:
+            continue
+        assert is_valid({name: value}), name
