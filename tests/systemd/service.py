@@ -102,6 +102,10 @@ class Service:
         shown = self.machine.run("ps", "-u", "phttpd", "-o", "pid=", check=False)
         return [int(word) for word in shown.split()]
 
+    def descriptors(self) -> int:
+        """Return how many descriptors the supervisor has open."""
+        return len(list(self.machine.path(f"/proc/{self.pid}/fd").iterdir()))
+
     def journal(self, *options: str) -> list[str]:
         """Return the messages since the test began; those of systemd, too."""
         out = self.machine.run(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.process.load import Load
 from tests.support import require
 from tests.support.raw import ask
 from tests.support.server import DEADLINE
+from tests.systemd.conftest import build
 from tests.systemd.machine import Machine
-from tests.systemd.service import Service
+from tests.systemd.service import CONFIG, ROOT, Service
 
 
 def test_lintian_has_nothing_to_say(package: Path) -> None:
@@ -35,6 +39,19 @@ def installed(machines: None, package: Path) -> Iterator[Service]:
         yield Service(machine)
 
 
+@pytest.fixture(scope="session")
+def newer(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of a later version."""
+    checkout = tmp_path_factory.mktemp("newer")
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "logs", "tests", "www")
+    shutil.copytree(ROOT, checkout, ignore=left_out, dirs_exist_ok=True)
+    init = checkout / "httpd/__init__.py"
+    init.write_text(re.sub(r'__version__ = ".*"', '__version__ = "99.0"', init.read_text()))
+    build(checkout, checkout / "dist")
+    (path,) = (checkout / "dist").glob("*.deb")
+    return path
+
+
 def test_installing_starts_it_now_and_at_boot(installed: Service) -> None:
     machine = installed.machine
     assert installed.show("ActiveState") == "active"
@@ -43,6 +60,20 @@ def test_installing_starts_it_now_and_at_boot(installed: Service) -> None:
     assert machine.run("systemctl", "is-system-running").strip() == "running"
     with machine.network():
         assert b"phttpd serves" in installed.fetch().body
+
+
+def test_upgrade_keeps_the_config_and_refuses_nobody(installed: Service, newer: Path) -> None:
+    installed.configure(threads=3)
+    config = installed.machine.path(CONFIG).read_text()
+    installed.machine.run("systemctl", "reload", installed.name)
+    with installed.machine.network(), Load(80, 4, retry=True) as load:
+        load.more(100)
+        installed.machine.install(newer)
+        load.more(100)
+    assert load.failed == []
+    assert installed.machine.path(CONFIG).read_text() == config
+    assert installed.report()["version"] == "99.0"
+    assert installed.show("ActiveState") == "active"
 
 
 def test_purging_leaves_nothing_but_what_the_operator_made(machines: None, package: Path) -> None:

@@ -164,6 +164,7 @@ def test_the_watchdog_leaves_a_busy_service_alone(service: Service) -> None:
 
 
 def test_reloads_under_load(running: Service) -> None:
+    descriptors = running.descriptors()
     with Load(80, 8, retry=True) as load:
         for turn in range(20):
             running.configure(threads=2 + turn % 3, expires=f"{turn}s")
@@ -172,7 +173,26 @@ def test_reloads_under_load(running: Service) -> None:
     assert load.failed == []
     workers = running.workers()
     until(lambda: len(running.processes()) == 1 + len(workers), "no worker left behind")
+    until(lambda: running.descriptors() == descriptors, "no descriptor left open")
     assert running.show("NRestarts") == "0"
+
+
+def test_upgrades_under_load(running: Service) -> None:
+    descriptors = running.descriptors()
+    with Load(80, 8, retry=True) as load:
+        for _ in range(5):
+            before = running.pid
+            running.machine.run("phttpd", "upgrade")
+            assert running.pid != before
+            load.more(50)
+    assert load.failed == []
+    assert running.show("ActiveState") == "active"
+    assert running.show("NRestarts") == "0"
+    workers = running.workers()
+    until(lambda: len(running.processes()) == 1 + len(workers), "no process left behind")
+    until(lambda: running.descriptors() == descriptors, "no descriptor left open")
+    running.stop()
+    assert running.show("Result") == "success"
 
 
 def test_instances(service: Service) -> None:

@@ -58,6 +58,17 @@ def test_reload(activated: Service) -> None:
     assert {len(worker["loops"]) for worker in activated.report()["workers"]} == {2}
 
 
+def test_upgrade(activated: Service) -> None:
+    activated.fetch()
+    activated.until_active()
+    before = activated.pid
+    activated.machine.run("phttpd", "upgrade")
+    assert activated.pid != before
+    assert activated.fetch().status == 200
+    activated.stop()
+    assert activated.fetch().status == 200
+
+
 def test_restarts_under_load(activated: Service) -> None:
     with Load(80, 8, retry=True) as load:
         for _ in range(5):
