@@ -1,7 +1,7 @@
 """A machine with a systemd of its own: a container over a copy-on-write view of a folder.
 
 Needs root, overlayfs and systemd-nspawn(1).  Mounts live in a mount namespace that ends with the
-container, and the container ends with this process, so nothing is left behind, however a test ends.
+container, and the container is shut down when this process dies, so neither is ever left behind.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from tests.support.server import DEADLINE
 
 # What the machine that runs the tests has made of its own systemd; the container has none of it.
 _CLEARED = ("etc/systemd/system", "etc/rc2.d", "etc/rc3.d", "etc/rc5.d", "var/log/journal")
-_NO_SERVICES = (
-    "usr/sbin/policy-rc.d"  # in images for containers: packages must not start any service
-)
+# Images for containers have it, and then packages start no service.
+_NO_SERVICES = "usr/sbin/policy-rc.d"
 
 # The mount is seen in here only.  A cgroup of its own keeps two machines apart.
 _BOOT = """
@@ -40,7 +39,7 @@ for cgroups in $CGROUPS; do
     mkdir -p "$cgroups"
     echo $$ > "$cgroups/cgroup.procs"
 done
-exec setpriv --pdeathsig KILL systemd-nspawn --boot --directory=root --machine="$NAME" \\
+exec setpriv --pdeathsig TERM systemd-nspawn --boot --directory=root --machine="$NAME" \\
     --register=no --keep-unit --private-network --notify-ready=yes --console=pipe \\
     --kill-signal=SIGRTMIN+4
 """
