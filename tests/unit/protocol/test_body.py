@@ -166,6 +166,17 @@ def test_any_bytes_end_go_on_or_are_refused(wire: bytes) -> None:
     assert outcome is None or outcome in (400, 413, 431) or wire.endswith(outcome)  # type: ignore[arg-type]
 
 
+@given(st.binary(min_size=1, max_size=60), st.integers(0, 70), st.integers(0, 70))
+def test_any_bytes_of_a_length(wire: bytes, length: int, limit: int) -> None:
+    outcome = in_every_way(wire, length, limit)
+    if length > limit:
+        assert outcome == 413
+    elif length > len(wire):
+        assert outcome is None
+    else:
+        assert outcome == wire[length:]
+
+
 @pytest.mark.parametrize(
     "wire",
     [

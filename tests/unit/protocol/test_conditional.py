@@ -80,6 +80,26 @@ def test_all_formats_of_dates_count(form: str) -> None:
     assert evaluate({"if-unmodified-since": text}, ETAG, MODIFIED + 1, THIS_YEAR) == 412
 
 
+CONDITIONS = ("if-match", "if-unmodified-since", "if-none-match", "if-modified-since", "if-range")
+VALUES = st.text(st.characters(max_codepoint=255), max_size=40) | st.sampled_from(
+    ["*", ETAG, f"W/{ETAG}", EARLIER, EQUAL, LATER]
+)
+
+
+@given(st.dictionaries(st.sampled_from(CONDITIONS), VALUES), st.none() | st.just(MODIFIED))
+def test_any_conditions_lead_to_a_status_that_they_can_lead_to(
+    fields: dict[str, str], modified: int | None
+) -> None:
+    status = evaluate(fields, ETAG, modified, THIS_YEAR)
+    assert status in (200, 304, 412)
+    if status == 304:
+        assert "if-none-match" in fields or "if-modified-since" in fields
+    if status == 412:
+        assert "if-match" in fields or "if-unmodified-since" in fields
+    if range_applies(fields, ETAG, MODIFIED, NOW, THIS_YEAR):
+        assert fields.get("if-range", ETAG) in (ETAG, EQUAL)
+
+
 # ---------------------------------------------------------------- lists of entity tags
 
 

@@ -94,8 +94,14 @@ def test_every_combination_against_the_words_of_the_rfc() -> None:
 
 @given(st.text(max_size=40) | st.text("gzipbr*q=01.;, \t", max_size=40))
 def test_any_text(accept: str) -> None:
-    assert choose_coding(accept, ALL) in (*ALL, IDENTITY, None)
-    assert all(0 <= weight <= 1000 for weight in parse_weights(accept).values())
+    weights = parse_weights(accept)
+    assert all(0 <= weight <= 1000 for weight in weights.values())
+    chosen = choose_coding(accept, ALL)
+    assert chosen in (*ALL, IDENTITY, None)
+    if chosen is None:
+        assert weights.get(IDENTITY, weights.get("*")) == 0
+    else:
+        assert weights.get(chosen) != 0
 
 
 def test_weights() -> None:
