@@ -1,7 +1,7 @@
 """From the segments of a path to an open file or folder, and never to one outside of the docroot.
 
-A name is first resolved with O_PATH, which pins what it leads to without opening it.  Then the
-kernel is asked where that lies, and only a regular file or a folder below the docroot is opened,
+A name is first pinned (`httpd.site.pinning`), and so is the docroot that it is looked up in.  Then
+the kernel is asked where both lie, and only a regular file or a folder below the docroot is opened,
 through the pinned descriptor.  Whatever happens to names and symbolic links meanwhile, it is the
 one that was checked.
 """
@@ -14,6 +14,7 @@ import stat
 from typing import NamedTuple
 
 from httpd.protocol.messages import HTTPError
+from httpd.site.pinning import pin
 
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -96,15 +97,14 @@ class Docroot:
             HTTPError: 404 for what is not there, is no folder or must not be known to be, 403 for a
                 folder that may not be read, 503 when the descriptors have run out.
         """
-        handle = self._pin(self._join(segments))
         try:
-            link = b"/proc/self/fd/%d" % handle
-            self._check_inside(os.readlink(link))
-            return os.open(link, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            handle = self._pin(self._join(segments))
+            try:
+                return os.open(_link(handle), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            finally:
+                os.close(handle)
         except OSError as error:
             raise explain(error) from None
-        finally:
-            os.close(handle)
 
     def stat(self, name: bytes, folder: int | None = None) -> os.stat_result | None:
         """Return the status of what a name leads to, or None if that is not inside (any more).
@@ -114,14 +114,11 @@ class Docroot:
             folder: the descriptor of a folder.
         """
         try:
-            handle = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=folder)
-        except OSError:
-            return None
-        try:
-            self._check_inside(os.readlink(b"/proc/self/fd/%d" % handle))
-            return os.fstat(handle)
+            handle = self._pin(name, folder)
         except (OSError, HTTPError):
             return None
+        try:
+            return os.fstat(handle)
         finally:
             os.close(handle)
 
@@ -129,12 +126,6 @@ class Docroot:
         if any(b"/" in name or is_hidden(name) for name in segments):
             raise _not_found()
         return b"/".join((self._folder, *segments))
-
-    def _pin(self, name: bytes) -> int:
-        try:
-            return os.open(name, os.O_PATH | os.O_CLOEXEC)
-        except OSError as error:
-            raise explain(error) from None
 
     def open_name(self, name: bytes) -> OpenedFile | None:
         """Open the file with a name below the docroot, as `open` does; None for a folder.
@@ -145,37 +136,40 @@ class Docroot:
         Raises:
             HTTPError: see `open`.
         """
-        handle = self._pin(name)
         try:
-            return self._open_handle(handle, name)
+            handle = self._pin(name)
+            try:
+                return _open_handle(handle, name)
+            finally:
+                os.close(handle)
         except OSError as error:
             raise explain(error) from None
-        finally:
-            os.close(handle)
 
-    def _open_handle(self, handle: int, name: bytes) -> OpenedFile | None:
-        link = b"/proc/self/fd/%d" % handle
-        self._check_inside(os.readlink(link))
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISDIR(mode):
-            return None
-        if not stat.S_ISREG(mode):
-            raise _not_found()
-        return OpenedFile(os.open(link, os.O_RDONLY | os.O_CLOEXEC), name)
+    def _pin(self, name: bytes, folder: int | None = None) -> int:
+        """Return a descriptor of what a name leads to, which lies inside.
 
-    def _check_inside(self, real: bytes) -> None:
-        """Compare with where the docroot is now; once more if it was changed in between."""
-        for _ in range(2):
-            if (real + b"/").startswith(self._real_prefix()):
-                return
-        raise _not_found()
+        Args:
+            name: an absolute path that begins with the docroot's, or one in `folder`.
+            folder: the descriptor of a folder.
 
-    def _real_prefix(self) -> bytes:
-        handle = os.open(self._folder or b"/", os.O_PATH | os.O_CLOEXEC)
+        Raises:
+            HTTPError: 404 for what lies outside.
+            OSError: it cannot be looked up.
+        """
+        root = os.open(self._folder or b"/", os.O_PATH | os.O_CLOEXEC)
         try:
-            return os.readlink(b"/proc/self/fd/%d" % handle).rstrip(b"/") + b"/"
+            if folder is None:
+                handle = pin(name[len(self._folder) + 1 :] or b".", root)
+            else:
+                handle = pin(name, folder)
+            try:
+                _check_inside(handle, root)
+            except (OSError, HTTPError):
+                os.close(handle)
+                raise
+            return handle
         finally:
-            os.close(handle)
+            os.close(root)
 
     def _is_folder(self, name: bytes) -> bool:
         try:
@@ -184,6 +178,30 @@ class Docroot:
             if error.status == 404:
                 return False
             raise
+
+
+def _link(handle: int) -> bytes:
+    return b"/proc/self/fd/%d" % handle
+
+
+def _check_inside(handle: int, root: int) -> None:
+    """Compare where two descriptors lead to; once more if one of them was moved in between."""
+    for _ in range(2):
+        real = os.readlink(_link(handle)) + b"/"
+        if real.startswith(os.readlink(_link(root)).rstrip(b"/") + b"/"):
+            return
+    raise _not_found()
+
+
+def _open_handle(handle: int, name: bytes) -> OpenedFile | None:
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISDIR(mode):
+        return None
+    if not stat.S_ISREG(mode):
+        raise _not_found()
+    # Whoever holds a lease on the file (F_SETLEASE of fcntl(2)) would keep us waiting.
+    fd = os.open(_link(handle), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    return OpenedFile(fd, name)
 
 
 def is_hidden(name: bytes) -> bool:
@@ -205,4 +223,6 @@ def explain(error: OSError) -> HTTPError:
         return HTTPError(403, "The server may not read this file.")
     if error.errno in _EXHAUSTED:
         return OutOfDescriptorsError()
+    if error.errno == errno.EWOULDBLOCK:
+        return HTTPError(503, "Another program keeps this file to itself.", (("Retry-After", "1"),))
     return HTTPError(500, f"This file cannot be read: {os.strerror(error.errno or errno.EIO)}.")

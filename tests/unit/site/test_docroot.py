@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, NoIndexError
+from httpd.site.pinning import pin_at_once, pin_stepwise
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write
 
@@ -527,7 +531,70 @@ def test_where_a_name_in_a_folder_leads(docroot: Docroot, name: bytes, found: st
         assert found == ("folder" if stat.S_ISDIR(status.st_mode) else "file")
 
 
+def test_a_place_too_deep_to_be_told_is_outside(tmp_path: Path) -> None:
+    """Through links, one can get to where the path has more than the 4096 bytes of PATH_MAX."""
+    root = tmp_path / "site"
+    down = "/".join(["x" * 250] * 8)
+    write(root / "c" / down / "a.txt", "a")
+    for upper, lower, end in (("b", "c", ""), ("a", "b", "/link")):
+        (root / upper / down).mkdir(parents=True)
+        (root / lower).rename(root / upper / down / lower)
+        (root / upper / down / "link").symlink_to(f"{lower}/{down}{end}")
+    (root / "link").symlink_to(f"a/{down}/link")
+    assert (root / "link" / "a.txt").read_text() == "a"
+    before = open_descriptors()
+    docroot = Docroot(str(root), ())
+    assert look_up(docroot, "/link/a.txt") == 404
+    assert docroot.stat(os.fsencode(root / "link")) is None
+    assert opened_since(before) == []
+
+
+def test_a_file_that_somebody_keeps_to_himself_is_503(tmp_path: Path) -> None:
+    file = write(tmp_path / "site" / "a.txt", "a")
+    docroot = Docroot(str(tmp_path / "site"), ())
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel asks to give the lease up
+    try:
+        with file.open("r+b") as own, must_end():
+            fcntl.fcntl(own, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            assert look_up(docroot, "/a.txt") == 503
+    finally:
+        signal.signal(signal.SIGIO, before)
+    assert look_up(docroot, "/a.txt") == "a"
+
+
 # ---------------------------------------------------------------- an attacker in the docroot
+
+
+def test_the_same_path_in_another_mount_namespace_is_outside(tmp_path: Path, way: None) -> None:
+    """Where a process sees something else at the docroot's path, procfs leads there."""
+    root = tmp_path / "site"
+    write(root / "x", "inside")
+    write(tmp_path / "outside" / "x", CANARY)
+    write(tmp_path / "outside" / "secret", CANARY)
+    script = 'mount --bind "$1" "$2" && echo mounted && read _'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    with subprocess.Popen(
+        [*command, str(tmp_path / "outside"), str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        if other.stdout.readline() != b"mounted\n":
+            pytest.skip("needs the right to make a mount namespace")
+        (root / "link").symlink_to(f"/proc/{other.pid}/root/{root}")
+        (root / "file").symlink_to(f"/proc/{other.pid}/root/{root}/secret")
+        assert (root / "file").read_text() == CANARY
+        docroot = Docroot(str(root), ())
+        assert look_up(docroot, "/x") == "inside"
+        for path in ("/link/x", "/link/secret", "/file"):
+            assert look_up(docroot, path) in ("inside", 404)
+        other.communicate(b"\n")
+
+
+@pytest.fixture(params=[pin_at_once, pin_stepwise])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use one of the ways of pinning."""
+    monkeypatch.setattr("httpd.site.docroot.pin", request.param)
 
 
 @pytest.fixture
@@ -556,7 +623,7 @@ def swapping(tmp_path: Path) -> Iterator[Path]:
     thread.join()
 
 
-def test_swapping_names_does_not_lead_out(swapping: Path) -> None:
+def test_swapping_names_does_not_lead_out(swapping: Path, way: None) -> None:
     docroot = Docroot(str(swapping), ("x",))
     seen = set()
     for _ in range(1500):

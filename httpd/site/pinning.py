@@ -1,0 +1,90 @@
+"""From a name to a descriptor that pins what it leads to, without opening it (O_PATH of open(2)).
+
+The one difference to a plain `os.open`: a magic link of procfs (symlink(7)), such as /proc/1/root,
+is not followed as such, since it can lead into another mount namespace, where a path means another
+file.  Called by `httpd.site.docroot`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+
+_FLAGS = os.O_PATH | os.O_CLOEXEC
+_MAX_LINKS = 40  # as in path_resolution(7)
+_OPENAT2 = 437  # on every architecture
+_HOW = struct.pack("=QQQ", _FLAGS, 0, 0x02)  # struct open_how with RESOLVE_NO_MAGICLINKS
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
+_syscall.restype = ctypes.c_long
+_syscall.argtypes = (
+    ctypes.c_long,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_size_t,
+)
+
+
+def pin_at_once(name: bytes, folder: int) -> int:
+    """Return a descriptor of what a name leads to, as the kernel finds it.
+
+    Args:
+        name: a path, of which links are followed.
+        folder: the descriptor of the folder that it is relative to.
+
+    Raises:
+        OSError: see openat2(2); ENOSYS before Linux 5.6, EPERM where a container forbids it.
+    """
+    fd: int = _syscall(_OPENAT2, folder, name, _HOW, len(_HOW))
+    if fd < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
+    return fd
+
+
+def pin_stepwise(name: bytes, folder: int) -> int:
+    """Do the same where the kernel cannot: step by step, a link being what its text says."""
+    steps = _split(name)
+    here = os.open(b".", _FLAGS, dir_fd=folder)
+    links = 0
+    try:
+        while steps:
+            there = os.open(steps.pop(), _FLAGS | os.O_NOFOLLOW, dir_fd=here)
+            if stat.S_ISLNK(os.fstat(there).st_mode):
+                try:
+                    steps += _split(os.readlink(b"", dir_fd=there))
+                finally:
+                    os.close(there)
+                links += 1
+                if links > _MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+            else:
+                os.close(here)
+                here = there
+    except OSError:
+        os.close(here)
+        raise
+    return here
+
+
+def _split(path: bytes) -> list[bytes]:
+    """Return the steps of a path, the last one first; ``.`` stands for a slash at the end."""
+    if not path:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    first, *others = path.split(b"/")
+    steps = [step or b"." for step in others[-1:]] + [step for step in others[-2::-1] if step]
+    return [*steps, first or b"/"]
+
+
+def _has_openat2() -> bool:
+    try:
+        os.close(pin_at_once(b"/", -1))
+    except OSError:
+        return False
+    return True
+
+
+pin = pin_at_once if _has_openat2() else pin_stepwise

@@ -1,0 +1,119 @@
+"""Both ways of pinning find what the kernel finds, but for magic links."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from httpd.site.pinning import pin_at_once, pin_stepwise
+from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.site.folders import write
+
+Pin = Callable[[bytes, int], int]
+
+WAYS = pytest.mark.parametrize("pin", [pin_at_once, pin_stepwise])
+
+NAMES = [
+    b".",
+    b"./",
+    b"..",
+    b"../",
+    b"/",
+    b"//",
+    b"a.txt",
+    b"./a.txt",
+    b"a.txt/",
+    b"a.txt/.",
+    b"a.txt/b",
+    b"folder",
+    b"folder/",
+    b"folder//b.txt",
+    b"folder/../a.txt",
+    b"folder/up",
+    b"folder/up/a.txt",
+    b"to-file",
+    b"to-file/",
+    b"to-folder",
+    b"to-folder/",
+    b"to-folder/b.txt",
+    b"absolute",
+    b"to-root",
+    b"to-root/proc/self",
+    b"chain-39",
+    b"chain-40",
+    b"dangling",
+    b"loop",
+    b"missing",
+    b"missing/a",
+    b"x" * 256,
+    b"",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[int]:
+    """A folder with all kinds of links in it."""
+    site = tmp_path / "site"
+    write(site / "a.txt")
+    write(site / "folder" / "b.txt")
+    links = {
+        "folder/up": "..",
+        "to-file": "a.txt",
+        "to-folder": "folder/",
+        "absolute": str(site / "a.txt"),
+        "to-root": "/",
+        "chain-0": "a.txt",
+        **{f"chain-{number + 1}": f"./chain-{number}" for number in range(40)},
+        "dangling": "nowhere",
+        "loop": "loop",
+        "magic-root": "/proc/self/root",
+        "magic-folder": "/proc/self/cwd",
+    }
+    for name, target in links.items():
+        (site / name).symlink_to(target)
+    fd = os.open(site, os.O_PATH)
+    yield fd
+    os.close(fd)
+
+
+def look_up(find: Callable[[], int]) -> tuple[int, int] | str:
+    """Return what was found, or the error."""
+    try:
+        fd = find()
+    except OSError as error:
+        assert error.errno is not None
+        return errno.errorcode[error.errno]
+    status = os.fstat(fd)
+    os.close(fd)
+    return status.st_dev, status.st_ino
+
+
+@WAYS
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_is_found_as_by_the_kernel(folder: int, pin: Pin, name: bytes) -> None:
+    before = open_descriptors()
+    found = look_up(lambda: pin(name, folder))
+    assert found == look_up(lambda: os.open(name, os.O_PATH, dir_fd=folder))
+    assert opened_since(before) == []
+
+
+def test_magic_links_are_not_followed(folder: int) -> None:
+    assert look_up(lambda: pin_at_once(b"magic-root", folder)) == "ELOOP"
+    assert look_up(lambda: pin_at_once(b"magic-folder/a", folder)) == "ELOOP"
+
+
+def test_magic_links_are_where_their_text_leads(
+    folder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/usr")
+    same = look_up(lambda: os.open("/usr", os.O_PATH))
+    assert look_up(lambda: pin_stepwise(b"magic-folder", folder)) == same
+    fd = os.memfd_create("nameless")
+    try:
+        assert look_up(lambda: pin_stepwise(b"/proc/self/fd/%d" % fd, folder)) == "ENOENT"
+    finally:
+        os.close(fd)
