@@ -1,0 +1,80 @@
+"""Stands between a client and the server under test: notes what is asked, and can cut it off."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+from tests.support.server import DEADLINE
+
+
+class Tap:
+    """Relays connections from a port of its own, for a `with` block.
+
+    Args:
+        port: of the server.
+        room: bytes of the server's that are let through in all; then every connection ends.
+        on_full: called when that happens for the first time; afterwards there is room for all.
+    """
+
+    def __init__(
+        self, port: int, room: float = float("inf"), on_full: Callable[[], None] | None = None
+    ) -> None:
+        self.asked: list[str] = []
+        """The request heads, in the order in which they came."""
+        self._server = port
+        self._room = room
+        self._on_full = on_full
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept)]
+        self.port: int = self._listener.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:  # to which the first adds others, until it ends
+            thread.join(DEADLINE)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # when the listener is shut down
+            while True:
+                client, _ = self._listener.accept()
+                thread = threading.Thread(target=self._relay, args=(client,))
+                self._threads.append(thread)
+                thread.start()
+
+    def _relay(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._server)) as server:
+            answers = threading.Thread(target=self._relay_answers, args=(server, client))
+            answers.start()
+            head = b""
+            with suppress(OSError):
+                while data := client.recv(65536):
+                    *heads, head = (head + data).split(b"\r\n\r\n")
+                    self.asked += [text.decode("latin-1") + "\r\n" for text in heads]
+                    server.sendall(data)
+                server.shutdown(socket.SHUT_WR)
+            answers.join(DEADLINE)
+
+    def _relay_answers(self, server: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while data := server.recv(65536):
+                with self._lock:
+                    data = data[: int(min(self._room, len(data)))]
+                    self._room -= len(data)
+                client.sendall(data)
+                if not self._room:
+                    if self._on_full:
+                        self._on_full()
+                        self._room = float("inf")
+                    break
+            client.shutdown(socket.SHUT_RDWR)
+            server.shutdown(socket.SHUT_RDWR)
