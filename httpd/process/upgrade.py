@@ -77,6 +77,8 @@ class Successor:
         ours, theirs = Channel.pair()
         line, other_line = socket.socketpair()
         predecessor = os.getpid()
+        # Or what it is told before it obeys signals would be lost; `reset_signals` takes it up.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         try:
             between = os.fork()
             if between == 0:
@@ -92,6 +94,7 @@ class Successor:
             ours.close()
             raise
         finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             for end in (theirs, line, other_line):
                 end.close()
 
