@@ -41,8 +41,10 @@ STALL_SECONDS = 10.0
 """How long nothing may arrive of a request that has begun."""
 LINGER_SECONDS = 2.0
 """How long a client may go on sending after its last answer (RFC 9112 §9.6)."""
-FIRST_REQUEST_SECONDS = 0.2
-"""How long a drain waits for the first request of a connection that was accepted just before."""
+BUSY_SECONDS = 1.0
+"""How long before a drain a client connected, or got an answer, that may be about to ask again."""
+NEXT_REQUEST_SECONDS = 0.2
+"""How long a drain waits for the request of such a client."""
 _REFUSALS = {413: "body too large", 500: "internal error", 503: "too many open files"}
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
@@ -152,20 +154,27 @@ class Connection:
         else:
             self.close(self._reason)
 
-    def on_drain(self) -> None:
-        """Finish what is in hand, and close at once if that is nothing.
+    def on_drain(self, started: float) -> None:
+        """Finish what is in hand, and close if that is nothing.
 
-        The request of an idle connection may have arrived already, and that of a new one is on its
-        way; the one is served, the other is given a moment.
+        A request may have arrived already, and is served.  One that comes right after a connection
+        or an answer is probably on its way, and would be lost if the connection were closed at
+        once; who has been idle for longer sends it again (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+
+        Args:
+            started: when the drain began, by the monotonic clock.
         """
         if self.state is not IDLE:
             return
         self._receive()
-        if self.state is IDLE:
-            if self.served:
-                self.close("drain")
-            else:
-                self.deadline = min(self.deadline, self._loop.now + FIRST_REQUEST_SECONDS)
+        if self.state is not IDLE:
+            return
+        settings = self._loop.settings
+        timeout = settings.keepalive_timeout if self.served else settings.header_timeout
+        idle_since = self.deadline - timeout
+        is_busy = idle_since >= started - BUSY_SECONDS
+        if not is_busy or self._loop.now >= max(started, idle_since) + NEXT_REQUEST_SECONDS:
+            self.close("drain")
 
     def close(self, reason: str) -> None:
         """Close the socket, whatever was going on; `reason` is for the log."""

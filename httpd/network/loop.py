@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from httpd.network.acceptor import Acceptor
@@ -103,6 +104,7 @@ class Loop:
         self._commands: list[Callable[[], None]] = []
         self._next_tick = self.now
         self._drain_deadline: float | None = None
+        self._drain_started = self.now
         self._acceptor = Acceptor(
             listeners, self.epoll, self._counts, index, self._welcome, self._make_room, log
         )
@@ -244,6 +246,7 @@ class Loop:
 
     def _begin_drain(self, on_released: Callable[[], None]) -> None:
         if self._drain_deadline is None:
+            self._drain_started = self.now
             self._drain_deadline = self.now + self.settings.drain_timeout
             self._next_tick = self.now
             self._memo.clear()
@@ -254,7 +257,7 @@ class Loop:
     def _continue_drain(self, deadline: float) -> None:
         """Close what has become idle, or everything if it has taken too long."""
         for connection in list(self._connections.values()):
-            self._carefully(connection, connection.on_drain)
+            self._carefully(connection, partial(connection.on_drain, self._drain_started))
         if deadline <= self.now:
             self._close_all("drain timeout")
 

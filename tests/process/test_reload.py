@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,6 +18,7 @@ from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import Daemon, daemon, free_port, refused
 from tests.process.load import Load, connected
+from tests.support import require
 from tests.support.raw import Client, ask, request
 
 CONFIG = 78
@@ -47,6 +50,19 @@ def test_new_docroot(server: Daemon, other: Path) -> None:
     reload(server)
     assert ask(server.port, "/").body == b"<p>other\n"  # already: reload waits until it is done
     assert server.pid == pid
+
+
+def test_no_connection_is_cut_whose_client_goes_on_asking(server: Daemon) -> None:
+    """The kept connections of the old workers close by announcement only: wrk never asks twice."""
+    wrk = require.command("wrk", "wrk")
+    command = [wrk, "-t1", "-c20", "-d3s", f"http://127.0.0.1:{server.port}/"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
+        for _ in range(3):
+            reload(server)
+        out, _ = load.communicate(timeout=30)
+    assert int(re.findall(r"(\d+) requests in", out)[0]) > 100
+    assert "Socket errors" not in out, out
+    assert "Non-2xx" not in out, out
 
 
 def has(server: Daemon, workers: int, threads: int) -> bool:
