@@ -1,6 +1,7 @@
 # make run     serve www/ at http://localhost:8080/
 # make test    run the tests; TESTS=tests/protocol runs some of them
 # make lint    ruff and mypy
+# make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
 # make bench   measure: BENCH=cost, fairness, idle or spread
 # make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
 # make deb     build the Debian package into dist/
@@ -14,6 +15,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
 BENCH ?= --help
+TARGET ?=
+SECONDS ?= 60
 ARGS ?=
 
 # For install and uninstall.  SYSTEM_PYTHON is the one that runs phttpd as a service.
@@ -24,12 +27,12 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint bench clean schema deb install uninstall
+.PHONY: run test lint fuzz bench clean schema deb install uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test $(VENV)/installed-fuzz
 	$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 lint: $(VENV)/installed-test $(VENV)/installed-lint $(VENV)/installed-bench
@@ -37,11 +40,14 @@ lint: $(VENV)/installed-test $(VENV)/installed-lint $(VENV)/installed-bench
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+fuzz: $(VENV)/installed-test $(VENV)/installed-fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGET)
+
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m tests.bench $(BENCH) $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .fuzz build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 schema: $(VENV)/installed
@@ -98,7 +104,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-# One stamp for each extra: test, lint, bench.
+# One stamp for each extra: test, fuzz, lint, bench.
 $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@

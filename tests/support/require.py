@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -30,6 +31,12 @@ def packages(*names: str) -> None:
             != "installed"
         ):
             give_up(f"needs the package {name}: apt-get install {name}")
+
+
+def module(name: str, extra: str) -> None:
+    """Skip the test unless there is a Python module, which an extra of phttpd has."""
+    if not importlib.util.find_spec(name):
+        give_up(f"needs the module {name}: pip install -e '.[{extra}]'")
 
 
 def give_up(message: str) -> NoReturn:

@@ -1,0 +1,132 @@
+"""Fuzz targets that need a folder to serve: paths, and the whole way from bytes to an answer.
+
+What must not get out lies beside the folder and behind symbolic links in it (`tests.corpus.site`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from httpd.protocol.body import Body
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.parser import find_head_end, parse_head
+from httpd.protocol.target import decode_segments, encode_path
+from httpd.site.answer import Answer
+from httpd.site.docroot import Docroot
+from httpd.site.responder import Responder, SiteSettings
+from httpd.site.rules import Rule
+from tests.corpus import site
+from tests.corpus.site import SECRET
+from tests.fuzz.pure_targets import Target, error_status
+from tests.support import raw
+from tests.unit.site.work import done
+
+INDEX = ("index.html",)
+RULES = (
+    Rule(("/sub/**",), 60, (("X-Frame-Options", "DENY"), ("Content-Type", "text/x-sub"))),
+    Rule(("*.html",), None, (("Expires", None), ("Server", None))),
+)
+MAX_BODY = 4096
+MAX_REQUESTS = 8
+"""Requests that are answered of one input."""
+VISIBLE = bytes(byte if 0x21 <= byte <= 0x7E else 0x21 + byte % 0x5E for byte in range(256))
+"""Makes a target of any bytes, as the parser lets through no others."""
+
+
+def make_site_targets(folder: Path) -> dict[str, Target]:
+    """Return the targets, after making a site in an empty folder."""
+    docroot = site.build(folder)
+    for ending in (".br", ".gz"):
+        (docroot / f"plain.txt{ending}").write_bytes(b"short")
+    settings = SiteSettings(
+        str(docroot), INDEX, 60, 1 << 20, precompressed=True, listing=True, rules=RULES
+    )
+    responder = Responder(settings)
+    opener = Docroot(str(docroot), INDEX)
+    return {
+        "path": lambda data: check_path(opener, docroot, data),
+        "answer": lambda data: check_answers(responder, data),
+    }
+
+
+def check_path(opener: Docroot, docroot: Path, data: bytes) -> None:
+    """What can be opened lies in the docroot, and is no secret."""
+    try:
+        segments = decode_segments(b"/" + data.translate(VISIBLE))
+    except HTTPError as error:
+        assert error_status(error) == 400
+        return
+    path = b"/" + b"/".join(segments)
+    if not any(b"/" in segment for segment in segments):
+        assert decode_segments(encode_path(path).encode()) == segments
+    fds = []
+    try:
+        if opened := opener.open(segments):
+            fds.append(opened.fd)
+            assert SECRET not in os.pread(opened.fd, 1 << 20, 0)
+        fds.append(opener.open_folder(segments))
+    except HTTPError as error:
+        assert error_status(error) in (403, 404)
+    finally:
+        for fd in fds:
+            real = os.readlink(f"/proc/self/fd/{fd}")
+            os.close(fd)
+            assert f"{real}/".startswith(f"{docroot.resolve()}/")
+
+
+def check_answers(responder: Responder, data: bytes) -> None:
+    """Do with some requests what a connection does, and read the answers like a strict client."""
+    buffer = bytearray(data)
+    for _ in range(MAX_REQUESTS):
+        is_head = False
+        try:
+            end = find_head_end(buffer, 0)
+            if not end:
+                return
+            request = parse_head(bytes(buffer[:end]))
+            del buffer[:end]
+            is_head = request.method == "HEAD"
+            body = Body(buffer, request.body_length, MAX_BODY)
+            if not (request.expects_continue or body.is_complete()):
+                return
+            answer = done(responder.respond(request, may_keep_alive=True))
+        except HTTPError as error:
+            error_status(error)
+            answer = responder.refuse(error, head_only=is_head)
+        check_wire(answer, is_head=is_head)
+        if not answer.keep_alive:
+            return
+
+
+def check_wire(answer: Answer, *, is_head: bool) -> None:
+    """Assert that an answer is framed as its head says, and that nothing in it is secret."""
+    head, end, body = answer.wire.partition(b"\r\n\r\n")
+    seen = raw.parse_head(head + end)
+    for part in answer.segments:
+        if isinstance(part, range):
+            assert answer.source is not None
+            body += os.pread(answer.source.fd, len(part), part.start)
+        else:
+            body += part
+    assert SECRET not in body
+    assert seen.status == answer.status
+    assert (seen.get("Connection") == "close") is not answer.keep_alive
+    if is_head or answer.status == 304:
+        assert body == b""
+    else:
+        assert seen["Content-Length"] == str(len(body))
+    if where := seen.get("Content-Range"):
+        _check_content_range(where, seen, answer.status)
+
+
+def _check_content_range(where: str, seen: raw.Answer, status: int) -> None:
+    if status == 416:
+        assert re.fullmatch(r"bytes \*/[0-9]+", where)
+        return
+    match = re.fullmatch("bytes ([0-9]+)-([0-9]+)/([0-9]+)", where)
+    assert match
+    first, last, size = map(int, match.groups())
+    assert first <= last < size
+    assert seen["Content-Length"] == str(last + 1 - first)
