@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from httpd.protocol import grammar
 
 IDENTITY = "identity"
+MAX_ELEMENTS = 50
+"""Elements of a list that are looked at; no client has that many preferences."""
 _ALIASES = {"x-gzip": "gzip"}  # RFC 9110 §8.4.1.3
 
 
@@ -20,7 +22,7 @@ def parse_weights(text: str) -> dict[str, int]:
         text: the value of the field.
     """
     weights: dict[str, int] = {}
-    for element in text.split(","):
+    for element in text.split(",", MAX_ELEMENTS)[:MAX_ELEMENTS]:
         if match := grammar.WEIGHTED.fullmatch(element.strip(" \t")):
             weight = int(float(match[2]) * 1000 + 0.5) if match[2] else 1000
             weights.setdefault(match[1].lower(), weight)

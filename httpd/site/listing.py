@@ -11,6 +11,7 @@ from binascii import crc32
 from collections.abc import Generator
 from weakref import WeakValueDictionary
 
+from httpd.protocol.negotiation import MAX_ELEMENTS
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, explain
 from httpd.site.entries import Order, read_entries
@@ -177,7 +178,7 @@ def wants_json(accept: str | None) -> bool:
         accept: the field value, None without the field.
     """
     ranges: dict[str, float] = {}
-    for element in _QUOTED.sub("", accept or "").lower().split(","):
+    for element in _QUOTED.sub("", accept or "").lower().split(",", MAX_ELEMENTS)[:MAX_ELEMENTS]:
         media_range, *parameters = (part.strip(" \t") for part in element.split(";"))
         quality = "1"
         for parameter in parameters:

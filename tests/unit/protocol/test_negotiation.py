@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.protocol.negotiation import IDENTITY, choose_coding, parse_weights
+from httpd.protocol.negotiation import IDENTITY, MAX_ELEMENTS, choose_coding, parse_weights
 from tests.unit.guard import must_end
 
 ALL = ("br", "zstd", "gzip")
@@ -113,3 +113,8 @@ def test_weights() -> None:
 def test_no_slow_path(text: str) -> None:
     with must_end():
         choose_coding(text, ALL)
+
+
+def test_what_comes_late_in_an_endless_list_does_not_count() -> None:
+    assert choose_coding("x," * (MAX_ELEMENTS - 1) + "gzip", ALL) == "gzip"
+    assert choose_coding("x," * MAX_ELEMENTS + "gzip", ALL) == IDENTITY
