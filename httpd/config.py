@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from httpd.config_file import ConfigError, Value, read_config_file, refuse
 from httpd.config_rules import any_case, read_rules, rules_schema
+from httpd.observe.access_formats import FORMATS
 from httpd.site.rules import Rule
 
 
@@ -50,6 +51,7 @@ class Settings:
     pidfile: str | None
     log_file: str | None
     verbose: bool
+    access_log_format: str
     daemon: bool
 
 
@@ -158,6 +160,15 @@ def _read_flag(value: Any) -> bool:
 
 
 _FLAG = Kind(_read_flag, {"type": "boolean"})
+
+
+def _one_of(*words: str) -> Kind:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError(" or ".join(words))
+        return str(value)
+
+    return Kind(read, {"enum": list(words)})
 
 
 def _texts(what: str, pattern: str) -> Kind:
@@ -284,6 +295,7 @@ KEYS: Mapping[str, Key] = {
         Key("pidfile", _PATH, None, is_path=True),
         Key("log_file", _PATH, None, is_path=True),
         Key("verbose", _FLAG, False),
+        Key("access_log_format", _one_of(*FORMATS), "combined"),
         Key("daemon", _FLAG, True),
     )
 }

@@ -19,6 +19,7 @@ from httpd.config import Settings
 from httpd.config_file import ConfigError
 from httpd.network.listener import adopt_listener, format_url, open_listeners
 from httpd.network.loop import LoopSettings
+from httpd.observe.access_formats import FORMATS
 from httpd.observe.log import Log, is_journal, name_thread, open_console
 from httpd.process.errors import (
     EX_CONFIG,
@@ -232,4 +233,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         listing=settings.listing,
         rules=settings.rules,
     )
-    return WorkerSettings(settings.threads, loop, site, settings.user, settings.group)
+    access_format = FORMATS[settings.access_log_format]
+    return WorkerSettings(
+        settings.threads, loop, site, settings.user, settings.group, access_format
+    )

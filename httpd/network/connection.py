@@ -410,9 +410,9 @@ class Connection:
         sent = len(answer.wire) + answer.length - self.unsent()
         body = max(0, sent - head_length)
         duration = time.monotonic() - self._started
-        log.add(
-            self.peer[0].encode(), self._loop.describe(answer, self._head), body, duration, sent
-        )
+        if answer.log_parts is None:  # found out once per answer
+            answer.log_parts = log.describe(self._head, answer.status)
+        log.add(self.peer[0].encode(), answer.log_parts, body, duration, sent)
 
     # ---------------------------------------------------------------- the end
 

@@ -20,7 +20,7 @@ from typing import Any
 from httpd.network.acceptor import Acceptor
 from httpd.network.connection import IDLE, Connection
 from httpd.network.listener import format_peer
-from httpd.observe.access_log import AccessLog, describe
+from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import HTTPError, Request
@@ -319,9 +319,3 @@ class Loop:
     def refuse(self, error: HTTPError, *, head_only: bool) -> Answer:
         """Return the last answer to a connection that is not served."""
         return self._responder.refuse(error, head_only=head_only)
-
-    def describe(self, answer: Answer, head: bytes) -> tuple[bytes, bytes]:
-        """Return what the access log says of an answer, found out once per answer."""
-        if answer.log_parts is None:
-            answer.log_parts = describe(head, answer.status)
-        return answer.log_parts

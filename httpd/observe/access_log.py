@@ -1,4 +1,4 @@
-"""One line per request: the Combined Log Format, then the duration in seconds and all bytes sent.
+"""One line per request: who asked what when, the answer, how long it took, and all bytes sent.
 
 Each loop has an access log of its own, which collects lines and writes many at once: to a file by
 one appending `write`, to anything else in pieces of whole lines that the kernel does not split.
@@ -8,11 +8,11 @@ Lines of several loops and processes therefore never mix.
 from __future__ import annotations
 
 import os
-import re
 import select
 import stat
 import time
 
+from httpd.observe.access_formats import Format
 from httpd.observe.log import MAX_LINE, Log, append_lines
 
 FLUSH_AT = 64 * 1024
@@ -21,41 +21,6 @@ RETRY_AT = 8 * 1024
 """Bytes after which a reader that was too slow gets another chance."""
 MAX_BACKLOG = 1024 * 1024
 """Bytes that are kept while they cannot be written; what comes on top is lost, and counted."""
-_MAX_TARGET = 2000
-_MAX_FIELD = 600
-
-_UNSAFE = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
-_CUT_ESCAPE = re.compile(rb"\\(?:x[0-9a-f]?)?\Z")
-_REFERER = re.compile(rb"\r\nreferer:[ \t]*([^\r\n]*)", re.IGNORECASE)
-_USER_AGENT = re.compile(rb"\r\nuser-agent:[ \t]*([^\r\n]*)", re.IGNORECASE)
-
-
-def quote(text: bytes, limit: int) -> bytes:
-    r"""Make bytes that a client sent safe inside of quotes: ``\xHH`` for what is not plain
-    ASCII.
-    """
-    safe = _UNSAFE.sub(lambda match: b"\\x%02x" % match[0][0], text[:limit])
-    return _CUT_ESCAPE.sub(b"", safe[:limit]) or b"-"
-
-
-def describe(head: bytes, status: int) -> tuple[bytes, bytes]:
-    """Return the parts of a line that depend on the request alone: before and after the body
-    length.
-
-    Args:
-        head: the request head; any bytes, if they could not be parsed.
-        status: the status of the answer.
-    """
-    line = quote(head.lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r"), _MAX_TARGET)
-    return b'"%b" %d ' % (line, status), b' "%b" "%b" ' % (
-        _find(_REFERER, head),
-        _find(_USER_AGENT, head),
-    )
-
-
-def _find(pattern: re.Pattern[bytes], head: bytes) -> bytes:
-    match = pattern.search(head)
-    return quote(match[1].rstrip(b" \t"), _MAX_FIELD) if match else b"-"
 
 
 class AccessLog:
@@ -64,11 +29,13 @@ class AccessLog:
     Args:
         fd: where to write; it may be made to refer to another file at any time.
         log: is told when lines were lost.
+        line_format: what a line looks like.
     """
 
-    def __init__(self, fd: int, log: Log) -> None:
+    def __init__(self, fd: int, log: Log, line_format: Format) -> None:
         self._fd = fd
         self._log = log
+        self._line, self._format_time, self.describe = line_format
         self._lines: list[bytes] = []
         self._size = 0
         self._lost = 0
@@ -79,8 +46,7 @@ class AccessLog:
 
     def tick(self) -> None:
         """Take note of the time of day, which lines show to the second, and write what there is."""
-        now = time.localtime()
-        self._time = time.strftime(" - - [%d/%b/%Y:%H:%M:%S %z] ", now).encode()
+        self._time = self._format_time()
         self.flush()
 
     def add(
@@ -95,7 +61,7 @@ class AccessLog:
             duration: seconds from the request's first byte to the answer's last.
             sent: bytes that were sent in all.
         """
-        line = b"%b%b%b%d%b%.6f %d\n" % (peer, self._time, parts[0], body, parts[1], duration, sent)
+        line = self._line % (peer, self._time, parts[0], body, parts[1], duration, sent)
         if self._size > MAX_BACKLOG:
             self._lost += 1
         else:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from httpd.network.loop import Loop, LoopSettings
+from httpd.observe.access_formats import Format
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Scoreboard
@@ -40,6 +41,7 @@ class WorkerSettings:
         site: for each of them.
         user: whom to become, if root runs us.
         group: likewise.
+        access_format: of the access log, if there is one.
     """
 
     threads: int
@@ -47,6 +49,7 @@ class WorkerSettings:
     site: SiteSettings
     user: str | None
     group: str | None
+    access_format: Format
 
 
 def run_worker(
@@ -119,7 +122,7 @@ class _Worker:
         self, index: int, number: int, settings: WorkerSettings, board: Scoreboard
     ) -> Loop:
         log = self._log.named(f"loop {index}.{number}")
-        access_log = AccessLog(log.output, log) if log.verbose else None
+        access_log = AccessLog(log.output, log, settings.access_format) if log.verbose else None
         row = index * settings.threads + number
         return Loop(row, self._listeners, settings.loop, settings.site, board, log, access_log)
 

@@ -6,13 +6,14 @@ Each takes any bytes, and raises when something comes out that must not.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from zlib import crc32
 
-from httpd.observe.access_log import describe, quote
+from httpd.observe.access_formats import describe_combined, describe_json, quote
 from httpd.protocol.body import Body
 from httpd.protocol.conditional import evaluate, range_applies
 from httpd.protocol.dates import format_date, parse_date
@@ -180,8 +181,13 @@ def check_access_log(data: bytes) -> None:
     quoted = quote(data, limit)
     assert SAFE.fullmatch(quoted)
     assert len(quoted) <= limit
-    for part, pattern in zip(describe(data, 400), PARTS, strict=True):
+    for part, pattern in zip(describe_combined(data, 400), PARTS, strict=True):
         assert pattern.fullmatch(part)
+    before, after = describe_json(data, 400)
+    line = b"{%b0%b0}" % (before, after)
+    assert len(line) < 4000
+    assert line.isascii()
+    assert len(json.loads(line)) == 6
 
 
 PURE: dict[str, Target] = {

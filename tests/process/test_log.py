@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -144,6 +145,15 @@ def test_a_line_tells_who_and_when(site: Path) -> None:
     assert match[7] == r"test/1 (of \x5c \x22it\x22)"
     assert before <= datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z") <= after
     assert float(match["seconds"]) < DEADLINE
+
+
+def test_lines_of_json(site: Path) -> None:
+    with daemon(site, verbose=True, access_log_format="json") as server:
+        assert ask(server.port, "/?a", 'User-Agent: "me"').status == 200
+        server.log.wait_for('"request":"GET /')
+        [line] = [line for line in server.log.lines() if line.startswith("{")]
+        found = json.loads(line)
+    assert (found["peer"], found["status"], found["user_agent"]) == ("127.0.0.1", 200, '"me"')
 
 
 def test_ipv6_clients_and_mapped_ones_are_named_plainly(site: Path) -> None:

@@ -48,6 +48,7 @@ GOOD = {
     "pidfile": ["a.pid"],
     "log_file": ["/tmp/a.log"],
     "verbose": ["true"],
+    "access_log_format": ["combined", "json"],
     "daemon": ["false"],
 }
 BAD = {
@@ -94,6 +95,7 @@ BAD = {
     "pidfile": ['""', "5"],
     "log_file": ["{}"],
     "verbose": ["1"],
+    "access_log_format": ["JSON", "common", "[json]", "1"],
     "daemon": ['"true"'],
 }
 

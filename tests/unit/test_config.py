@@ -93,6 +93,7 @@ def test_defaults(site: Path) -> None:
         pidfile=None,
         log_file=None,
         verbose=False,
+        access_log_format="combined",
         daemon=True,
     )
 
@@ -184,6 +185,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("group", MY_GROUP, MY_GROUP),
     ("verbose", "true", True),
     ("verbose", "false", False),
+    ("access_log_format", "json", "json"),
     ("daemon", "no", False),
 ]
 
@@ -238,6 +240,7 @@ BAD: list[tuple[str, list[str], str]] = [
     ("listing", ["1", "'true'", "[]"], "true or false"),
     ("precompressed", ["gzip", "0"], "true or false"),
     ("verbose", ["1", "'true'", "maybe", "[]"], "true or false"),
+    ("access_log_format", ["JSON", "common", "[json]", "1"], "combined or json"),
     ("daemon", ["0", "'no'", "''"], "true or false"),
 ]
 

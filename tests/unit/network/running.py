@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from httpd.network.loop import Loop, LoopSettings
+from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
@@ -54,7 +55,7 @@ class RunningLoop:
         self.log, self._log_fd = _pipe_lines()
         self.access, self._access_fd = _pipe_lines()
         log = Log("loop 0.0", self._log_fd, self._log_fd, verbose=True)
-        access_log = AccessLog(self._access_fd, log)
+        access_log = AccessLog(self._access_fd, log, FORMATS["combined"])
         site = site_settings(docroot)
         self.loop = Loop(0, [self.listener], settings, site, board, log, access_log)
         self._thread = threading.Thread(target=self.loop.run, daemon=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.observe.access_log import FLUSH_AT, MAX_BACKLOG, AccessLog, describe, quote
+from httpd.observe.access_formats import FORMATS, describe_combined, quote
+from httpd.observe.access_log import FLUSH_AT, MAX_BACKLOG, AccessLog
 from httpd.observe.log import MAX_LINE, Log
 from tests.unit.guard import must_end
 from tests.unit.protocol.heads import head as head_of
@@ -25,7 +28,7 @@ LINE = re.compile(
     rb'"((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})+)" "((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})+)" '
     rb"(\d+\.\d{6}) (\d+)\n"
 )
-PARTS = describe(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200)
+PARTS = describe_combined(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200)
 
 
 class Trouble:
@@ -87,8 +90,8 @@ def numbers(data: bytes) -> list[int]:
 
 def test_a_line(path: Path, fd: int, trouble: Trouble) -> None:
     head = head_of("Referer: http://a/", "User-Agent: curl/8.0 (x)", target="/a%20b?c")
-    access = AccessLog(fd, trouble.log)
-    access.add(b"::1", describe(head, 206), 1234, 1.5, 1534)
+    access = AccessLog(fd, trouble.log, FORMATS["combined"])
+    access.add(b"::1", describe_combined(head, 206), 1234, 1.5, 1534)
     access.flush()
     match = LINE.fullmatch(path.read_bytes())
     assert match
@@ -118,7 +121,7 @@ def test_a_line(path: Path, fd: int, trouble: Trouble) -> None:
     ids=lambda value: repr(value)[:30],
 )
 def test_describe(head: bytes, line: bytes, referer: bytes, agent: bytes) -> None:
-    assert describe(head, 400) == (b'"%b" 400 ' % line, b' "%b" "%b" ' % (referer, agent))
+    assert describe_combined(head, 400) == (b'"%b" 400 ' % line, b' "%b" "%b" ' % (referer, agent))
 
 
 @given(st.binary(max_size=300), st.integers(1, 100))
@@ -145,8 +148,8 @@ def test_every_byte_is_quoted_or_plain() -> None:
 @given(st.binary(max_size=200) | mutated_heads())
 def test_no_client_can_break_a_line(head: bytes) -> None:
     read_fd, write_fd = os.pipe()
-    access = AccessLog(write_fd, Log("loop 0.0", 2, 2, verbose=False))
-    access.add(b"127.0.0.1", describe(head, 400), 0, 0.0, 0)
+    access = AccessLog(write_fd, Log("loop 0.0", 2, 2, verbose=False), FORMATS["combined"])
+    access.add(b"127.0.0.1", describe_combined(head, 400), 0, 0.0, 0)
     access.flush()
     os.close(write_fd)
     with open(read_fd, "rb") as pipe:
@@ -156,7 +159,9 @@ def test_no_client_can_break_a_line(head: bytes) -> None:
 def test_the_longest_line_is_atomic_on_a_pipe() -> None:
     """Longer ones would tear among those of other processes (pipe(7))."""
     nasty = b"\x01" * 32768
-    parts = describe(b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (nasty, nasty, nasty), 414)
+    parts = describe_combined(
+        b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (nasty, nasty, nasty), 414
+    )
     line = b"%b%b%d%b" % (b"f" * 45, parts[0], 10**18, parts[1])
     assert len(line) + 80 <= MAX_LINE
 
@@ -164,14 +169,14 @@ def test_the_longest_line_is_atomic_on_a_pipe() -> None:
 def test_no_slow_path() -> None:
     with must_end():
         for piece in (b"\r\n", b"\r\nreferer:", b"\r\nreferer: \t", b" ", b'"'):
-            describe(piece * 300_000, 400)
+            describe_combined(piece * 300_000, 400)
 
 
 # ---------------------------------------------------------------- when lines are written
 
 
 def test_lines_are_collected_until_the_tick(path: Path, fd: int, trouble: Trouble) -> None:
-    access = AccessLog(fd, trouble.log)
+    access = AccessLog(fd, trouble.log, FORMATS["combined"])
     add(access, 3)
     assert path.read_bytes() == b""
     access.tick()
@@ -182,7 +187,7 @@ def test_lines_are_collected_until_the_tick(path: Path, fd: int, trouble: Troubl
 
 
 def test_many_lines_are_written_without_a_tick(path: Path, fd: int, trouble: Trouble) -> None:
-    access = AccessLog(fd, trouble.log)
+    access = AccessLog(fd, trouble.log, FORMATS["combined"])
     add(access, 2000)
     assert path.stat().st_size >= FLUSH_AT
     access.flush()
@@ -195,7 +200,7 @@ def test_lines_of_many_processes_do_not_mix(path: Path, fd: int, trouble: Troubl
         pid = os.fork()
         if pid == 0:
             try:
-                access = AccessLog(fd, trouble.log)
+                access = AccessLog(fd, trouble.log, FORMATS["combined"])
                 for number in range(2000):
                     add(access, 1, child * 10_000 + number)
                     if number % 100 == child:
@@ -220,7 +225,7 @@ def test_lines_of_many_processes_do_not_mix_on_a_pipe(trouble: Trouble) -> None:
         if pid == 0:
             try:
                 os.close(read_fd)
-                access = AccessLog(write_fd, trouble.log)
+                access = AccessLog(write_fd, trouble.log, FORMATS["combined"])
                 for number in range(1000):
                     add(access, 1, child * 10_000 + number)
                     if number % 50 == child:
@@ -287,7 +292,7 @@ def read_all(access: AccessLog, pipe: FullPipe) -> bytes:
 def test_a_full_pipe_holds_up_nobody_and_loses_nothing(
     full_pipe: FullPipe, trouble: Trouble
 ) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log)
+    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     with must_end():
         add(access, 3000)
         access.tick()
@@ -300,7 +305,7 @@ def test_a_reader_that_lags_within_the_same_second_loses_nothing(
     full_pipe: FullPipe, trouble: Trouble
 ) -> None:
     """It reads a pipe's worth for each half of that much that is logged."""
-    access = AccessLog(full_pipe.write_fd, trouble.log)
+    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     count = 4 * MAX_BACKLOG // 100
     data = b""
     for number in range(count):
@@ -314,7 +319,7 @@ def test_a_reader_that_lags_within_the_same_second_loses_nothing(
 
 
 def test_what_is_lost_is_counted_and_told(full_pipe: FullPipe, trouble: Trouble) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log)
+    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     count = 2 * MAX_BACKLOG // 100
     with must_end(60):
         add(access, count)
@@ -333,7 +338,7 @@ def test_what_is_lost_is_counted_and_told(full_pipe: FullPipe, trouble: Trouble)
 def test_memory_is_bounded_while_nothing_can_be_written(
     full_pipe: FullPipe, trouble: Trouble
 ) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log)
+    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     with must_end(60):
         add(access, 3 * MAX_BACKLOG // 100)
         access.tick()
@@ -343,7 +348,7 @@ def test_memory_is_bounded_while_nothing_can_be_written(
 
 
 def test_patience_waits_for_a_slow_reader(full_pipe: FullPipe, trouble: Trouble) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log)
+    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     add(access, 2000)
     pid = os.fork()
     if pid == 0:
@@ -362,7 +367,7 @@ def test_patience_waits_for_a_slow_reader(full_pipe: FullPipe, trouble: Trouble)
 def test_a_reader_that_has_gone(trouble: Trouble) -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
-    access = AccessLog(write_fd, trouble.log)
+    access = AccessLog(write_fd, trouble.log, FORMATS["combined"])
     for _ in range(5):
         add(access, 1000)
         access.tick()
@@ -377,7 +382,7 @@ def test_a_reader_that_has_gone(trouble: Trouble) -> None:
 
 def test_a_full_disk_is_told_once_and_so_is_its_end(path: Path, fd: int, trouble: Trouble) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    access = AccessLog(full, trouble.log)
+    access = AccessLog(full, trouble.log, FORMATS["combined"])
     for first in range(0, 50, 10):
         add(access, 10, first)
         access.tick()
@@ -399,7 +404,7 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(path: Path, fd: int, trouble
 
 def test_lines_lost_on_a_full_disk_are_counted(path: Path, fd: int, trouble: Trouble) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    access = AccessLog(full, trouble.log)
+    access = AccessLog(full, trouble.log, FORMATS["combined"])
     count = 2 * MAX_BACKLOG // 100
     add(access, count)
     access.tick()
@@ -416,7 +421,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line(
     path: Path, fd: int, trouble: Trouble, room: int
 ) -> None:
     """No line is torn, lost or written twice, neither now nor when there is room again."""
-    access = AccessLog(fd, trouble.log)
+    access = AccessLog(fd, trouble.log, FORMATS["combined"])
     add(access, 20)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
@@ -434,8 +439,59 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line(
 
 def test_a_closed_descriptor_is_survived(trouble: Trouble) -> None:
     fd = os.open("/dev/null", os.O_WRONLY)
-    access = AccessLog(fd, trouble.log)
+    access = AccessLog(fd, trouble.log, FORMATS["combined"])
     os.close(fd)
     add(access, 5)
     access.tick()
     assert "Bad file descriptor" in trouble.lines()[0]
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def parse_json(head: bytes, status: int = 200) -> dict[str, object]:
+    line_format = FORMATS["json"]
+    before, after = line_format.describe(head, status)
+    time = line_format.format_time()
+    line = line_format.line % (b"::1", time, before, 1234, after, 1.5, 1534)
+    assert line.endswith(b"}\n")
+    assert line.isascii()
+    assert len(line) < MAX_LINE
+    found = json.loads(line)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_line_of_json() -> None:
+    head = b'GET /a?b HTTP/1.1\r\nReferer: http://a/"\\ \r\nUser-Agent: \xc3\xa4\xff\r\n\r\n'
+    found = parse_json(head, 206)
+    datetime.strptime(str(found.pop("time")), "%Y-%m-%dT%H:%M:%S%z")
+    assert found == {
+        "peer": "::1",
+        "request": "GET /a?b HTTP/1.1",
+        "status": 206,
+        "body": 1234,
+        "referer": 'http://a/"\\',
+        "user_agent": "ä\\xff",
+        "duration": 1.5,
+        "sent": 1534,
+    }
+
+
+def test_what_is_not_there_is_null_in_json() -> None:
+    found = parse_json(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent:\r\n\r\n")
+    assert found["referer"] is None
+    assert found["user_agent"] == ""
+
+
+@pytest.mark.parametrize(
+    "text", [b"a", b"\xff", "ä".encode(), "\U0001f642".encode(), b"\0", b'"', b"\\"]
+)
+def test_a_line_of_json_is_never_too_long(text: bytes) -> None:
+    field = text.replace(b"\0", b"\x01") * 5000
+    parse_json(b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (field, field, field))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_make_a_line_of_json(head: bytes) -> None:
+    parse_json(head, 400)

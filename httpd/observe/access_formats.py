@@ -1,0 +1,95 @@
+"""What a line of the access log looks like: the Combined Log Format, or JSON.
+
+Used by `httpd.observe.access_log`; nothing that a client sends can break a line or its quotes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+_MAX_TARGET = 2000
+_MAX_FIELD = 600
+
+_UNSAFE = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
+_CUT_ESCAPE = re.compile(rb"\\(?:x[0-9a-f]?)?\Z")
+_REFERER = re.compile(rb"\r\nreferer:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_USER_AGENT = re.compile(rb"\r\nuser-agent:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+class Format(NamedTuple):
+    """One format.
+
+    Args:
+        line: takes peer, time, the first of two parts, bytes of the body, the other part, seconds,
+            and bytes in all.
+        format_time: returns the time of day, to the second.
+        describe: returns the two parts of a line that depend on the request alone, from its head
+            (any bytes, if they could not be parsed) and the status of the answer.
+    """
+
+    line: bytes
+    format_time: Callable[[], bytes]
+    describe: Callable[[bytes, int], tuple[bytes, bytes]]
+
+
+def quote(text: bytes, limit: int) -> bytes:
+    r"""Make bytes that a client sent safe inside of quotes: ``\xHH`` for what is not plain
+    ASCII.
+    """
+    safe = _UNSAFE.sub(lambda match: b"\\x%02x" % match[0][0], text[:limit])
+    return _CUT_ESCAPE.sub(b"", safe[:limit]) or b"-"
+
+
+def quote_json(text: bytes, limit: int) -> bytes:
+    r"""Return a JSON string of ASCII; a byte that is not UTF-8 is ``\xHH`` in it."""
+    characters = text[:limit].decode("utf-8", "backslashreplace")
+    while len(quoted := json.dumps(characters)) > limit:
+        characters = characters[: (len(characters) - 1) * limit // len(quoted)]
+    return quoted.encode()
+
+
+def describe_combined(head: bytes, status: int) -> tuple[bytes, bytes]:
+    """See `Format`; a field that is not there is ``-``."""
+    line = quote(_request_line(head), _MAX_TARGET)
+    referer, agent = (
+        quote(_find(field, head) or b"", _MAX_FIELD) for field in (_REFERER, _USER_AGENT)
+    )
+    return b'"%b" %d ' % (line, status), b' "%b" "%b" ' % (referer, agent)
+
+
+def describe_json(head: bytes, status: int) -> tuple[bytes, bytes]:
+    """See `Format`; a field that is not there is null."""
+    line = quote_json(_request_line(head), _MAX_TARGET)
+    referer, agent = (
+        b"null" if (value := _find(field, head)) is None else quote_json(value, _MAX_FIELD)
+        for field in (_REFERER, _USER_AGENT)
+    )
+    before = b'"request":%b,"status":%d,"body":' % (line, status)
+    return before, b',"referer":%b,"user_agent":%b,"duration":' % (referer, agent)
+
+
+def _request_line(head: bytes) -> bytes:
+    return head.lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r")
+
+
+def _find(field: re.Pattern[bytes], head: bytes) -> bytes | None:
+    match = field.search(head)
+    return match[1].rstrip(b" \t") if match else None
+
+
+FORMATS: Mapping[str, Format] = {
+    "combined": Format(
+        b"%b - - [%b] %b%d%b%.6f %d\n",
+        lambda: time.strftime("%d/%b/%Y:%H:%M:%S %z").encode(),
+        describe_combined,
+    ),
+    "json": Format(
+        b'{"peer":"%b","time":"%b",%b%d%b%.6f,"sent":%d}\n',
+        lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode(),
+        describe_json,
+    ),
+}
