@@ -56,8 +56,8 @@ def parse_head(head: bytes) -> Request:
     path, query, authority = parse_target(method, target)
     _check_host(fields, authority, minor_version)
     body_length = _measure_body(fields, minor_version)
-    expectation = fields.get("expect")
-    if expectation is not None and expectation.lower() != "100-continue":
+    expectations = _split_list(fields.get("expect", ""))
+    if not expectations <= {"100-continue"}:
         raise HTTPError(417, "The only expectation that is understood is 100-continue.")
     return Request(
         method=method.decode(),
@@ -68,7 +68,7 @@ def parse_head(head: bytes) -> Request:
         keep_alive=_keeps_alive(fields.get("connection", ""), minor_version),
         body_length=body_length,
         # An HTTP/1.0 client cannot wait (RFC 9110 §10.1.1).
-        expects_continue=expectation is not None and minor_version >= 1 and body_length != 0,
+        expects_continue=bool(expectations) and minor_version >= 1 and body_length != 0,
     )
 
 
@@ -134,9 +134,14 @@ def _is_host(host: bytes) -> bool:
     return True
 
 
+def _split_list(text: str) -> set[str]:
+    """Return the elements of a list in lower case; empty ones do not count (RFC 9110 §5.6.1.2)."""
+    return {element.strip(" \t").lower() for element in text.split(",")} - {""}
+
+
 def _keeps_alive(connection: str, minor_version: int) -> bool:
     """RFC 9112 §9.3."""
-    options = {option.strip(" \t").lower() for option in connection.split(",")}
+    options = _split_list(connection)
     if "close" in options:
         return False
     return minor_version >= 1 or "keep-alive" in options

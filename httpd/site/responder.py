@@ -181,7 +181,8 @@ class Responder:
         vary: Fields = (("Vary", "Accept-Encoding"),) if variants.coded else ()
         coding = choose_coding(request.fields.get("accept-encoding"), variants.coded)
         if coding is None:
-            raise HTTPError(406, "The file is not there in any coding that is accepted.", vary)
+            names = ", ".join((IDENTITY, *variants.coded))
+            raise HTTPError(406, f"The file is there in these content codings: {names}.", vary)
         resource = variants.original if coding == IDENTITY else variants.coded[coding]
         expires = self._expires if treatment.expires is None else treatment.expires
         fields: Fields = (

@@ -1,0 +1,60 @@
+"""Precompressed forms: which one is sent to whom, and what is said of it (RFC 9110 §12.5.3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw import Client
+
+FORMS = {"identity": b"plain" * 100, "gzip": b"made by gzip", "br": b"made by brotli"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forms(docroot: Path) -> None:
+    for suffix, coding in {"": "identity", ".gz": "gzip", ".br": "br"}.items():
+        (docroot / f"coded.txt{suffix}").write_bytes(FORMS[coding])
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        ("", "identity"),
+        ("gzip", "gzip"),
+        ("x-gzip", "gzip"),
+        ("gzip, br", "br"),
+        ("gzip;q=1, br;q=0.5", "gzip"),
+        ("*", "br"),
+        ("*, br;q=0", "gzip"),
+        ("deflate", "identity"),
+        ("gzip;q=0.5, identity", "identity"),
+    ],
+)
+def test_the_form_that_is_liked_best(client: Client, accept: str, coding: str) -> None:
+    answer = client.ask("/coded.txt", f"Accept-Encoding: {accept}")
+    assert answer.body == FORMS[coding]
+    assert answer.get("Content-Encoding") == (None if coding == "identity" else coding)
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["Vary"] == "Accept-Encoding"
+
+
+def test_each_form_has_a_tag_and_ranges_of_its_own(client: Client) -> None:
+    tags = set()
+    for coding, content in FORMS.items():
+        accept = f"Accept-Encoding: {coding}"
+        answer = client.ask("/coded.txt", accept)
+        tags.add(answer["ETag"])
+        known = client.ask("/coded.txt", accept, f"If-None-Match: {answer['ETag']}")
+        assert (known.status, known["Vary"]) == (304, "Accept-Encoding")
+        part = client.ask("/coded.txt", accept, "Range: bytes=2-4", f"If-Range: {answer['ETag']}")
+        assert (part.status, part.body) == (206, content[2:5])
+        assert part.get("Content-Encoding") == answer.get("Content-Encoding")
+    assert len(tags) == len(FORMS)
+
+
+def test_who_refuses_all_forms_is_told_which_there_are(client: Client) -> None:
+    answer = client.ask("/coded.txt", "Accept-Encoding: identity;q=0, zstd")
+    assert answer.status == 406
+    assert answer["Vary"] == "Accept-Encoding"
+    assert b"identity, br, gzip" in answer.body
