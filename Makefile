@@ -2,7 +2,7 @@
 # make test    run the tests; TESTS=tests/protocol runs some of them
 # make lint    ruff and mypy
 # make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
-# make bench   measure: BENCH=cost, fairness, idle or spread
+# make bench   measure: BENCH=cost, fairness, idle, slow or spread
 # make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
 # make deb     build the Debian package into dist/
 # make clean   remove what the others made

@@ -3,14 +3,16 @@
     fairness   1000 downloads of a 100 GB file: does every one move, equally, in little memory?
     idle       what do 5000 idle keep-alive connections cost in memory?
     spread     do connections spread evenly over the workers and their loops, however they arrive?
+    slow       1000 clients that are slow on purpose: does a well-behaved one beside them notice?
     cost       CPU time per request, requests per second and latency, side by side with nginx
 
 Each one starts its own servers on free ports of 127.0.0.1 with files in a temporary folder, loads
 them for a bounded time, stops them, and prints a table of figures and one of bars.  The bars are
 options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows its options.
 
-Needed: Linux, `pip install -e .[bench]` (rich), and for `cost` the Debian packages nginx-light and
-wrk; `idle` compares with nginx if it is there.  `--server nginx` measures nginx in place of phttpd.
+Needed: Linux, `pip install -e .[bench]` (rich), for `cost` the Debian packages nginx-light and wrk,
+and for `slow` slowhttptest; `idle` compares with nginx if it is there.
+`--server nginx` measures nginx in place of phttpd.
 
 Exit status: 0 all bars are met, 1 one is missed or the server fails, 2 wrong usage, 69 something
 needed is not there.
@@ -30,7 +32,7 @@ except ModuleNotFoundError:
     print("rich is missing; pip install -e .[bench]", file=sys.stderr)
     sys.exit(69)
 
-from tests.bench import cost, fairness, idle, spread
+from tests.bench import cost, fairness, idle, slow, spread
 from tests.bench.environment import MeasurementError, UnavailableError
 from tests.bench.report import Report
 
@@ -38,6 +40,7 @@ BENCHMARKS = {
     "fairness": fairness,
     "idle": idle,
     "spread": spread,
+    "slow": slow,
     "cost": cost,
 }
 

@@ -1,0 +1,33 @@
+"""Attacks by slowness, small ones: they must not keep anybody else waiting (`tests.bench.slow`)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.require import command
+
+
+@pytest.mark.parametrize("mode", ["head", "body", "read", "range"])
+def test_others_are_answered(tmp_path: Path, mode: str) -> None:
+    command("slowhttptest", "slowhttptest")
+    pytest.importorskip("rich")
+    result = tmp_path / "result.json"
+    small = ["--connections", "50", "--duration", "2", "--before", "0.2"]
+    bars = ["--max-wait", "60000", "--max-growth", "1000"]  # no measuring here
+    options = ["--mode", mode, *small, *bars, "--json", str(result)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "slow", *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(result.read_text())["figures"][mode]
+    assert figures["closed"] + figures["open"] > 0
