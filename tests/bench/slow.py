@@ -69,10 +69,10 @@ def run(args: argparse.Namespace, report: Report) -> None:
             )
             with servers.run(setup) as server, folder(None) as results:
                 report.figures[mode] = measure(server, mode, args, results)
-    columns = ["attack", "before, ms", "longest", "during, ms", "longest", "PSS before, MB", "peak"]
+    columns = ["attack", "before, ms", "99 %", "longest", "during, ms", "99 %", "longest"]
     rows = [(mode, *map(shown, figures.values())) for mode, figures in report.figures.items()]
     title = f"slow: {args.connections} connections for {args.duration} s"
-    show(title, [*columns, "closed", "open"], rows)
+    show(title, [*columns, "PSS before, MB", "peak", "closed", "open"], rows)
     for mode, figures in report.figures.items():
         growth = figures["pss_peak_mb"] - figures["pss_before_mb"]
         report.at_most(f"{mode}: longest wait, ms", figures["longest_ms"], args.max_wait)
@@ -102,20 +102,26 @@ def measure(server: Server, mode: str, args: argparse.Namespace, results: Path) 
             attack.wait()
         output.seek(0)
         said = output.read()
-    if "Exit status: " not in said:
+    if "Exit status:" not in said:
         raise MeasurementError(f"slowhttptest said nothing of its end: {said[-500:]}")
     with (results / "attack.csv").open(newline="") as file:
         *_, last = csv.DictReader(file)
     return {
         "before_ms": median(before) * 1000,
+        "before_p99_ms": percentile_99(before) * 1000,
         "longest_before_ms": max(before) * 1000,
         "during_ms": median(during) * 1000,
+        "during_p99_ms": percentile_99(during) * 1000,
         "longest_ms": max(during) * 1000,
         "pss_before_mb": memory / MB,
         "pss_peak_mb": peak / MB,
         "closed": int(last["Closed"]),
         "open": int(last["Connected"]),
     }
+
+
+def percentile_99(waits: list[float]) -> float:
+    return sorted(waits)[len(waits) * 99 // 100]
 
 
 def ask(server: Server, goes_on: Callable[[], bool]) -> tuple[list[float], int]:
