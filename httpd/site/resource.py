@@ -28,6 +28,7 @@ quarter in each generation of its memo."""
 SETTLED_NS = 2_000_000_000
 """Age from which on a modification time tells two contents apart, on the coarsest of file
 systems."""
+_SECOND_NS = 1_000_000_000
 CODINGS: Mapping[str, bytes] = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
 """Content codings, the best one first, and the file names that they are found by."""
 _OVERHEAD = 1024
@@ -233,11 +234,11 @@ class Resources:
     def _has_coded(self, original: Resource, coding: str) -> bool:
         """Tell whether there is a precompressed form that was not made of an earlier version."""
         status = self._docroot.stat(original.name + CODINGS[coding])
-        return (
-            status is not None
-            and stat.S_ISREG(status.st_mode)
-            and status.st_mtime_ns + SETTLED_NS > original.identity.modified_ns
-        )
+        if status is None or not stat.S_ISREG(status.st_mode):
+            return False
+        # Some tools give it the time of the original, cut to seconds.
+        second = original.identity.modified_ns // _SECOND_NS * _SECOND_NS
+        return status.st_mtime_ns == second or status.st_mtime_ns >= original.identity.modified_ns
 
     def _open_coded(self, original: Resource, coding: str) -> Resource | None:
         if not self._has_coded(original, coding):

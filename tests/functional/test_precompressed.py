@@ -1,0 +1,392 @@
+"""Precompressed forms beside a file: who gets which, and what is said of it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from httpd.site.resource import MAX_OPEN_FILES
+from tests.functional.configured import serve_with
+from tests.functional.test_memory import MIB, proportional_size
+from tests.process import proc
+from tests.support.raw import Answer, Client, request
+from tests.support.server import DEADLINE, Server
+from tests.unit.site.folders import open_folder
+
+PAGE = b"<!doctype html><title>Page</title>" + b"<p>Hello." * 100
+BR, ZST, GZ = b"brotli" * 9, b"zstandard" * 9, gzip.compress(PAGE)
+LARGE = random.Random(7).randbytes(700_000)
+LARGE_BR, LARGE_ZST = LARGE[:300_001], LARGE[100_000:400_002]
+LARGE_GZ = gzip.compress(LARGE)
+FORMS = {
+    "/page.html": {"identity": PAGE, "br": BR, "zstd": ZST, "gzip": GZ},
+    "/large.bin": {"identity": LARGE, "br": LARGE_BR, "zstd": LARGE_ZST, "gzip": LARGE_GZ},
+    "/folder/": {"identity": PAGE[::-1], "gzip": gzip.compress(PAGE[::-1])},
+}
+ALL = [(target, coding) for target, forms in FORMS.items() for coding in forms]
+SUFFIXES = {"identity": "", "br": ".br", "zstd": ".zst", "gzip": ".gz"}
+
+
+def put(path: Path, content: bytes, age: float = 100.0) -> Path:
+    """Write a file that was last changed so many seconds ago."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("precompressed") / "site"
+    site.mkdir()
+    for target, forms in FORMS.items():
+        name = target[1:] + ("index.html" if target.endswith("/") else "")
+        for coding, content in forms.items():
+            put(site / f"{name}{SUFFIXES[coding]}", content)
+    put(site / "plain.txt", b"plain")
+    return site
+
+
+@pytest.fixture(scope="module")
+def server(site: Path) -> Iterator[Server]:
+    with serve_with(site, rules=[{"path": "/own.txt", "headers": {"X-Own": "1"}}]) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with Client(server.port) as client:
+        yield client
+
+
+def get(
+    client: Client, target: str, coding: str | None, *lines: str, method: str = "GET"
+) -> Answer:
+    accept = [] if coding is None else [f"Accept-Encoding: {coding}"]
+    return client.ask(target, *accept, *lines, method=method)
+
+
+# ---------------------------------------------------------------- who gets what
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        (None, "identity"),
+        ("", "identity"),
+        ("identity", "identity"),
+        ("gzip", "gzip"),
+        ("GZIP", "gzip"),
+        ("x-gzip", "gzip"),
+        ("br", "br"),
+        ("zstd", "zstd"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip, deflate, zstd", "zstd"),
+        ("br;q=0.5, gzip;q=0.8", "gzip"),
+        ("br;q=0.5 , gzip;q=0.500", "br"),
+        ("br;q=0, gzip", "gzip"),
+        ("br;q=0.001", "br"),
+        ("br;q=0.000", "identity"),
+        ("*", "br"),
+        ("br;q=0, *", "zstd"),
+        ("gzip, *;q=0", "gzip"),
+        ("gzip, *;q=0.1", "gzip"),
+        ("*;q=0, identity", "identity"),
+        ("identity, gzip;q=0.9", "identity"),
+        ("identity;q=0.5, gzip;q=0.4", "identity"),
+        ("identity;q=0, zstd;q=0.1", "zstd"),
+        ("deflate, compress", "identity"),
+        ("gzip;q=2", "identity"),
+        ("gzip;q=-1", "identity"),
+        ("gzip;q=0.1234", "identity"),
+        ("gzip;x=1", "identity"),
+        ("gzi", "identity"),
+        ("br gzip", "identity"),
+        (", ,gzip,,", "gzip"),
+        ("gzip\xa0", "identity"),
+    ],
+)
+@pytest.mark.parametrize("target", ["/page.html", "/large.bin"])
+def test_who_gets_what(client: Client, target: str, accept: str | None, coding: str) -> None:
+    for _ in range(2):
+        answer = get(client, target, accept)
+        assert answer.status == 200
+        assert (answer.get("Content-Encoding") or "identity") == coding
+        assert answer.body == FORMS[target][coding]
+        assert answer["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    "accept", ["identity;q=0", "*;q=0", "deflate, identity;q=0", "*;q=0.0,br;q=0"]
+)
+def test_who_accepts_nothing(client: Client, accept: str) -> None:
+    for target in ("/page.html", "/plain.txt"):
+        for method in ("GET", "HEAD"):
+            answer = get(client, target, accept, method=method)
+            assert answer.status == 406
+            assert "ETag" not in answer
+            assert ("Vary" in answer) is (target == "/page.html")
+
+
+def test_a_form_that_decodes_to_the_file(client: Client) -> None:
+    for target in FORMS:
+        assert gzip.decompress(get(client, target, "gzip").body) == FORMS[target]["identity"]
+
+
+def test_a_file_without_forms_is_the_same_for_all(client: Client) -> None:
+    answers = [get(client, "/plain.txt", accept) for accept in (None, "gzip, br", "identity")]
+    assert {answer.body for answer in answers} == {b"plain"}
+    assert len({answer["ETag"] for answer in answers}) == 1
+    assert not any("Vary" in answer or "Content-Encoding" in answer for answer in answers)
+
+
+def test_a_form_that_is_asked_for_itself(client: Client) -> None:
+    for accept in (None, "gzip"):
+        answer = get(client, "/page.html.gz", accept)
+        assert answer["Content-Type"] == "application/gzip"
+        assert "Content-Encoding" not in answer
+        assert "Vary" not in answer
+        assert answer.body == GZ
+
+
+def test_it_can_be_switched_off(site: Path) -> None:
+    with serve_with(site, precompressed=False) as server, Client(server.port) as client:
+        answer = get(client, "/page.html", "gzip, br")
+        assert answer.body == PAGE
+        assert "Vary" not in answer
+        assert get(client, "/page.html.gz", "gzip").body == GZ
+
+
+# ---------------------------------------------------------------- what is said of each
+
+
+@pytest.mark.parametrize(("target", "coding"), ALL)
+def test_each_form_has_a_head_of_its_own(client: Client, target: str, coding: str) -> None:
+    answer = get(client, target, coding)
+    assert answer["Content-Type"] == get(client, target, None)["Content-Type"]
+    assert answer["Content-Length"] == str(len(FORMS[target][coding]))
+    assert get(client, target, coding, method="HEAD").timeless() == answer.headless().timeless()
+    others = {get(client, target, other)["ETag"] for other in FORMS[target] if other != coding}
+    assert answer["ETag"] not in others
+
+
+@pytest.mark.parametrize(("target", "coding"), ALL)
+def test_conditions_are_about_the_form(client: Client, target: str, coding: str) -> None:
+    answer = get(client, target, coding)
+    for line in (
+        f"If-None-Match: {answer['ETag']}",
+        f"If-None-Match: W/{answer['ETag']}",
+        f"If-Modified-Since: {answer['Last-Modified']}",
+    ):
+        for method in ("GET", "HEAD"):
+            same = get(client, target, coding, line, method=method)
+            assert same.status == 304
+            assert same["ETag"] == answer["ETag"]
+            assert same["Vary"] == "Accept-Encoding"
+            assert "Content-Encoding" not in same
+    for other in FORMS[target]:
+        if other != coding:
+            assert get(client, target, other, f"If-None-Match: {answer['ETag']}").status == 200
+            assert get(client, target, other, f"If-Match: {answer['ETag']}").status == 412
+    assert get(client, target, coding, f"If-Match: {answer['ETag']}").body == answer.body
+
+
+@pytest.mark.parametrize(("target", "coding"), ALL)
+def test_ranges_are_of_the_form(client: Client, target: str, coding: str) -> None:
+    content = FORMS[target][coding]
+    answer = get(client, target, coding, "Range: bytes=5-30")
+    assert (answer.status, answer.body) == (206, content[5:31])
+    assert answer["Content-Range"] == f"bytes 5-30/{len(content)}"
+    assert (answer.get("Content-Encoding") or "identity") == coding
+    assert answer["Vary"] == "Accept-Encoding"
+    assert get(client, target, coding, "Range: bytes=-9").body == content[-9:]
+    beyond = get(client, target, coding, f"Range: bytes={len(content)}-")
+    assert (beyond.status, beyond["Content-Range"]) == (416, f"bytes */{len(content)}")
+    assert "Content-Encoding" not in beyond
+
+
+# ---------------------------------------------------------------- changes
+
+
+def get_until(
+    client: Client, target: str, accept: str, wanted: Callable[[Answer], bool]
+) -> list[Answer]:
+    """Ask, with the same bytes, until an answer is the wanted one."""
+    answers = []
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        answers.append(get(client, target, accept))
+        if wanted(answers[-1]):
+            return answers
+    raise AssertionError(f"not seen: {answers[-1]}")
+
+
+@pytest.mark.parametrize("size", [1, 200_000])
+def test_a_form_that_appears_changes_and_disappears(client: Client, site: Path, size: int) -> None:
+    plain, one, two = b"p" * size, b"1" * size + b"!", b"2" * size + b"!"
+    target = f"/comes-{size}.txt"
+    put(site / target[1:], plain)
+    sibling = site / f"{target[1:]}.gz"
+    for _ in range(3):
+        answer = get(client, target, "gzip")
+        assert (answer.body, answer.get("Vary")) == (plain, None)
+    put(sibling.with_suffix(".tmp"), one, age=50).rename(sibling)
+    seen = get_until(client, target, "gzip", lambda answer: answer.body == one)
+    assert seen[-1]["Content-Encoding"] == "gzip"
+    assert get(client, target, "br")["Vary"] == "Accept-Encoding"
+    put(sibling.with_suffix(".tmp"), two, age=40).rename(sibling)
+    seen += get_until(client, target, "gzip", lambda answer: answer.body == two)
+    sibling.unlink()
+    seen += get_until(client, target, "gzip", lambda answer: answer.body == plain)
+    assert "Vary" not in seen[-1]
+    for answer in seen:
+        assert answer.body in (plain, one, two)
+        assert (answer.get("Content-Encoding") == "gzip") is (answer.body != plain)
+
+
+def test_a_file_that_changes_leaves_its_forms_behind(client: Client, site: Path) -> None:
+    put(site / "moves.txt", b"old")
+    put(site / "moves.txt.br", b"old br")
+    assert get(client, "/moves.txt", "br").body == b"old br"
+    put(site / "moves.txt", b"new", age=90)
+    get_until(client, "/moves.txt", "br", lambda answer: answer.body == b"new")
+    put(site / "moves.txt.br", b"new br", age=90)
+    get_until(client, "/moves.txt", "br", lambda answer: answer.body == b"new br")
+
+
+@pytest.mark.parametrize(
+    ("original", "sibling", "is_sent"),
+    [
+        (1_000_500_000_000, 1_000_500_000_000, True),
+        (1_000_500_000_000, 1_000_500_000_001, True),
+        (1_000_500_000_000, 1_000_499_999_999, False),
+        (1_000_500_000_000, 999_000_000_000, False),
+        (1_001_900_000_000, 1_000_500_000_000, False),
+        (1_000_500_000_000, 1_000_000_000_000, True),
+    ],
+    ids=["equal", "later", "earlier", "a-second-earlier", "within-two-seconds", "cut-to-seconds"],
+)
+def test_a_form_from_before_the_last_change(
+    client: Client, site: Path, original: int, sibling: int, is_sent: bool
+) -> None:
+    name = f"{original}-{sibling}.txt"
+    for path, moment in ((site / name, original), (site / f"{name}.gz", sibling)):
+        path.write_bytes(path.suffix.encode())
+        os.utime(path, ns=(moment, moment))
+    answer = get(client, f"/{name}", "gzip")
+    assert answer.body == (b".gz" if is_sent else b".txt")
+    assert ("Vary" in answer) is is_sent
+
+
+# ---------------------------------------------------------------- what is no form
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_link_outside(path: Path) -> None:
+    secret = path.parent.parent / "secret"
+    secret.write_bytes(b"secret")
+    path.symlink_to("../secret")
+
+
+def make_link_to_nothing(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    "make", [make_folder, make_fifo, make_link_outside, make_link_to_nothing, make_loop]
+)
+def test_what_is_no_form(client: Client, site: Path, make: Callable[[Path], None]) -> None:
+    name = f"{make.__name__}.txt"
+    put(site / name, b"original")
+    make(site / f"{name}.br")
+    put(site / f"{name}.gz", b"gzip form")
+    for _ in range(2):
+        assert get(client, f"/{name}", "br").body == b"original"
+        assert get(client, f"/{name}", "br, gzip").body == b"gzip form"
+
+
+def test_a_link_that_stays_inside(client: Client, site: Path) -> None:
+    put(site / "linked.txt", b"original")
+    put(site / "elsewhere", b"linked form")
+    (site / "linked.txt.gz").symlink_to("elsewhere")
+    assert get(client, "/linked.txt", "gzip").body == b"linked form"
+
+
+def test_a_form_without_its_file(client: Client, site: Path) -> None:
+    put(site / "alone.txt.gz", b"alone")
+    assert get(client, "/alone.txt", "gzip").status == 404
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_form_that_may_not_be_read() -> None:
+    with open_folder() as folder:
+        put(folder / "a.txt", b"original")
+        put(folder / "a.txt.gz", b"forbidden").chmod(0)
+        with (
+            serve_with(folder, user="nobody", group="nogroup") as server,
+            Client(server.port) as client,
+        ):
+            for _ in range(3):
+                assert get(client, "/a.txt", "gzip").body == b"original"
+            (folder / "a.txt.gz").chmod(0o444)
+            get_until(client, "/a.txt", "gzip", lambda answer: answer.body == b"forbidden")
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def test_large_forms_leave_few_descriptors_open(tmp_path: Path) -> None:
+    for number in range(300):
+        for suffix in SUFFIXES.values():
+            with (tmp_path / f"{number}{suffix}").open("wb") as file:
+                file.truncate(200_000)
+    with serve_with(tmp_path) as server, Client(server.port) as client:
+        assert client.ask("/0", method="HEAD").status == 200
+        before = proportional_size(server.pid)
+        for number in range(300):
+            for accept in ("identity", "br", "zstd", "gzip"):
+                answer = get(client, f"/{number}", accept, method="HEAD")
+                assert answer["Content-Length"] == "200000"
+        (worker,) = proc.children(server.pid)
+        assert len(os.listdir(f"/proc/{worker}/fd")) < MAX_OPEN_FILES + 100
+        assert proportional_size(server.pid) - before < 20 * MIB
+
+
+def test_small_forms_take_bounded_memory(tmp_path: Path) -> None:
+    for number in range(150):
+        for suffix in SUFFIXES.values():
+            put(tmp_path / f"{number}{suffix}", bytes([number % 256]) * 100_000)
+    with serve_with(tmp_path, cache="8MiB") as server, Client(server.port) as client:
+        assert client.ask("/0").status == 200
+        before = proportional_size(server.pid)
+        for number in range(150):
+            for accept in ("identity", "br", "zstd", "gzip"):
+                assert len(get(client, f"/{number}", accept).body) == 100_000
+        assert proportional_size(server.pid) - before < 20 * MIB
+
+
+def test_pipelined_requests_for_all_forms(server: Server) -> None:
+    asked = ALL * 3
+    with Client(server.port) as client:
+        client.send(
+            b"".join(request(target, f"Accept-Encoding: {coding}") for target, coding in asked)
+        )
+        for target, coding in asked:
+            assert client.answer().body == FORMS[target][coding]
