@@ -5,6 +5,7 @@ Called by `httpd.site.responder`, which decides what to say.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from httpd import __version__
@@ -116,7 +117,6 @@ def draft_file(
     ranges: list[range] | None,
     fields: Fields,
     treatment: Treatment,
-    boundary: str,
 ) -> Draft:
     """Return a file, or some ranges of it (RFC 9110 §14).
 
@@ -125,7 +125,6 @@ def draft_file(
         ranges: what is to be sent, or None for the whole.
         fields: about the file, but for its type.
         treatment: what the rules say about the path.
-        boundary: between several ranges.
     """
     size = resource.identity.size
     media_type = treatment.get("content-type") or resource.media_type
@@ -136,6 +135,8 @@ def draft_file(
         where = ("Content-Range", _content_range(ranges[0], size))
         fields = (("Content-Type", media_type), where, *fields)
         return Draft(206, fields, treatment, tuple(ranges), resource)
+    # A new one each time: nobody can put it into the file (RFC 2046 §5.1.1).
+    boundary = os.urandom(15).hex()
     segments: list[bytes | range] = []
     for part in ranges:
         lines = f"--{boundary}\r\nContent-Type: {media_type}\r\n"

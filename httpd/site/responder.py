@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -63,8 +62,6 @@ class Responder:
         self._listings = Listings(docroot, settings.cache // 2) if settings.listing else None
         self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
-        # Parts are told apart by a line that nobody can have put into a file (RFC 2046 §5.1.1).
-        self._boundary = os.urandom(15).hex()
         self.tick(0)
 
     def tick(self, now: int) -> None:
@@ -197,7 +194,7 @@ class Responder:
             if coding != IDENTITY:
                 fields += (("Content-Encoding", coding),)
             ranges = self._find_ranges(request, resource)
-            draft = draft_file(resource, ranges, fields, treatment, self._boundary)
+            draft = draft_file(resource, ranges, fields, treatment)
         return replace(draft, variants=variants, expires=expires)
 
     def _is_unmodified(self, request: Request, etag: str, modified: int | None) -> bool:

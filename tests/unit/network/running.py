@@ -15,6 +15,7 @@ from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
 from httpd.site.responder import SiteSettings
+from httpd.site.rules import Rule
 from tests.support.raw import Client
 from tests.support.server import DEADLINE, Lines
 
@@ -28,6 +29,10 @@ SETTINGS = LoopSettings(
     max_body=1 << 20,
 )
 """No timeout is reached unless a test sets it."""
+RULES = (
+    Rule(("/ruled/**", "*.ruled"), expires=60, fields=(("X-Ruled", "yes"), ("Server", None))),
+    Rule(("/ruled/typed.*",), fields=(("Content-Type", "text/x-own"), ("Expires", None))),
+)
 HUGE = 1 << 34
 """Bytes of the site's /huge.bin, which no socket holds all of."""
 
@@ -39,6 +44,8 @@ def site_settings(docroot: Path, cache: int = 8 * 1024 * 1024) -> SiteSettings:
         expires=43200,
         cache=cache,
         precompressed=True,
+        listing=True,
+        rules=RULES,
     )
 
 

@@ -275,6 +275,21 @@ def test_a_download_of_a_changed_file_ends_short(site: Path, alter: Callable[[Pa
         assert running.log.wait_for(CLOSED)[1] == "file changed"
 
 
+@pytest.mark.parametrize(
+    "spec", ["1-5,7-", f"{HUGE - 1}-,0-{HUGE - 3}", "0-8000000000,9000000000-"]
+)
+def test_several_ranges_of_a_changed_file_end_short(site: Path, spec: str) -> None:
+    with running_loop(site) as running, running.connect() as client:
+        client.send(request("/huge.bin", f"Range: bytes={spec}"))
+        length = int(client.head()["Content-Length"])
+        received = len(client.body(100_000))
+        change(site / "huge.bin")
+        while data := client.socket.recv(1 << 20):
+            received += len(data)
+        assert received < length
+        assert running.log.wait_for(CLOSED)[1] == "file changed"
+
+
 def test_a_deleted_file_is_finished(site: Path) -> None:
     content = os.urandom(20_000_000)
     write(site / "gone.bin", content)

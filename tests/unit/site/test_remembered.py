@@ -7,6 +7,7 @@ pass, asks, and holds each answer against one that knows nothing of the past.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from httpd.network.loop import Loop
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
+from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
 from httpd.site.answer import Answer
@@ -31,7 +33,22 @@ from tests.unit.site.folders import write, write_sparse
 from tests.unit.site.work import done
 
 LARGE = SMALL_FILE + 1000
-NAMES = ["a.txt", "b.bin", "index.html", "folder/a.txt", "folder/index.html", "folder"]
+NAMES = [
+    "a.txt",
+    "b.bin",
+    "index.html",
+    "folder/a.txt",
+    "folder/index.html",
+    "folder",
+    "a.txt.gz",
+    "a.txt.br",
+    "b.bin.zst",
+    "index.html.gz",
+    "ruled/typed.txt",
+    "ruled/typed.txt.br",
+]
+FIRST = [name for name in NAMES if "." in name and not name.endswith((".br", ".zst"))]
+"""What there is in the beginning."""
 TARGETS = [
     "/",
     "/a.txt",
@@ -41,9 +58,28 @@ TARGETS = [
     "/folder/",
     "/folder/a.txt",
     "/%61.txt",
+    "//a.txt",
+    "/a.txt.gz",
+    "/ruled/",
+    "/ruled/typed.txt",
+    "/%72uled//typed.txt",
+    "/folder/?sort=size",
 ]
+CODINGS = ["", "gzip", "br", "br;q=0.5, zstd", "*;q=0", "gzip, identity;q=0", "*", "identity"]
 LINES = [
     [],
+    [],
+    ["Range: bytes=0-3,6-8"],
+    ["Range: bytes=-5,0-1", 'If-Range: "other"'],
+    ["Range: bytes=-70000,0-9"],
+    ["Range: bytes=900000-"],
+    ["If-Match: *"],
+    ['If-None-Match: "other"'],
+    ["If-Range: Sun, 09 Sep 2001 01:46:40 GMT", "Range: bytes=1-2"],
+    ["If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"],
+    ["Accept: application/json"],
+    ["Transfer-Encoding: chunked"],
+    ["Content-Length: 3", "Expect: 100-continue"],
     ["Connection: close"],
     ["Range: bytes=0-3"],
     ["Range: bytes=-70000"],
@@ -53,6 +89,8 @@ LINES = [
     ["If-Unmodified-Since: Sun, 09 Sep 2001 01:46:40 GMT"],
     ["Content-Length: 3"],
 ]
+BOUNDARY = re.compile(rb"; boundary=(\w+)")
+TAG = re.compile(rb"\r\nETag: ([^\r]*)")
 OLD = 1_000_000_000_000_000_000
 """Nanoseconds: modification times in 2001, which tell contents apart because all differ."""
 
@@ -67,13 +105,15 @@ class ManualLoop:
         self.loop = Loop(0, [], SETTINGS, site_settings(root), board, log, None)
         self.tick()
 
-    def tick(self) -> None:
-        self.loop.now += 1.0
+    def tick(self, seconds: float = 1.0) -> None:
+        self.loop.now += seconds
         self.loop._tick()
 
     def ask(self, data: bytes) -> Answer | int:
         try:
             remembered = self.loop.recall(data) or self.loop.revive(data)
+            if remembered:
+                assert not parse_head(data).has_body, "what follows it would be taken for a request"
             return remembered or done(self.loop.respond(data, parse_head(data)))
         except HTTPError as error:
             return error.status
@@ -91,17 +131,31 @@ def ask_anew(root: Path, data: bytes) -> Answer | int:
 
 
 def show(answer: Answer | int) -> object:
-    """Return all of an answer but the lines that tell the time."""
+    """Return all of an answer but what tells the time, and what stands between several ranges."""
     if isinstance(answer, int):
         return answer
-    lines = answer.wire.partition(b"\r\n\r\n")[0].split(b"\r\n")
-    timeless = [line for line in lines if not line.startswith((b"Date:", b"Expires:"))]
-    sent = []
+    head, _, body = answer.wire.partition(b"\r\n\r\n")
+    assert body == answer.body
+    found = BOUNDARY.search(head)
+    boundary = found[1] if found else b"no boundary"
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    date, expires = (
+        parse_date(fields[name].decode(), 2026) if name in fields else None
+        for name in (b"Date", b"Expires")
+    )
+    assert date is not None
+    lifetime = None if expires is None else expires - date
+    fields |= {b"Date": b"", b"Expires": b""}
+    fields = {name: value.replace(boundary, b"*") for name, value in fields.items()}
+    sent: list[bytes | range] = []
     for segment in answer.segments:
-        assert answer.source is not None
         if isinstance(segment, range):
+            assert answer.source is not None
             sent.append(os.pread(answer.source.fd, min(len(segment), 100), segment.start))
-    shown = (timeless, answer.body, answer.segments, sent)
+            sent.append(segment)
+        else:
+            sent.append(segment.replace(boundary, b"*"))
+    shown = (list(fields.items()), lifetime, body.replace(boundary, b"*"), sent)
     return (answer.status, *shown, answer.length, answer.keep_alive, answer.lingers)
 
 
@@ -114,11 +168,12 @@ class Remembered(RuleBasedStateMachine):
         self.root = self.top / "site"
         self.root.mkdir()
         self.written = 0
+        self.tags: dict[tuple[str, str], str] = {}
         self.loop = ManualLoop(self.root)
 
     @initialize()
     def fill(self) -> None:
-        for name in NAMES[:-1]:
+        for name in FIRST:
             self.write(self.root / name, 20)
         self.ask_all()
 
@@ -129,19 +184,45 @@ class Remembered(RuleBasedStateMachine):
         where=st.sampled_from(TARGETS),
         lines=st.sampled_from(LINES),
         minor=st.sampled_from([1, 1, 0]),
+        coding=st.sampled_from(CODINGS),
+        own_tag=st.booleans(),
     )
-    def ask(self, method: str, where: str, lines: list[str], minor: int) -> None:
+    def ask(
+        self,
+        method: str,
+        where: str,
+        lines: list[str],
+        minor: int,
+        coding: str = "",
+        own_tag: bool = False,
+    ) -> None:
+        """Ask, perhaps with the tag of the answer that was given to the same before."""
+        if coding:
+            lines = [*lines, f"Accept-Encoding: {coding}"]
+        if own_tag and (tag := self.tags.get((where, coding))):
+            lines = [line for line in lines if not line.startswith("If-")]
+            lines += [f"If-Range: {tag}", f"If-None-Match: {tag}"]
         data = head(*lines, method=method, target=where, minor=minor)
-        assert show(self.loop.ask(data)) == show(ask_anew(self.root, data))
+        answer = self.loop.ask(data)
+        assert show(answer) == show(ask_anew(self.root, data))
+        assert show(self.loop.ask(data)) == show(answer)
+        if isinstance(answer, Answer) and (found := TAG.search(answer.wire)):
+            self.tags[where, coding] = found[1].decode()
 
     def ask_all(self) -> None:
         for target in TARGETS:
-            self.ask("GET", target, [], 1)
+            for coding in "", "gzip, br":
+                self.ask("GET", target, [], 1, coding)
 
     @rule(seconds=st.sampled_from([1, 2, KEPT_SECONDS + 1]))
     def wait(self, seconds: int) -> None:
         for _ in range(seconds):
             self.loop.tick()
+
+    @rule(seconds=st.sampled_from([0.02, 0.5, 7.25, 1e6]))
+    def step(self, seconds: float) -> None:
+        """The clock goes on at once, as after a suspend, or hardly."""
+        self.loop.tick(seconds)
 
     # ---------------------------------------------------------------- changing
 

@@ -1,0 +1,250 @@
+"""Several ranges in one answer: each part is what was asked for, by the word of another parser."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from httpd.protocol.ranges import MAX_RANGES
+from tests.functional.configured import serve_with
+from tests.functional.site import FIVE_MB, NOTES
+from tests.support.raw import Answer, Client, request
+from tests.support.server import Server
+
+SMALL_GZ, LARGE_GZ = b"not really gzip" * 20, random.Random(6).randbytes(400_000)
+FILES = {"notes.txt": NOTES, "five.bin": FIVE_MB}
+SPECS = [
+    "0-0,-1",
+    "0-1,5-6",
+    "900-999,0-99",
+    "0-99,200-299,400-",
+    "-1,0-0",
+    "0-0,2-2,4-4,6-6,8-8",
+    "1-400,600-900",
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("ranges")
+    for name, content in FILES.items():
+        (site / name).write_bytes(content)
+    (site / "typed.bin").write_bytes(FIVE_MB)
+    (site / "notes.txt.gz").write_bytes(SMALL_GZ)
+    (site / "five.bin.br").write_bytes(LARGE_GZ)
+    return site
+
+
+@pytest.fixture(scope="module")
+def server(site: Path) -> Iterator[Server]:
+    rules = [{"path": "/typed.bin", "headers": {"Content-Type": "text/x-own; a=b", "X-Own": "1"}}]
+    with serve_with(site, rules=rules) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with Client(server.port) as client:
+        yield client
+
+
+def take(content: bytes, spec: str) -> tuple[int, bytes]:
+    """Return where a range begins and what is in it."""
+    first, last = spec.split("-")
+    start = int(first) if first else len(content) - int(last)
+    stop = int(last) + 1 if first and last else len(content)
+    return start, content[start:stop]
+
+
+def parts_of(answer: Answer) -> list[tuple[str, str, bytes]]:
+    """Return type, range and content of each part, as Python's email package reads them."""
+    assert answer.status == 206
+    assert "Content-Range" not in answer
+    head = f"Content-Type: {answer['Content-Type']}\r\n\r\n".encode()
+    message = message_from_bytes(head + answer.body)
+    assert message.get_content_type() == "multipart/byteranges"
+    assert not message.defects
+    kinds = []
+    for part in message.walk():
+        if part is not message:
+            assert not part.defects
+            assert sorted(map(str.lower, part.keys())) == ["content-range", "content-type"]
+            kinds.append((part["Content-Type"], part["Content-Range"]))
+    return [(*kind, body) for kind, body in zip(kinds, bodies_of(answer), strict=True)]
+
+
+def bodies_of(answer: Answer) -> Iterator[bytes]:
+    """Yield the contents of the parts, byte by byte as they are (email changes line ends)."""
+    found = re.search("; boundary=([0-9a-zA-Z]{16,70})$", answer["Content-Type"])
+    assert found
+    delimiter = b"\r\n--" + found[1].encode()
+    first, *others, last = (b"\r\n" + answer.body).split(delimiter)
+    assert (first, last) == (b"", b"--\r\n")
+    for other in others:
+        head, _, body = other.partition(b"\r\n\r\n")
+        assert head.startswith(b"\r\n")
+        yield body
+
+
+def check(answer: Answer, content: bytes, specs: list[str], media_type: str) -> None:
+    expected = []
+    for spec in specs:
+        start, body = take(content, spec)
+        where = f"bytes {start}-{start + len(body) - 1}/{len(content)}"
+        expected.append((media_type, where, body))
+    assert parts_of(answer) == expected
+
+
+TYPES = {"notes.txt": "text/plain; charset=utf-8", "five.bin": "application/octet-stream"}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("spec", SPECS)
+def test_each_part_is_what_was_asked_for(client: Client, name: str, spec: str) -> None:
+    whole = client.ask(f"/{name}", method="HEAD")
+    for _ in range(2):
+        answer = client.ask(f"/{name}", f"Range: bytes={spec}")
+        check(answer, FILES[name], spec.split(","), TYPES[name])
+        for field in ("ETag", "Last-Modified", "Vary", "Accept-Ranges", "Cache-Control"):
+            assert answer[field] == whole[field]
+        assert client.ask("/notes.txt", "Range: bytes=1-1").body == NOTES[1:2]
+
+
+def test_large_parts(client: Client) -> None:
+    specs = ["4000000-4999998", "0-1999999", "2500000-2500000", "3000000-3004095"]
+    check(
+        client.ask("/five.bin", f"Range: bytes={', '.join(specs)}"),
+        FIVE_MB,
+        specs,
+        "application/octet-stream",
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_ranges(client: Client, seed: int) -> None:
+    """In any order, and near to what is sent in one piece."""
+    chance = random.Random(seed)
+    for name, content in FILES.items():
+        marks = sorted(chance.sample(range(0, len(content), 3), 2 * chance.randint(2, 20)))
+        specs = [f"{a}-{b}" for a, b in zip(marks[::2], marks[1::2], strict=True)]
+        chance.shuffle(specs)
+        check(
+            client.ask(f"/{name}", f"Range: bytes={','.join(specs)}"), content, specs, TYPES[name]
+        )
+
+
+def test_overlapping_and_touching_ranges_are_one(client: Client) -> None:
+    for spec, first, last in [("0-99,100-199", 0, 199), ("50-99,0-60,99-120", 0, 120)]:
+        answer = client.ask("/five.bin", f"Range: bytes={spec}")
+        assert answer["Content-Range"] == f"bytes {first}-{last}/{len(FIVE_MB)}"
+        assert answer.body == FIVE_MB[first : last + 1]
+    answer = client.ask("/five.bin", "Range: bytes=" + ",".join(["0-"] * MAX_RANGES))
+    assert (answer.status, answer.body) == (206, FIVE_MB)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_as_many_as_are_allowed_and_one_more(client: Client, name: str) -> None:
+    specs = [f"{10 * n}-{10 * n + 4}" for n in range(MAX_RANGES + 1)]
+    answer = client.ask(f"/{name}", f"Range: bytes={','.join(specs[:-1])}")
+    check(answer, FILES[name], specs[:-1], TYPES[name])
+    answer = client.ask(f"/{name}", f"Range: bytes={','.join(specs)}")
+    assert (answer.status, answer.body) == (200, FILES[name])
+
+
+def test_some_and_all_out_of_reach(client: Client) -> None:
+    size = len(NOTES)
+    answer = client.ask("/notes.txt", f"Range: bytes=0-0,{size}-,5-5,{10**30}-")
+    check(answer, NOTES, ["0-0", "5-5"], TYPES["notes.txt"])
+    answer = client.ask("/notes.txt", f"Range: bytes={size}-,{10**30}-,-0")
+    assert (answer.status, answer["Content-Range"]) == (416, f"bytes */{size}")
+
+
+def test_head_has_no_ranges(client: Client) -> None:
+    for name, content in FILES.items():
+        answer = client.ask(f"/{name}", "Range: bytes=0-0,-1", method="HEAD")
+        assert (answer.status, answer["Content-Length"]) == (200, str(len(content)))
+        assert "Content-Range" not in answer
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_if_range(client: Client, name: str) -> None:
+    etag = client.ask(f"/{name}", method="HEAD")["ETag"]
+    line = "Range: bytes=0-0,-1"
+    check(
+        client.ask(f"/{name}", line, f"If-Range: {etag}"), FILES[name], ["0-0", "-1"], TYPES[name]
+    )
+    for other in ('"other"', f"W/{etag}", etag.strip('"')):
+        answer = client.ask(f"/{name}", line, f"If-Range: {other}")
+        assert (answer.status, answer.body) == (200, FILES[name])
+
+
+def test_conditions_come_first(client: Client) -> None:
+    for lines, status in [(["If-None-Match: *"], 304), (['If-Match: "other"'], 412)]:
+        assert client.ask("/five.bin", "Range: bytes=0-0,-1", *lines).status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "coding", "content"),
+    [("notes.txt", "gzip", SMALL_GZ), ("five.bin", "br", LARGE_GZ)],
+)
+def test_ranges_are_of_the_chosen_form(
+    client: Client, name: str, coding: str, content: bytes
+) -> None:
+    answer = client.ask(f"/{name}", "Range: bytes=0-9,-10", f"Accept-Encoding: {coding}")
+    assert answer["Content-Encoding"] == coding
+    assert answer["Vary"] == "Accept-Encoding"
+    check(answer, content, ["0-9", "-10"], TYPES[name])
+    plain = client.ask(f"/{name}", "Range: bytes=0-9,-10")["ETag"]
+    assert answer["ETag"] != plain
+    lines = ["Range: bytes=0-9,-10", f"Accept-Encoding: {coding}", f"If-Range: {plain}"]
+    answer = client.ask(f"/{name}", *lines)
+    assert (answer.status, answer.body) == (200, content), "a tag of another form"
+
+
+def test_a_type_that_a_rule_sets_is_that_of_each_part(client: Client) -> None:
+    answer = client.ask("/typed.bin", "Range: bytes=0-9,-10")
+    check(answer, FIVE_MB, ["0-9", "-10"], "text/x-own; a=b")
+    assert answer["X-Own"] == "1"
+    assert client.ask("/typed.bin", "Range: bytes=0-9")["Content-Type"] == "text/x-own; a=b"
+
+
+def test_each_answer_has_a_boundary_of_its_own(server: Server) -> None:
+    """Whoever may write files cannot know what will stand between the parts of one."""
+    seen = set()
+    for number in range(5):
+        with Client(server.port) as client:
+            answer = client.ask(f"/five.bin?{number}", "Range: bytes=0-0,-1")
+            seen.add(answer["Content-Type"])
+    assert len(seen) == 5
+
+
+def test_a_slow_reader(server: Server) -> None:
+    specs = [f"{n * 100_000}-{n * 100_000 + 70_000}" for n in range(40)]
+    with Client(server.port, receive_buffer=4096) as slow, Client(server.port) as client:
+        slow.send(request("/five.bin", f"Range: bytes={','.join(specs)}"), request("/notes.txt"))
+        head = slow.head()
+        length = int(head["Content-Length"])
+        pieces = []
+        while length:
+            pieces.append(slow.body(min(length, 100_000)))
+            length -= len(pieces[-1])
+            assert client.ask("/notes.txt").body == NOTES
+        check(
+            Answer(head.status, head.reason, head.fields, b"".join(pieces)),
+            FIVE_MB,
+            specs,
+            TYPES["five.bin"],
+        )
+        assert slow.answer().body == NOTES
+
+
+def test_the_log_counts_the_whole_body(site: Path) -> None:
+    with serve_with(site) as server, Client(server.port) as client:
+        for name in FILES:
+            size = len(client.ask(f"/{name}", "Range: bytes=0-999,1001-1009").body)
+            assert int(server.out.wait_for(f'"GET /{name} .*" 206 (\\d+) ')[1]) == size
