@@ -76,6 +76,7 @@ class Connection:
 
     __slots__ = (
         "_answer",
+        "_arrived",
         "_body",
         "_buffer",
         "_head",
@@ -114,7 +115,8 @@ class Connection:
         self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
         self._more = False  # whether the kernel may have received more than was read
         self._reason = "answered"  # for a close after the last answer
-        self._started = 0.0  # when its request began to arrive
+        self._arrived = 0.0  # when something was received last
+        self._started = 0.0  # when the running request began to arrive
 
     # ---------------------------------------------------------------- what the loop calls
 
@@ -207,19 +209,19 @@ class Connection:
             self.close("client closed")
             return
         self._more = len(data) == loop.settings.recv
+        self._arrived = loop.now
         if self._buffer is not None:
             self._buffer += data
             if self.state is not IDLE:
                 self.deadline = min(self._until, loop.now + STALL_SECONDS)
             self._answer_buffer(len(self._buffer) - len(data))
-        else:
+        elif answer := loop.recall(data):
+            self._head = data
             self._started = loop.now
-            if answer := loop.recall(data):
-                self._head = data
-                self._begin(answer)
-            else:
-                self._buffer = bytearray(data)
-                self._answer_buffer(0)
+            self._begin(answer)
+        else:
+            self._buffer = bytearray(data)
+            self._answer_buffer(0)
 
     def _answer_buffer(self, seen: int) -> None:
         """Answer the requests in the buffer, of which `seen` bytes were looked at before."""
@@ -270,6 +272,7 @@ class Connection:
             self._head = b""
             if b"\r\n".startswith(bytes(buffer[:3])):  # a blank line is not yet a request
                 return False
+            self._started = self._arrived  # of what is here nothing came earlier
             self._enter_receiving(HEAD)
         end = find_head_end(buffer, seen)
         self._head = bytes(buffer[:end])
