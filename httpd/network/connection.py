@@ -293,13 +293,17 @@ class Connection:
         if self._work is None:
             self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
         else:
+            self.deadline = self._loop.now + self._loop.settings.send_timeout
             try:
-                next(self._work)
-                self.deadline = self._loop.now + self._loop.settings.send_timeout
-                return
-            except StopIteration as end:
+                answer = self._loop.go_on(self._work)
+            except HTTPError as error:
                 self._work = None
-                self._begin(end.value)
+                self._refuse(error, _REFUSALS[error.status])
+                return
+            if answer is None:
+                return
+            self._work = None
+            self._begin(answer)
         if self.state is IDLE:
             self._answer_rest()
 

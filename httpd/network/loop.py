@@ -313,8 +313,30 @@ class Loop:
             self.log.error(f"cannot open {request.path.decode()}: Too many open files")
             raise
         except Exception:
-            self.log.error(f"internal error: {traceback.format_exc()}")
-            raise HTTPError(500, "The server made a mistake, which its log tells of.") from None
+            raise self._confess() from None
+
+    def go_on(self, work: Work) -> Answer | None:
+        """Do a step of the work that makes an answer; return the answer after the last one.
+
+        Raises:
+            HTTPError: when something is wrong on our side.
+        """
+        try:
+            next(work)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+        except OutOfDescriptorsError:
+            self.log.error("cannot list a folder: Too many open files")
+            self._make_room()
+            raise
+        except Exception:
+            raise self._confess() from None
+        return None
+
+    def _confess(self) -> HTTPError:
+        self.log.error(f"internal error: {traceback.format_exc()}")
+        return HTTPError(500, "The server made a mistake, which its log tells of.")
 
     def refuse(self, error: HTTPError, *, head_only: bool) -> Answer:
         """Return the last answer to a connection that is not served."""

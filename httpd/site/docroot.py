@@ -112,15 +112,22 @@ class Docroot:
         Args:
             name: the one that `open` found a file by, or one in `folder`.
             folder: the descriptor of a folder.
+
+        Raises:
+            OutOfDescriptorsError: it cannot be told now.
         """
         try:
             handle = self._pin(name, folder)
-        except (OSError, HTTPError):
+            try:
+                return os.fstat(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                raise OutOfDescriptorsError from None
             return None
-        try:
-            return os.fstat(handle)
-        finally:
-            os.close(handle)
+        except HTTPError:
+            return None
 
     def _join(self, segments: list[bytes]) -> bytes:
         if any(b"/" in name or is_hidden(name) for name in segments):

@@ -227,6 +227,8 @@ class Responder:
     ) -> Work:
         try:
             draft = yield from self._draft_listing(listings, request, treatment)
+        except OutOfDescriptorsError:
+            raise
         except HTTPError as error:
             draft = draft_error(error, treatment)
         return self._finish(draft, request, may_keep_alive=may_keep_alive)

@@ -607,6 +607,61 @@ def test_no_descriptor_for_a_file(site: Path) -> None:
         running.expects_errors = True
 
 
+def test_no_descriptor_for_a_listing(site: Path) -> None:
+    """The connection ends, and those that are idle are given up to make room."""
+    write(site / "folder" / "b.txt")
+    with running_loop(site) as running, running.connect() as client, running.connect() as idle:
+        for _ in range(2):
+            assert client.ask("/nothing").status == 404
+            assert idle.ask("/nothing").status == 404
+        with descriptors_left(2):
+            answer = client.ask("/folder/")
+            assert (answer.status, answer["Connection"]) == (503, "close")
+            assert "Retry-After" in answer
+            assert client.rest() == b""
+            assert idle.rest() == b""
+        with running.connect() as another:
+            assert another.ask("/folder/").status == 200
+        running.log.wait_for("cannot list a folder: Too many open files")
+        running.expects_errors = True
+
+
+def test_no_descriptor_for_a_link_in_a_listing(site: Path) -> None:
+    """What cannot be looked at is not left out as if it were not there."""
+    write(site / "folder" / "b.txt")
+    (site / "folder" / "link").symlink_to("b.txt")
+    statuses = []
+    for left in range(12):
+        with running_loop(site) as running, running.connect() as client:
+            for _ in range(2):
+                assert client.ask("/nothing").status == 404
+            with descriptors_left(left):
+                answer = client.ask("/folder/", "Accept: application/json")
+            statuses.append(answer.status)
+            if answer.status == 200:
+                assert b'"link"' in answer.body
+            running.expects_errors = answer.status != 200
+    assert set(statuses) == {200, 503}
+
+
+def test_no_descriptor_for_a_precompressed_form(site: Path) -> None:
+    """The form is not taken for missing."""
+    write_sparse(site / "large.bin", 200_000)
+    write(site / "large.bin.gz", "gzip")
+    statuses = []
+    for left in range(8):
+        with running_loop(site) as running, running.connect() as client:
+            for _ in range(2):
+                assert client.ask("/nothing").status == 404
+            with descriptors_left(left):
+                answer = client.ask("/large.bin", "Accept-Encoding: gzip", method="HEAD")
+            statuses.append(answer.status)
+            if answer.status == 200:
+                assert answer["Content-Encoding"] == "gzip"
+            running.expects_errors = answer.status != 200
+    assert set(statuses) == {200, 503}
+
+
 # ---------------------------------------------------------------- what is seen
 
 
