@@ -1,0 +1,117 @@
+"""The list of a folder, as a person with a browser sees and uses it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chromium import Browser, chromium
+from tests.functional.configured import serve_with
+
+PHONE = 360
+NAMES = [
+    "b.txt",
+    "a b.txt",
+    "c & <d>.txt",
+    "日本語.txt",
+    "x" * 200 + ".txt",
+    "what?#.txt",
+    "javascript:1",
+]
+LINKS = "return [...document.querySelectorAll('tbody a')].map((link) => link.textContent)"
+ICON = "<svg xmlns='http://www.w3.org/2000/svg'/>"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the orders by name, by size and by time are three different ones."""
+    folder = tmp_path_factory.mktemp("browser") / "site"
+    (folder / "below" / "deeper").mkdir(parents=True)
+    (folder / "favicon.ico").write_text(ICON)  # browsers ask for it by themselves
+    for number, name in enumerate(NAMES):
+        path = folder / "below" / name
+        path.write_bytes(b"<p>" + b"x" * (number * 5 % len(NAMES)) + os.fsencode(name)[:1])
+        os.utime(path, (10**9 + number * 3 % len(NAMES) * 86400,) * 2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Iterator[Browser]:
+    """The list in a browser, which must have nothing to complain about in the end."""
+    with serve_with(folder, listing=True) as server, chromium(server.url) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(page: Browser) -> Iterator[Browser]:
+    page.forget()
+    page.open("/below/")
+    yield page
+    page.check()
+
+
+def expected(folder: Path, key: str, *, descending: bool) -> list[str]:
+    files = [path for path in (folder / "below").iterdir() if path.is_file()]
+    files.sort(key=lambda path: os.fsencode(path.name))
+    values = {
+        "name": lambda path: os.fsencode(path.name),
+        "size": lambda path: path.stat().st_size,
+        "modified": lambda path: path.stat().st_mtime,
+    }
+    files.sort(key=values[key], reverse=descending)
+    return ["deeper/", *(path.name for path in files)]
+
+
+def click(browser: Browser, selector: str, query: str) -> None:
+    browser.click(selector)
+    browser.wait(f"location.search === {query!r} && document.readyState === 'complete'")
+
+
+def test_it_sorts_when_the_heads_are_clicked(browser: Browser, folder: Path) -> None:
+    assert browser.run(LINKS) == expected(folder, "name", descending=False)
+    for column, key in ((2, "size"), (3, "modified"), (1, "name")):
+        for order in ("asc", "desc"):
+            click(browser, f"th:nth-child({column}) a", f"?sort={key}&order={order}")
+            assert browser.run(LINKS) == expected(folder, key, descending=order == "desc")
+            shown = browser.run("return document.querySelector('[aria-sort]').cellIndex")
+            assert shown == column - 1
+
+
+def test_its_style_is_not_blocked_by_its_own_policy(browser: Browser) -> None:
+    style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    assert browser.run(style, "table", "borderCollapse") == "collapse"
+    assert browser.run(style, "td:nth-child(2)", "textAlign") == "end"
+    assert browser.run("return document.styleSheets.length") == 1
+
+
+@pytest.mark.parametrize("width", [320, PHONE, 1280])
+def test_it_fits(browser: Browser, width: int) -> None:
+    browser.width(width)
+    browser.open("/below/?sort=size&order=desc")
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    rights = browser.run(
+        "return [...document.querySelectorAll('a, time')]"
+        ".map((element) => element.getBoundingClientRect().right)"
+    )
+    assert max(rights) <= width
+
+
+def test_every_entry_leads_to_its_file(browser: Browser) -> None:
+    links = browser.run("return [...document.querySelectorAll('tbody a')].map((a) => a.href)")
+    assert len(links) == len(NAMES) + 1
+    browser.open("/below/b.txt")  # the policy of the list lets nothing be fetched
+    assert {answer["status"] for answer in browser.fetch(links[1:])} == {200}
+
+
+def test_the_way_down_and_up(browser: Browser) -> None:
+    browser.click("tbody a")
+    browser.wait("location.pathname === '/below/deeper/' && document.readyState === 'complete'")
+    assert "empty" in browser.text("p")
+    browser.click("p a")
+    browser.wait("location.pathname === '/below/' && document.readyState === 'complete'")
+    browser.click("h1 a")
+    browser.wait("location.pathname === '/' && document.readyState === 'complete'")
+    assert browser.run(LINKS) == ["below/", "favicon.ico"]

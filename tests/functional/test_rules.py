@@ -1,0 +1,189 @@
+"""Rules about fields and lifetimes, as clients see them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functional.configured import serve_with, write_config
+from tests.support.raw import Answer, Client, ask
+from tests.support.server import Server, serve
+
+RULES: list[dict[str, Any]] = [
+    {"path": "/**", "headers": {"X-All": "1", "X-Content-Type-Options": None}},
+    {"path": ["/short/**", "*.short"], "expires": "1m"},
+    {"path": "/never/**", "expires": 0},
+    {"path": "/stored/**", "expires": "1h", "headers": {"Cache-Control": "no-store"}},
+    {"path": "/stored/again/*", "expires": "2h"},
+    {"path": "/timeless/**", "headers": {"expires": None, "Cache-Control": "immutable"}},
+    {
+        "path": "/own/**",
+        "headers": {"Content-Type": "text/x-own", "Server": "me", "X-All": "2", "X-Own": "yes"},
+    },
+    {"path": "/own/secret*", "headers": {"X-Own": None, "Content-Disposition": "attachment"}},
+    {"path": "/**/", "headers": {"X-Folder": "1"}},
+]
+HALF_A_DAY = 12 * 3600
+CONTENT = b"content" * 10
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("rules") / "site"
+    for name in ("a", "b.short", "short/a", "never/a", "stored/a", "stored/again/a", "timeless/a"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_bytes(CONTENT)
+    (site / "own" / "deep").mkdir(parents=True)
+    for name in ("own/a", "own/secret.txt", "own/a.gz", "own/deep/a"):
+        (site / name).write_bytes(CONTENT)
+    return site
+
+
+@pytest.fixture(scope="module")
+def server(site: Path) -> Iterator[Server]:
+    with serve_with(site, rules=RULES, listing=True) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with Client(server.port) as client:
+        yield client
+
+
+def lifetime(answer: Answer) -> float:
+    """Return the seconds between Date and Expires."""
+    date, expires = (parsedate_to_datetime(answer[name]) for name in ("Date", "Expires"))
+    return (expires - date).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("target", "seconds"),
+    [
+        ("/a", HALF_A_DAY),
+        ("/b.short", 60),
+        ("/short/a", 60),
+        ("//short//a", 60),
+        ("/%73hort/%61", 60),
+        ("/short/a?query", 60),
+        ("http://localhost/short/a", 60),
+        ("/never/a", 0),
+        ("/stored/again/a", 7200),
+    ],
+)
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("X: y", 200),
+        ("Range: bytes=1-3", 206),
+        ("Range: bytes=1-3,5-6", 206),
+        ("If-None-Match: *", 304),
+    ],
+)
+def test_lifetimes_agree(client: Client, target: str, seconds: int, line: str, status: int) -> None:
+    for method in ("GET", "HEAD"):
+        answer = client.ask(target, line, method=method)
+        assert answer.status == (200 if method == "HEAD" and status == 206 else status)
+        assert answer["Cache-Control"] == f"max-age={seconds}"
+        assert lifetime(answer) == seconds
+
+
+@pytest.mark.parametrize("line", ["X: y", "Range: bytes=1-3", "If-None-Match: *"])
+def test_fields_of_a_rule_beat_its_lifetime(client: Client, line: str) -> None:
+    answer = client.ask("/stored/a", line)
+    assert answer["Cache-Control"] == "no-store"
+    answer = client.ask("/timeless/a", line)
+    assert answer["Cache-Control"] == "immutable"
+    assert "Expires" not in answer
+    assert "Date" in answer
+
+
+@pytest.mark.parametrize(
+    ("target", "lines", "status"),
+    [
+        ("/own/a", [], 200),
+        ("/own/a", ["Accept-Encoding: gzip"], 200),
+        ("/own/a", ["Range: bytes=0-1"], 206),
+        ("/own/a", ["If-None-Match: *"], 304),
+        ("/own/a", ['If-Match: "x"'], 412),
+        ("/own/a", ["Range: bytes=999-"], 416),
+        ("/own/a", ["Accept-Encoding: *;q=0"], 406),
+        ("/own/missing", [], 404),
+        ("/own/deep", [], 301),
+        ("/own/", [], 200),
+        ("/own/", ["Accept: application/json"], 200),
+        ("/own/", ["If-None-Match: *"], 304),
+        ("//own///a", [], 200),
+        ("/%6fwn/%61", [], 200),
+        ("/own/.hidden", [], 404),
+    ],
+)
+def test_fields_on_every_kind_of_answer(
+    client: Client, target: str, lines: list[str], status: int
+) -> None:
+    for method in ("GET", "HEAD"):
+        if method == "HEAD" and status in (206, 416):
+            continue
+        answer = client.ask(target, *lines, method=method)
+        assert answer.status == status
+        assert answer["X-Own"] == "yes"
+        assert answer["X-All"] == "2"
+        assert answer["Server"] == "me"
+        assert "X-Content-Type-Options" not in answer
+        is_file = status in (200, 206) and not target.endswith("/")
+        assert (answer.get("Content-Type") == "text/x-own") is is_file
+        assert ("X-Folder" in answer) is (target == "/own/")
+        assert ("Content-Type" in answer) is (status != 304)
+
+
+def test_other_methods(client: Client) -> None:
+    for method, status in (("OPTIONS", 200), ("POST", 405), ("BREW", 501)):
+        with Client(int(client.socket.getpeername()[1])) as other:
+            answer = other.ask("/own/a", method=method)
+            assert (answer.status, answer["X-Own"]) == (status, "yes")
+            assert answer.get("Content-Type") != "text/x-own"
+
+
+def test_a_listing_keeps_its_policy_and_type(client: Client) -> None:
+    for target in ("/own/deep/", "/stored/", "/timeless/"):
+        answer = client.ask(target)
+        assert answer["Content-Type"] == "text/html; charset=utf-8"
+        assert answer["Cache-Control"] == "no-cache"
+        assert "default-src 'none'" in answer["Content-Security-Policy"]
+        assert "Expires" not in answer
+
+
+def test_a_later_rule_takes_away_what_an_earlier_one_set(client: Client) -> None:
+    answer = client.ask("/own/secret.txt")
+    assert "X-Own" not in answer
+    assert answer["Content-Disposition"] == "attachment"
+    for spelling in ("//own/secret.txt", "/own//secret.txt", "/own/%73ecret.txt"):
+        assert client.ask(spelling).timeless() == answer.timeless()
+    assert "Content-Disposition" not in client.ask("/own/secret-and-missing")
+    assert "Content-Disposition" not in client.ask("/own/secret.txt", "If-None-Match: *")
+
+
+def test_what_is_remembered_has_the_rules_too(client: Client) -> None:
+    for _ in range(3):
+        assert client.ask("/own/a")["X-Own"] == "yes"
+        assert "X-Own" not in client.ask("/a")
+        assert client.ask("/short/a")["Cache-Control"] == "max-age=60"
+
+
+def test_a_reload_changes_the_rules(site: Path, tmp_path: Path) -> None:
+    config = tmp_path / "phttpd.yaml"
+    write_config(config, rules=[{"path": "/a", "expires": 5, "headers": {"X-A": "old"}}])
+    with serve(site, "--config", str(config)) as server, Client(server.port) as idle:
+        answer = idle.ask("/a")
+        assert (answer["X-A"], lifetime(answer)) == ("old", 5)
+        write_config(config, rules=[{"path": "*", "headers": {"X-A": "new"}}])
+        server.signal(signal.SIGHUP)
+        assert idle.rest() == b""  # the worker with the old rules has left
+        answer = ask(server.port, "/a")
+        assert (answer["X-A"], lifetime(answer)) == ("new", HALF_A_DAY)
+        assert ask(server.port, "/missing")["X-A"] == "new"
