@@ -3,6 +3,8 @@
 # make lint    ruff and mypy
 # make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
 # make bench   measure: BENCH=cost, fairness, idle, slow or spread
+# make report  lay Siege to phttpd and a sequential server: docs/siege-report.pdf; TIME=2s for a quick look
+# make dist    pack what is committed, source and report: dist/phttpd-VERSION.tar.gz
 # make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
 # make deb     build the Debian package into dist/
 # make clean   remove what the others made
@@ -19,6 +21,12 @@ TARGET ?=
 SECONDS ?= 60
 ARGS ?=
 
+# Time of each of Siege's 18 runs, and where the report goes, without .pdf and .json.
+TIME = 60s
+REPORT = docs/siege-report
+
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' httpd/__init__.py)
+
 # For install and uninstall.  SYSTEM_PYTHON is the one that runs phttpd as a service.
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -27,15 +35,15 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint fuzz bench clean schema deb install uninstall
+.PHONY: run test lint fuzz bench report dist clean schema deb install uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
 
-test: $(VENV)/installed-test $(VENV)/installed-fuzz
+test: $(VENV)/installed-test $(VENV)/installed-fuzz $(VENV)/installed-report
 	$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
-lint: $(VENV)/installed-test $(VENV)/installed-lint $(VENV)/installed-bench
+lint: $(VENV)/installed-test $(VENV)/installed-lint $(VENV)/installed-bench $(VENV)/installed-report
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -45,6 +53,17 @@ fuzz: $(VENV)/installed-test $(VENV)/installed-fuzz
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m tests.bench $(BENCH) $(ARGS)
+
+report: $(VENV)/installed-report
+	$(BIN)/python -m tests.bench.siege --time $(TIME) --output $(REPORT) $(ARGS)
+
+# The same commit gives the same bytes, whatever the umask of whoever packs it.
+dist:
+	@changed=$$(git status --porcelain) || exit 1; test -z "$$changed" || \
+	    { echo "$$changed"; echo "only what is committed is packed; commit this first" >&2; exit 1; }
+	mkdir -p dist
+	git -c tar.umask=0022 archive --format=tar.gz --prefix=phttpd-$(VERSION)/ \
+	    --output=dist/phttpd-$(VERSION).tar.gz HEAD
 
 clean:
 	rm -rf $(VENV) .fuzz build dist .mypy_cache .ruff_cache .hypothesis
@@ -104,7 +123,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-# One stamp for each extra: test, fuzz, lint, bench.
+# One stamp for each extra: test, fuzz, lint, bench, report.
 $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
