@@ -19,6 +19,8 @@ class Message(enum.StrEnum):
 
     READY = "ready"
     """Worker: all my loops serve."""
+    LEFT = "left"
+    """Worker: none of my loops accepts connections any more."""
     FAILED = "failed"
     """Worker: I cannot boot; exit status and reason follow."""
     DRAIN = "drain"

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from httpd.process.worker import WorkerSettings
 
 BOOT_SECONDS = 30.0
 """How long a worker may take until it serves."""
+LEAVE_SECONDS = 2.0
+"""How long a worker that drains may take until it accepts nobody any more."""
 MAX_BACK_OFF = 10.0
 """Seconds between two attempts to start a worker that keeps dying, at the most."""
 
@@ -62,15 +64,18 @@ class WorkerProcess:
         self.failures = failures  # of its predecessors, one after the other
         self.started = time.monotonic()
         self.ready = False
+        self.has_left = False  # the listeners
         self.complaint: tuple[int, str] | None = None
 
     def hear(self) -> None:
-        """Take in what a booting worker says."""
+        """Take in what a worker says that boots or drains."""
         received = self.channel.receive()
         if received is None:
-            return
-        if received[0] is Message.READY:
+            self.has_left = True
+        elif received[0] is Message.READY:
             self.ready = True
+        elif received[0] is Message.LEFT:
+            self.has_left = True
         elif received[0] is Message.FAILED:
             status, _, why = received[1].partition(" ")
             self.complaint = (int(status), why)
@@ -86,6 +91,7 @@ class Generation:
         self.vacancies: dict[int, tuple[float, int]] = {}  # index → when to fill it, failures
         self.boots_until = time.monotonic() + BOOT_SECONDS
         self.drains_until = float("inf")
+        self.leaves_until = float("inf")
         self.is_killed = False
 
     def is_ready(self) -> bool:
@@ -95,6 +101,40 @@ class Generation:
     def is_draining(self) -> bool:
         """Tell whether the workers were told to finish what is in hand."""
         return self.drains_until < float("inf")
+
+    def has_left(self) -> bool:
+        """Tell whether no worker accepts connections any more, but for one that is stuck."""
+        return self.leaves_until <= time.monotonic() or not any(self._leaving())
+
+    def _leaving(self) -> Iterator[WorkerProcess]:
+        return (process for process in self.processes.values() if not process.has_left)
+
+    def speakers(self) -> Iterator[WorkerProcess]:
+        """Return the workers that are expected to say something."""
+        if self.is_draining():
+            return self._leaving()
+        return (
+            process
+            for process in self.processes.values()
+            if not process.ready and process.complaint is None
+        )
+
+    def drain(self, grace: float) -> None:
+        """Have all workers leave the listeners and finish what is in hand.
+
+        Args:
+            grace: seconds until they are killed.
+        """
+        now = time.monotonic()
+        self.vacancies.clear()
+        self.drains_until = now + grace
+        self.leaves_until = now + LEAVE_SECONDS
+        self.tell(Message.DRAIN)
+
+    def deadlines(self) -> list[float]:
+        """Return when something has to be done by the clock, by the monotonic one."""
+        times = [at for at, _ in self.vacancies.values()]
+        return times if self.is_killed else [*times, self.drains_until]
 
     def tell(self, message: Message, fd: int | None = None) -> None:
         """Send a message, and a descriptor with it, to all workers."""

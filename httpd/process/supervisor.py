@@ -94,6 +94,7 @@ class Supervisor:
         self._pulse = Pulse(notifier, log)
         self._current: Generation | None = None
         self._candidate: Generation | None = None
+        self._leaving: Generation | None = None
         self._retired: list[Generation] = []
         self._generations = 0
         self._changes = 0
@@ -122,6 +123,7 @@ class Supervisor:
             self._reap()
             self._look_at_clock()
             self._judge_candidate(on_ready)
+            self._judge_leaving()
             self._judge_successor()
             self._look_at_predecessor()
             if self._current is not None or self._draining:
@@ -149,9 +151,8 @@ class Supervisor:
         poll.register(self._inbox, select.POLLIN)
         lines: dict[int, Callable[[], None]] = {}
         for generation in self._all():
-            for process in generation.processes.values():
-                if not process.ready and process.complaint is None:
-                    lines[process.channel.fileno()] = process.hear
+            for process in generation.speakers():
+                lines[process.channel.fileno()] = process.hear
         for other in (self._successor, self._predecessor):
             if other is not None:
                 lines[other.fileno()] = other.hear
@@ -170,10 +171,10 @@ class Supervisor:
             times.append(self._candidate.boots_until)
         if self._successor and not self._draining:
             times.append(self._successor.boots_until)
+        if self._leaving:
+            times.append(self._leaving.leaves_until)
         for generation in self._all():
-            times += [at for at, _ in generation.vacancies.values()]
-            if not generation.is_killed:
-                times.append(generation.drains_until)
+            times += generation.deadlines()
         until = min(times, default=float("inf"))
         if until == float("inf"):
             return None
@@ -276,7 +277,14 @@ class Supervisor:
             return
         close_listeners(predecessor.plan, keep=candidate.plan)
         self._retire(predecessor)
-        self._finish_change("reload", EX_OK, "")
+        self._leaving = predecessor
+
+    def _judge_leaving(self) -> None:
+        """A reload is over when nobody is served with the old settings any more."""
+        if self._leaving is not None and self._leaving.has_left():
+            self._leaving = None
+            if not self._draining:
+                self._finish_change("reload", EX_OK, "")
 
     def _give_up(self, candidate: Generation, status: int, why: str) -> None:
         """Start: raise what went wrong.  Reload: say so, and go on with what there was."""
@@ -293,10 +301,7 @@ class Supervisor:
 
     def _retire(self, generation: Generation) -> None:
         generation.board.phase = Phase.STOPPING if self._draining else Phase.DRAINING
-        generation.vacancies.clear()
-        grace = generation.plan.worker.loop.drain_timeout + LAST_WORDS_SECONDS
-        generation.drains_until = time.monotonic() + grace
-        generation.tell(Message.DRAIN)
+        generation.drain(generation.plan.worker.loop.drain_timeout + LAST_WORDS_SECONDS)
         self._retired.append(generation)
 
     # ---------------------------------------------------------------- workers
@@ -345,7 +350,7 @@ class Supervisor:
         elif number is signal.SIGUSR1:
             self._open_logs()
         elif number in _CHANGES and self._current is not None and not self._draining:
-            if self._candidate is not None or self._successor is not None:
+            if self._candidate or self._leaving or self._successor:
                 self._postponed.add(number)  # what it is about may have changed since it was read
             elif number is signal.SIGHUP:
                 self._reload(self._current)

@@ -200,3 +200,4 @@ class _Worker:
             if not self._watching:
                 for listener in self._listeners:
                     listener.close()
+                self._channel.send(Message.LEFT)
