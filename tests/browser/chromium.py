@@ -119,6 +119,14 @@ class Browser:
             {"width": pixels, "height": 844, "deviceScaleFactor": 1, "mobile": pixels < 600},
         )
 
+    def slow_down(self, rate: int) -> None:
+        """Let no more than so many bytes in per second; -1 for as many as there are."""
+        conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd(
+            "Network.emulateNetworkConditions", {**conditions, "downloadThroughput": rate}
+        )
+
     def traffic(self) -> Traffic:
         """Return the responses, and what went wrong, since the last call."""
         seen = Traffic()

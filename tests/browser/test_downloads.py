@@ -113,15 +113,17 @@ def test_a_file_that_changes_ends_the_downloads_visibly(copied: Path, large: Lar
 
 
 def test_ctrl_c_in_the_server_lets_the_downloads_finish(copied: Path, large: Large) -> None:
-    size = 2 * SIZE
+    size = 32 * MiB
     large(size)
     with serve(copied) as server, chromium(server.url) as browser:
         page = downloads(browser)
+        browser.slow_down(MiB)
         page.start(count=3)
         page.wait_until_all_move()
         server.signal(signal.SIGINT)
         server.out.wait_for(r"draining")
-        assert any(received < size for received in page.received())
+        assert all(received < size for received in page.received())
+        browser.slow_down(-1)
         page.wait_until_all_are("done", timeout=120)
         assert page.received() == [size] * 3
         assert server.wait() == 0
