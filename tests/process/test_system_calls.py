@@ -1,0 +1,155 @@
+"""The system calls of each kind of request are counted, so that none creeps in.
+
+The numbers are upper bounds: who makes one smaller lowers it here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.process import proc
+from tests.process.events import Process, until
+from tests.process.launch import Foreground, free_port, refused, write_config
+from tests.support.raw import Client, ask
+from tests.support.require import command
+
+REQUESTS = 20
+"""Of each kind; what most of them have in common counts."""
+
+MIB = 1 << 20
+
+LARGE = 16 * MIB
+
+MEMORY = {"brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "futex"}
+"""What the allocator and the interpreter do now and then."""
+
+WAY_TO_A_FILE = 9
+"""Opening a file below the docroot, with a look at where it really is and what it is."""
+
+READING = 3
+
+PRECOMPRESSED = 3 * 3
+"""A look below the docroot for each form."""
+
+BOUNDS = {
+    "hit": 3,  # epoll_wait, read, write
+    "query": 3,  # a miss, but of a known file
+    "file": 3 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
+    "missing": 6,
+    "range": 3,
+    "closed": 7,  # epoll_wait, accept, ioctl, read, write, close, accept
+}
+"""System calls of a request by what its path begins with, from one wait to the next."""
+
+PER_MIB = 12
+"""System calls of a download: 256 KiB at a time are waited for, sent, and the file looked at."""
+
+LINE = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)")
+
+
+class Turn(NamedTuple):
+    """What a loop did between two waits, the first one included."""
+
+    calls: tuple[str, ...]
+    request: str
+    """What the path begins with."""
+    sent: int
+    """Bytes of a file."""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    docroot = tmp_path / "files"
+    docroot.mkdir()
+    for name in ["hit", "query", "closed", "range", *(f"file{n}" for n in range(REQUESTS))]:
+        (docroot / name).write_bytes(b"x" * 4096)
+    with (docroot / "large").open("wb") as file:
+        file.truncate(LARGE)
+    for path in docroot.iterdir():
+        os.utime(path, (1e9, 1e9))
+    return docroot
+
+
+@contextmanager
+def traced(docroot: Path) -> Iterator[int]:
+    """Run a silent server of one loop under strace for a `with` block, and yield its port."""
+    port = free_port()
+    folder = docroot.parent
+    config = write_config(
+        folder / "traced.yaml",
+        docroot=str(docroot),
+        host="127.0.0.1",
+        port=port,
+        workers=1,
+        threads=1,
+        pidfile=str(folder / "traced.pid"),
+    )
+    strace = [command("strace", "strace"), "-f", "-qq", "-s", "64", "-o", str(folder / "trace")]
+    server = Foreground("-c", config, prefix=strace)
+    try:
+        until(lambda: server.process.poll() is not None or not refused(port), "serving")
+        yield port
+        # strace itself would not pass the signal on.
+        with Process(proc.children(server.pid)[0]) as supervisor:
+            supervisor.signal(signal.SIGTERM)
+        assert server.wait() == 0, server.err.seen
+    finally:
+        server.kill()
+
+
+def use(port: int) -> None:
+    """Make requests of each kind, one at a time."""
+    with Client(port) as client:
+        for number in range(REQUESTS):
+            client.ask("/hit")
+            client.ask(f"/query?{number}")
+            client.ask(f"/file{number}")
+            client.ask(f"/missing{number}")
+            client.ask("/range", f"Range: bytes={number}-99")
+            ask(port, "/closed", "Connection: close")
+        client.ask("/large")
+
+
+def turns(trace: str) -> Iterator[Turn]:
+    """Yield the turns of the loop, which is the thread that accepts."""
+    lines = [match for line in trace.splitlines() if (match := LINE.match(line))]
+    loop = next(line["thread"] for line in lines if line["name"] == "accept4")
+    calls: list[str] = []
+    request, sent = "", 0
+    for line in lines:
+        name, rest = line["name"], line["rest"]
+        if line["thread"] != loop or name in MEMORY:
+            continue
+        if name == "epoll_wait":
+            yield Turn(tuple(calls), request, sent)
+            calls, request, sent = [], "", 0
+        calls.append(name)
+        if name == "read" and (asked := re.search(r'"GET /([a-z]+)', rest)):
+            request = asked[1]
+        if name == "sendfile" and (result := re.search(r"= (\d+)$", rest)):
+            sent += int(result[1])
+
+
+def test_no_request_makes_more_system_calls(files: Path) -> None:
+    with traced(files) as port:
+        use(port)
+    made = list(turns((files.parent / "trace").read_text()))
+    usual = {
+        kind: Counter(turn.calls for turn in made if turn.request == kind).most_common(1)[0][0]
+        for kind in BOUNDS
+    }
+    grown = {kind: calls for kind, calls in usual.items() if len(calls) > BOUNDS[kind]}
+    assert not grown, f"{grown} where {BOUNDS} are allowed"
+    # How much the socket takes is up to the client; the first slices are whole ones.
+    slices = [turn for turn in made if turn.sent and not turn.request]
+    best = min(slices, key=lambda turn: len(turn.calls) / turn.sent)
+    assert len(best.calls) * MIB / best.sent <= PER_MIB, best
