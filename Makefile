@@ -2,7 +2,9 @@
 # make test    run the tests; TESTS=tests/protocol runs some of them
 # make lint    ruff and mypy
 # make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
-# make bench   measure: BENCH=cost, fairness, idle, slow or spread
+# make bench   measure: BENCH=fairness, idle, slow, spread or race
+# make race    phttpd side by side with nginx, lighttpd, h2o and others; 15 minutes, writes docs/race.md;
+#              ARGS=--quick for a few minutes, ARGS=--help for more; as root it installs what it needs
 # make report  lay Siege to phttpd and a sequential server: docs/siege-report.pdf; TIME=2s for a quick look
 # make dist    pack what is committed, source and report: dist/phttpd-VERSION.tar.gz
 # make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
@@ -35,7 +37,7 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint fuzz bench report dist clean schema deb install uninstall
+.PHONY: run test lint fuzz bench race report dist clean schema deb install uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
@@ -54,6 +56,12 @@ fuzz: $(VENV)/installed-test $(VENV)/installed-fuzz
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m tests.bench $(BENCH) $(ARGS)
 
+# The servers that take part have a virtual environment of their own.
+race:
+	@sh tests/bench/race/install.sh
+	@$(MAKE) --no-print-directory VENV=.venv-race .venv-race/installed-race
+	@.venv-race/bin/python -m tests.bench race $(ARGS)
+
 report: $(VENV)/installed-report
 	$(BIN)/python -m tests.bench.siege --time $(TIME) --output $(REPORT) $(ARGS)
 
@@ -66,7 +74,7 @@ dist:
 	    --output=dist/phttpd-$(VERSION).tar.gz HEAD
 
 clean:
-	rm -rf $(VENV) .fuzz build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-race .fuzz build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 schema: $(VENV)/installed
@@ -123,7 +131,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-# One stamp for each extra: test, fuzz, lint, bench, report.
+# One stamp for each extra: test, fuzz, lint, bench, race, report.
 $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@

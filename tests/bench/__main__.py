@@ -4,14 +4,16 @@
     idle       what do 5000 idle keep-alive connections cost in memory?
     spread     do connections spread evenly over the workers and their loops, however they arrive?
     slow       1000 clients that are slow on purpose: does a well-behaved one beside them notice?
-    cost       CPU time per request, requests per second and latency, side by side with nginx
+    race       CPU time per request, requests per second, latency and memory, side by side with
+               nginx, lighttpd, h2o, Apache, and the servers of the Python world
 
 Each one starts its own servers on free ports of 127.0.0.1 with files in a temporary folder, loads
 them for a bounded time, stops them, and prints a table of figures and one of bars.  The bars are
 options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows its options.
 
-Needed: Linux, `pip install -e .[bench]` (rich), for `cost` the Debian packages nginx-light and wrk,
-and for `slow` slowhttptest; `idle` compares with nginx if it is there.
+Needed: Linux, `pip install -e .[bench]` (rich, matplotlib); for `race` also `.[race]`, the Debian
+packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc if there is to be a floor; `make
+race` sees to all that.  `slow` needs slowhttptest; `idle` compares with nginx if it is there.
 `--server nginx` measures nginx in place of phttpd.
 
 Exit status: 0 all bars are met, 1 one is missed or the server fails, 2 wrong usage, 69 something
@@ -32,8 +34,9 @@ except ModuleNotFoundError:
     print("rich is missing; pip install -e .[bench]", file=sys.stderr)
     sys.exit(69)
 
-from tests.bench import cost, fairness, idle, slow, spread
+from tests.bench import fairness, idle, slow, spread
 from tests.bench.environment import MeasurementError, UnavailableError
+from tests.bench.race import command as race
 from tests.bench.report import Report
 
 BENCHMARKS = {
@@ -41,7 +44,7 @@ BENCHMARKS = {
     "idle": idle,
     "spread": spread,
     "slow": slow,
-    "cost": cost,
+    "race": race,
 }
 
 MISSED = 1

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.bench.environment import MeasurementError
+from tests.bench.kinds import HOST
 from tests.bench.processes import Address
-from tests.bench.servers import HOST
 
 TIMEOUT = 60.0
 """Seconds that a single connection or answer may take before the benchmark gives up."""
@@ -23,6 +23,9 @@ PER_ADDRESS = 10_000
 LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 
 HEAD_LIMIT = 16384
+
+DISCARD = socket.MSG_TRUNC
+"""Lets the kernel drop what a TCP socket has received, without copying it (tcp(7))."""
 
 
 def request(path: str, start: int = 0) -> bytes:
@@ -88,6 +91,10 @@ def read_answer(client: socket.socket) -> None:
         if not piece:
             raise MeasurementError(f"the answer ended after {received} of {length} bytes")
         received += len(piece)
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
 
 @dataclass
@@ -160,6 +167,32 @@ def download(
                 next_window += window
         result.seconds = now - start
     return result
+
+
+def download_again(port: int, path: str, seconds: float) -> list[float]:
+    """Download a file over one connection again and again, and discard it, for some time.
+
+    Returns:
+        The seconds that each whole download took.
+    """
+    durations: list[float] = []
+    buffer = bytearray(1 << 20)
+    client = connect(port, 0)
+    try:
+        start = now = time.monotonic()
+        while now < start + seconds:
+            client.sendall(request(path))
+            length, received = read_head(client)
+            while received < length:
+                piece = client.recv_into(buffer, min(length - received, len(buffer)), DISCARD)
+                if not piece:
+                    raise MeasurementError(f"the answer ended after {received} of {length} bytes")
+                received += piece
+            before, now = now, time.monotonic()
+            durations.append(now - before)
+    finally:
+        client.close()
+    return durations
 
 
 @dataclass

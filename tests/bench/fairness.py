@@ -22,7 +22,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from tests.bench import clients, processes, servers
+from tests.bench import clients, kinds, processes, servers
 from tests.bench.cgroup import limited, out_of_memory_kills
 from tests.bench.environment import MB, allow_files, folder, size, write_sparse
 from tests.bench.processes import Loop
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
     killed = out_of_memory_kills()
     with folder(args.tmp) as docroot, limited(args.memory_limit) as group:
         write_sparse(docroot / "large.bin", args.size)
-        setup = servers.Setup(
+        setup = kinds.Setup(
             args.server,
             docroot,
             workers=args.workers,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import clients, servers
+from tests.bench import clients, kinds, servers
 from tests.bench.environment import MB, UnavailableError, allow_files, folder, program
 from tests.bench.report import Report, progress, show
 
@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, report: Report) -> None:
     allow_files(args.connections)
-    kinds = args.server or ["phttpd", *(["nginx"] if has_nginx() else [])]
+    names = args.server or ["phttpd", *(["nginx"] if has_nginx() else [])]
     with folder(None) as docroot:
         (docroot / "4k.txt").write_bytes(b"x" * 4096)
-        for kind in kinds:
-            setup = servers.Setup(
+        for kind in names:
+            setup = kinds.Setup(
                 kind,
                 docroot,
                 workers=args.workers,
@@ -42,11 +42,11 @@ def run(args: argparse.Namespace, report: Report) -> None:
             )
             report.figures[kind] = measure(setup, args.connections)
     rows = [
-        (kind, *(f"{figure:.2f}" for figure in report.figures[kind].values())) for kind in kinds
+        (kind, *(f"{figure:.2f}" for figure in report.figures[kind].values())) for kind in names
     ]
     columns = ["server", "PSS before, MB", "with them, MB", "growth, MB", "bytes each"]
     show(f"idle: {args.connections} keep-alive connections", columns, rows)
-    for kind in kinds:
+    for kind in names:
         if kind == "phttpd" or args.server:
             report.at_most(
                 f"growth of {kind}, MB", report.figures[kind]["growth_mb"], args.max_growth
@@ -60,7 +60,7 @@ def has_nginx() -> bool:
         return False
 
 
-def measure(setup: servers.Setup, count: int) -> dict[str, float]:
+def measure(setup: kinds.Setup, count: int) -> dict[str, float]:
     head = clients.request("/4k.txt")
     with servers.run(setup) as server, progress() as bar:
         with clients.connections(server.port, [head] * WARM_UP) as opened:

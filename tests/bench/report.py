@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from rich import box
@@ -14,23 +14,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from tests.bench.bars import Bar
+
 console = Console(highlight=False)
 if not console.is_terminal:
     console.width = 120
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One figure and the limit that it must keep; `at_least` tells the direction."""
-
-    name: str
-    value: float
-    limit: float
-    at_least: bool
-
-    @property
-    def met(self) -> bool:
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 class Report:
@@ -72,14 +60,13 @@ class Report:
                 "bars": [asdict(bar) | {"met": bar.met} for bar in self.bars],
             }
             with open(json_file, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
+                json.dump(content, file, indent=1, default=str)
                 file.write("\n")
 
 
 def bar_row(bar: Bar) -> Sequence[object]:
     verdict = "[green]met[/]" if bar.met else "[bold red]missed[/]"
-    sign = "≥" if bar.at_least else "≤"
-    return [bar.name, f"{bar.value:.4g}", f"{sign} {bar.limit:g}", verdict]
+    return [bar.name, f"{bar.value:.4g}", bar.text, verdict]
 
 
 def show(title: str, columns: Sequence[str], rows: Any) -> None:

@@ -1,4 +1,4 @@
-"""Starts and stops the servers under test, silent and on free ports of 127.0.0.1.
+"""Starts and stops the servers under test, on free ports of 127.0.0.1.
 
 (The server of `tests.support` is verbose, which is right for tests and wrong for measuring.)
 """
@@ -9,18 +9,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.environment import MeasurementError, UnavailableError, pinned, program
+from tests.bench.environment import MeasurementError, UnavailableError, pinned
+from tests.bench.kinds import HOST, KINDS, Setup
 from tests.bench.processes import cpu_seconds, loops, pss
-
-HOST = "127.0.0.1"
 
 PROJECT = Path(__file__).parents[2]
 
@@ -33,63 +31,8 @@ PATIENCE = 5.0
 POLL = 0.02
 """Seconds between two looks at whether a server is ready."""
 
-FOREVER = "100min"
-"""A keep-alive timeout that no benchmark lives to see."""
-
-# As Debian ships it (sendfile, tcp_nopush), without the access log, and with enough connections.
-NGINX = """
-user {user};
-worker_processes {workers};
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log crit;
-events {{ worker_connections {files}; }}
-http {{
-    include /etc/nginx/mime.types;
-    default_type application/octet-stream;
-    types_hash_max_size 2048;
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_timeout 6000s;
-    keepalive_requests 1000000000;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {extra}
-    server {{ listen {host}:{port} backlog=4096; root {docroot}; }}
-}}
-"""
-
-PHTTPD = """
-host: {host}
-port: {port}
-docroot: {docroot}
-workers: {workers}
-threads: {threads}
-max_connections: {files}
-keepalive_timeout: {forever}
-pidfile: {folder}/phttpd.pid
-log_file: {folder}/phttpd.log
-daemon: false
-"""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What to run: `kind` is phttpd or nginx; nginx has one loop per worker."""
-
-    kind: str
-    docroot: Path
-    workers: int = 2
-    threads: int = 4
-    connections: int = 16384
-    core: int | None = None
-    prefix: Sequence[str] = ()
-    extra: str = ""
-    """Further directives for nginx."""
+TOLD = 4000
+"""Bytes of a server's complaint that are shown, from the end."""
 
 
 @dataclass(frozen=True)
@@ -112,28 +55,26 @@ def free_port() -> int:
         return port
 
 
-def command(setup: Setup, folder: Path, port: int) -> list[str]:
-    """Write the configuration of a server and return the command that runs it."""
-    values = {
-        "host": HOST,
-        "port": port,
-        "docroot": setup.docroot,
-        "folder": folder,
-        "workers": setup.workers,
-        "threads": setup.threads,
-        "files": setup.connections + 64,
-        "user": "root" if os.geteuid() == 0 else "nobody",
-        "forever": FOREVER,
-        "extra": setup.extra,
-    }
-    if setup.kind == "nginx":
-        config = folder / "nginx.conf"
-        config.write_text(NGINX.format(**values))
-        nginx = program("nginx", "nginx-light")
-        return [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)]
-    config = folder / "phttpd.yaml"
-    config.write_text(PHTTPD.format(**values))
-    return [sys.executable, "-m", "httpd", "--config", str(config), "--foreground"]
+@contextmanager
+def spawn(setup: Setup, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a server for a `with` block, and yield it with its port before it is ready."""
+    port = free_port()
+    command = KINDS[setup.kind].command(setup, folder, port)
+    with (folder / "output").open("wb") as output, pinned(setup.core):
+        process = subprocess.Popen(
+            [*setup.prefix, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=PROJECT,
+            process_group=0,
+        )
+    try:
+        yield process, port
+        if process.poll() is not None:
+            raise MeasurementError(f"{setup.kind} ended by itself: {said(folder)}")
+    finally:
+        stop(process, setup.kind)
 
 
 @contextmanager
@@ -141,39 +82,31 @@ def run(setup: Setup) -> Iterator[Server]:
     """Run a server for a `with` block."""
     with tempfile.TemporaryDirectory(prefix="phttpd-bench-") as name:
         folder = Path(name)
-        port = free_port()
-        with (folder / "output").open("wb") as output, pinned(setup.core):
-            process = subprocess.Popen(
-                [*setup.prefix, *command(setup, folder, port)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=PROJECT,
-                process_group=0,
-            )
-        try:
+        with spawn(setup, folder) as (process, port):
             wait_until_ready(process, setup, port, folder)
             yield Server(process.pid, port)
-            if process.poll() is not None:
-                raise MeasurementError(f"{setup.kind} ended by itself: {said(folder)}")
-        finally:
-            stop(process)
-        if complaint := said(folder):
+        if KINDS[setup.kind].is_silent and not setup.log and (complaint := said(folder)):
             raise MeasurementError(f"{setup.kind} was not silent: {complaint}")
 
 
 def said(folder: Path) -> str:
     """Return what a server wrote, the end of it if it is long."""
     logs = [folder / "output", folder / "error.log", folder / "phttpd.log"]
-    texts = [log.read_text(errors="replace") for log in logs if log.exists()]
-    return "\n".join(filter(None, texts))[-4000:]
+    texts = [end_of(log) for log in logs if log.exists()]
+    return "\n".join(filter(None, texts))
+
+
+def end_of(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TOLD))
+        return file.read().decode(errors="replace")
 
 
 def wait_until_ready(
     process: subprocess.Popen[bytes], setup: Setup, port: int, folder: Path
 ) -> None:
     """Wait until a server accepts connections and all its loops are there."""
-    wanted = setup.workers * (setup.threads if setup.kind == "phttpd" else 1)
+    wanted = KINDS[setup.kind].loops(setup)
     deadline = time.monotonic() + DEADLINE
     while not (accepts(port) and len(loops(process.pid)) >= wanted):
         try:
@@ -189,7 +122,7 @@ def accepts(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes], kind: str) -> None:
     """End a server: politely, then with a second signal, at last with all its processes at once.
 
     The second one is for a drain that waits for clients that are gone, if their farewell was lost.
@@ -203,4 +136,4 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         return
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    raise MeasurementError(f"the server did not stop in {PATIENCE + DEADLINE:g} s")
+    raise MeasurementError(f"{kind} did not stop in {PATIENCE + DEADLINE:g} s")

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench import clients, servers
+from tests.bench import clients, kinds, servers
 from tests.bench.environment import MB, MeasurementError, allow_files, folder, program, write_sparse
 from tests.bench.report import Report, show
 from tests.bench.servers import Server
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
         (docroot / "4k.txt").write_bytes(b"x" * 4096)
         write_sparse(docroot / "large.bin", LARGE)
         for mode in args.mode or MODES:
-            setup = servers.Setup(
+            setup = kinds.Setup(
                 args.server,
                 docroot,
                 workers=args.workers,
@@ -92,7 +92,7 @@ def measure(server: Server, mode: str, args: argparse.Namespace, results: Path) 
     command += ["-c", str(args.connections), "-r", str(max(1, args.connections // 5))]
     command += ["-l", str(args.duration), "-p", "5", "-g", "-o", str(results / "attack")]
     path = "/large.bin" if mode in ("read", "range") else "/4k.txt"
-    command += ["-u", f"http://{servers.HOST}:{server.port}{path}"]
+    command += ["-u", f"http://{kinds.HOST}:{server.port}{path}"]
     with (results / "output").open("w+") as output:
         attack = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:

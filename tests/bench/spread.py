@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.bench import clients, processes, servers
+from tests.bench import clients, kinds, processes, servers
 from tests.bench.environment import allow_files, folder, write_sparse
 from tests.bench.processes import Loop
 from tests.bench.report import Report, progress, show
@@ -113,15 +113,11 @@ class Outcome:
             "unwatched": last.unwatched,
             "worst_share": self.worst_share,
             "worst_loop_to_mean": self.worst_ratio,
-            "answer_ms_p50": quantile(self.latencies, 0.5) * 1000,
-            "answer_ms_p99": quantile(self.latencies, 0.99) * 1000,
+            "answer_ms_p50": clients.quantile(self.latencies, 0.5) * 1000,
+            "answer_ms_p99": clients.quantile(self.latencies, 0.99) * 1000,
             "answer_ms_max": max(self.latencies) * 1000,
             "short_trickles": self.short,
         }
-
-
-def quantile(values: Sequence[float], part: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
 
 def run(args: argparse.Namespace, report: Report) -> None:
@@ -133,7 +129,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
     with folder(None) as docroot, progress() as bar:
         (docroot / "4k.txt").write_bytes(b"x" * 4096)
         write_sparse(docroot / "large.bin", SPARSE)
-        setup = servers.Setup(args.server, docroot, workers=args.workers, threads=args.threads)
+        setup = kinds.Setup(args.server, docroot, workers=args.workers, threads=args.threads)
         for case in bar.track(cases, description="connections"):
             with servers.run(setup) as server:
                 outcome = measure(case, server)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.bench.environment import MeasurementError, pinned, program
+
+TIMEOUT = 10
+"""Seconds that one answer may take."""
 
 # Seconds in the units that wrk prints times in.
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
@@ -26,22 +30,50 @@ class Load:
 
 
 def run(
-    url: str, *, connections: int, seconds: int, core: int | None, headers: Sequence[str] = ()
+    url: str,
+    *,
+    connections: int,
+    seconds: int,
+    core: int | None,
+    headers: Sequence[str] = (),
+    script: Sequence[str] = (),
+    halfway: Callable[[], None] = lambda: None,
 ) -> Load:
-    """Load a URL from one thread, on a core of its own."""
+    """Load a URL from one thread, on a core of its own.
+
+    Args:
+        url: what to ask for.
+        connections: kept busy all the time.
+        seconds: of load.
+        core: that wrk, and this thread meanwhile, is kept on.
+        headers: further field lines.
+        script: a Lua file and its arguments.
+        halfway: called in the middle of the load.
+    """
     command = [program("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command.append(f"--timeout={TIMEOUT}s")
     for header in headers:
         command += ["-H", header]
-    command.append(url)
+    if script:
+        command += ["-s", script[0]]
+    command += [url, "--", *script[1:]]
     with pinned(core):
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=seconds + 60
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-    if done.returncode:
-        raise MeasurementError(
-            f"wrk ended with status {done.returncode}: {done.stderr or done.stdout}"
-        )
-    return parse(done.stdout)
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds / 2)
+            halfway()
+            output, _ = process.communicate(timeout=seconds + 60)
+        finally:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        raise MeasurementError(f"wrk ended with status {process.returncode}: {output}")
+    if script and script[0] in output:  # wrk goes on without a script that fails
+        raise MeasurementError(f"wrk says: {output}")
+    return parse(output)
 
 
 def parse(text: str) -> Load:

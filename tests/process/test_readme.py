@@ -28,7 +28,7 @@ COMMANDS = [
 def checkout(tmp_path: Path) -> Iterator[Path]:
     """What a clone has, with a config that takes any free port."""
     path = tmp_path / "phttpd"
-    left_out = shutil.ignore_patterns(".venv", ".git", "*.bin", "__pycache__", ".*_cache", "logs")
+    left_out = shutil.ignore_patterns(".venv*", ".git", "*.bin", "__pycache__", ".*_cache", "logs")
     shutil.copytree(ROOT, path, ignore=left_out)
     config = path / "etc" / "phttpd.yaml"
     config.write_text(config.read_text().replace("port: 8080", "port: 0"))

@@ -1,0 +1,5 @@
+"""A benchmark leaves no process behind either."""
+
+from tests.process.conftest import no_process_left
+
+__all__ = ["no_process_left"]
