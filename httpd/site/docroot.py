@@ -1,9 +1,9 @@
 """From the segments of a path to an open file or folder, and never to one outside of the docroot.
 
-A name is first pinned (`httpd.site.pinning`), and so is the docroot that it is looked up in.  Then
-the kernel is asked where both lie, and only a regular file or a folder below the docroot is opened,
-through the pinned descriptor.  Whatever happens to names and symbolic links meanwhile, it is the
-one that was checked.
+A name is first pinned (`httpd.site.pinning`), and so is the docroot that it is looked up in.  If
+the way from the one to the other leaves the docroot, the kernel is asked where both lie.  Only a
+regular file or a folder below the docroot is opened, through the pinned descriptor.  Whatever
+happens to names and symbolic links meanwhile, it is the one that was checked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import stat
 from typing import NamedTuple
 
 from httpd.protocol.messages import HTTPError
-from httpd.site.pinning import pin
+from httpd.site.pinning import pin, pin_beneath
 
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -58,6 +58,17 @@ class Docroot:
     def __init__(self, folder: str, index: tuple[str, ...]) -> None:
         self._folder = os.fsencode(folder).rstrip(b"/")
         self._index = tuple(os.fsencode(name) for name in index)
+        self._root = -1  # a descriptor of the docroot, while it is in use
+        self._root_status = os.stat_result(range(10))
+
+    def __del__(self) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the docroot, which else could not be unmounted, until it is needed again."""
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
 
     def open(self, segments: list[bytes]) -> OpenedFile | None:
         """Open the file that a path leads to, or its index file when that is a folder.
@@ -163,20 +174,28 @@ class Docroot:
             HTTPError: 404 for what lies outside.
             OSError: it cannot be looked up.
         """
-        root = os.open(self._folder or b"/", os.O_PATH | os.O_CLOEXEC)
+        root = self._pin_root()
+        if folder is None:
+            folder, name = root, name[len(self._folder) + 1 :] or b"."
+            handle = pin_beneath(name, root)
+            if handle is not None:
+                return handle
+        handle = pin(name, folder)
         try:
-            if folder is None:
-                handle = pin(name[len(self._folder) + 1 :] or b".", root)
-            else:
-                handle = pin(name, folder)
-            try:
-                _check_inside(handle, root)
-            except (OSError, HTTPError):
-                os.close(handle)
-                raise
-            return handle
-        finally:
-            os.close(root)
+            _check_inside(handle, root)
+        except (OSError, HTTPError):
+            os.close(handle)
+            raise
+        return handle
+
+    def _pin_root(self) -> int:
+        """Return a descriptor of the folder that has the docroot's name now."""
+        folder = self._folder or b"/"
+        if self._root < 0 or not os.path.samestat(os.stat(folder), self._root_status):
+            self.release()
+            self._root = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+            self._root_status = os.fstat(self._root)
+        return self._root
 
     def _is_folder(self, name: bytes) -> bool:
         try:

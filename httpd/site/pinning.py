@@ -16,7 +16,9 @@ import struct
 _FLAGS = os.O_PATH | os.O_CLOEXEC
 _MAX_LINKS = 40  # as in path_resolution(7)
 _OPENAT2 = 437  # on every architecture
-_HOW = struct.pack("=QQQ", _FLAGS, 0, 0x02)  # struct open_how with RESOLVE_NO_MAGICLINKS
+# struct open_how: with RESOLVE_NO_MAGICLINKS, and then with RESOLVE_BENEATH as well
+_HOW = struct.pack("=QQQ", _FLAGS, 0, 0x02)
+_HOW_BENEATH = struct.pack("=QQQ", _FLAGS, 0, 0x02 | 0x08)
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
 _syscall.argtypes = (
@@ -38,7 +40,33 @@ def pin_at_once(name: bytes, folder: int) -> int:
     Raises:
         OSError: see openat2(2); ENOSYS before Linux 5.6, EPERM where a container forbids it.
     """
-    fd: int = _syscall(_OPENAT2, folder, name, _HOW, len(_HOW))
+    return _open(name, folder, _HOW)
+
+
+def pin_beneath(name: bytes, folder: int) -> int | None:
+    """Return a descriptor of what a name leads to without ever leaving a folder on the way.
+
+    Args:
+        name: a path, of which links are followed.
+        folder: the descriptor of the folder that it is relative to.
+
+    Returns:
+        None where the kernel cannot say: the way leads out, if only to come back, as that of an
+        absolute link does; something on it was moved meanwhile; or the kernel has no openat2.
+
+    Raises:
+        OSError: see openat2(2).
+    """
+    try:
+        return _open(name, folder, _HOW_BENEATH) if pin is pin_at_once else None
+    except OSError as error:
+        if error.errno in (errno.EXDEV, errno.EAGAIN):
+            return None
+        raise
+
+
+def _open(name: bytes, folder: int, how: bytes) -> int:
+    fd: int = _syscall(_OPENAT2, folder, name, how, len(how))
     if fd < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), name)

@@ -272,6 +272,7 @@ class Resources:
         """
         self._now = now
         self._date = date
+        self._docroot.release()
         while self._kept:
             path, (checked, _) = next(iter(self._kept.items()))
             if checked > now - KEPT_SECONDS:
@@ -282,6 +283,7 @@ class Resources:
         """Let go of everything, to free descriptors."""
         while self._kept:
             self._forget(next(iter(self._kept)))
+        self._docroot.release()
 
 
 def _cost(path: bytes, variants: Variants) -> int:

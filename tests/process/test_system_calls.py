@@ -32,19 +32,19 @@ LARGE = 16 * MIB
 MEMORY = {"brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "futex"}
 """What the allocator and the interpreter do now and then."""
 
-WAY_TO_A_FILE = 9
+WAY_TO_A_FILE = 5
 """Opening a file below the docroot, with a look at where it really is and what it is."""
 
-READING = 3
+READING = 4
 
-PRECOMPRESSED = 3 * 3
+PRECOMPRESSED = 3 * 2
 """A look below the docroot for each form."""
 
 BOUNDS = {
     "hit": 3,  # epoll_wait, read, write
     "query": 3,  # a miss, but of a known file
     "file": 3 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
-    "missing": 6,
+    "missing": 5,
     "range": 3,
     "closed": 7,  # epoll_wait, accept, ioctl, read, write, close, accept
 }

@@ -255,6 +255,7 @@ def test_nothing_outside_is_opened_and_no_descriptor_lost(docroot: Docroot, site
         OPENS.on = False
     assert len(OPENS.paths) >= len(FILES)
     assert [path for path in OPENS.paths if not path.startswith(f"{site}/")] == []
+    docroot.release()
     assert opened_since(before) == []
 
 
@@ -481,6 +482,7 @@ def test_folders_that_must_not_be_opened(docroot: Docroot) -> None:
     with must_end():
         assert {path: list_names(docroot, path) for path in paths} == dict.fromkeys(paths, 404)
         assert list_names(docroot, "/a.txt") == list_names(docroot, "/fifo") == 404
+    docroot.release()
     assert opened_since(before) == []
 
 
@@ -531,7 +533,9 @@ def test_where_a_name_in_a_folder_leads(docroot: Docroot, name: bytes, found: st
         assert found == ("folder" if stat.S_ISDIR(status.st_mode) else "file")
 
 
-def test_a_place_too_deep_to_be_told_is_outside(tmp_path: Path) -> None:
+def test_a_place_too_deep_to_be_told_is_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Through links, one can get to where the path has more than the 4096 bytes of PATH_MAX."""
     root = tmp_path / "site"
     down = "/".join(["x" * 250] * 8)
@@ -544,8 +548,10 @@ def test_a_place_too_deep_to_be_told_is_outside(tmp_path: Path) -> None:
     assert (root / "link" / "a.txt").read_text() == "a"
     before = open_descriptors()
     docroot = Docroot(str(root), ())
+    monkeypatch.setattr("httpd.site.docroot.pin_beneath", lambda name, folder: None)
     assert look_up(docroot, "/link/a.txt") == 404
     assert docroot.stat(os.fsencode(root / "link")) is None
+    docroot.release()
     assert opened_since(before) == []
 
 
@@ -591,10 +597,12 @@ def test_the_same_path_in_another_mount_namespace_is_outside(tmp_path: Path, way
         other.communicate(b"\n")
 
 
-@pytest.fixture(params=[pin_at_once, pin_stepwise])
+@pytest.fixture(params=[None, pin_at_once, pin_stepwise])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use one of the ways of pinning."""
-    monkeypatch.setattr("httpd.site.docroot.pin", request.param)
+    """Use one of the ways of pinning: beneath the docroot, or else another one."""
+    if request.param is not None:
+        monkeypatch.setattr("httpd.site.docroot.pin", request.param)
+        monkeypatch.setattr("httpd.site.docroot.pin_beneath", lambda name, folder: None)
 
 
 @pytest.fixture

@@ -253,10 +253,12 @@ def test_a_folder_below(site: Path, path: bytes) -> None:
     ],
 )
 def test_what_is_no_folder_is_said_by_the_first_step(site: Path, path: bytes, status: int) -> None:
+    docroot = Docroot(str(site), ())
     before = open_descriptors()
     with pytest.raises(HTTPError) as error:
-        next(list_folder(Docroot(str(site), ()), path, Order(), as_json=False))
+        next(list_folder(docroot, path, Order(), as_json=False))
     assert error.value.status == status
+    docroot.release()
     assert opened_since(before) == []
 
 
@@ -573,6 +575,7 @@ def test_closing_half_way_leaves_nothing_open(tmp_path: Path, as_json: bool) -> 
         steps = list_folder(docroot, b"/", Order(), as_json=as_json)
         for _ in range(taken):
             next(steps)
+        docroot.release()
         assert bool(taken) == bool(opened_since(before))
         steps.close()
         assert opened_since(before) == []
@@ -657,15 +660,18 @@ def test_one_that_has_not_changed_is_not_held_twice(many: Path) -> None:
 @pytest.mark.parametrize("budget", [0, 1 << 20])
 def test_what_was_made_is_given_up(many: Path, budget: int) -> None:
     before = open_descriptors()
-    listings = Listings(Docroot(str(many), ()), budget)
+    docroot = Docroot(str(many), ())
+    listings = Listings(docroot, budget)
     finish(listings.make(b"/", Order(), as_json=True))
     listings.tick()
+    docroot.release()
     assert opened_since(before) == []
 
 
 def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
     before = open_descriptors()
-    listings = Listings(Docroot(str(many), ()), 0)
+    docroot = Docroot(str(many), ())
+    listings = Listings(docroot, 0)
     first = listings.make(b"/", Order(), as_json=True)
     second = listings.make(b"/", Order("size"), as_json=True)
     third = listings.make(b"/nothing/", Order(), as_json=True)
@@ -674,6 +680,7 @@ def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
     second.close()  # who only waited
     next(third)
     first.close()  # whose turn it was
+    docroot.release()
     assert opened_since(before) == []
     with pytest.raises(HTTPError):
         next(third)

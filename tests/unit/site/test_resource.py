@@ -133,6 +133,7 @@ def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
     resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET, precompressed=False)
     before = open_descriptors()
     assert status_of(resources, "/mem") in (403, 500)
+    resources.clear()
     assert opened_since(before) == []
 
 
@@ -141,6 +142,7 @@ def test_a_file_that_is_longer_than_it_says_is_not_served_short() -> None:
     resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET, precompressed=False)
     before = open_descriptors()
     assert status_of(resources, "/status") == 503
+    resources.clear()
     assert opened_since(before) == []
 
 
@@ -382,7 +384,7 @@ def test_unused_files_are_let_go(tmp_path: Path) -> None:
     for now in range(2, 2 + KEPT_SECONDS):
         tick(resources, now)
         find(resources, "/used")
-    assert opened_since(before) == [str(tmp_path / "used")]
+    assert set(opened_since(before)) == {str(tmp_path), str(tmp_path / "used")}
     for now in range(2 + KEPT_SECONDS, 2 + 2 * KEPT_SECONDS):
         tick(resources, now)
     assert opened_since(before) == []
