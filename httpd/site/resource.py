@@ -233,7 +233,9 @@ class Resources:
 
     def _has_coded(self, original: Resource, coding: str) -> bool:
         """Tell whether there is a precompressed form that was not made of an earlier version."""
-        status = self._docroot.stat(original.name + CODINGS[coding])
+        name = original.name + CODINGS[coding]
+        # Mostly there is none, which can be said before all the care that a file needs.
+        status = self._docroot.stat(name) if os.access(name, os.F_OK) else None
         if status is None or not stat.S_ISREG(status.st_mode):
             return False
         # Some tools give it the time of the original, cut to seconds.

@@ -37,8 +37,8 @@ WAY_TO_A_FILE = 5
 
 READING = 4
 
-PRECOMPRESSED = 3 * 2
-"""A look below the docroot for each form."""
+PRECOMPRESSED = 3
+"""Asking whether there is one, for each form."""
 
 BOUNDS = {
     "hit": 3,  # epoll_wait, read, write
