@@ -20,6 +20,8 @@ def test_two_browsers_download_at_the_same_time(copied: Path, large: Callable[[i
         chromium(server.url) as two,
     ):
         first, second = downloads(one), downloads(two)
+        for browser in (one, two):
+            browser.slow_down(32 * MiB)  # else they leave nothing of the machine to themselves
         first.start(count=3)
         second.start(count=3)
         for page in (first, second, first, second):

@@ -61,6 +61,7 @@ class Tap:
                     *heads, head = (head + data).split(b"\r\n\r\n")
                     self.asked += [text.decode("latin-1") + "\r\n" for text in heads]
                     server.sendall(data)
+            with suppress(OSError):  # also when the client has reset its connection
                 server.shutdown(socket.SHUT_WR)
             answers.join(DEADLINE)
 
