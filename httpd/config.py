@@ -94,6 +94,9 @@ _SIZES = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2,
 _SIZES |= {"K": 1024, "M": 1024**2, "G": 1024**3, "GB": 1000**3}
 
 
+_SIZE = f"[0-9]{{1,15}} ?({'|'.join(map(any_case, _SIZES))})"
+
+
 def _size(least: int, most: int) -> Kind:
     def read(value: Any) -> int:
         match = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", str(value))
@@ -102,8 +105,7 @@ def _size(least: int, most: int) -> Kind:
             raise ValueError(f"a size such as 65536, 64KiB or 1MiB, from {least} to {most} bytes")
         return int(match[1]) * unit
 
-    units = "|".join(map(any_case, _SIZES))
-    return Kind(read, _number_or_text("integer", least, most, f"[0-9]{{1,15}} ?({units})"))
+    return Kind(read, _number_or_text("integer", least, most, _SIZE))
 
 
 _TIMES = {"": 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -135,22 +137,32 @@ _EXPIRES = _whole_seconds(0, 10 * 365 * 86400)
 _RULES = Kind(lambda tree: read_rules(tree, _EXPIRES.read), rules_schema(_EXPIRES.schema))
 
 
-def _auto_or_whole(auto: Callable[[], int], least: int, most: int) -> Kind:
-    whole = _whole(least, most)
+def _or_auto(kind: Kind, auto: Callable[[], int], least: int, most: int, pattern: str) -> Kind:
+    """Return a kind of number that may be left to the server, which then asks `auto`."""
 
     def read(value: Any) -> int:
         if value == "auto":
             return auto()
         try:
-            return int(whole.read(value))
+            return int(kind.read(value))
         except ValueError as allowed:
             raise ValueError(f"auto, or {allowed}") from None
 
-    return Kind(read, _number_or_text("integer", least, most, f"auto|{_DIGITS}"))
+    return Kind(read, _number_or_text("integer", least, most, f"auto|{pattern}"))
 
 
 def _count_cores() -> int:
     return len(os.sched_getaffinity(0))
+
+
+def _share_memory() -> int:
+    """Return a small share of the machine's memory, of which all workers together leave most."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(max(memory // 64, 32 * 1024**2), 256 * 1024**2)
+
+
+_WORKERS = _or_auto(_whole(1, 256), _count_cores, 1, 256, _DIGITS)
+_CACHE = _or_auto(_size(0, 64 * 1024**3), _share_memory, 0, 64 * 1024**3, _SIZE)
 
 
 def _read_flag(value: Any) -> bool:
@@ -278,7 +290,7 @@ KEYS: Mapping[str, Key] = {
         Key("listing", _FLAG, False),
         Key("precompressed", _FLAG, True),
         Key("recv", _size(1, 16 * 1024**2), "64KiB"),
-        Key("workers", _auto_or_whole(_count_cores, 1, 256), "auto"),
+        Key("workers", _WORKERS, "auto"),
         Key("threads", _whole(1, 256), 4),
         Key("backlog", _whole(1, 65535), 4096),
         Key("keepalive_timeout", _duration(0.1, 86400), "30s"),
@@ -289,7 +301,7 @@ KEYS: Mapping[str, Key] = {
         Key("max_body", _size(0, 1024**3), "1MiB"),
         Key("expires", _EXPIRES, "12h"),
         Key("rules", _RULES, [], is_tree=True),
-        Key("cache", _size(0, 64 * 1024**3), "32MiB"),
+        Key("cache", _CACHE, "auto"),
         Key("user", _USER, None),
         Key("group", _GROUP, None),
         Key("pidfile", _PATH, None, is_path=True),

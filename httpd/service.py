@@ -228,7 +228,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         docroot=settings.docroot,
         index=settings.index,
         expires=settings.expires,
-        cache=settings.cache // settings.threads,
+        cache=settings.cache,
         precompressed=settings.precompressed,
         listing=settings.listing,
         rules=settings.rules,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from httpd.network.transfer import FileChangedError, Transfer
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
-from httpd.protocol.parser import find_head_end, parse_head
+from httpd.protocol.parser import find_head_end
 from httpd.site.answer import Answer
 from httpd.site.responder import Work
 
@@ -253,9 +253,9 @@ class Connection:
         if self._body is None:
             if not self._take_head(seen):
                 return None
-            if answer := loop.revive(self._head):
+            if answer := loop.recall(self._head):
                 return answer
-            self._request = parse_head(self._head)
+            self._request = loop.parse(self._head)
             self._expect_body(self._request)
         if self._body is not None:
             if not self._body.is_complete():
@@ -283,9 +283,11 @@ class Connection:
         """A client that waits to be asked for the body gets the answer at once instead (RFC 9110
         §10.1.1).
         """
-        if request.has_body and not request.expects_continue:
+        if request.has_body and not request.header.expects_continue:
             assert self._buffer is not None
-            self._body = Body(self._buffer, request.body_length, self._loop.settings.max_body)
+            self._body = Body(
+                self._buffer, request.header.body_length, self._loop.settings.max_body
+            )
             self._enter_receiving(BODY)
 
     def _go_on(self) -> None:
@@ -330,15 +332,15 @@ class Connection:
 
     def _begin(self, answer: Answer) -> None:
         """Send an answer, all of it at once if the socket takes it."""
-        wire = answer.wire
+        wire, behind = answer.wire, answer.behind
         try:
-            sent = os.write(self.fd, wire)
+            sent = os.writev(self.fd, (wire, behind)) if behind else os.write(self.fd, wire)
         except BlockingIOError:
             sent = 0
         except OSError:
             sent = -1
         self._answer = answer
-        if sent == len(wire) and not answer.length:
+        if sent == len(wire) + len(behind) and not answer.length:
             self._loop.sent += sent
             self._finish(answer)
             return
@@ -413,13 +415,10 @@ class Connection:
         log = self._loop.access_log
         if log is None:
             return
-        head_length = len(answer.wire) - len(answer.body)
-        sent = len(answer.wire) + answer.length - self.unsent()
-        body = max(0, sent - head_length)
+        sent = len(answer.wire) + len(answer.behind) + answer.length - self.unsent()
+        body = max(0, sent - answer.head_length())
         duration = time.monotonic() - self._started
-        if answer.log_parts is None:  # found out once per answer
-            answer.log_parts = log.describe(self._head, answer.status)
-        log.add(self.peer[0].encode(), answer.log_parts, body, duration, sent)
+        log.add(self.peer[0].encode(), self._head, answer.status, body, duration, sent)
 
     # ---------------------------------------------------------------- the end
 

@@ -7,6 +7,7 @@ connection that is ready; once a second comes a tick, which looks at deadlines a
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import socket
@@ -24,10 +25,12 @@ from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.parser import Parser
 from httpd.site.answer import Answer
 from httpd.site.docroot import OutOfDescriptorsError
 from httpd.site.memo import Memo
 from httpd.site.responder import Responder, SiteSettings, Work
+from httpd.site.store import Store
 
 TICK = 1.0
 """Seconds between two looks at the deadlines."""
@@ -36,6 +39,8 @@ DRAIN_TICK = 0.05
 LAST_FLUSH_SECONDS = 2.0
 """How long the end waits for a slow reader of the access log."""
 _EVENTS = 512
+HEADERS = 1024 * 1024
+"""Bytes that the header sections may take that a loop remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Loop:
         listeners: shared listening sockets.
         settings: for its connections.
         site: for its responder.
+        store: the files that all loops of the worker share.
         board: where it says what it does.
         log: for messages.
         access_log: for a line per request, or None.
@@ -80,6 +86,7 @@ class Loop:
         listeners: Sequence[socket.socket],
         settings: LoopSettings,
         site: SiteSettings,
+        store: Store,
         board: Scoreboard,
         log: Log,
         access_log: AccessLog | None,
@@ -94,8 +101,9 @@ class Loop:
         self.sent: int = board.column(Column.SENT)[index]
         self.epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
-        self._responder = Responder(site)
-        self._memo = Memo(site.cache // 2)
+        self._responder = Responder(site, store)
+        self._memo = Memo(site.cache // 64)
+        self._parser = Parser(HEADERS)
         self._index = index
         self._board = board
         self._counts = board.column(Column.CONNECTIONS)
@@ -169,8 +177,11 @@ class Loop:
             self._commands.pop(0)()
 
     def _tick(self) -> None:
-        interval = TICK if self._drain_deadline is None else DRAIN_TICK
-        self._next_tick = self.now + interval
+        if self._drain_deadline is None:
+            # At the same time in every loop: what one has checked is good for the others as well.
+            self._next_tick = math.floor(self.now) + TICK
+        else:
+            self._next_tick = self.now + DRAIN_TICK
         self._responder.tick(int(self.now))
         self._memo.tick()
         if self.access_log is not None:
@@ -235,7 +246,7 @@ class Loop:
 
     def _make_room(self) -> None:
         """Free descriptors: those of files that nobody downloads, and an idle connection's."""
-        self._memo.clear()
+        self._memo.tick()
         self._responder.release()
         self._close_an_idle_one()
 
@@ -249,7 +260,7 @@ class Loop:
             self._drain_started = self.now
             self._drain_deadline = self.now + self.settings.drain_timeout
             self._next_tick = self.now
-            self._memo.clear()
+            self._memo.tick()
             self._acceptor.drain()
             self._continue_drain(self._drain_deadline)
         on_released()
@@ -264,24 +275,23 @@ class Loop:
     # ---------------------------------------------------------------- answers
 
     def recall(self, head: bytes) -> Answer | None:
-        """Return the remembered answer to `head`, if it is of this second.
-
-        The file of a download is looked at once more: if it has changed, the download would break.
+        """Return the answer to a head that is known by its bytes or its parts, if it is of this
+        second; `head` may be any bytes.
         """
-        answer = self._memo.fresh.get(head)
-        if answer is not None and answer.length and not answer.is_intact():
+        answer = self._memo.answers.get(head)
+        if answer is not None:
+            return answer
+        parts = self._parser.split(head)
+        if parts is None or self._drain_deadline is not None:
             return None
-        return answer
-
-    def revive(self, head: bytes) -> Answer | None:
-        """Return the remembered answer to `head`, if it is of this second or still as it was."""
-        answer = self.recall(head)
-        if answer is None:
-            answer = self._memo.aging.pop(head, None)
-            if answer is None or not self._responder.refresh(answer):
-                return None
+        answer = self._responder.recall(*parts)
+        if answer is not None and b"?" not in parts[0]:
             self._memo.remember(head, answer)
         return answer
+
+    def parse(self, head: bytes) -> Request:
+        """Parse a complete request head; see `parse_head`."""
+        return self._parser.parse(head)
 
     def respond(self, head: bytes, request: Request) -> Answer | Work:
         """Return the answer to a request that has arrived wholly, or the work that makes it.

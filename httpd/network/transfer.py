@@ -27,8 +27,9 @@ class Transfer:
     def __init__(self, answer: Answer, sent: int) -> None:
         self._pending = memoryview(answer.wire)[sent:]  # bytes in memory
         self._part = _NO_PART  # of the file
-        self._segments = iter(answer.segments)  # that come after these
-        self._waiting = answer.length  # bytes of the segments, the part included
+        behind = answer.behind[max(0, sent - len(answer.wire)) :]
+        self._segments = iter((behind, *answer.segments))  # that come after these
+        self._waiting = len(behind) + answer.length  # bytes of them, the part included
         self._source = answer.source
 
     def unsent(self) -> int:

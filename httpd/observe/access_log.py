@@ -19,6 +19,9 @@ FLUSH_AT = 64 * 1024
 """Bytes that are collected at the most before they are written."""
 RETRY_AT = 8 * 1024
 """Bytes after which a reader that was too slow gets another chance."""
+_REMEMBERED = 1024
+_MAX_REMEMBERED = 1024
+"""Requests that are remembered, and bytes of a head that is."""
 MAX_BACKLOG = 1024 * 1024
 """Bytes that are kept while they cannot be written; what comes on top is lost, and counted."""
 
@@ -35,7 +38,8 @@ class AccessLog:
     def __init__(self, fd: int, log: Log, line_format: Format) -> None:
         self._fd = fd
         self._log = log
-        self._line, self._format_time, self.describe = line_format
+        self._line, self._format_time, self._describe = line_format
+        self._described: dict[tuple[bytes, int], tuple[bytes, bytes]] = {}
         self._lines: list[bytes] = []
         self._size = 0
         self._lost = 0
@@ -50,17 +54,19 @@ class AccessLog:
         self.flush()
 
     def add(
-        self, peer: bytes, parts: tuple[bytes, bytes], body: int, duration: float, sent: int
+        self, peer: bytes, head: bytes, status: int, body: int, duration: float, sent: int
     ) -> None:
         """Add the line of one request.
 
         Args:
             peer: address of the client.
-            parts: what `describe` returned.
+            head: that of the request, or what there is of one.
+            status: of the answer.
             body: bytes of the body that were sent.
             duration: seconds from the request's first byte to the answer's last.
             sent: bytes that were sent in all.
         """
+        parts = self._described.get((head, status)) or self._look_at(head, status)
         line = self._line % (peer, self._time, parts[0], body, parts[1], duration, sent)
         if self._size > MAX_BACKLOG:
             self._lost += 1
@@ -70,6 +76,15 @@ class AccessLog:
         self._due -= len(line)
         if self._due <= 0:
             self.flush()
+
+    def _look_at(self, head: bytes, status: int) -> tuple[bytes, bytes]:
+        """Describe a request, and remember that: the same bytes come again and again."""
+        parts = self._describe(head, status)
+        if len(head) <= _MAX_REMEMBERED:
+            if len(self._described) == _REMEMBERED:
+                self._described.clear()
+            self._described[head, status] = parts
+        return parts
 
     def flush(self, patience: float = 0.0) -> None:
         """Write what was collected; what cannot be written now is kept for the next time.

@@ -26,6 +26,7 @@ from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
 from httpd.site.responder import SiteSettings
+from httpd.site.store import Store
 
 ORPHAN_SECONDS = 5.0
 """How long a worker finishes requests in hand when the supervisor was killed."""
@@ -114,6 +115,7 @@ class _Worker:
         self._watching = settings.threads
         self._running = settings.threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._store = Store(settings.site.cache)
         self._loops = [
             self._make_loop(index, number, settings, board) for number in range(settings.threads)
         ]
@@ -124,7 +126,16 @@ class _Worker:
         log = self._log.named(f"loop {index}.{number}")
         access_log = AccessLog(log.output, log, settings.access_format) if log.verbose else None
         row = index * settings.threads + number
-        return Loop(row, self._listeners, settings.loop, settings.site, board, log, access_log)
+        return Loop(
+            row,
+            self._listeners,
+            settings.loop,
+            settings.site,
+            self._store,
+            board,
+            log,
+            access_log,
+        )
 
     def run(self, inbox: SignalInbox) -> int:
         for loop in self._loops:

@@ -15,6 +15,10 @@ _TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # A target is visible ASCII: browsers send characters there that RFC 3986 would have encoded.
 REQUEST_LINE = re.compile(rb"(%b+) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TCHAR)
 
+# The same without its version, for the two methods and the form of target that nearly all use:
+# origin-form = absolute-path [ "?" query ] (RFC 9112 §3.2.1)
+PLAIN_REQUEST = re.compile(rb"(GET|HEAD) (/[!\"$->@-~]*)(\?[!\"$-~]*)?")
+
 # field-line = field-name ":" OWS field-value OWS (RFC 9112 §5);
 # field-value holds HTAB, SP, VCHAR and obs-text only (RFC 9110 §5.5).
 FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
@@ -40,9 +44,6 @@ CONTENT_LENGTH = re.compile(r"0|[1-9][0-9]{0,18}")
 
 # The end of a head.  A bare LF is found too, so that it is refused at once and not waited behind.
 HEAD_END = re.compile(rb"\n\r?\n")
-
-# pct-encoded = "%" HEXDIG HEXDIG (RFC 3986 §2.1)
-PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})?")
 
 # entity-tag = [ weak ] opaque-tag (RFC 9110 §8.8.3), as an element of a list (§5.6.1)
 ENTITY_TAG = re.compile(r'[ \t,]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 REASONS: Mapping[int, str] = {
     200: "OK",
@@ -31,30 +31,46 @@ REASONS: Mapping[int, str] = {
 """Every status that phttpd answers with, and its reason phrase (RFC 9110 §15)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One parsed request head.
+class Header(NamedTuple):
+    """What a request head says beside its method and target: its version and its header section.
 
-    `path` and `query` are as they were sent, percent-encoded; `query` includes its question mark.
-    `path` is empty for a target that names no path (``*`` and CONNECT's authority).  `fields` maps
-    lower-case names to values; repeated fields are joined with a comma (RFC 9110 §5.3).
-    `body_length` is the bytes of the body that follows, or None when it is chunked.
+    `fields` maps lower-case names to values; repeated fields are joined with a comma (RFC 9110
+    §5.3).  `body_length` is the bytes of the body that follows, or None when it is chunked.
     `expects_continue` tells that the client waits to be asked for that body (RFC 9110 §10.1.1).
+
+    Two requests for a file that have the same `selector` have the same answer; it is empty where a
+    body follows, since such a request is not understood by its head alone.
     """
 
-    method: str
-    path: bytes
-    query: bytes
     minor_version: int
     fields: Mapping[str, str]
     keep_alive: bool
     body_length: int | None
     expects_continue: bool
+    selector: bytes
+
+
+class Request(NamedTuple):
+    """One parsed request head.
+
+    `path` and `query` are as they were sent, percent-encoded; `query` includes its question mark.
+    `path` is empty for a target that names no path (``*`` and CONNECT's authority).
+    """
+
+    method: str
+    path: bytes
+    query: bytes
+    header: Header
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The header fields; see `Header`."""
+        return self.header.fields
 
     @property
     def has_body(self) -> bool:
         """Tell whether a body follows the head."""
-        return self.body_length != 0
+        return self.header.body_length != 0
 
 
 class HTTPError(Exception):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import REASONS
 from httpd.site.listing import Listing
-from httpd.site.resource import Resource, Variants
+from httpd.site.resource import Resource
 
+JOINED = 4096
+"""Bytes up to which a body is copied behind its head; a larger one is handed to the kernel from
+where it is."""
 _STATUS_LINES = {
     status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, reason in REASONS.items()
 }
@@ -18,12 +21,14 @@ class Stamp:
     """The header lines that depend on the time of day, made once a second.
 
     Args:
+        second: number of the second in which answers get this stamp.
         now: seconds since the epoch.
     """
 
-    __slots__ = ("_lines", "_now")
+    __slots__ = ("_lines", "_now", "second")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, second: int, now: float) -> None:
+        self.second = second
         self._now = now
         self._lines: dict[int | None, bytes] = {None: f"Date: {format_date(now)}\r\n".encode()}
 
@@ -37,16 +42,15 @@ class Stamp:
 
 @dataclass(slots=True)
 class Answer:
-    """A response head and the body that follows it.
+    """A response head and the body that follows it; it never changes once it is stamped.
 
-    Sent are the bytes of `wire` and then `segments`: bytes, and ranges of the file behind `source`,
-    `length` bytes in all.  A small body is part of `wire`, so that it goes out with its head in one
-    system call.
+    Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
+    the file behind `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it
+    goes out with its head in one system call; a larger one is `behind`.
 
     `fields` are the header lines that do not depend on the time, up to the empty line.  `expires`
-    is how many seconds it may be kept, if the answer says so.  `variants` are what the file was
-    chosen from, at the request's `path`.  `lingers` tells that the client may still be sending when
-    the connection is to be closed.
+    is how many seconds it may be kept, if the answer says so.  `lingers` tells that the client may
+    still be sending when the connection is to be closed.  `second` is that of the stamp.
     """
 
     status: int
@@ -54,21 +58,39 @@ class Answer:
     keep_alive: bool = False
     body: bytes = b""
     source: Resource | Listing | None = None
-    variants: Variants | None = None
     segments: tuple[bytes | range, ...] = ()
     length: int = 0
     expires: int | None = None
     lingers: bool = False
-    path: bytes = b""
     wire: bytes = b""
-    log_parts: tuple[bytes, bytes] | None = field(default=None, repr=False)
+    behind: bytes = b""
+    second: int = -1
 
-    def is_intact(self) -> bool:
-        """Tell whether the file that the body is taken from is still what the head says."""
-        return self.source is None or self.source.is_intact()
+    def head_length(self) -> int:
+        """Return the bytes of the head."""
+        return len(self.wire) + len(self.behind) - len(self.body)
 
     def stamp(self, stamp: Stamp) -> Answer:
         """Fill `wire` with the time of `stamp`, and return the answer itself."""
+        joined = self.body
+        if len(joined) > JOINED:
+            self.behind = joined
+            joined = b""
         dates = stamp.lines(self.expires)
-        self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, self.body))
+        self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, joined))
+        self.second = stamp.second
         return self
+
+    def renew(self, stamp: Stamp) -> Answer:
+        """Return the same answer with the time of another `stamp`."""
+        return Answer(
+            self.status,
+            self.fields,
+            self.keep_alive,
+            self.body,
+            self.source,
+            self.segments,
+            self.length,
+            self.expires,
+            self.lingers,
+        ).stamp(stamp)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from typing import NamedTuple
 
 from httpd.protocol.messages import HTTPError
@@ -18,6 +19,11 @@ from httpd.site.pinning import pin, pin_beneath
 
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+SETTLED_NS = 2_000_000_000
+"""Age from which on a modification time tells two contents apart, on the coarsest of file
+systems."""
+_MOST_FOLDERS = 256
+"""Folders that are pinned at a time."""
 
 
 class OutOfDescriptorsError(HTTPError):
@@ -35,7 +41,7 @@ class NoIndexError(HTTPError):
 
 
 class OpenedFile(NamedTuple):
-    """A regular file, opened for reading, and the name that it was found by.
+    """A regular file, opened for reading, the name that it was found by, and its status then.
 
     `is_only_choice` is false for an index file that another one, made later, would take the place
     of.
@@ -43,7 +49,20 @@ class OpenedFile(NamedTuple):
 
     fd: int
     name: bytes
+    status: os.stat_result
     is_only_choice: bool = True
+
+
+FolderState = tuple[int, int, int, int]
+"""What changes when a name in a folder comes to mean another file: device, inode, and the times of
+modification and status change."""
+
+
+class _Folder(NamedTuple):
+    """A folder that was inside when it was pinned; `state` is None if it has changed lately."""
+
+    pin: int
+    state: FolderState | None
 
 
 class Docroot:
@@ -60,15 +79,24 @@ class Docroot:
         self._index = tuple(os.fsencode(name) for name in index)
         self._root = -1  # a descriptor of the docroot, while it is in use
         self._root_status = os.stat_result(range(10))
+        self._folders: dict[bytes, _Folder] = {}
 
     def __del__(self) -> None:
         self.release()
 
     def release(self) -> None:
-        """Let go of the docroot, which else could not be unmounted, until it is needed again."""
+        """Let go of the docroot and its folders, which else could not be unmounted, until they are
+        needed again.
+        """
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
+        self._release_folders()
+
+    def _release_folders(self) -> None:
+        for folder in self._folders.values():
+            os.close(folder.pin)
+        self._folders.clear()
 
     def open(self, segments: list[bytes]) -> OpenedFile | None:
         """Open the file that a path leads to, or its index file when that is a folder.
@@ -139,6 +167,60 @@ class Docroot:
             return None
         except HTTPError:
             return None
+
+    def look_again(self, name: bytes) -> os.stat_result | None:
+        """Return the status of what a name leads to, for comparing it with what was opened.
+
+        The folder is looked up once between two calls of `release`, so what it returns is true of
+        some moment since the last one.
+
+        Args:
+            name: the one that `open` found a file by.
+
+        Raises:
+            OutOfDescriptorsError: it cannot be told now.
+        """
+        try:
+            pin = self._find_folder(name).pin
+            last = name[name.rfind(b"/") + 1 :]
+            status = os.stat(last, dir_fd=pin, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                raise OutOfDescriptorsError from None
+            return None
+        except HTTPError:
+            return None
+        return self.stat(name) if stat.S_ISLNK(status.st_mode) else status
+
+    def folder_state(self, name: bytes) -> FolderState | None:
+        """Return the state of the folder that a name is in, as `look_again` sees it.
+
+        As long as it stays the same, there are the same names in it, and they mean the same files.
+
+        Args:
+            name: the one that `open` found a file by.
+
+        Returns:
+            None where a change might not show, since there was one just now, or nothing is known.
+        """
+        try:
+            return self._find_folder(name).state
+        except (OSError, HTTPError):
+            return None
+
+    def _find_folder(self, name: bytes) -> _Folder:
+        path = name[: name.rfind(b"/")]
+        folder = self._folders.get(path)
+        if folder is None:
+            if len(self._folders) == _MOST_FOLDERS:
+                self._release_folders()
+            pin = self._pin(path)
+            status = os.fstat(pin)
+            times = status.st_mtime_ns, status.st_ctime_ns
+            settled = time.time_ns() - max(times) > SETTLED_NS
+            state = (status.st_dev, status.st_ino, *times) if settled else None
+            folder = self._folders[path] = _Folder(pin, state)
+        return folder
 
     def _join(self, segments: list[bytes]) -> bytes:
         if any(b"/" in name or is_hidden(name) for name in segments):
@@ -220,14 +302,14 @@ def _check_inside(handle: int, root: int) -> None:
 
 
 def _open_handle(handle: int, name: bytes) -> OpenedFile | None:
-    mode = os.fstat(handle).st_mode
-    if stat.S_ISDIR(mode):
+    status = os.fstat(handle)
+    if stat.S_ISDIR(status.st_mode):
         return None
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise _not_found()
     # Whoever holds a lease on the file (F_SETLEASE of fcntl(2)) would keep us waiting.
     fd = os.open(_link(handle), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    return OpenedFile(fd, name)
+    return OpenedFile(fd, name, status)
 
 
 def is_hidden(name: bytes) -> bool:

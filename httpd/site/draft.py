@@ -6,7 +6,7 @@ Called by `httpd.site.responder`, which decides what to say.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from httpd import __version__
 from httpd.protocol.messages import HTTPError, Request
@@ -14,8 +14,9 @@ from httpd.protocol.target import decode_segments, encode_path
 from httpd.site.answer import Answer
 from httpd.site.listing import Listing
 from httpd.site.pages import POLICY, render_page
-from httpd.site.resource import Resource, Variants
+from httpd.site.resource import SMALL_FILE, Resource
 from httpd.site.rules import NO_TREATMENT, Fields, Treatment, merge
+from httpd.site.store import Variants
 
 _COMMON_FIELDS: Fields = (
     ("Server", f"phttpd/{__version__}"),
@@ -23,8 +24,7 @@ _COMMON_FIELDS: Fields = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """What an answer says.
 
     Args:
@@ -34,7 +34,7 @@ class Draft:
         segments: of the body: bytes, and ranges of what `source` contains; None for no body, not
             even an empty one.
         source: a file or listing.
-        variants: what a file was chosen from, if that may be looked at once more.
+        variants: what a file was chosen from, if the answer is good as long as that stays.
         expires: seconds that clients may keep it, or None.
     """
 
@@ -58,24 +58,35 @@ class Draft:
         length = sum(map(len, segments))
         if self.segments is not None:
             fields += (("Content-Length", str(length)),)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
         answer = Answer(
             status=self.status,
             fields=lines.encode("latin-1") + b"\r\n",
-            variants=self.variants,
             expires=None if "expires" in self.treatment.removed else self.expires,
         )
         if head_only:
             return answer
-        if self.source is None or self.source.content is not None:
-            content = self.source.content if self.source and self.source.content else b""
-            answer.body = b"".join(
+        body = self._read_body(segments, length)
+        if body is None:
+            answer.segments, answer.length, answer.source = segments, length, self.source
+        else:
+            answer.body = body
+        return answer
+
+    def _read_body(self, segments: tuple[bytes | range, ...], length: int) -> bytes | None:
+        """Return a body that fits into memory; None for one that is to be sent from its file."""
+        source = self.source
+        content = b"" if source is None else source.content
+        if content is None:
+            if length <= SMALL_FILE and isinstance(source, Resource):
+                return source.read(segments)
+            return None
+        return b"".join(
+            [
                 content[part.start : part.stop] if isinstance(part, range) else part
                 for part in segments
-            )
-        else:
-            answer.segments, answer.length, answer.source = segments, length, self.source
-        return answer
+            ]
+        )
 
 
 def draft_page(status: int, detail: str, fields: Fields, treatment: Treatment) -> Draft:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from httpd.protocol import conditional
-from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, choose_coding
 from httpd.protocol.ranges import parse_ranges
-from httpd.protocol.target import decode_segments
+from httpd.protocol.target import TARGET_CHARACTERS, decode_segments, normalize_path
 from httpd.site.answer import Answer, Stamp
 from httpd.site.docroot import Docroot, NoIndexError, OutOfDescriptorsError
 from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
 from httpd.site.entries import parse_order
+from httpd.site.finder import Finder
 from httpd.site.listing import Listings, wants_json
 from httpd.site.pages import POLICY
-from httpd.site.resource import Resource, Resources
+from httpd.site.resource import Resource
 from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
+from httpd.site.store import Store
 
 _ALLOW = "GET, HEAD, OPTIONS"
 _KNOWN_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
+_HEAD = b"HEAD "
 _CLOSING_STATUSES = frozenset({400, 408, 413, 414, 431, 500, 501, 503, 505})
 
 Work = Generator[None, None, Answer]
@@ -36,7 +39,7 @@ class SiteSettings:
         docroot: absolute path of the folder to serve.
         index: names of index files.
         expires: seconds from now that clients may keep what they got.
-        cache: bytes that one loop may use for files and answers.
+        cache: bytes that a worker may use for files and answers.
         precompressed: whether to send precompressed forms of files.
         listing: whether to list folders without an index file.
         rules: about fields and lifetimes by path.
@@ -52,14 +55,18 @@ class SiteSettings:
 
 
 class Responder:
-    """Answers requests from the files below a docroot."""
+    """Answers requests from the files below a docroot.
 
-    def __init__(self, settings: SiteSettings) -> None:
+    Args:
+        settings: what the operator says about the site.
+        store: that of the worker.
+    """
+
+    def __init__(self, settings: SiteSettings, store: Store) -> None:
         docroot = Docroot(settings.docroot, settings.index)
-        self._resources = Resources(
-            docroot, settings.cache // 2, precompressed=settings.precompressed
-        )
-        self._listings = Listings(docroot, settings.cache // 2) if settings.listing else None
+        self._store = store
+        self._finder = Finder(docroot, store, precompressed=settings.precompressed)
+        self._listings = Listings(docroot, settings.cache // 16) if settings.listing else None
         self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
         self.tick(0)
@@ -67,15 +74,15 @@ class Responder:
     def tick(self, now: int) -> None:
         """Begin a second; `now` is the monotonic clock's."""
         self._date = int(time.time())
-        self._stamp = Stamp(self._date)
+        self._stamp = Stamp(now, self._date)
         self._this_year = time.gmtime(self._date).tm_year
-        self._resources.tick(now, self._date)
+        self._finder.tick(now, self._date)
         if self._listings:
             self._listings.tick()
 
     def release(self) -> None:
         """Close the files that nobody downloads."""
-        self._resources.clear()
+        self._finder.release()
         if self._listings:
             self._listings.tick()
 
@@ -115,24 +122,37 @@ class Responder:
         answer.lingers = True
         return answer.stamp(self._stamp)
 
-    def refresh(self, answer: Answer) -> bool:
-        """Bring an answer of an earlier second up to now, if its file is still the same.
+    def recall(self, line: bytes, header: Header) -> Answer | None:
+        """Return the answer to a request for a file that has been answered before.
 
         Args:
-            answer: what `respond` returned.
+            line: a request line without its version; any bytes.
+            header: what the rest of the head means.
 
         Returns:
-            False when the request must be answered anew.
+            None where it takes `respond` to tell.
         """
-        if answer.variants is None:
-            return False
+        method, _, target = line.partition(b" ")
+        path = target.partition(b"?")[0]
+        selector = header.selector
+        if method != b"GET":
+            selector = _HEAD + selector if method == b"HEAD" and selector else b""
+        normalized = normalize_path(path)
+        if not selector or normalized is None or target.translate(None, TARGET_CHARACTERS):
+            return None
         try:
-            if self._resources.find(answer.path) is not answer.variants:
-                return False
-        except HTTPError:
-            return False
-        answer.stamp(self._stamp)
-        return True
+            variants = self._finder.recall(normalized)
+            answer = variants.answers.get(selector) if variants else None
+            if variants is None or answer is None:
+                return None
+            # If a large file has changed within this second, its download would only break.
+            if answer.length and not self._finder.is_current(variants):
+                return None
+        except OutOfDescriptorsError:
+            return None
+        if answer.second != self._stamp.second:
+            variants.answers[selector] = answer = answer.renew(self._stamp)
+        return answer
 
     def _treat(self, request: Request) -> Treatment:
         """Return what the rules say, which is nothing about a path that makes no sense."""
@@ -145,19 +165,34 @@ class Responder:
 
     def _finish(self, draft: Draft, request: Request, *, may_keep_alive: bool) -> Answer:
         # Whether a client that was not asked for its body will send it cannot be known.
-        keep_alive = may_keep_alive and request.keep_alive and not request.expects_continue
+        header = request.header
+        keep_alive = may_keep_alive and header.keep_alive and not header.expects_continue
         keep_alive = keep_alive and draft.status not in _CLOSING_STATUSES
         connection: Fields = ()
         if not keep_alive:
             connection = (("Connection", "close"),)
-        elif request.minor_version == 0:
+        elif header.minor_version == 0:
             connection = (("Connection", "keep-alive"),)
         answer = draft.finish(connection, head_only=request.method == "HEAD")
-        answer.path = request.path
         answer.keep_alive = keep_alive
         # A client that did not ask for the close may be sending its next request.
-        answer.lingers = request.expects_continue or request.keep_alive
-        return answer.stamp(self._stamp)
+        answer.lingers = header.expects_continue or header.keep_alive
+        answer.stamp(self._stamp)
+        if may_keep_alive:  # so the next one will be like this
+            self._remember(request, draft, answer)
+        return answer
+
+    def _remember(self, request: Request, draft: Draft, answer: Answer) -> None:
+        """Keep an answer with the file that it was made of.
+
+        One of several ranges is not kept: the next one gets a boundary of its own.
+        """
+        selector, path = request.header.selector, normalize_path(request.path)
+        is_multipart = draft.segments is not None and len(draft.segments) > 1
+        if draft.variants and selector and path is not None and not is_multipart:
+            if request.method == "HEAD":
+                selector = _HEAD + selector
+            self._store.remember(path, draft.variants, selector, answer)
 
     # ---------------------------------------------------------------- methods
 
@@ -172,7 +207,7 @@ class Responder:
 
     def _get(self, request: Request, treatment: Treatment) -> Draft:
         """Choose a representation and what is to be sent of it (RFC 9110 §12, §13, §14)."""
-        variants = self._resources.find(request.path)
+        variants = self._finder.find(request.path)
         if variants is None:
             return draft_redirect(request, treatment)
         vary: Fields = (("Vary", "Accept-Encoding"),) if variants.coded else ()
@@ -188,14 +223,13 @@ class Responder:
             *vary,
         )
         if self._is_unmodified(request, resource.etag, resource.modified):
-            draft = Draft(304, fields, treatment.for_not_modified(), segments=None)
-        else:
-            fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
-            if coding != IDENTITY:
-                fields += (("Content-Encoding", coding),)
-            ranges = self._find_ranges(request, resource)
-            draft = draft_file(resource, ranges, fields, treatment)
-        return replace(draft, variants=variants, expires=expires)
+            return Draft(304, fields, treatment.for_not_modified(), None, None, variants, expires)
+        fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
+        if coding != IDENTITY:
+            fields += (("Content-Encoding", coding),)
+        ranges = self._find_ranges(request, resource)
+        draft = draft_file(resource, ranges, fields, treatment)
+        return draft._replace(variants=variants, expires=expires)
 
     def _is_unmodified(self, request: Request, etag: str, modified: int | None) -> bool:
         """Tell whether a 304 is the answer; a condition that is not met is a 412."""

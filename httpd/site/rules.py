@@ -132,6 +132,8 @@ def merge(fields: Fields, treatment: Treatment) -> Fields:
         fields: what the answer would have without rules.
         treatment: what the rules say.
     """
+    if treatment is NO_TREATMENT:
+        return fields
     replaced = treatment.removed.union(name.lower() for name, _ in treatment.fields)
     kept = tuple(field for field in fields if field[0].lower() not in replaced)
     return kept + treatment.fields

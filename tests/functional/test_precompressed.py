@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site.resource import MAX_OPEN_FILES
+from httpd.site.store import MAX_OPEN_FILES
 from tests.functional.configured import serve_with
 from tests.functional.test_memory import MIB, proportional_size
 from tests.process import proc

@@ -17,6 +17,7 @@ from httpd.site.answer import Answer
 from httpd.site.docroot import Docroot
 from httpd.site.responder import Responder, SiteSettings
 from httpd.site.rules import Rule
+from httpd.site.store import Store
 from tests.corpus import site
 from tests.corpus.site import SECRET
 from tests.fuzz.pure_targets import Target, error_status
@@ -43,7 +44,7 @@ def make_site_targets(folder: Path) -> dict[str, Target]:
     settings = SiteSettings(
         str(docroot), INDEX, 60, 1 << 20, precompressed=True, listing=True, rules=RULES
     )
-    responder = Responder(settings)
+    responder = Responder(settings, Store(settings.cache))
     opener = Docroot(str(docroot), INDEX)
     return {
         "path": lambda data: check_path(opener, docroot, data),
@@ -88,8 +89,8 @@ def check_answers(responder: Responder, data: bytes) -> None:
             request = parse_head(bytes(buffer[:end]))
             del buffer[:end]
             is_head = request.method == "HEAD"
-            body = Body(buffer, request.body_length, MAX_BODY)
-            if not (request.expects_continue or body.is_complete()):
+            body = Body(buffer, request.header.body_length, MAX_BODY)
+            if not (request.header.expects_continue or body.is_complete()):
                 return
             answer = done(responder.respond(request, may_keep_alive=True))
         except HTTPError as error:
@@ -102,7 +103,7 @@ def check_answers(responder: Responder, data: bytes) -> None:
 
 def check_wire(answer: Answer, *, is_head: bool) -> None:
     """Assert that an answer is framed as its head says, and that nothing in it is secret."""
-    head, end, body = answer.wire.partition(b"\r\n\r\n")
+    head, end, body = (answer.wire + answer.behind).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
     for part in answer.segments:
         if isinstance(part, range):

@@ -35,7 +35,7 @@ MEMORY = {"brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "futex"}
 WAY_TO_A_FILE = 5
 """Opening a file below the docroot, with a look at where it really is and what it is."""
 
-READING = 4
+READING = 3
 
 PRECOMPRESSED = 3
 """Asking whether there is one, for each form."""

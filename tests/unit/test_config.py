@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from httpd.config import (
     KEYS,
     Settings,
+    _share_memory,
     default_config_file,
     load,
     load_pidfile,
@@ -87,7 +88,7 @@ def test_defaults(site: Path) -> None:
         max_body=1024 * 1024,
         expires=43200,
         rules=(),
-        cache=32 * 1024 * 1024,
+        cache=_share_memory(),
         user=None,
         group=None,
         pidfile=None,

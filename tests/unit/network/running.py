@@ -16,6 +16,7 @@ from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
 from httpd.site.responder import SiteSettings
 from httpd.site.rules import Rule
+from httpd.site.store import Store
 from tests.support.raw import Client
 from tests.support.server import DEADLINE, Lines
 
@@ -64,7 +65,9 @@ class RunningLoop:
         log = Log("loop 0.0", self._log_fd, self._log_fd, verbose=True)
         access_log = AccessLog(self._access_fd, log, FORMATS["combined"])
         site = site_settings(docroot)
-        self.loop = Loop(0, [self.listener], settings, site, board, log, access_log)
+        self.loop = Loop(
+            0, [self.listener], settings, site, Store(site.cache), board, log, access_log
+        )
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:

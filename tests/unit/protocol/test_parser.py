@@ -13,6 +13,7 @@ from httpd.protocol.parser import (
     MAX_FIELDS,
     MAX_HEAD,
     MAX_REQUEST_LINE,
+    Parser,
     find_head_end,
     parse_head,
 )
@@ -221,8 +222,8 @@ def test_bad_request_lines(line: str, status: int) -> None:
 def test_every_minor_version_is_taken(minor: int) -> None:
     """RFC 9110 §2.5: a higher minor version is processed as the highest one that is known."""
     parsed = request(head(minor=minor))
-    assert parsed.minor_version == minor
-    assert parsed.keep_alive == (minor >= 1)
+    assert parsed.header.minor_version == minor
+    assert parsed.header.keep_alive == (minor >= 1)
 
 
 @pytest.mark.parametrize("method", ["GET", "get", "Get", "X", "M-SEARCH", "!#$%&'*+-.^_`|~"])
@@ -473,11 +474,11 @@ def test_an_absolute_target_overrules_the_host() -> None:
 def test_keep_alive(minor: int, connection: str | None, keep_alive: bool) -> None:
     """RFC 9112 §9.3."""
     lines = [] if connection is None else [f"Connection: {connection}"]
-    assert request(head(*lines, minor=minor)).keep_alive is keep_alive
+    assert request(head(*lines, minor=minor)).header.keep_alive is keep_alive
 
 
 def test_close_counts_in_any_of_several_connection_fields() -> None:
-    assert not request(head("Connection: keep-alive", "Connection: close")).keep_alive
+    assert not request(head("Connection: keep-alive", "Connection: close")).header.keep_alive
 
 
 # ---------------------------------------------------------------- framing
@@ -590,3 +591,89 @@ def test_expectations(expect: str, outcome: Outcome) -> None:
     """RFC 9110 §10.1.1."""
     parsed = parse_whole(head(f"Expect: {expect}"))
     assert parsed == outcome if outcome else isinstance(parsed, Request)
+
+
+# ---------------------------------------------------------------- header sections met before
+
+
+def parse_twice(parser: Parser, data: bytes) -> list[Request | int]:
+    outcomes: list[Request | int] = []
+    for _ in range(2):
+        try:
+            outcomes.append(parser.parse(data))
+        except HTTPError as error:
+            outcomes.append(error.status)
+    return outcomes
+
+
+@given(st.lists(likely_heads() | mutated_heads(), min_size=1, max_size=5))
+@settings(max_examples=500)
+def test_a_known_header_section_means_the_same(heads: list[bytes]) -> None:
+    """Whatever came before, and with every request line of it."""
+    parser = Parser(100_000)
+    lines = [data.partition(b" HTTP/1.")[0] for data in heads]
+    rests = [data.partition(b" HTTP/1.")[2] for data in heads]
+    for line in lines:
+        for rest in rests:
+            data = line + b" HTTP/1." + rest
+            if find_whole(data):
+                assert parse_twice(parser, data) == [parse_whole(data)] * 2
+
+
+def find_whole(data: bytes) -> bool:
+    """Tell whether some bytes are one head with nothing behind it."""
+    try:
+        return find_head_end(data, 0) == len(data)
+    except HTTPError:
+        return False
+
+
+def test_what_is_known_is_told_by_its_parts() -> None:
+    parser = Parser(100_000)
+    assert parser.split(head()) is None
+    request = parser.parse(head(target="/a"))
+    assert parser.split(head(target="/b")) == (b"GET /b", request.header)
+    for other in (head() + b"x", head()[:-1], head("A: b"), head(minor=0), b"", b" HTTP/1."):
+        assert parser.split(other) is None
+    long = head(target="/" + "a" * MAX_REQUEST_LINE)
+    assert parser.split(long) is None
+    with pytest.raises(HTTPError, match="414"):
+        parser.parse(long)
+
+
+def test_header_sections_are_forgotten_when_there_is_no_room() -> None:
+    parser = Parser(50_000)
+    parser.parse(head("X: first"))
+    for number in range(1000):
+        parser.parse(head(f"X: {number}"))
+        assert parser.split(head(f"X: {number}"))
+    assert parser.split(head("X: first")) is None
+    parser.parse(head("X: " + "a" * 20_000))
+    assert parser.split(head("X: 999"))
+
+
+def test_a_header_section_in_use_is_never_forgotten() -> None:
+    parser = Parser(50_000)
+    parser.parse(head())
+    for number in range(1000):
+        parser.parse(head(f"X: {number}"))
+        assert parser.split(head())
+
+
+def test_requests_that_are_answered_alike_have_the_same_selector() -> None:
+    def selector(*lines: str, minor: int = 1) -> bytes:
+        return parse_head(head(*lines, minor=minor)).header.selector
+
+    assert selector() == selector("Cookie: a", "User-Agent: b", "Accept: */*")
+    different = [
+        selector(),
+        selector(minor=0),
+        selector("Connection: close"),
+        *(selector(f"{name}: x") for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+        *(selector(f"{name}: x") for name in ("If-Modified-Since", "If-Unmodified-Since")),
+        selector("Accept-Encoding: gzip"),
+        selector("Accept-Encoding: br"),
+    ]
+    assert len(set(different)) == len(different)
+    assert selector("Content-Length: 1") == b""
+    assert selector("Transfer-Encoding: chunked") == b""

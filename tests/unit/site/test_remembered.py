@@ -24,8 +24,9 @@ from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
 from httpd.site.answer import Answer
-from httpd.site.resource import KEPT_SECONDS, MAX_OPEN_FILES, SMALL_FILE
+from httpd.site.resource import SMALL_FILE
 from httpd.site.responder import Responder
+from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, Store
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.network.running import SETTINGS, site_settings
 from tests.unit.protocol.heads import head
@@ -91,6 +92,8 @@ LINES = [
 ]
 BOUNDARY = re.compile(rb"; boundary=(\w+)")
 TAG = re.compile(rb"\r\nETag: ([^\r]*)")
+PINS = 2
+"""Descriptors of the docroot, and of the folder in which the files lie."""
 OLD = 1_000_000_000_000_000_000
 """Nanoseconds: modification times in 2001, which tell contents apart because all differ."""
 
@@ -98,11 +101,12 @@ OLD = 1_000_000_000_000_000_000
 class ManualLoop:
     """A loop whose seconds pass when the test says so."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, store: Store | None = None) -> None:
+        self.store = store or Store(1 << 20)
         self._log_fd = os.open("/dev/null", os.O_WRONLY)
         log = Log("loop", self._log_fd, self._log_fd, verbose=False)
         board = Scoreboard.create(1, 1, 1)
-        self.loop = Loop(0, [], SETTINGS, site_settings(root), board, log, None)
+        self.loop = Loop(0, [], SETTINGS, site_settings(root), self.store, board, log, None)
         self.tick()
 
     def tick(self, seconds: float = 1.0) -> None:
@@ -111,10 +115,10 @@ class ManualLoop:
 
     def ask(self, data: bytes) -> Answer | int:
         try:
-            remembered = self.loop.recall(data) or self.loop.revive(data)
+            remembered = self.loop.recall(data)
             if remembered:
                 assert not parse_head(data).has_body, "what follows it would be taken for a request"
-            return remembered or done(self.loop.respond(data, parse_head(data)))
+            return remembered or done(self.loop.respond(data, self.loop.parse(data)))
         except HTTPError as error:
             return error.status
 
@@ -127,14 +131,14 @@ def ask_anew(root: Path, data: bytes) -> Answer | int:
         request = parse_head(data)
     except HTTPError as error:
         return error.status
-    return done(Responder(site_settings(root)).respond(request, may_keep_alive=True))
+    return done(Responder(site_settings(root), Store(0)).respond(request, may_keep_alive=True))
 
 
 def show(answer: Answer | int) -> object:
     """Return all of an answer but what tells the time, and what stands between several ranges."""
     if isinstance(answer, int):
         return answer
-    head, _, body = answer.wire.partition(b"\r\n\r\n")
+    head, _, body = (answer.wire + answer.behind).partition(b"\r\n\r\n")
     assert body == answer.body
     found = BOUNDARY.search(head)
     boundary = found[1] if found else b"no boundary"
@@ -299,23 +303,65 @@ TestRemembered.settings = settings(
 )
 
 
-def test_a_remembered_answer_is_the_same_object_and_has_the_new_time(tmp_path: Path) -> None:
+def recalled(loop: ManualLoop, target: str) -> Answer:
+    answer = loop.loop.recall(head(target=target))
+    assert answer is not None
+    return answer
+
+
+def test_a_remembered_answer_has_the_same_body_and_the_new_time(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "a", age=3600)
     loop = ManualLoop(tmp_path)
-    data = head(target="/a.txt")
-    first = loop.ask(data)
-    assert loop.ask(data) is first
-    assert loop.loop.recall(data) is first
+    first = loop.ask(head(target="/a.txt"))
+    assert isinstance(first, Answer)
+    assert recalled(loop, "/a.txt") is first
     for _ in range(5):
         loop.tick()
-        assert loop.loop.recall(data) is None, "nothing is sent unchecked in a new second"
-        assert loop.ask(data) is first
+        again = recalled(loop, "/a.txt")
+        assert again.second == int(loop.loop.now)
+        assert again.body is first.body
+        assert recalled(loop, "/a.txt") is again
     loop.close()
+
+
+@pytest.mark.parametrize(
+    "target", ["/a.txt?", "/a.txt?b=%63", "/%61.txt", "//a%2etxt", "/%61.txt?/"]
+)
+def test_another_spelling_is_recalled_at_once(tmp_path: Path, target: str) -> None:
+    write(tmp_path / "a.txt", "a", age=3600)
+    loop = ManualLoop(tmp_path)
+    first = loop.ask(head(target="/a.txt"))
+    assert recalled(loop, target) is first
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    "target", ["/a.txt#", "/a.txt?#", "/a.txt ", "/a%2", "/%2fa.txt", "/x/../a.txt", "a.txt"]
+)
+def test_what_is_no_other_spelling_is_not_recalled(tmp_path: Path, target: str) -> None:
+    write(tmp_path / "a.txt", "a", age=3600)
+    loop = ManualLoop(tmp_path)
+    loop.ask(head(target="/a.txt"))
+    assert loop.loop.recall(head(target=target)) is None
+    loop.close()
+
+
+def test_loops_share_what_they_remember(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "a", age=3600)
+    first = ManualLoop(tmp_path)
+    second = ManualLoop(tmp_path, first.store)
+    write(tmp_path / "other.txt", "b", age=3600)
+    second.ask(head(target="/other.txt"))  # from which it knows the header section
+    first.ask(head(target="/a.txt"))
+    assert recalled(first, "/other.txt") is recalled(second, "/other.txt")
+    first.close()
+    second.close()
 
 
 def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path) -> None:
     """Also within the second for which an answer is good."""
     path = write_sparse(tmp_path / "large.bin", LARGE)
+    os.utime(path, ns=(OLD, OLD))
     loop = ManualLoop(tmp_path)
     data = head(target="/large.bin")
     first = loop.ask(data)
@@ -338,5 +384,5 @@ def test_a_flood_of_large_files_leaves_few_descriptors_open(tmp_path: Path, meth
     before = open_descriptors()
     for number in range(count):
         assert show(loop.ask(head(target=f"/{number}", method=method)))
-    assert len(opened_since(before)) <= MAX_OPEN_FILES
+    assert len(opened_since(before)) <= MAX_OPEN_FILES + PINS
     loop.close()

@@ -6,6 +6,7 @@ import gc
 import os
 import time
 import tracemalloc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +15,12 @@ import pytest
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
 from httpd.site.docroot import Docroot
+from httpd.site.finder import Finder
 from httpd.site.resource import (
-    KEPT_SECONDS,
-    MAX_OPEN_FILES,
     SMALL_FILE,
     Resource,
-    Resources,
 )
+from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, Store
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
 
@@ -30,35 +30,35 @@ OLD = 3600.0
 """Seconds: an age at which a modification time is settled."""
 
 
-def make(root: Path, budget: int = BUDGET, index: tuple[str, ...] = ("index.html",)) -> Resources:
-    resources = Resources(Docroot(str(root), index), budget, precompressed=True)
-    tick(resources, 1)
-    return resources
+def make(root: Path, budget: int = BUDGET, index: tuple[str, ...] = ("index.html",)) -> Finder:
+    finder = Finder(Docroot(str(root), index), Store(budget), precompressed=True)
+    tick(finder, 1)
+    return finder
 
 
-def tick(resources: Resources, now: int) -> None:
-    resources.tick(now, int(time.time()))
+def tick(finder: Finder, now: int) -> None:
+    finder.tick(now, int(time.time()))
 
 
-def find(resources: Resources, path: str | bytes) -> Resource:
-    variants = resources.find(path.encode() if isinstance(path, str) else path)
+def find(finder: Finder, path: str | bytes) -> Resource:
+    variants = finder.find(path.encode() if isinstance(path, str) else path)
     assert variants is not None
     return variants.original
 
 
-def stays(resources: Resources, path: str, resource: Resource, now: int = 2) -> bool:
+def stays(finder: Finder, path: str, resource: Resource, now: int = 2) -> bool:
     """Tell whether a request of the next second finds the same resource."""
-    tick(resources, now)
+    tick(finder, now)
     try:
-        variants = resources.find(path.encode())
+        variants = finder.find(path.encode())
         return variants is not None and variants.original is resource
     except HTTPError:
         return False
 
 
-def status_of(resources: Resources, path: str) -> int:
+def status_of(finder: Finder, path: str) -> int:
     with pytest.raises(HTTPError) as error:
-        resources.find(path.encode())
+        finder.find(path.encode())
     return error.value.status
 
 
@@ -90,13 +90,13 @@ def test_small_files_are_in_memory(tmp_path: Path, size: int) -> None:
 def test_large_files_are_open(tmp_path: Path, size: int) -> None:
     path = write_sparse(tmp_path / "a", size)
     before = open_descriptors()
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     assert resource.content is None
     assert resource.identity.size == size
     assert os.path.samestat(os.fstat(resource.fd), path.stat())
     assert not os.get_inheritable(resource.fd)
-    resources.clear()
+    finder.release()
     assert resource.fd in open_descriptors(), "it is still held"
     del resource
     assert opened_since(before) == []
@@ -110,10 +110,10 @@ def test_the_name_of_an_index_counts_for_the_media_type(tmp_path: Path) -> None:
 def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
     """RFC 9110 §8.8.2.1: an origin server MUST NOT send a Last-Modified later than its Date."""
     write(tmp_path / "a", age=-86400)
-    resources = make(tmp_path)
+    finder = make(tmp_path)
     now = int(time.time())
-    resources.tick(2, now)
-    resource = find(resources, "/a")
+    finder.tick(2, now)
+    resource = find(finder, "/a")
     assert resource.modified <= now
     assert resource.last_modified == format_date(resource.modified)
 
@@ -130,19 +130,19 @@ def test_a_modification_before_1970(tmp_path: Path, content: str | None) -> None
 
 def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
     """Reading process memory at 0 fails with EIO, as reading a bad disk does."""
-    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET, precompressed=False)
+    finder = Finder(Docroot("/proc/self", ("index.html",)), Store(BUDGET), precompressed=False)
     before = open_descriptors()
-    assert status_of(resources, "/mem") in (403, 500)
-    resources.clear()
+    assert status_of(finder, "/mem") in (403, 500)
+    finder.release()
     assert opened_since(before) == []
 
 
 def test_a_file_that_is_longer_than_it_says_is_not_served_short() -> None:
     """As files of /proc are, which all say zero; and as one is that grows while it is read."""
-    resources = Resources(Docroot("/proc/self", ("index.html",)), BUDGET, precompressed=False)
+    finder = Finder(Docroot("/proc/self", ("index.html",)), Store(BUDGET), precompressed=False)
     before = open_descriptors()
-    assert status_of(resources, "/status") == 503
-    resources.clear()
+    assert status_of(finder, "/status") == 503
+    finder.release()
     assert opened_since(before) == []
 
 
@@ -160,8 +160,8 @@ def test_etags_do_not_depend_on_the_machine(tmp_path: Path) -> None:
     """The same content with the same time, under another name and inode, has the same tag."""
     for name in "a", "sub/b":
         os.utime(write(tmp_path / name, "content"), ns=(10**18 + 7, 10**18 + 7))
-    resources = make(tmp_path)
-    assert find(resources, "/a").etag == find(resources, "/sub/b").etag
+    finder = make(tmp_path)
+    assert find(finder, "/a").etag == find(finder, "/sub/b").etag
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
@@ -240,22 +240,22 @@ CHANGE_IDS = ["append", "overwrite", "replace", "folder", "shrink", "empty", "to
 def test_changes_are_seen(tmp_path: Path, size: int, change: Callable[[Path], None]) -> None:
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     assert resource.is_intact()
     change(path)
     assert not resource.is_intact()
-    assert not stays(resources, "/a", resource)
+    assert not stays(finder, "/a", resource)
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
 def test_what_does_not_change_stays(tmp_path: Path, size: int) -> None:
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     path.read_bytes()
-    assert stays(resources, "/a", resource)
+    assert stays(finder, "/a", resource)
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
@@ -263,12 +263,12 @@ def test_a_deleted_file(tmp_path: Path, size: int) -> None:
     """A download goes on as long as there is something to take it from; nobody else gets it."""
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     path.unlink()
     assert resource.is_intact() is (size == LARGE)
-    assert not stays(resources, "/a", resource)
-    assert status_of(resources, "/a") == 404
+    assert not stays(finder, "/a", resource)
+    assert status_of(finder, "/a") == 404
 
 
 def test_a_deleted_file_that_is_written_to(tmp_path: Path) -> None:
@@ -295,50 +295,50 @@ def test_a_changed_permission_is_no_longer_current() -> None:
     with open_folder() as root:
         path = write(root / "a", "a", age=OLD)
         with as_nobody():
-            resources = make(root)
-            resource = find(resources, "/a")
-            assert stays(resources, "/a", resource)
+            finder = make(root)
+            resource = find(finder, "/a")
+            assert stays(finder, "/a", resource)
         path.chmod(0)
         with as_nobody():
-            assert not stays(resources, "/a", resource, 3)
-            assert status_of(resources, "/a") == 403
+            assert not stays(finder, "/a", resource, 3)
+            assert status_of(finder, "/a") == 403
 
 
 def test_a_young_file_is_looked_at_anew(tmp_path: Path) -> None:
     """Coarse clocks give two contents of the same instant the same time."""
     write(tmp_path / "a", "a")
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     assert resource.is_intact()
-    assert not stays(resources, "/a", resource)
+    assert not stays(finder, "/a", resource)
 
 
 def test_a_file_of_the_future_is_looked_at_anew(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=-OLD)
-    resources = make(tmp_path)
-    assert not stays(resources, "/a", find(resources, "/a"))
+    finder = make(tmp_path)
+    assert not stays(finder, "/a", find(finder, "/a"))
 
 
 def test_a_second_choice_of_an_index_is_looked_at_anew(tmp_path: Path) -> None:
     write(tmp_path / "index.htm", "second", age=OLD)
-    resources = make(tmp_path, index=("index.html", "index.htm"))
-    assert not stays(resources, "/", find(resources, "/"))
+    finder = make(tmp_path, index=("index.html", "index.htm"))
+    assert not stays(finder, "/", find(finder, "/"))
     write(tmp_path / "index.html", "first", age=OLD)
-    tick(resources, 3)
-    assert find(resources, "/").content == b"first"
-    assert stays(resources, "/", find(resources, "/"), 4)
+    tick(finder, 3)
+    assert find(finder, "/").content == b"first"
+    assert stays(finder, "/", find(finder, "/"), 4)
 
 
 def test_a_folder_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
     """The file is the same, but no longer below the docroot: a new request would not find it."""
     root = tmp_path / "site"
     write(root / "folder" / "a", "a", age=OLD)
-    resources = make(root)
-    find(resources, "/folder/a")
+    finder = make(root)
+    find(finder, "/folder/a")
     (root / "folder").rename(tmp_path / "outside")
     (root / "folder").symlink_to("../outside")
-    tick(resources, 2)
-    assert status_of(resources, "/folder/a") == 404
+    tick(finder, 2)
+    assert status_of(finder, "/folder/a") == 404
 
 
 # ---------------------------------------------------------------- what is kept
@@ -346,31 +346,31 @@ def test_a_folder_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
 
 def test_a_small_file_is_looked_at_once_a_second(tmp_path: Path) -> None:
     path = write(tmp_path / "a", "old", age=OLD)
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     write(path, "new")
-    assert find(resources, "/a") is resource
-    tick(resources, 2)
-    assert find(resources, "/a").content == b"new"
+    assert find(finder, "/a") is resource
+    tick(finder, 2)
+    assert find(finder, "/a").content == b"new"
 
 
 def test_a_large_file_is_looked_at_each_time(tmp_path: Path) -> None:
     """A download of the old one would only break."""
     path = write_sparse(tmp_path / "a", LARGE)
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     append(path)
-    assert find(resources, "/a") is not resource
-    assert find(resources, "/a").identity.size == LARGE + 4
+    assert find(finder, "/a") is not resource
+    assert find(finder, "/a").identity.size == LARGE + 4
 
 
 def test_an_unchanged_file_stays_the_same_resource(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
-    resources = make(tmp_path)
-    resource = find(resources, "/a")
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
     for now in range(2, 3 * KEPT_SECONDS):
-        tick(resources, now)
-        assert find(resources, "/a") is resource
+        tick(finder, now)
+        assert find(finder, "/a") is resource
 
 
 def test_unused_files_are_let_go(tmp_path: Path) -> None:
@@ -378,38 +378,50 @@ def test_unused_files_are_let_go(tmp_path: Path) -> None:
     os.utime(tmp_path / "used", ns=(10**18, 10**18))
     write_sparse(tmp_path / "unused", LARGE)
     before = open_descriptors()
-    resources = make(tmp_path)
-    find(resources, "/unused")
-    find(resources, "/used")
-    for now in range(2, 2 + KEPT_SECONDS):
-        tick(resources, now)
-        find(resources, "/used")
-    assert set(opened_since(before)) == {str(tmp_path), str(tmp_path / "used")}
-    for now in range(2 + KEPT_SECONDS, 2 + 2 * KEPT_SECONDS):
-        tick(resources, now)
+    finder = make(tmp_path)
+    find(finder, "/unused")
+    find(finder, "/used")
+    for now in range(2, 2 + OPEN_SECONDS):
+        tick(finder, now)
+        find(finder, "/used")
+    assert str(tmp_path / "unused") not in opened_since(before)
+    assert str(tmp_path / "used") in opened_since(before)
+    for now in range(2 + OPEN_SECONDS, 2 + 2 * OPEN_SECONDS):
+        tick(finder, now)
     assert opened_since(before) == []
+
+
+def test_unused_contents_are_let_go(tmp_path: Path) -> None:
+    write(tmp_path / "a", "a", age=OLD)
+    finder = make(tmp_path)
+    kept = weakref.ref(find(finder, "/a"))
+    for now in range(2, 1 + KEPT_SECONDS):
+        tick(finder, now)
+    assert kept() is not None
+    tick(finder, 1 + KEPT_SECONDS)
+    assert kept() is None
 
 
 def test_descriptors_are_bounded(tmp_path: Path) -> None:
     count = MAX_OPEN_FILES + 40
     for number in range(count):
         write_sparse(tmp_path / str(number), LARGE)
-    resources = make(tmp_path, budget=1 << 30)
+    finder = make(tmp_path, budget=1 << 30)
     before = open_descriptors()
     for number in range(count):
-        find(resources, f"/{number}")
-    assert len(opened_since(before)) <= MAX_OPEN_FILES
-    resources.clear()
+        find(finder, f"/{number}")
+    assert len(opened_since(before)) <= MAX_OPEN_FILES + 2, "the docroot is pinned as well"
+    finder.release()
     assert opened_since(before) == []
 
 
-def measure(resources: Resources, paths: list[bytes]) -> int:
+def measure(finder: Finder, paths: list[bytes]) -> int:
     """Return the bytes that finding all paths makes the memory grow by."""
     gc.collect()
     tracemalloc.start()
     try:
         for number in range(len(paths)):
-            find(resources, bytes(bytearray(paths[number])))  # a copy, as from a request
+            find(finder, bytes(bytearray(paths[number])))  # a copy, as from a request
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
     finally:
@@ -434,28 +446,28 @@ def test_bytes_are_bounded_for_many_names_of_one_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("budget", [0, 100, SMALL_FILE])
 def test_a_budget_too_small_for_anything(tmp_path: Path, budget: int) -> None:
     write(tmp_path / "a", b"x" * SMALL_FILE)
-    resources = make(tmp_path, budget=budget)
+    finder = make(tmp_path, budget=budget)
     for now in range(2, 5):
-        assert find(resources, "/a").content == b"x" * SMALL_FILE
-        tick(resources, now)
+        assert find(finder, "/a").content == b"x" * SMALL_FILE
+        tick(finder, now)
 
 
 def test_errors_and_folders_are_not_kept(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    resources = make(tmp_path)
-    assert resources.find(b"/folder") is None
-    assert status_of(resources, "/a") == 404
+    finder = make(tmp_path)
+    assert finder.find(b"/folder") is None
+    assert status_of(finder, "/a") == 404
     (tmp_path / "folder").rmdir()
     write(tmp_path / "folder")
     write(tmp_path / "a")
-    assert resources.find(b"/folder") is not None
-    assert resources.find(b"/a") is not None
+    assert finder.find(b"/folder") is not None
+    assert finder.find(b"/a") is not None
 
 
 @pytest.mark.parametrize("left", [0, 1])
 def test_no_descriptor_left(tmp_path: Path, left: int) -> None:
     write(tmp_path / "a", "a")
-    resources = make(tmp_path)
+    finder = make(tmp_path)
     with descriptors_left(left):
-        assert status_of(resources, "/a") == 503
-    assert find(resources, "/a").content == b"a"
+        assert status_of(finder, "/a") == 503
+    assert find(finder, "/a").content == b"a"

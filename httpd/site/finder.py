@@ -1,0 +1,136 @@
+"""From the path of a request to what is served there, kept in mind for a while.
+
+One finder serves one loop; what it finds lies in the store of the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.target import decode_segments, normalize_path
+from httpd.site.docroot import Docroot, OutOfDescriptorsError
+from httpd.site.resource import Resource
+from httpd.site.store import Store, Variants
+
+CODINGS: Mapping[str, bytes] = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
+"""Content codings, the best one first, and the file names that they are found by."""
+_SECOND_NS = 1_000_000_000
+
+
+class Finder:
+    """Finds files, and checks those that were found before.
+
+    Args:
+        docroot: where they are.
+        store: where they are kept.
+        precompressed: whether to look for precompressed forms.
+    """
+
+    def __init__(self, docroot: Docroot, store: Store, *, precompressed: bool) -> None:
+        self._docroot = docroot
+        self._store = store
+        self._codings = CODINGS if precompressed else {}
+        self.tick(0, 0)
+
+    def tick(self, second: int, date: int) -> None:
+        """Begin a second: everything is to be checked again, and what nobody asks for is let go.
+
+        Args:
+            second: of the monotonic clock.
+            date: seconds since the epoch, as answers of this second say.
+        """
+        self._second = second
+        self._date = date
+        self._docroot.release()
+        self._store.tick(second)
+
+    def release(self) -> None:
+        """Let go of all files, to free descriptors."""
+        self._store.clear()
+        self._docroot.release()
+
+    def recall(self, path: bytes) -> Variants | None:
+        """Return what is known to be at a normalized path, checked within this second."""
+        variants = self._store.kept.get(path)
+        if variants is None or variants.checked == self._second:
+            return variants
+        if not self.is_current(variants):
+            self._store.forget(path, variants)
+            return None
+        self._store.note_check(path, variants, self._second)
+        return variants
+
+    def find(self, path: bytes) -> Variants | None:
+        """Return what there is at a path, checked against the disk within this second.
+
+        Large files are checked at once: if one has changed, its download would only break.
+
+        Args:
+            path: the path of a request, percent-encoded.
+
+        Returns:
+            The same object as long as nothing changes; None for a folder whose path lacks its
+            slash.
+
+        Raises:
+            HTTPError: see `Docroot.open` and `decode_segments`.
+        """
+        key = normalize_path(path)
+        known = self.recall(key) if key is not None else None
+        if known and (not known.open_files or self.is_current(known)):
+            return known
+        opened = self._docroot.open(decode_segments(path))
+        if opened is None:
+            return None
+        state = self._docroot.folder_state(opened.name)  # before the names in it are looked for
+        original = Resource(opened, self._date)
+        forms = [coding for coding in self._codings if self._may_have(original, coding)]
+        coded = {coding: self._open_coded(original, coding) for coding in forms}
+        found = {coding: resource for coding, resource in coded.items() if resource is not None}
+        variants = Variants(original, found, None if forms else state, self._second)
+        if key is not None:
+            self._store.keep(key, variants)
+        return variants
+
+    def is_current(self, variants: Variants) -> bool:
+        """Tell whether a new look would surely find the same."""
+        original = variants.original
+        if not original.is_current(self._docroot):
+            return False
+        if variants.bare and variants.bare == self._docroot.folder_state(original.name):
+            return True
+        return all(
+            resource.is_current(self._docroot)
+            if (resource := variants.coded.get(coding))
+            else not self._has_coded(original, coding)
+            for coding in self._codings
+        )
+
+    def _may_have(self, original: Resource, coding: str) -> bool:
+        """Tell whether there is anything of that name, be it a link that leads to nothing."""
+        return os.access(original.name + CODINGS[coding], os.F_OK, follow_symlinks=False)
+
+    def _has_coded(self, original: Resource, coding: str) -> bool:
+        """Tell whether there is a precompressed form that was not made of an earlier version."""
+        name = original.name + CODINGS[coding]
+        # Mostly there is none, which can be said before all the care that a file needs.
+        status = self._docroot.stat(name) if os.access(name, os.F_OK) else None
+        if status is None or not stat.S_ISREG(status.st_mode):
+            return False
+        # Some tools give it the time of the original, cut to seconds.
+        second = original.identity.modified_ns // _SECOND_NS * _SECOND_NS
+        return status.st_mtime_ns == second or status.st_mtime_ns >= original.identity.modified_ns
+
+    def _open_coded(self, original: Resource, coding: str) -> Resource | None:
+        if not self._has_coded(original, coding):
+            return None
+        try:
+            opened = self._docroot.open_name(original.name + CODINGS[coding])
+            return Resource(opened, self._date, coding, original) if opened else None
+        except OutOfDescriptorsError:
+            raise
+        except HTTPError:
+            return None

@@ -1,0 +1,163 @@
+"""The files that a worker has served lately, by path, each with the answers that were made of it.
+
+It is shared by all loops of a worker.  Looking something up takes no lock; whoever puts something
+in or takes it out does, and makes no system call meanwhile.  (What is taken out closes its
+descriptors when nobody sends it any more.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from httpd.site.answer import Answer
+from httpd.site.docroot import FolderState
+from httpd.site.resource import Resource
+
+KEPT_SECONDS = 60
+"""How long an unused file is kept in memory."""
+OPEN_SECONDS = 10
+"""How long an unused file is kept open; a deleted file's disk space is free after that."""
+MAX_OPEN_FILES = 512
+"""Descriptors that a worker keeps open for files that nobody downloads."""
+_MOST_ANSWERS = 64
+"""Answers of one file that are remembered: forms, ranges and conditions in every combination."""
+_OVERHEAD = 1024
+
+
+class Variants:
+    """What there is at a path: a file, and the precompressed forms of it that lie beside it.
+
+    `bare` is the state of their folder if it has no other forms, not even unusable ones.  `checked`
+    is the second in which all was last held against the disk.  `answers` are those that were made
+    of it, by what selects them.
+    """
+
+    __slots__ = ("answers", "bare", "checked", "coded", "cost", "open_files", "original", "size")
+
+    def __init__(
+        self,
+        original: Resource,
+        coded: Mapping[str, Resource],
+        bare: FolderState | None,
+        checked: int,
+    ) -> None:
+        self.original = original
+        self.coded = coded
+        self.bare = bare
+        self.checked = checked
+        self.answers: dict[bytes, Answer] = {}
+        resources = self.all()
+        self.size = self.cost = sum(
+            len(resource.name) + len(resource.content or b"") + _OVERHEAD for resource in resources
+        )
+        self.open_files = sum(resource.content is None for resource in resources)
+
+    def all(self) -> tuple[Resource, ...]:
+        """Return the original and its other forms."""
+        return self.original, *self.coded.values()
+
+
+class Store:
+    """Bounded in bytes, descriptors and time.
+
+    The dictionaries are in the order of the last check, so what is unused stands first.
+
+    Args:
+        budget: bytes that all of it may take.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.kept: dict[bytes, Variants] = {}
+        self._open: dict[bytes, Variants] = {}  # those of them that hold descriptors
+        self._budget = budget
+        self._used = 0
+        self._open_files = 0
+        self._lock = threading.Lock()
+
+    def keep(self, path: bytes, variants: Variants) -> None:
+        """Take in what there is at a path, in the place of what was."""
+        with self._lock:
+            self._drop(path)
+            self._put(path, variants)
+            self._shrink()
+
+    def note_check(self, path: bytes, variants: Variants, second: int) -> None:
+        """Take note that files are still what they were in a second."""
+        with self._lock:
+            if self.kept.get(path) is variants:
+                self._drop(path)
+                self._put(path, variants)
+        variants.checked = second
+
+    def forget(self, path: bytes, variants: Variants) -> None:
+        """Let go of what was at a path."""
+        with self._lock:
+            if self.kept.get(path) is variants:
+                self._drop(path)
+
+    def remember(self, path: bytes, variants: Variants, selector: bytes, answer: Answer) -> None:
+        """Let `answer` be the one to requests with a selector, as long as the files stay."""
+        with self._lock:
+            if self.kept.get(path) is not variants:
+                return
+            cost = len(selector) + _cost(variants, answer)
+            if cost > self._budget // 8:
+                return
+            if len(variants.answers) >= _MOST_ANSWERS:
+                variants.answers = {}
+                self._used -= variants.cost - variants.size
+                variants.cost = variants.size
+            variants.answers[selector] = answer
+            variants.cost += cost
+            self._used += cost
+            self._shrink()
+
+    def tick(self, second: int) -> None:
+        """Let go of what nobody has asked for lately."""
+        with self._lock:
+            self._expire(self._open, second - OPEN_SECONDS)
+            self._expire(self.kept, second - KEPT_SECONDS)
+
+    def clear(self) -> None:
+        """Let go of everything, to free descriptors."""
+        with self._lock:
+            self.kept.clear()
+            self._open.clear()
+            self._used = self._open_files = 0
+
+    def _shrink(self) -> None:
+        while self._used > self._budget:
+            self._drop(next(iter(self.kept)))
+        while self._open_files > MAX_OPEN_FILES:
+            self._drop(next(iter(self._open)))
+
+    def _expire(self, kept: dict[bytes, Variants], last: int) -> None:
+        while kept:
+            path, variants = next(iter(kept.items()))
+            if variants.checked > last:
+                break
+            self._drop(path)
+
+    def _put(self, path: bytes, variants: Variants) -> None:
+        self.kept[path] = variants
+        self._used += variants.cost
+        if variants.open_files:
+            self._open[path] = variants
+            self._open_files += variants.open_files
+
+    def _drop(self, path: bytes) -> None:
+        variants = self.kept.pop(path, None)
+        if variants is not None:
+            self._used -= variants.cost
+            if variants.open_files:
+                del self._open[path]
+                self._open_files -= variants.open_files
+
+
+def _cost(variants: Variants, answer: Answer) -> int:
+    """Return the bytes that an answer takes beside the contents of its files."""
+    cost = len(answer.wire) + _OVERHEAD
+    if answer.body is variants.original.content:
+        return cost
+    return cost + len(answer.body)

@@ -1,0 +1,195 @@
+"""The store of a worker: what it holds, for how long, and that it never holds more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpd.site.answer import Answer
+from httpd.site.docroot import Docroot
+from httpd.site.resource import SMALL_FILE, Resource
+from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, Store, Variants
+from tests.unit.site.folders import write, write_sparse
+
+SIZES = (0, 1000, 50_000, SMALL_FILE + 1)
+
+
+@pytest.fixture(scope="module")
+def resources(tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
+    """Files of several sizes, the last one open."""
+    root = tmp_path_factory.mktemp("store")
+    docroot = Docroot(str(root), ())
+    for size in SIZES[:-1]:
+        write(root / str(size), bytes(size))
+    write_sparse(root / str(SIZES[-1]), SIZES[-1])
+    opened = [docroot.open([str(size).encode()]) for size in SIZES]
+    return [Resource(file, int(time.time())) for file in opened if file]
+
+
+def variants(resource: Resource, checked: int = 1) -> Variants:
+    return Variants(resource, {}, None, checked)
+
+
+def answer(body: bytes = b"") -> Answer:
+    return Answer(200, b"", body=body, wire=bytes(100))
+
+
+def size_of(store: Store) -> int:
+    """Return the bytes of contents and answers that a store holds."""
+    return sum(
+        len(own.original.content or b"")
+        + sum(len(key) + len(kept.wire + kept.body) for key, kept in own.answers.items())
+        for own in store.kept.values()
+    )
+
+
+def test_what_is_kept_is_found_until_it_is_forgotten(resources: list[Resource]) -> None:
+    store = Store(1 << 20)
+    first, second = variants(resources[1]), variants(resources[1])
+    store.keep(b"/a", first)
+    store.keep(b"/a", second)
+    assert store.kept == {b"/a": second}
+    store.forget(b"/a", first)
+    assert store.kept == {b"/a": second}, "what is not there any more is not taken out"
+    store.forget(b"/a", second)
+    assert store.kept == {}
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(1, KEPT_SECONDS), (3, OPEN_SECONDS)])
+def test_it_is_let_go_when_it_was_not_checked_for_long(
+    resources: list[Resource], number: int, seconds: int
+) -> None:
+    store = Store(1 << 20)
+    kept = variants(resources[number])
+    store.keep(b"/a", kept)
+    store.note_check(b"/a", kept, 100)
+    store.tick(100 + seconds - 1)
+    assert b"/a" in store.kept
+    store.tick(100 + seconds)
+    assert store.kept == {}
+
+
+def test_the_one_that_was_not_checked_for_longest_goes_first(resources: list[Resource]) -> None:
+    store = Store(4 * 52_000)
+    for name in (b"/a", b"/b", b"/c"):
+        store.keep(name, variants(resources[2]))
+    store.note_check(b"/a", store.kept[b"/a"], 2)
+    store.keep(b"/d", variants(resources[2]))
+    store.keep(b"/e", variants(resources[2]))
+    assert set(store.kept) == {b"/a", b"/c", b"/d", b"/e"}
+
+
+def test_an_answer_lives_with_its_file(resources: list[Resource]) -> None:
+    store = Store(1 << 20)
+    kept = variants(resources[1])
+    store.remember(b"/a", kept, b"selector", answer())
+    assert kept.answers == {}, "it is not kept"
+    store.keep(b"/a", kept)
+    store.remember(b"/a", kept, b"selector", answer())
+    assert set(store.kept[b"/a"].answers) == {b"selector"}
+
+
+def test_there_is_no_end_of_answers_to_one_file(resources: list[Resource]) -> None:
+    store = Store(1 << 20)
+    kept = variants(resources[1])
+    store.keep(b"/a", kept)
+    for number in range(10_000):
+        store.remember(b"/a", kept, b"%d" % number, answer())
+        assert len(kept.answers) <= 64
+    assert b"9999" in kept.answers
+
+
+def test_a_large_answer_drives_out_nothing(resources: list[Resource]) -> None:
+    store = Store(200_000)
+    kept = variants(resources[1])
+    store.keep(b"/a", kept)
+    store.remember(b"/a", kept, b"large", answer(bytes(100_000)))
+    assert kept.answers == {}
+    assert b"/a" in store.kept
+
+
+def test_descriptors_are_bounded(resources: list[Resource]) -> None:
+    store = Store(1 << 30)
+    for number in range(MAX_OPEN_FILES + 10):
+        store.keep(b"/%d" % number, variants(resources[3]))
+    store.keep(b"/small", variants(resources[1]))
+    assert len(store.kept) == MAX_OPEN_FILES + 1
+    assert b"/9" not in store.kept
+    store.clear()
+    assert store.kept == {}
+    store.keep(b"/a", variants(resources[3]))
+    assert b"/a" in store.kept
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["keep", "remember", "check", "forget", "tick"]),
+            st.sampled_from([b"/a", b"/b", b"/c", b"/d"]),
+            st.integers(0, 3),
+            st.integers(0, 20_000),
+        ),
+        max_size=100,
+    )
+)
+@settings(max_examples=200)
+def test_it_never_holds_more_than_its_budget(
+    resources: list[Resource], steps: list[tuple[str, bytes, int, int]]
+) -> None:
+    budget = 110_000
+    store = Store(budget)
+    second = 1
+    for action, path, number, size in steps:
+        kept = store.kept.get(path)
+        if action == "keep":
+            store.keep(path, variants(resources[number], second))
+        elif action == "tick":
+            second += number
+            store.tick(second)
+        elif kept is None:
+            continue
+        elif action == "remember":
+            store.remember(path, kept, b"%d" % size, answer(bytes(size)))
+        elif action == "check":
+            store.note_check(path, kept, second)
+        else:
+            store.forget(path, kept)
+        assert size_of(store) <= budget
+    for path, kept in list(store.kept.items()):
+        store.forget(path, kept)
+    # Nothing is left in the books either: as much as ever fits in.
+    for path in (b"/a", b"/b"):
+        store.keep(path, variants(resources[2], second))
+    assert set(store.kept) == {b"/a", b"/b"}
+
+
+def test_several_threads_share_it(resources: list[Resource], tmp_path: Path) -> None:
+    store = Store(300_000)
+    failures = []
+
+    def work(seed: int) -> None:
+        try:
+            for number in range(3000):
+                path = b"/%d" % ((number * seed) % 13)
+                if kept := store.kept.get(path):
+                    store.remember(path, kept, b"%d" % number, answer(bytes(number % 5000)))
+                    store.note_check(path, kept, number // 100)
+                else:
+                    store.keep(path, variants(resources[number % 4], number // 100))
+                if number % 50 == 0:
+                    store.tick(number // 100)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 3, 5, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert size_of(store) <= 300_000
