@@ -21,7 +21,6 @@ from httpd.config import (
 )
 from httpd.config_file import ConfigError
 from httpd.observe.log import PRIORITIES, is_journal
-from httpd.process import control
 from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
 from httpd.process.signals import reset_signals
@@ -143,7 +142,12 @@ def _carry_out(parsed: argparse.Namespace, options: dict[str, Any]) -> int:
         return EX_OK
     if parsed.command == "start":
         return _start(parsed, options, config_file)
-    pidfile = load_pidfile(config_file, options)
+    return _control(parsed, load_pidfile(config_file, options))
+
+
+def _control(parsed: argparse.Namespace, pidfile: str) -> int:
+    from httpd.process import control  # noqa: PLC0415 - a server does without
+
     if parsed.command == "stop":
         return control.stop(pidfile)
     if parsed.command == "reload":

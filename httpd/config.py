@@ -12,7 +12,6 @@ import pwd
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from httpd.config_file import ConfigError, Value, read_config_file, refuse
@@ -318,10 +317,10 @@ def default_config_file() -> str | None:
 
     In a checkout that is the one in its ``etc``; installed, the one in ``/etc``.
     """
-    checkout = Path(__file__).resolve().parents[1] / "etc" / "phttpd.yaml"
-    for path in (checkout, Path("/etc/phttpd/phttpd.yaml")):
-        if path.is_file():
-            return str(path)
+    checkout = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    for path in (f"{checkout}/etc/phttpd.yaml", "/etc/phttpd/phttpd.yaml"):
+        if os.path.isfile(path):
+            return path
     return None
 
 

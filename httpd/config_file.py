@@ -5,11 +5,9 @@ Called by `httpd.config`, which knows what the values mean.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -153,7 +151,8 @@ def read_config_file(
 
 def _parse(path: str) -> tuple[yaml.SafeLoader, yaml.MappingNode | None]:
     try:
-        loader = yaml.SafeLoader(Path(path).read_text("utf-8"))
+        with open(path, encoding="utf-8") as file:
+            loader = yaml.SafeLoader(file.read())
         root = loader.get_single_node()
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
@@ -186,5 +185,7 @@ def _problem(error: yaml.YAMLError) -> str:
 
 
 def _suggest(name: str, known: Collection[str]) -> str:
+    import difflib  # noqa: PLC0415 - nothing is wrong with most files
+
     nearest = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(known)}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -107,7 +107,7 @@ class Service:
     def _supervise(self, inbox: SignalInbox, on_ready: Callable[[], None]) -> int:
         log = self._open_log()
         name_thread("supervisor")
-        log.notice(f"Using Python {platform.python_version()} to run phttpd {__version__}")
+        log.notice(f"Using Python {sys.version.split()[0]} to run phttpd {__version__}")
         raise_descriptor_limit()
         for listener in self._passed:
             adopt_listener(listener)

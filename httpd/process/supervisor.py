@@ -113,8 +113,8 @@ class Supervisor:
         Raises:
             StartError: when the server cannot start.
         """
-        gc.collect()
         gc.freeze()  # so that no collection in a worker touches, and thereby copies, these pages
+        gc.enable()
         self._launch(self._make_plan(None))
         while not self._is_over():
             self._wait()

@@ -60,6 +60,8 @@ def spawn(setup: Setup, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes],
     """Start a server for a `with` block, and yield it with its port before it is ready."""
     port = free_port()
     command = KINDS[setup.kind].command(setup, folder, port)
+    # Nobody compiles an installed program anew at every start, whatever holds for this checkout.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with (folder / "output").open("wb") as output, pinned(setup.core):
         process = subprocess.Popen(
             [*setup.prefix, *command],
@@ -67,6 +69,7 @@ def spawn(setup: Setup, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes],
             stdout=output,
             stderr=output,
             cwd=PROJECT,
+            env=environment,
             process_group=0,
         )
     try:

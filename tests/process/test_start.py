@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,39 @@ def test_help_tells_every_option_and_word(tmp_path: Path) -> None:
         --group --foreground --verbose --pidfile --log-file --check --version --help"""
     for word in [*options.split(), "start", "stop", "reload", "upgrade", "status", "--json"]:
         assert re.search(rf"(?<![\w-]){word}(?![\w-])", done.stdout), word
+
+
+def python(program: str, *words: str) -> str:
+    """Run a program in an interpreter of its own, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        cwd=ROOT,
+        env=environment(),
+        check=False,
+    )
+    return done.stdout
+
+
+def test_a_server_imports_nothing_that_it_does_without() -> None:
+    program = "import sys, httpd.cli, httpd.service; print(*sys.modules)"
+    without = {"daemon", "difflib", "httpd.process.control", "pathlib", "platform", "subprocess"}
+    imported = set(python(program).split())
+    assert "httpd.process.supervisor" in imported
+    assert not imported & without
+
+
+def test_a_worker_looks_for_garbage_but_not_among_what_was_imported(site: Path) -> None:
+    program = """if True:
+        import gc
+        from httpd.__main__ import main
+        from httpd.process import supervisor
+        def run_worker(*_):
+            print(gc.isenabled(), gc.get_freeze_count() > 1000, flush=True)
+        supervisor.run_worker = run_worker
+        main()
+        """
+    words = ("--foreground", "--port", "0", "--workers", "1", "--base", str(site))
+    assert python(program, *words) == "True True\n"
