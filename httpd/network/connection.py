@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SLICE = 256 * 1024
 """Bytes of a large body that a connection sends before it is the next one's turn."""
+HEAD_END = b"\r\n\r\n"
 PIPELINED = 32
 """Pipelined requests that are answered before it is the next connection's turn."""
 STALL_SECONDS = 10.0
@@ -225,10 +226,16 @@ class Connection:
 
     def _answer_buffer(self, seen: int) -> None:
         """Answer the requests in the buffer, of which `seen` bytes were looked at before."""
-        for _ in range(PIPELINED):
+        turns = PIPELINED
+        while turns > 0:
+            if self._body is None and not seen:
+                turns -= self._answer_known(turns)
+                if self.state is not IDLE:
+                    return
             if not self._buffer and self._body is None:
                 self._buffer = None
                 return
+            turns -= 1
             try:
                 answer = self._take_request(seen)
             except HTTPError as error:
@@ -246,6 +253,46 @@ class Connection:
             seen = 0
         self._enter(WAITING, self._loop.now + self._loop.settings.send_timeout)
         self._wait_for(WRITE)  # at once, but for a client that takes none of its answers
+
+    def _answer_known(self, most: int) -> int:
+        """Answer known requests that have come together, all in one system call.
+
+        Args:
+            most: requests to answer.
+
+        Returns:
+            How many were answered; none where there is but one.
+        """
+        buffer, loop = self._buffer, self._loop
+        known: list[tuple[bytes, Answer]] = []
+        start = size = 0
+        while buffer and len(known) < most and size < SLICE:
+            end = buffer.find(HEAD_END, start) + len(HEAD_END)
+            if end < len(HEAD_END) or (end == len(buffer) and not known):
+                break
+            head = bytes(buffer[start:end])
+            answer = loop.recall(head)
+            if answer is None or answer.length:
+                break
+            known.append((head, answer))
+            start = end
+            size += len(answer.wire) + len(answer.behind)
+            if not answer.keep_alive:
+                break
+        if len(known) < 2:
+            return 0
+        assert buffer is not None
+        del buffer[:start]
+        self._started = self._arrived
+        *earlier, (head, last) = known
+        loop.requests += len(earlier)
+        self.served += len(earlier)
+        if loop.access_log is not None:
+            for self._head, answer in earlier:
+                self._log_answer(answer)
+        self._head = head
+        self._begin(last, b"".join([part for _, own in earlier for part in (own.wire, own.behind)]))
+        return len(known)
 
     def _take_request(self, seen: int) -> Answer | Work | None:
         """Take the next request from the buffer, and return its answer; None if more is needed."""
@@ -330,9 +377,14 @@ class Connection:
 
     # ---------------------------------------------------------------- sending
 
-    def _begin(self, answer: Answer) -> None:
-        """Send an answer, all of it at once if the socket takes it."""
-        wire, behind = answer.wire, answer.behind
+    def _begin(self, answer: Answer, before: bytes = b"") -> None:
+        """Send an answer, all of it at once if the socket takes it.
+
+        Args:
+            answer: the one to the running request.
+            before: other answers to send first.
+        """
+        wire, behind = before + answer.wire, answer.behind
         try:
             sent = os.writev(self.fd, (wire, behind)) if behind else os.write(self.fd, wire)
         except BlockingIOError:
@@ -344,7 +396,7 @@ class Connection:
             self._loop.sent += sent
             self._finish(answer)
             return
-        self._transfer = Transfer(answer, max(0, sent))
+        self._transfer = Transfer(answer, wire, max(0, sent))
         if sent < 0:
             self.close("client reset")
             return
@@ -416,6 +468,7 @@ class Connection:
         if log is None:
             return
         sent = len(answer.wire) + len(answer.behind) + answer.length - self.unsent()
+        sent = max(0, sent)  # what is to be sent before it is left as well
         body = max(0, sent - answer.head_length())
         duration = time.monotonic() - self._started
         log.add(self.peer[0].encode(), self._head, answer.status, body, duration, sent)

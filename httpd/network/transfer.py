@@ -20,14 +20,20 @@ class FileChangedError(Exception):
 
 
 class Transfer:
-    """Args: answer: what is sent; sent: bytes of it that have been."""
+    """What is left of an answer.
+
+    Args:
+        answer: what is sent.
+        wire: its own, and perhaps that of others before it.
+        sent: bytes that have been sent of `wire` and what follows.
+    """
 
     __slots__ = ("_part", "_pending", "_segments", "_source", "_waiting")
 
-    def __init__(self, answer: Answer, sent: int) -> None:
-        self._pending = memoryview(answer.wire)[sent:]  # bytes in memory
+    def __init__(self, answer: Answer, wire: bytes, sent: int) -> None:
+        self._pending = memoryview(wire)[sent:]  # bytes in memory
         self._part = _NO_PART  # of the file
-        behind = answer.behind[max(0, sent - len(answer.wire)) :]
+        behind = answer.behind[max(0, sent - len(wire)) :]
         self._segments = iter((behind, *answer.segments))  # that come after these
         self._waiting = len(behind) + answer.length  # bytes of them, the part included
         self._source = answer.source

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
+
 import pytest
 
 from tests.functional.site import FIVE_MB, HOME, NOTES, SIZES, pattern
 from tests.support.raw import Client, pipeline, request
-from tests.support.server import Server
+from tests.support.server import Server, serve
+
+LONG = SIZES[-2]
+"""Bytes of the longest file that is sent from memory."""
 
 
 def test_sixteen_deep(server: Server) -> None:
@@ -17,6 +23,44 @@ def test_sixteen_deep(server: Server) -> None:
     ]
     bodies = [answer.body for answer in pipeline(server.port, requests)]
     assert bodies == [b"%04d" % number for number in range(16)]
+
+
+@pytest.mark.parametrize("recv", [1, 100, 65536])
+def test_known_requests_among_others(docroot: Path, recv: int) -> None:
+    """They are answered several at a time, but each has its answer, in its place."""
+    chance = random.Random(recv)
+    known = ["/notes.txt", "/", "/sizes/0.bin", f"/sizes/{LONG}.bin", "/missing"]
+    others = ["/notes.txt?%d", "/missing%d", "/docs?%d", "/five.bin?%d", "/%%6eotes.txt?%d"]
+    options = ("--workers", "1", "--threads", "1", "--recv", str(recv))
+    with serve(docroot, *options) as server, Client(server.port) as client:
+        expected = {target: client.ask(target) for target in known}
+        targets = []
+        for number in range(150):
+            targets += chance.choices(known, k=chance.randrange(6))
+            targets.append(chance.choice(others) % number)
+        requests = [("GET", request(target)) for target in targets]
+        for target, answer in zip(targets, pipeline(server.port, requests), strict=True):
+            if target in known:
+                assert (answer.status, answer.body) == (
+                    expected[target].status,
+                    expected[target].body,
+                )
+            elif "five" in target:
+                assert answer.body == FIVE_MB
+            elif "otes" in target:
+                assert answer.body == NOTES
+            else:
+                assert answer.status == (301 if "docs" in target else 404)
+
+
+def test_known_requests_of_one_who_does_not_read(server: Server) -> None:
+    """What does not fit into the socket waits, and nothing is lost or doubled."""
+    with Client(server.port, receive_buffer=4096) as client:
+        client.ask(f"/sizes/{LONG}.bin")
+        client.send(request(f"/sizes/{LONG}.bin") * 200, request("/notes.txt"))
+        for _ in range(200):
+            assert client.answer().body == pattern(LONG)
+        assert client.answer().body == NOTES
 
 
 def test_mixed_methods_and_statuses(server: Server) -> None:

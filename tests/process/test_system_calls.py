@@ -19,11 +19,14 @@ import pytest
 from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import Foreground, free_port, refused, write_config
-from tests.support.raw import Client, ask
+from tests.support.raw import Client, ask, request
 from tests.support.require import command
 
 REQUESTS = 20
 """Of each kind; what most of them have in common counts."""
+
+PIPELINED = 16
+"""Requests that are sent at once."""
 
 MIB = 1 << 20
 
@@ -42,6 +45,7 @@ PRECOMPRESSED = 3
 
 BOUNDS = {
     "hit": 3,  # epoll_wait, read, write
+    "pipelined": 3,  # for many at once
     "query": 3,  # a miss, but of a known file
     "file": 3 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
     "missing": 5,
@@ -70,7 +74,14 @@ class Turn(NamedTuple):
 def files(tmp_path: Path) -> Path:
     docroot = tmp_path / "files"
     docroot.mkdir()
-    for name in ["hit", "query", "closed", "range", *(f"file{n}" for n in range(REQUESTS))]:
+    for name in [
+        "hit",
+        "pipelined",
+        "query",
+        "closed",
+        "range",
+        *(f"file{n}" for n in range(REQUESTS)),
+    ]:
         (docroot / name).write_bytes(b"x" * 4096)
     with (docroot / "large").open("wb") as file:
         file.truncate(LARGE)
@@ -111,6 +122,9 @@ def use(port: int) -> None:
     with Client(port) as client:
         for number in range(REQUESTS):
             client.ask("/hit")
+            client.send(request("/pipelined") * PIPELINED)
+            for _ in range(PIPELINED):
+                client.answer()
             client.ask(f"/query?{number}")
             client.ask(f"/file{number}")
             client.ask(f"/missing{number}")
