@@ -38,9 +38,15 @@ DRAIN_TICK = 0.05
 """The same while draining, when every moment counts."""
 LAST_FLUSH_SECONDS = 2.0
 """How long the end waits for a slow reader of the access log."""
-_EVENTS = 512
 HEADERS = 1024 * 1024
 """Bytes that the header sections may take that a loop remembers."""
+_EVENTS = 16
+"""Events of one turn: how many clients are served before the other loops are given way.
+
+The loops of a worker share one interpreter.  Each system call lets go of it and takes it back,
+which on a busy core wakes those who wait for it, but too late: a loop with enough to do would keep
+it until the kernel takes the core away.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,8 @@ class Loop:
                     connection.on_event()
                 except Exception:
                     self._on_failure(connection)
+            if len(events) > 1:  # who serves one client waits for the next one anyway
+                os.sched_yield()
         self._publish()
         if self.access_log is not None:
             self.access_log.flush(LAST_FLUSH_SECONDS)
