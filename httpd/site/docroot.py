@@ -223,9 +223,11 @@ class Docroot:
         return folder
 
     def _join(self, segments: list[bytes]) -> bytes:
-        if any(b"/" in name or is_hidden(name) for name in segments):
+        path = b"/".join((self._folder, *segments))
+        has_slash = path.count(b"/") != self._folder.count(b"/") + len(segments)
+        if has_slash or any([is_hidden(name) for name in segments if name[:1] == b"."]):
             raise _not_found()
-        return b"/".join((self._folder, *segments))
+        return path
 
     def open_name(self, name: bytes) -> OpenedFile | None:
         """Open the file with a name below the docroot, as `open` does; None for a folder.
