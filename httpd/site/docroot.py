@@ -168,8 +168,9 @@ class Docroot:
         except HTTPError:
             return None
 
-    def look_again(self, name: bytes) -> os.stat_result | None:
-        """Return the status of what a name leads to, for comparing it with what was opened.
+    def look_again(self, name: bytes) -> tuple[os.stat_result | None, FolderState | None]:
+        """Return the status of what a name leads to, for comparing it with what was opened, and the
+        state of the folder that it is in; see `folder_state`.
 
         The folder is looked up once between two calls of `release`, so what it returns is true of
         some moment since the last one.
@@ -181,16 +182,17 @@ class Docroot:
             OutOfDescriptorsError: it cannot be told now.
         """
         try:
-            pin = self._find_folder(name).pin
-            last = name[name.rfind(b"/") + 1 :]
-            status = os.stat(last, dir_fd=pin, follow_symlinks=False)
+            folder, last = self._find_folder(name)
+            status = os.stat(last, dir_fd=folder.pin, follow_symlinks=False)
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 raise OutOfDescriptorsError from None
-            return None
+            return None, None
         except HTTPError:
-            return None
-        return self.stat(name) if stat.S_ISLNK(status.st_mode) else status
+            return None, None
+        if stat.S_ISLNK(status.st_mode):
+            return self.stat(name), folder.state
+        return status, folder.state
 
     def folder_state(self, name: bytes) -> FolderState | None:
         """Return the state of the folder that a name is in, as `look_again` sees it.
@@ -204,12 +206,14 @@ class Docroot:
             None where a change might not show, since there was one just now, or nothing is known.
         """
         try:
-            return self._find_folder(name).state
+            return self._find_folder(name)[0].state
         except (OSError, HTTPError):
             return None
 
-    def _find_folder(self, name: bytes) -> _Folder:
-        path = name[: name.rfind(b"/")]
+    def _find_folder(self, name: bytes) -> tuple[_Folder, bytes]:
+        """Return the folder that a name is in, and its last part."""
+        slash = name.rfind(b"/")
+        path = name[:slash]
         folder = self._folders.get(path)
         if folder is None:
             if len(self._folders) == _MOST_FOLDERS:
@@ -220,12 +224,12 @@ class Docroot:
             settled = time.time_ns() - max(times) > SETTLED_NS
             state = (status.st_dev, status.st_ino, *times) if settled else None
             folder = self._folders[path] = _Folder(pin, state)
-        return folder
+        return folder, name[slash + 1 :]
 
     def _join(self, segments: list[bytes]) -> bytes:
         path = b"/".join((self._folder, *segments))
         has_slash = path.count(b"/") != self._folder.count(b"/") + len(segments)
-        if has_slash or any([is_hidden(name) for name in segments if name[:1] == b"."]):
+        if has_slash or any(map(is_hidden, segments)):
             raise _not_found()
         return path
 

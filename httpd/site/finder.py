@@ -87,7 +87,7 @@ class Finder:
             return None
         state = self._docroot.folder_state(opened.name)  # before the names in it are looked for
         original = Resource(opened, self._date)
-        forms = [coding for coding in self._codings if self._may_have(original, coding)]
+        forms = self._look_for_forms(original)
         coded = {coding: self._open_coded(original, coding) for coding in forms}
         found = {coding: resource for coding, resource in coded.items() if resource is not None}
         variants = Variants(original, found, None if forms else state, self._second)
@@ -98,26 +98,33 @@ class Finder:
     def is_current(self, variants: Variants) -> bool:
         """Tell whether a new look would surely find the same."""
         original = variants.original
-        if not original.is_current(self._docroot):
+        status, state = self._docroot.look_again(original.name)
+        if not original.is_current(status):
             return False
-        if variants.bare and variants.bare == self._docroot.folder_state(original.name):
+        if state is not None and state == variants.bare:
             return True
+        forms = self._look_for_forms(original)
+        variants.bare = None if forms else state
         return all(
-            resource.is_current(self._docroot)
+            resource.is_current(self._docroot.look_again(resource.name)[0])
             if (resource := variants.coded.get(coding))
-            else not self._has_coded(original, coding)
+            else coding not in forms or not self._has_coded(original, coding)
             for coding in self._codings
         )
 
-    def _may_have(self, original: Resource, coding: str) -> bool:
-        """Tell whether there is anything of that name, be it a link that leads to nothing."""
-        return os.access(original.name + CODINGS[coding], os.F_OK, follow_symlinks=False)
+    def _look_for_forms(self, original: Resource) -> list[str]:
+        """Return the codings for which there is anything, be it a link that leads to nothing."""
+        name = original.name
+        return [
+            coding
+            for coding, ending in self._codings.items()
+            if os.access(name + ending, os.F_OK, follow_symlinks=False)
+        ]
 
     def _has_coded(self, original: Resource, coding: str) -> bool:
         """Tell whether there is a precompressed form that was not made of an earlier version."""
         name = original.name + CODINGS[coding]
-        # Mostly there is none, which can be said before all the care that a file needs.
-        status = self._docroot.stat(name) if os.access(name, os.F_OK) else None
+        status = self._docroot.stat(name)
         if status is None or not stat.S_ISREG(status.st_mode):
             return False
         # Some tools give it the time of the original, cut to seconds.

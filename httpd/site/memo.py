@@ -28,6 +28,8 @@ class Memo:
 
         An answer that would hold a file open is not remembered.
         """
+        if self._room < _OVERHEAD:
+            return
         cost = len(head) + len(answer.wire) + len(answer.behind) + _OVERHEAD
         if cost <= self._room and not answer.length and head not in self.answers:
             self._room -= cost

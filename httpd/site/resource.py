@@ -10,7 +10,7 @@ from typing import NamedTuple
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
-from httpd.site.docroot import SETTLED_NS, Docroot, OpenedFile, explain
+from httpd.site.docroot import SETTLED_NS, OpenedFile, explain
 from httpd.site.media_types import guess_media_type
 
 SMALL_FILE = 128 * 1024
@@ -139,13 +139,21 @@ class Resource:
             status = os.fstat(self.fd)
         return Identity.of(status) == self.identity
 
-    def is_current(self, docroot: Docroot) -> bool:
+    def is_current(self, status: os.stat_result | None) -> bool:
         """Tell whether a new request for the same name would surely find this very content.
 
         A change of status counts as well: somebody may have forbidden us to read the file.
+
+        Args:
+            status: what `Docroot.look_again` returned for the name.
         """
-        status = docroot.look_again(self.name) if self._checkable else None
-        if status is None:
+        if status is None or not self._checkable:
             return False
-        unchanged = status.st_ctime_ns == self._status_changed_ns
-        return unchanged and Identity.of(status) == self.identity
+        device, inode, size, modified_ns = self.identity
+        return (
+            status.st_mtime_ns == modified_ns
+            and status.st_ctime_ns == self._status_changed_ns
+            and status.st_size == size
+            and status.st_ino == inode
+            and status.st_dev == device
+        )

@@ -22,6 +22,8 @@ MAX_OPEN_FILES = 512
 """Descriptors that a worker keeps open for files that nobody downloads."""
 _MOST_ANSWERS = 64
 """Answers of one file that are remembered: forms, ranges and conditions in every combination."""
+_MOVE_SECONDS = 4
+"""How much later a check must be to change the place in the order."""
 _OVERHEAD = 1024
 
 
@@ -33,7 +35,17 @@ class Variants:
     of it, by what selects them.
     """
 
-    __slots__ = ("answers", "bare", "checked", "coded", "cost", "open_files", "original", "size")
+    __slots__ = (
+        "answers",
+        "bare",
+        "checked",
+        "coded",
+        "cost",
+        "moved",
+        "open_files",
+        "original",
+        "size",
+    )
 
     def __init__(
         self,
@@ -45,7 +57,7 @@ class Variants:
         self.original = original
         self.coded = coded
         self.bare = bare
-        self.checked = checked
+        self.checked = self.moved = checked
         self.answers: dict[bytes, Answer] = {}
         resources = self.all()
         self.size = self.cost = sum(
@@ -61,7 +73,8 @@ class Variants:
 class Store:
     """Bounded in bytes, descriptors and time.
 
-    The dictionaries are in the order of the last check, so what is unused stands first.
+    The dictionaries are in the order of the last check, but for some seconds, so what is unused
+    stands first.
 
     Args:
         budget: bytes that all of it may take.
@@ -84,10 +97,12 @@ class Store:
 
     def note_check(self, path: bytes, variants: Variants, second: int) -> None:
         """Take note that files are still what they were in a second."""
-        with self._lock:
-            if self.kept.get(path) is variants:
-                self._drop(path)
-                self._put(path, variants)
+        if second - variants.moved >= _MOVE_SECONDS:
+            variants.moved = second
+            with self._lock:
+                if self.kept.get(path) is variants:
+                    self._drop(path)
+                    self._put(path, variants)
         variants.checked = second
 
     def forget(self, path: bytes, variants: Variants) -> None:

@@ -116,10 +116,19 @@ CELLS = {
         status=206,
         part=range(500000, 504096),
     ),
-    "mix": Cell("mix of 10 000 files", f"/{site.MIX}", script=script("mix", site.MIX_FILES)),
+    "mix": Cell(
+        "mix of 10 000 files", f"/{site.MIX}", script=script("mix", site.MIX_FILES), seconds=3
+    ),
     "miss": Cell("4 kB, a query that is always new", script=script("miss")),
     "cold": Cell(
         "4 kB, a path that is always spelled anew", f"/{site.COLD}", script=script("cold")
+    ),
+    "first": Cell(
+        "4 kB, a file that nobody has asked for before",
+        f"/{site.FIRST}",
+        script=script("first", site.FIRST_FILES),
+        rounds=1,
+        seconds=2,
     ),
     "pipelined": Cell(
         f"4 kB, {PIPELINED} pipelined",

@@ -59,7 +59,7 @@ def _speed(results: Results) -> Iterator[Bar]:
 
 def _misses(results: Results) -> Iterator[Bar]:
     hit = results.medians("4k", US)
-    for cell in ("miss", "cold"):
+    for cell in ("miss", "cold", "first"):
         if hit and (own := results.medians(cell, US)):
             yield _at_most(f"{CELLS[cell].title}: times a hit", own.cpu / hit.cpu, 5)
 

@@ -23,6 +23,12 @@ MIX = "mix/00/0000.html"
 
 COLD = "cold/abcdefghijklmnopqrstuvwx.txt"
 
+FIRST = "first/00/000000.txt"
+"""The first one of very many."""
+
+FIRST_FILES = 150_000
+"""More than any server sends in a round: none is asked for twice."""
+
 MIX_FILES = 10_000
 MIX_MEDIAN = 8 * KB
 MIX_SIGMA = 1.4
@@ -43,14 +49,29 @@ def write(docroot: Path, paths: Container[str]) -> None:
         (docroot / name).write_bytes(chance.randbytes(size))
     (docroot / COLD).parent.mkdir()
     (docroot / COLD).write_bytes(chance.randbytes(4096))
+    if f"/{FIRST}" in paths:
+        write_first(docroot / "first", chance)
     if f"/{MIX}" in paths:
         write_mix(docroot / "mix", chance)
     if f"/{LARGE}" in paths:
         write_large(docroot / LARGE, chance)
     then = time.time() - AGE
     for folder, _, names in os.walk(docroot):
-        for name in names:
+        # So many names in a folder are those of one file.
+        for name in [*(names if len(names) < FIRST_FILES // 100 else names[:1]), "."]:
             os.utime(Path(folder, name), (then, then))
+
+
+def write_first(folder: Path, chance: random.Random) -> None:
+    """Write one file of 4 kB in each of 100 folders, and give it very many names there."""
+    for number in range(100):
+        (folder / f"{number:02}").mkdir(parents=True)
+    for number in range(FIRST_FILES):
+        name = folder / f"{number % 100:02}" / f"{number:06}.txt"
+        if number < 100:
+            name.write_bytes(chance.randbytes(4096))
+        else:
+            os.link(folder / f"{number % 100:02}" / f"{number % 100:06}.txt", name)
 
 
 def write_mix(folder: Path, chance: random.Random) -> None:

@@ -9,6 +9,7 @@ import tracemalloc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -471,3 +472,64 @@ def test_no_descriptor_left(tmp_path: Path, left: int) -> None:
     with descriptors_left(left):
         assert status_of(finder, "/a") == 503
     assert find(finder, "/a").content == b"a"
+
+
+def test_in_a_folder_that_has_settled_no_forms_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its times tell that none was added; and when one is, it is found."""
+    write(tmp_path / "a", "a", age=OLD)
+    finder = make(tmp_path)
+    asked = []
+    access = os.access
+
+    def note(name: bytes, *arguments: Any, **options: Any) -> bool:
+        asked.append(name)
+        return access(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "access", note)
+    resource = find(finder, "/a")
+    assert len(asked) == 3
+    assert stays(finder, "/a", resource, 2), "the folder was changed just now"
+    assert len(asked) == 6
+    later = time.time_ns() + 10_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    assert stays(finder, "/a", resource, 3)
+    assert len(asked) == 9
+    for second in range(4, 10):
+        assert stays(finder, "/a", resource, second)
+    assert len(asked) == 9
+    write(tmp_path / "a.gz", "z")
+    tick(finder, 10)
+    variants = finder.find(b"/a")
+    assert variants is not None
+    assert set(variants.coded) == {"gzip"}
+
+
+@pytest.mark.parametrize("form", ["dangling", "folder", "older"])
+def test_a_form_that_cannot_be_used_now_may_be_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Without a change of the folder."""
+    write(tmp_path / "a", "a", age=OLD)
+    write(tmp_path / "there" / "other", "z", age=OLD)
+    if form == "older":
+        write(tmp_path / "a.gz", "z", age=2 * OLD)
+    else:
+        (tmp_path / "a.gz").symlink_to("there/form" if form == "dangling" else "there")
+    later = time.time_ns() + 10_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
+    assert stays(finder, "/a", resource, 2)
+    if form == "older":
+        os.utime(tmp_path / "a.gz")
+    elif form == "dangling":
+        write(tmp_path / "there" / "form", "z", age=OLD)
+    else:
+        (tmp_path / "there").rename(tmp_path / "there~")
+        write(tmp_path / "there", "z", age=OLD)
+    tick(finder, 3)
+    variants = finder.find(b"/a")
+    assert variants is not None
+    assert set(variants.coded) == {"gzip"}

@@ -78,7 +78,7 @@ def test_the_one_that_was_not_checked_for_longest_goes_first(resources: list[Res
     store = Store(4 * 52_000)
     for name in (b"/a", b"/b", b"/c"):
         store.keep(name, variants(resources[2]))
-    store.note_check(b"/a", store.kept[b"/a"], 2)
+    store.note_check(b"/a", store.kept[b"/a"], 9)
     store.keep(b"/d", variants(resources[2]))
     store.keep(b"/e", variants(resources[2]))
     assert set(store.kept) == {b"/a", b"/c", b"/d", b"/e"}
