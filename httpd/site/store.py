@@ -8,6 +8,7 @@ descriptors when nobody sends it any more.)
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from httpd.site.answer import Answer
@@ -81,8 +82,9 @@ class Store:
     """
 
     def __init__(self, budget: int) -> None:
-        self.kept: dict[bytes, Variants] = {}
-        self._open: dict[bytes, Variants] = {}  # those of them that hold descriptors
+        # Ordered ones find their first key at once, however many have been deleted before it.
+        self.kept: OrderedDict[bytes, Variants] = OrderedDict()
+        self._open: OrderedDict[bytes, Variants] = OrderedDict()  # that hold descriptors
         self._budget = budget
         self._used = 0
         self._open_files = 0
@@ -92,7 +94,11 @@ class Store:
         """Take in what there is at a path, in the place of what was."""
         with self._lock:
             self._drop(path)
-            self._put(path, variants)
+            self.kept[path] = variants
+            self._used += variants.cost
+            if variants.open_files:
+                self._open[path] = variants
+                self._open_files += variants.open_files
             self._shrink()
 
     def note_check(self, path: bytes, variants: Variants, second: int) -> None:
@@ -101,8 +107,9 @@ class Store:
             variants.moved = second
             with self._lock:
                 if self.kept.get(path) is variants:
-                    self._drop(path)
-                    self._put(path, variants)
+                    self.kept.move_to_end(path)
+                    if variants.open_files:
+                        self._open.move_to_end(path)
         variants.checked = second
 
     def forget(self, path: bytes, variants: Variants) -> None:
@@ -147,19 +154,12 @@ class Store:
         while self._open_files > MAX_OPEN_FILES:
             self._drop(next(iter(self._open)))
 
-    def _expire(self, kept: dict[bytes, Variants], last: int) -> None:
+    def _expire(self, kept: OrderedDict[bytes, Variants], last: int) -> None:
         while kept:
             path, variants = next(iter(kept.items()))
             if variants.checked > last:
                 break
             self._drop(path)
-
-    def _put(self, path: bytes, variants: Variants) -> None:
-        self.kept[path] = variants
-        self._used += variants.cost
-        if variants.open_files:
-            self._open[path] = variants
-            self._open_files += variants.open_files
 
     def _drop(self, path: bytes) -> None:
         variants = self.kept.pop(path, None)
