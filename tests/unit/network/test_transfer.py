@@ -1,0 +1,144 @@
+"""Sending a file that changes: at every moment of a transfer, and in every way."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from httpd.network.transfer import TAIL, FileChangedError, Transfer
+from httpd.site.answer import Answer
+from httpd.site.docroot import Docroot
+from httpd.site.resource import SMALL_FILE, Resource
+from tests.unit.site.folders import write
+
+SIZE = SMALL_FILE + 3 * TAIL
+BUDGET = SIZE // 4
+OLD = b"o" * SIZE
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+LAST = 100 * TAIL
+"""More than there are moments."""
+
+
+def overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"n" * SIZE)
+
+
+def overwrite_the_end(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(SIZE - 1)
+        file.write(b"n")
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, SIZE - 1)
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"n")
+
+
+def replace(path: Path) -> None:
+    write(path.with_name("new"), b"n" * SIZE).rename(path)
+
+
+def vanish_and_overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        path.unlink()
+        file.write(b"n" * SIZE)
+
+
+def begin(folder: Path, segments: tuple[bytes | range, ...]) -> Transfer:
+    path = write(folder / "file", OLD)
+    os.utime(path, (1e9, 1e9))
+    opened = Docroot(str(folder), ()).open([b"file"])
+    assert opened is not None
+    length = sum(map(len, segments))
+    source = Resource(opened, int(time.time()))
+    answer = Answer(200, b"", wire=HEAD, segments=segments, length=length, source=source)
+    return Transfer(answer, answer.wire, 0)
+
+
+def expected(segments: tuple[bytes | range, ...]) -> bytes:
+    return HEAD + b"".join(
+        OLD[part.start : part.stop] if isinstance(part, range) else part for part in segments
+    )
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * SIZE)
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [overwrite, overwrite_the_end, truncate, append, replace, vanish_and_overwrite],
+    ids=lambda alter: alter.__name__,
+)
+@pytest.mark.parametrize(
+    "segments",
+    [
+        (range(SIZE),),
+        (range(SIZE - TAIL, SIZE),),
+        (range(1, SIZE - 1),),
+        (b"--a", range(10), b"--b", range(SIZE // 2, SIZE), b"--c"),
+    ],
+    ids=["whole", "tail", "part", "parts"],
+)
+def test_nobody_gets_all_of_a_changed_file(
+    tmp_path: Path,
+    ends: tuple[socket.socket, socket.socket],
+    alter: Callable[[Path], None],
+    segments: tuple[bytes | range, ...],
+) -> None:
+    """Whenever it changes: what has come is the file as it was, or less than was announced."""
+    ours, theirs = ends
+    whole = expected(segments)
+    for moment in range(LAST):
+        transfer = begin(tmp_path, segments)
+        received = b""
+        steps = 0
+        with suppress(FileChangedError):
+            while transfer.unsent():
+                if steps == moment:
+                    alter(tmp_path / "file")
+                steps += 1
+                sent = transfer.send(ours.fileno(), BUDGET)
+                received += theirs.recv(sent, socket.MSG_WAITALL)
+        theirs.setblocking(False)
+        with suppress(BlockingIOError):  # what was sent before the error
+            received += theirs.recv(1 << 20)
+        theirs.setblocking(True)
+        assert received == whole or len(received) < len(whole)
+        assert moment > 1 or len(received) < len(whole), "nothing of the file was sent before"
+        if steps <= moment:  # it has ended before it was changed
+            break
+    assert 2 <= moment < LAST
+
+
+def test_a_change_as_the_last_bytes_are_read(
+    tmp_path: Path, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last look comes after that."""
+    transfer = begin(tmp_path, (range(SIZE),))
+    read = os.pread
+
+    def overwrite_and_read(fd: int, size: int, offset: int) -> bytes:
+        overwrite(tmp_path / "file")
+        return read(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", overwrite_and_read)
+    with pytest.raises(FileChangedError):
+        while transfer.unsent():
+            ends[1].recv(transfer.send(ends[0].fileno(), BUDGET), socket.MSG_WAITALL)
+    assert transfer.unsent() >= TAIL
