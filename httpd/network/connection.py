@@ -23,6 +23,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from httpd.network.options import limit_unsent
+from httpd.network.shares import MOST
 from httpd.network.transfer import FileChangedError, Transfer
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
@@ -33,9 +35,9 @@ from httpd.site.responder import Work
 if TYPE_CHECKING:
     from httpd.network.loop import Loop
 
-SLICE = 256 * 1024
-"""Bytes of a large body that a connection sends before it is the next one's turn."""
 HEAD_END = b"\r\n\r\n"
+TOGETHER = 256 * 1024
+"""Bytes of answers to pipelined requests from which on no more are put together."""
 PIPELINED = 32
 """Pipelined requests that are answered before it is the next connection's turn."""
 STALL_SECONDS = 10.0
@@ -86,6 +88,7 @@ class Connection:
         "_more",
         "_reason",
         "_request",
+        "_share",
         "_started",
         "_transfer",
         "_until",
@@ -114,6 +117,7 @@ class Connection:
         self._until = 0.0  # when the head or body must have arrived
         self._answer: Answer | None = None  # the running one
         self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
+        self._share = MOST  # bytes of an answer that the kernel holds at the most
         self._more = False  # whether the kernel may have received more than was read
         self._reason = "answered"  # for a close after the last answer
         self._arrived = 0.0  # when something was received last
@@ -187,6 +191,7 @@ class Connection:
             self._log_answer(self._answer)
         self.state = CLOSED
         self._answer = None
+        self._end_transfer()
         self._buffer = self._body = self._request = self._work = None
         self._loop.forget(self)
         os.close(self.fd)
@@ -266,7 +271,7 @@ class Connection:
         buffer, loop = self._buffer, self._loop
         known: list[tuple[bytes, Answer]] = []
         start = size = 0
-        while buffer and len(known) < most and size < SLICE:
+        while buffer and len(known) < most and size < TOGETHER:
             end = buffer.find(HEAD_END, start) + len(HEAD_END)
             if end < len(HEAD_END) or (end == len(buffer) and not known):
                 break
@@ -397,6 +402,7 @@ class Connection:
             self._finish(answer)
             return
         self._transfer = Transfer(answer, wire, max(0, sent))
+        self._loop.shares.begin()
         if sent < 0:
             self.close("client reset")
             return
@@ -427,12 +433,20 @@ class Connection:
         if transfer.unsent():
             self._wait_for(WRITE)
         else:
+            self._end_transfer()
             self._finish(answer)
 
     def _send_slice(self, transfer: Transfer) -> None:
-        """Send until the slice is full, or BlockingIOError says that the socket is."""
+        """Send until the slice is full, or BlockingIOError says that the socket is.
+
+        A slice is half of what the kernel may hold: so much is free when it wakes us.
+        """
         loop = self._loop
-        budget = SLICE
+        share = loop.shares.each
+        if share != self._share:
+            limit_unsent(self.fd, share)
+            self._share = share
+        budget = share // 2
         while budget > 0 and transfer.unsent():
             sent = transfer.send(self.fd, budget)
             budget -= sent
@@ -453,7 +467,7 @@ class Connection:
         self.served += 1
         if loop.access_log is not None:
             self._log_answer(answer)
-        self._answer = self._transfer = None
+        self._answer = None
         if answer.keep_alive:
             self._enter(IDLE, loop.now + loop.settings.keepalive_timeout)
             if not self._interest:
@@ -462,6 +476,11 @@ class Connection:
             self._linger()
         else:
             self.close(self._reason)
+
+    def _end_transfer(self) -> None:
+        if self._transfer is not None:
+            self._transfer = None
+            self._loop.shares.end()
 
     def _log_answer(self, answer: Answer) -> None:
         log = self._loop.access_log

@@ -9,8 +9,8 @@ import struct
 from array import array
 from collections.abc import Sequence
 
-UNSENT_BYTES = 512 * 1024
-"""Bytes of an answer that wait in the kernel at the most: less costs wake-ups, more memory."""
+from httpd.network.shares import MOST
+
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
 
@@ -108,9 +108,9 @@ def adopt_listener(listener: socket.socket) -> None:
 def _tune(listener: socket.socket) -> None:
     # Accepted sockets inherit this: a body's last bytes must not wait for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # So is this: what the kernel holds of a body and has not sent yet stays small, however many
-    # clients there are, and the shares stay fair.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    # So is this: what the kernel holds of a body and has not sent yet has a limit, which
+    # connections lower when there are many downloads.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST)
     # A connection is handed over together with its request, which is then served at accept.  One
     # that says nothing waits in the kernel, also for the next server at the same socket.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)

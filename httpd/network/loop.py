@@ -21,6 +21,7 @@ from typing import Any
 from httpd.network.acceptor import Acceptor
 from httpd.network.connection import IDLE, Connection
 from httpd.network.listener import format_peer
+from httpd.network.shares import Shares
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
@@ -113,6 +114,7 @@ class Loop:
         self._index = index
         self._board = board
         self._counts = board.column(Column.CONNECTIONS)
+        self.shares = Shares(len(self._counts))
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.epoll.register(self._wake_fd, select.EPOLLIN)
         self._commands: list[Callable[[], None]] = []

@@ -50,12 +50,13 @@ BOUNDS = {
     "file": 3 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
     "missing": 5,
     "range": 3,
+    "download": 8,  # epoll_wait, read, stat, write, sendfile, pread, stat, write
     "closed": 7,  # epoll_wait, accept, ioctl, read, write, close, accept
 }
 """System calls of a request by what its path begins with, from one wait to the next."""
 
-PER_MIB = 12
-"""System calls of a download: 256 KiB at a time are waited for, sent, and the file looked at."""
+PER_MIB = 2
+"""System calls of a large download: 2 MiB at a time are waited for, sent, and looked at."""
 
 LINE = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)")
 
@@ -83,6 +84,7 @@ def files(tmp_path: Path) -> Path:
         *(f"file{n}" for n in range(REQUESTS)),
     ]:
         (docroot / name).write_bytes(b"x" * 4096)
+    (docroot / "download").write_bytes(b"x" * 300_000)
     with (docroot / "large").open("wb") as file:
         file.truncate(LARGE)
     for path in docroot.iterdir():
@@ -129,6 +131,7 @@ def use(port: int) -> None:
             client.ask(f"/file{number}")
             client.ask(f"/missing{number}")
             client.ask("/range", f"Range: bytes={number}-99")
+            client.ask("/download")
             ask(port, "/closed", "Connection: close")
         client.ask("/large")
 

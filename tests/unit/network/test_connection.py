@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from httpd.network.connection import PIPELINED, SLICE
+from httpd.network.connection import PIPELINED
+from httpd.network.shares import LEAST, MOST, TOTAL
 from httpd.network.transfer import TAIL
 from httpd.observe.scoreboard import Column, Scoreboard
 from tests.support.raw import Answer, Client, request
@@ -202,7 +203,9 @@ def test_a_body_is_never_a_request(site: Path) -> None:
 # ---------------------------------------------------------------- bodies
 
 
-@pytest.mark.parametrize("size", [65536, 65537, TAIL, 65536 + TAIL, SLICE, SLICE + 1, 3_000_001])
+@pytest.mark.parametrize(
+    "size", [65536, 65537, TAIL, 65536 + TAIL, LEAST, MOST // 2, MOST // 2 + 1, 5_000_001]
+)
 def test_bodies_arrive_as_they_are(site: Path, size: int) -> None:
     content = os.urandom(size)
     write(site / "random.bin", content)
@@ -229,6 +232,45 @@ def test_all_downloads_move(site: Path) -> None:
             client.close()
         for _ in clients:
             assert running.log.wait_for(CLOSED)[1] == "client reset"
+
+
+def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None:
+    """Clients that read nothing: what was sent is what the kernel has taken."""
+    count = TOTAL // LEAST
+    settings = replace(SETTINGS, send_timeout=SHORT * 10)
+    with ExitStack() as stack:
+        running = stack.enter_context(running_loop(site, settings))
+        held = []
+        for clients in (1, count):
+            for _ in range(clients):
+                client = stack.enter_context(Client(running.port, receive_buffer=32768))
+                client.send(request("/huge.bin"))
+            lines = [running.access.wait_for("GET /huge.bin").string for _ in range(clients)]
+            held.append([int(line.rsplit(" ", 1)[1]) for line in lines])
+        assert held[0][0] > MOST // 2
+        # The first ones did not know how many would come.
+        assert sorted(held[1])[count // 2] < 2 * LEAST
+        running.log.wait_for("send timeout")
+        assert running.loop.shares.each == MOST
+
+
+@pytest.mark.parametrize("way", ["client closed", "client reset", "file changed"])
+def test_a_download_that_has_ended_takes_no_share(site: Path, way: str) -> None:
+    with running_loop(site) as running:
+        for _ in range(TOTAL // MOST + 1):
+            with running.connect() as client:
+                if way == "client closed":
+                    for _ in range(2):
+                        client.ask("/huge.bin", "Range: bytes=0-999999")
+                else:
+                    client.send(request("/huge.bin"))
+                    client.head()
+                if way == "file changed":
+                    change(site / "huge.bin")
+                    while client.socket.recv(1 << 20):
+                        pass
+            assert running.log.wait_for(CLOSED)[1] == way
+        assert running.loop.shares.each == MOST
 
 
 def test_a_client_that_reads_nothing_costs_the_others_nothing(site: Path) -> None:

@@ -1,0 +1,28 @@
+"""What of an accepted socket only a socket object can do.
+
+A connection is a bare descriptor, as an object costs more than most of what is done with it; here
+one is made for a moment.  Unix sockets lack the options of TCP, and do without.
+"""
+
+from __future__ import annotations
+
+import socket
+
+
+def _borrow(fd: int) -> socket.socket:
+    """Return a socket object, to be detached from its descriptor after use."""
+    # What is told here need not be looked up; none of it matters for what is done.
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
+
+
+def limit_unsent(fd: int, size: int) -> None:
+    """Have the kernel take no more while it holds so many bytes that it has not sent yet, and wake
+    the server when it holds less than half of them.
+    """
+    borrowed = _borrow(fd)
+    try:
+        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
+    except OSError:
+        pass
+    finally:
+        borrowed.detach()

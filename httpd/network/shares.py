@@ -1,0 +1,46 @@
+"""How much of a download the kernel holds: much where there are few, and little of each of many.
+
+What waits in the kernel goes out as the client's acknowledgements come in, without waking the
+server: the more of it, the fewer turns a download takes.  But it takes memory, and long turns keep
+others waiting.  So the downloads of a server share a fixed amount.
+"""
+
+from __future__ import annotations
+
+TOTAL = 256 << 20
+"""Bytes that wait in the kernel for all downloads of a server, as long as that is `LEAST` each."""
+MOST = 4 << 20
+"""For each download, however few there are: what a socket holds at the most by default (tcp(7),
+tcp_wmem)."""
+LEAST = 512 << 10
+"""For each download, however many there are: less costs wake-ups."""
+
+
+class Shares:
+    """The shares of a loop's downloads, as if all loops had as many: connections spread evenly.
+
+    Args:
+        loops: of the whole server.
+    """
+
+    def __init__(self, loops: int) -> None:
+        self._loops = loops
+        self._downloads = 0
+        self.each = MOST
+        """Bytes that the kernel may hold of each download."""
+        self._divide()
+
+    def begin(self) -> None:
+        """Count one more download."""
+        self._downloads += 1
+        self._divide()
+
+    def end(self) -> None:
+        """Count one less."""
+        self._downloads -= 1
+        self._divide()
+
+    def _divide(self) -> None:
+        share = TOTAL // (self._loops * max(1, self._downloads))
+        # A power of two, so that it does not change whenever one comes or goes.
+        self.each = max(LEAST, min(MOST, 1 << share.bit_length() - 1))

@@ -1,0 +1,43 @@
+"""How much of each download the kernel holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from httpd.network.shares import LEAST, MOST, TOTAL, Shares
+
+LOOPS = 8
+
+
+def shares_of(downloads: int, loops: int = LOOPS) -> Shares:
+    shares = Shares(loops)
+    for _ in range(downloads):
+        shares.begin()
+    return shares
+
+
+@pytest.mark.parametrize("downloads", [0, 1, 2, TOTAL // MOST // LOOPS])
+def test_a_few_get_the_most(downloads: int) -> None:
+    assert shares_of(downloads).each == MOST
+
+
+@pytest.mark.parametrize("downloads", [TOTAL // LEAST // LOOPS, 100, 10_000])
+def test_many_get_the_least(downloads: int) -> None:
+    assert shares_of(downloads).each == LEAST
+
+
+def test_all_together_get_the_total_at_the_most() -> None:
+    for downloads in range(1, TOTAL // LEAST // LOOPS + 1):
+        each = shares_of(downloads).each
+        assert each == MOST or TOTAL // 2 < each * downloads * LOOPS <= TOTAL
+
+
+def test_a_loop_among_very_many_gives_the_least() -> None:
+    assert shares_of(0, loops=4096).each == LEAST
+
+
+def test_what_has_ended_takes_nothing() -> None:
+    shares = shares_of(1000)
+    for _ in range(999):
+        shares.end()
+    assert shares.each == MOST
