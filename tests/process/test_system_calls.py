@@ -50,7 +50,7 @@ BOUNDS = {
     "file": 3 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
     "missing": 5,
     "range": 3,
-    "download": 8,  # epoll_wait, read, stat, write, sendfile, pread, stat, write
+    "download": 8 + PRECOMPRESSED,  # its folder was changed just now
     "closed": 7,  # epoll_wait, accept, ioctl, read, write, close, accept
 }
 """System calls of a request by what its path begins with, from one wait to the next."""
