@@ -436,7 +436,8 @@ def test_nothing_is_left_of_connections(site: Path) -> None:
             with running.connect() as client:
                 client.ask(f"/{'a.txt' if number % 2 else 'nothing'}")
             running.log.wait_for(CLOSED)
-        assert opened_since(before) == []
+        # The docroot is kept open until the next tick.
+        assert set(opened_since(before)) <= {str(site)}
         assert list(running.board.column(Column.CONNECTIONS)) == [0]
 
 
