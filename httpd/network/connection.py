@@ -23,7 +23,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from httpd.network.options import limit_unsent
+from httpd.network.options import limit_unsent, segment_size, send_first
 from httpd.network.shares import MOST
 from httpd.network.transfer import FileChangedError, Transfer
 from httpd.protocol.body import Body
@@ -391,7 +391,10 @@ class Connection:
         """
         wire, behind = before + answer.wire, answer.behind
         try:
-            sent = os.writev(self.fd, (wire, behind)) if behind else os.write(self.fd, wire)
+            if answer.length:
+                sent = send_first(self.fd, wire)
+            else:
+                sent = os.writev(self.fd, (wire, behind)) if behind else os.write(self.fd, wire)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -447,6 +450,10 @@ class Connection:
             limit_unsent(self.fd, share)
             self._share = share
         budget = share // 2
+        if transfer.unsent() > budget:
+            # Whole segments: a small one that is sent before the next turn costs as much as a full
+            # one, and wakes the client as well.
+            budget -= budget % segment_size(self.fd)
         while budget > 0 and transfer.unsent():
             sent = transfer.send(self.fd, budget)
             budget -= sent

@@ -15,6 +15,15 @@ def _borrow(fd: int) -> socket.socket:
     return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
 
 
+def send_first(fd: int, data: bytes) -> int:
+    """Send what is followed by more at once, in one segment with it."""
+    borrowed = _borrow(fd)
+    try:
+        return borrowed.send(data, socket.MSG_MORE)
+    finally:
+        borrowed.detach()
+
+
 def limit_unsent(fd: int, size: int) -> None:
     """Have the kernel take no more while it holds so many bytes that it has not sent yet, and wake
     the server when it holds less than half of them.
@@ -24,5 +33,16 @@ def limit_unsent(fd: int, size: int) -> None:
         borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
     except OSError:
         pass
+    finally:
+        borrowed.detach()
+
+
+def segment_size(fd: int) -> int:
+    """Return the bytes that a full segment carries just now; 1 if there are no segments."""
+    borrowed = _borrow(fd)
+    try:
+        return borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+    except OSError:
+        return 1
     finally:
         borrowed.detach()

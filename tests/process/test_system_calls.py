@@ -50,13 +50,20 @@ BOUNDS = {
     "file": 3 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
     "missing": 5,
     "range": 3,
-    "download": 8 + PRECOMPRESSED,  # its folder was changed just now
+    # epoll_wait, read, stat, getsockname, sendto, sendfile, pread, stat, write
+    "download": 9 + PRECOMPRESSED,  # its folder was changed just now
     "closed": 7,  # epoll_wait, accept, ioctl, read, write, close, accept
 }
 """System calls of a request by what its path begins with, from one wait to the next."""
 
-PER_MIB = 2
-"""System calls of a large download: 2 MiB at a time are waited for, sent, and looked at."""
+PER_MIB = 3
+"""System calls of a large download: 2 MiB at a time, in whole segments, are waited for, sent, and
+the file looked at.
+"""
+
+SEGMENT = re.compile(r"getsockopt\(\d+, SOL_TCP, TCP_MAXSEG, \[(\d+)\], \[4\]\) += 0")
+
+ASKED = re.compile(r"sendfile\(.*\], (\d+)\)")
 
 LINE = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)")
 
@@ -170,3 +177,24 @@ def test_no_request_makes_more_system_calls(files: Path) -> None:
     slices = [turn for turn in made if turn.sent and not turn.request]
     best = min(slices, key=lambda turn: len(turn.calls) / turn.sent)
     assert len(best.calls) * MIB / best.sent <= PER_MIB, best
+
+
+def test_no_small_segment_is_sent_between_two_slices(files: Path) -> None:
+    with traced(files) as port, Client(port) as client:
+        client.ask("/large")
+    trace = (files.parent / "trace").read_text()
+    sizes = list(SEGMENT.finditer(trace))
+    assert sizes
+    for size in sizes:
+        asked = ASKED.search(trace, size.end())
+        assert asked is not None
+        assert int(asked[1]) % int(size[1]) == 0
+
+
+def test_the_head_of_a_download_is_sent_with_its_first_bytes(files: Path) -> None:
+    with traced(files) as port, Client(port) as client:
+        client.ask("/download")
+    trace = (files.parent / "trace").read_text()
+    assert re.search(
+        r'sendto\(\d+, "HTTP/1.1 200 OK.*, MSG_MORE, NULL, 0\) = \d+\n.*sendfile', trace
+    )
