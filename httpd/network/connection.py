@@ -21,6 +21,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from httpd.network.options import limit_unsent, segment_size, send_first
@@ -296,7 +297,7 @@ class Connection:
             for self._head, answer in earlier:
                 self._log_answer(answer)
         self._head = head
-        self._begin(last, b"".join([part for _, own in earlier for part in (own.wire, own.behind)]))
+        self._begin(last, [part for _, own in earlier for part in (own.wire, own.behind)])
         return len(known)
 
     def _take_request(self, seen: int) -> Answer | Work | None:
@@ -382,29 +383,33 @@ class Connection:
 
     # ---------------------------------------------------------------- sending
 
-    def _begin(self, answer: Answer, before: bytes = b"") -> None:
+    def _begin(self, answer: Answer, before: Sequence[bytes] = ()) -> None:
         """Send an answer, all of it at once if the socket takes it.
 
         Args:
             answer: the one to the running request.
             before: other answers to send first.
         """
-        wire, behind = before + answer.wire, answer.behind
+        wire = answer.wire
+        size = len(wire)
         try:
-            if answer.length:
+            if before or answer.behind:
+                size += sum(map(len, before)) + len(answer.behind)
+                sent = os.writev(self.fd, (*before, wire, answer.behind))
+            elif answer.length:
                 sent = send_first(self.fd, wire)
             else:
-                sent = os.writev(self.fd, (wire, behind)) if behind else os.write(self.fd, wire)
+                sent = os.write(self.fd, wire)
         except BlockingIOError:
             sent = 0
         except OSError:
             sent = -1
-        self._answer = answer
-        if sent == len(wire) + len(behind) and not answer.length:
+        if sent == size and not answer.length:
             self._loop.sent += sent
             self._finish(answer)
             return
-        self._transfer = Transfer(answer, wire, max(0, sent))
+        self._answer = answer
+        self._transfer = Transfer(answer, (*before, wire, answer.behind), max(0, sent))
         self._loop.shares.begin()
         if sent < 0:
             self.close("client reset")
@@ -436,6 +441,7 @@ class Connection:
         if transfer.unsent():
             self._wait_for(WRITE)
         else:
+            self._answer = None
             self._end_transfer()
             self._finish(answer)
 
@@ -474,7 +480,6 @@ class Connection:
         self.served += 1
         if loop.access_log is not None:
             self._log_answer(answer)
-        self._answer = None
         if answer.keep_alive:
             self._enter(IDLE, loop.now + loop.settings.keepalive_timeout)
             if not self._interest:

@@ -6,6 +6,7 @@ Called by `httpd.network.connection`.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from httpd.site.answer import Answer
 
@@ -24,18 +25,22 @@ class Transfer:
 
     Args:
         answer: what is sent.
-        wire: its own, and perhaps that of others before it.
-        sent: bytes that have been sent of `wire` and what follows.
+        parts: what comes before its segments, and perhaps other answers before it.
+        sent: bytes of them that have been sent.
     """
 
     __slots__ = ("_part", "_pending", "_segments", "_source", "_waiting")
 
-    def __init__(self, answer: Answer, wire: bytes, sent: int) -> None:
-        self._pending = memoryview(wire)[sent:]  # bytes in memory
+    def __init__(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
+        left = []
+        for part in parts:  # others share them, so none is copied
+            if sent < len(part):
+                left.append(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+        self._pending = _NOTHING  # bytes in memory
         self._part = _NO_PART  # of the file
-        behind = answer.behind[max(0, sent - len(wire)) :]
-        self._segments = iter((behind, *answer.segments))  # that come after these
-        self._waiting = len(behind) + answer.length  # bytes of them, the part included
+        self._segments = iter((*left, *answer.segments))  # that come after these
+        self._waiting = sum(map(len, left)) + answer.length  # bytes of them, the part included
         self._source = answer.source
 
     def unsent(self) -> int:

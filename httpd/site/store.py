@@ -1,8 +1,8 @@
 """The files that a worker has served lately, by path, each with the answers that were made of it.
 
 It is shared by all loops of a worker.  Looking something up takes no lock; whoever puts something
-in or takes it out does, and makes no system call meanwhile.  (What is taken out closes its
-descriptors when nobody sends it any more.)
+in or takes it out does, and makes no system call meanwhile, but to close what nobody sends any
+more.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from httpd.observe.scoreboard import Scoreboard
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
 
-HIT = 191
+HIT = 180
 
 
 def count_bytecodes(act: Callable[[], None]) -> int:

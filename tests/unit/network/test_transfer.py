@@ -63,7 +63,7 @@ def begin(folder: Path, segments: tuple[bytes | range, ...]) -> Transfer:
     length = sum(map(len, segments))
     source = Resource(opened, int(time.time()))
     answer = Answer(200, b"", wire=HEAD, segments=segments, length=length, source=source)
-    return Transfer(answer, answer.wire, 0)
+    return Transfer(answer, (answer.wire,), 0)
 
 
 def expected(segments: tuple[bytes | range, ...]) -> bytes:
