@@ -86,7 +86,7 @@ def script(name: str, *arguments: object) -> tuple[str, ...]:
 
 CELLS = {
     "1k-1": Cell("1 kB, 1 connection", "/1k.txt", WITH_FLOOR, connections=1),
-    "1k": Cell("1 kB, 64 connections", "/1k.txt", WITH_FLOOR, rounds=5),
+    "1k": Cell("1 kB, 64 connections", "/1k.txt", WITH_FLOOR),
     "1k-512": Cell("1 kB, 512 connections", "/1k.txt", WITH_FLOOR, connections=512),
     "1k-5000": Cell("1 kB, 5000 connections", "/1k.txt", connections=5000, seconds=2),
     "4k-1": Cell("4 kB, 1 connection", racers=WITH_FLOOR, connections=1),
@@ -117,7 +117,7 @@ CELLS = {
         part=range(500000, 504096),
     ),
     "mix": Cell(
-        "mix of 10 000 files", f"/{site.MIX}", script=script("mix", site.MIX_FILES), seconds=3
+        "mix of 10 000 files", f"/{site.MIX}", script=script("mix", site.MIX_FILES), seconds=2
     ),
     "miss": Cell("4 kB, a query that is always new", script=script("miss")),
     "cold": Cell(

@@ -31,8 +31,9 @@ where the cell says so, and the servers send comparable fields.
   gigabytes.
 * The mix is 10 000 files of log-normal sizes, 8 kB in the median and 2 MB at most, picked at
   random.
-* With a query that is always new, no answer is remembered; in a path that is always spelled anew
-  (letters percent-encoded), neither is the file.
+* With a query that is always new, or a path that is always spelled anew (letters
+  percent-encoded), no request is like another, but the file is always the same.
+* Files that nobody has asked for before are 150 000 names of 100 files; each is asked for once.
 * Requests are logged in the Combined Log Format; nginx has a buffer of 64 kB, flushed every
   second.
 """
