@@ -20,6 +20,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from httpd.network.options import has_data
 from httpd.observe.log import Log
 
 STEP_BACK = 0.002
@@ -118,7 +119,7 @@ class Acceptor:
                     return
             except OSError as error:
                 # The descriptor is taken before the queue is looked at: perhaps nobody waits.
-                if _is_readable(fd):
+                if has_data(fd):
                     self._pause(error, now)
                 return
             if self._has_more_than_its_share():
@@ -159,19 +160,13 @@ class Acceptor:
                     failures = 0
                 except OSError:
                     failures += 1
-                    if failures == _MOST_FAILURES or not _is_readable(fd):
+                    if failures == _MOST_FAILURES or not has_data(fd):
                         break
                     self._on_exhausted()
         if self.returns_at is None:
             self._step_back(float("inf"))
         self._accepts = {}
         self.returns_at = None
-
-
-def _is_readable(fd: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _raw_accept(listener: socket.socket) -> Callable[[], tuple[int, Any]]:

@@ -16,16 +16,16 @@ has a reason.
 
 from __future__ import annotations
 
-import enum
 import os
 import select
-import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from httpd.network.options import limit_unsent, segment_size, send_first
+from httpd.network.options import end_sending, has_data, limit_unsent, segment_size, send_first
+from httpd.network.pipelining import take_known
 from httpd.network.shares import MOST
+from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
 from httpd.network.transfer import FileChangedError, Transfer
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
@@ -36,9 +36,6 @@ from httpd.site.responder import Work
 if TYPE_CHECKING:
     from httpd.network.loop import Loop
 
-HEAD_END = b"\r\n\r\n"
-TOGETHER = 256 * 1024
-"""Bytes of answers to pipelined requests from which on no more are put together."""
 PIPELINED = 32
 """Pipelined requests that are answered before it is the next connection's turn."""
 STALL_SECONDS = 10.0
@@ -52,27 +49,6 @@ NEXT_REQUEST_SECONDS = 0.2
 _REFUSALS = {413: "body too large", 500: "internal error", 503: "too many open files"}
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
-
-
-class State(enum.Enum):
-    """What a connection is doing."""
-
-    IDLE = enum.auto()
-    """Waiting for a request."""
-    HEAD = enum.auto()
-    """In the middle of receiving a request head."""
-    BODY = enum.auto()
-    """In the middle of receiving a request body."""
-    WAITING = enum.auto()
-    """Waiting for its next turn to make an answer, or to answer pipelined requests."""
-    SENDING = enum.auto()
-    """In the middle of sending an answer."""
-    LINGERING = enum.auto()
-    """Answered for the last time; discards what the client still sends."""
-    CLOSED = enum.auto()
-
-
-IDLE, HEAD, BODY, WAITING, SENDING, LINGERING, CLOSED = State
 
 
 class Connection:
@@ -144,11 +120,7 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Tell whether nothing is in hand: no request, and none that waits in the socket."""
-        if self.state is not IDLE:
-            return False
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return not poll.poll(0)
+        return self.state is IDLE and not has_data(self.fd)
 
     def on_deadline(self) -> None:
         """Give up what has taken too long."""
@@ -261,34 +233,11 @@ class Connection:
         self._wait_for(WRITE)  # at once, but for a client that takes none of its answers
 
     def _answer_known(self, most: int) -> int:
-        """Answer known requests that have come together, all in one system call.
-
-        Args:
-            most: requests to answer.
-
-        Returns:
-            How many were answered; none where there is but one.
-        """
-        buffer, loop = self._buffer, self._loop
-        known: list[tuple[bytes, Answer]] = []
-        start = size = 0
-        while buffer and len(known) < most and size < TOGETHER:
-            end = buffer.find(HEAD_END, start) + len(HEAD_END)
-            if end < len(HEAD_END) or (end == len(buffer) and not known):
-                break
-            head = bytes(buffer[start:end])
-            answer = loop.recall(head)
-            if answer is None or answer.length:
-                break
-            known.append((head, answer))
-            start = end
-            size += len(answer.wire) + len(answer.behind)
-            if not answer.keep_alive:
-                break
-        if len(known) < 2:
+        """Answer known requests that have come together, at most so many; return their number."""
+        loop = self._loop
+        known = take_known(self._buffer, loop.recall, most) if self._buffer else []
+        if not known:
             return 0
-        assert buffer is not None
-        del buffer[:start]
         self._started = self._arrived
         *earlier, (head, last) = known
         loop.requests += len(earlier)
@@ -511,16 +460,7 @@ class Connection:
         the client has read its answer (RFC 9112 §9.6).
         """
         self._buffer = None
-        try:
-            end = socket.socket(fileno=self.fd)
-        except OSError:
-            self.close("client reset")
-            return
-        try:
-            end.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # the client has gone; reading will tell
-        end.detach()
+        end_sending(self.fd)
         self._enter(LINGERING, self._loop.now + LINGER_SECONDS)
         self._wait_for(READ)
 

@@ -19,9 +19,10 @@ from functools import partial
 from typing import Any
 
 from httpd.network.acceptor import Acceptor
-from httpd.network.connection import IDLE, Connection
+from httpd.network.connection import Connection
 from httpd.network.listener import format_peer
 from httpd.network.shares import Shares
+from httpd.network.state import IDLE
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard

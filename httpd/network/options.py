@@ -1,4 +1,4 @@
-"""What of an accepted socket only a socket object can do.
+"""What is seldom done with an accepted socket, or only by a socket object.
 
 A connection is a bare descriptor, as an object costs more than most of what is done with it; here
 one is made for a moment.  Unix sockets lack the options of TCP, and do without.
@@ -6,6 +6,7 @@ one is made for a moment.  Unix sockets lack the options of TCP, and do without.
 
 from __future__ import annotations
 
+import select
 import socket
 
 
@@ -22,6 +23,24 @@ def send_first(fd: int, data: bytes) -> int:
         return borrowed.send(data, socket.MSG_MORE)
     finally:
         borrowed.detach()
+
+
+def end_sending(fd: int) -> None:
+    """Tell the other side that nothing more comes, if it is still there."""
+    borrowed = _borrow(fd)
+    try:
+        borrowed.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # reading will tell
+    finally:
+        borrowed.detach()
+
+
+def has_data(fd: int) -> bool:
+    """Tell whether there is something to read, be it the end."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def limit_unsent(fd: int, size: int) -> None:

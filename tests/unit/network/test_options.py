@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from httpd.network.options import limit_unsent, segment_size, send_first
+from httpd.network.options import end_sending, has_data, limit_unsent, segment_size, send_first
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -77,3 +77,16 @@ def test_the_segments_of_tcp(tcp: Pair) -> None:
 
 def test_a_unix_socket_has_no_segments(unix: Pair) -> None:
     assert segment_size(unix[0].fileno()) == 1
+
+
+def test_the_end_can_be_told_and_seen(pair: Pair) -> None:
+    near, far = pair
+    assert not has_data(far.fileno())
+    far.sendall(b"x")
+    end_sending(near.fileno())
+    assert far.recv(1) == b""
+    assert near.recv(1) == b"x"
+    assert not has_data(near.fileno())
+    far.close()
+    assert has_data(near.fileno())
+    end_sending(near.fileno())
