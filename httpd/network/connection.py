@@ -26,7 +26,7 @@ from httpd.network.options import end_sending, has_data, limit_unsent, segment_s
 from httpd.network.pipelining import take_known
 from httpd.network.shares import MOST
 from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
-from httpd.network.transfer import FileChangedError, Transfer
+from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import find_head_end
@@ -65,9 +65,9 @@ class Connection:
         "_more",
         "_reason",
         "_request",
-        "_share",
         "_started",
         "_transfer",
+        "_unsent_limit",
         "_until",
         "_work",
         "deadline",
@@ -94,7 +94,7 @@ class Connection:
         self._until = 0.0  # when the head or body must have arrived
         self._answer: Answer | None = None  # the running one
         self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
-        self._share = MOST  # bytes of an answer that the kernel holds at the most
+        self._unsent_limit = MOST  # bytes that the kernel holds at the most and has not sent
         self._more = False  # whether the kernel may have received more than was read
         self._reason = "answered"  # for a close after the last answer
         self._arrived = 0.0  # when something was received last
@@ -379,6 +379,8 @@ class Connection:
         """Send a slice of the running answer."""
         try:
             self._send_slice(transfer)
+        except StillUnsentError:
+            self._limit_unsent(1)
         except BlockingIOError:
             pass
         except FileChangedError:
@@ -401,9 +403,7 @@ class Connection:
         """
         loop = self._loop
         share = loop.shares.each
-        if share != self._share:
-            limit_unsent(self.fd, share)
-            self._share = share
+        self._limit_unsent(share)
         budget = share // 2
         if transfer.unsent() > budget:
             # Whole segments: a small one that is sent before the next turn costs as much as a full
@@ -414,6 +414,11 @@ class Connection:
             budget -= sent
             loop.sent += sent
             self.deadline = loop.now + loop.settings.send_timeout
+
+    def _limit_unsent(self, size: int) -> None:
+        if size != self._unsent_limit:
+            limit_unsent(self.fd, size)
+            self._unsent_limit = size
 
     def _abort(self, answer: Answer) -> None:
         host, port = self.peer

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
+from fcntl import ioctl
+
+_SIOCOUTQNSD = 0x894B
+"""Asks for the bytes that were not sent yet (linux/sockios.h)."""
+_INT = struct.Struct("@i")
 
 
 def _borrow(fd: int) -> socket.socket:
@@ -54,6 +60,14 @@ def limit_unsent(fd: int, size: int) -> None:
         pass
     finally:
         borrowed.detach()
+
+
+def count_unsent(fd: int) -> int:
+    """Return how many bytes the kernel holds that it has not sent yet; 0 if it does not tell."""
+    try:
+        return int(_INT.unpack(ioctl(fd, _SIOCOUTQNSD, bytes(_INT.size)))[0])
+    except OSError:
+        return 0
 
 
 def segment_size(fd: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from httpd.network.options import count_unsent
 from httpd.site.answer import Answer
 
 TAIL = 4096
@@ -20,6 +21,10 @@ class FileChangedError(Exception):
     """The file is not any more what the head of the answer says."""
 
 
+class StillUnsentError(BlockingIOError):
+    """The kernel has still to send all that it holds before the last look makes sense."""
+
+
 class Transfer:
     """What is left of an answer.
 
@@ -29,7 +34,7 @@ class Transfer:
         sent: bytes of them that have been sent.
     """
 
-    __slots__ = ("_part", "_pending", "_segments", "_source", "_waiting")
+    __slots__ = ("_part", "_pending", "_queues_pages", "_segments", "_source", "_waiting")
 
     def __init__(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
         left = []
@@ -42,6 +47,7 @@ class Transfer:
         self._segments = iter((*left, *answer.segments))  # that come after these
         self._waiting = sum(map(len, left)) + answer.length  # bytes of them, the part included
         self._source = answer.source
+        self._queues_pages = False  # whether the kernel may hold pages of the file
 
     def unsent(self) -> int:
         """Return the bytes that are still to be sent."""
@@ -85,11 +91,14 @@ class Transfer:
         assert source is not None
         if len(part) > TAIL:
             sent = os.sendfile(fd, source.fd, part.start, min(budget, len(part) - TAIL))
+            self._queues_pages = True
             self._part = part = part[sent:]
             self._waiting -= sent
             is_checked_next = len(part) <= TAIL
             if sent and (is_checked_next or source.is_intact()):
                 return sent
+        elif self._queues_pages and count_unsent(fd):
+            raise StillUnsentError
         else:
             tail = os.pread(source.fd, len(part), part.start)
             if len(tail) == len(part) and source.is_intact():

@@ -50,8 +50,8 @@ BOUNDS = {
     "file": 3 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
     "missing": 5,
     "range": 3,
-    # epoll_wait, read, stat, getsockname, sendto, sendfile, pread, stat, write
-    "download": 9 + PRECOMPRESSED,  # its folder was changed just now
+    # epoll_wait, read, stat, getsockname, sendto, sendfile, ioctl, pread, stat, write
+    "download": 10 + PRECOMPRESSED,  # its folder was changed just now
     "closed": 7,  # epoll_wait, accept, ioctl, read, write, close, accept
 }
 """System calls of a request by what its path begins with, from one wait to the next."""

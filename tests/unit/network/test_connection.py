@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from httpd.network.connection import PIPELINED
+from httpd.network.options import count_unsent
 from httpd.network.shares import LEAST, MOST, TOTAL
 from httpd.network.transfer import TAIL
 from httpd.observe.scoreboard import Column, Scoreboard
@@ -315,6 +316,43 @@ def test_a_download_of_a_changed_file_ends_short(site: Path, alter: Callable[[Pa
         warning = running.log.wait_for(" warning loop 0.0").string
         assert "huge.bin changed during a download by 127.0.0.1:" in warning
         assert running.log.wait_for(CLOSED)[1] == "file changed"
+
+
+def test_a_file_that_changes_while_the_kernel_holds_all_of_it(site: Path) -> None:
+    """What it has not sent yet are the pages of the file itself: the last look comes after that."""
+    size = LEAST
+    path = write(site / "held.bin", b"o" * size)
+    with running_loop(site) as running, running.connect() as other:
+        with Client(running.port, receive_buffer=32768) as client:
+            client.send(request("/held.bin"))
+            client.head()
+            assert other.ask("/a.txt").status == 200  # the other's turn is over
+            with path.open("r+b") as file:
+                file.write(b"n" * size)
+            assert len(client.rest()) < size
+        assert running.log.wait_for(CLOSED)[1] == "file changed"
+
+
+def test_the_last_look_waits_for_an_event(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def count(fd: int) -> int:
+        looks.append(fd)
+        return count_unsent(fd)
+
+    monkeypatch.setattr("httpd.network.transfer.count_unsent", count)
+    write(site / "held.bin", bytes(LEAST))
+    with (
+        running_loop(site) as running,
+        running.connect() as other,
+        Client(running.port, receive_buffer=32768) as client,
+    ):
+        client.send(request("/held.bin"))
+        client.head()
+        for _ in range(50):  # turns in which nothing happens to the download
+            assert other.ask("/a.txt").status == 200
+        assert 1 <= len(looks) < 10
+        assert client.body(LEAST) == bytes(LEAST)
 
 
 @pytest.mark.parametrize(
