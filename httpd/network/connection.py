@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from httpd.network.options import end_sending, has_data, limit_unsent, segment_size, send_first
+from httpd.network import options
 from httpd.network.pipelining import take_known
 from httpd.network.shares import MOST
 from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
@@ -120,7 +120,7 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Tell whether nothing is in hand: no request, and none that waits in the socket."""
-        return self.state is IDLE and not has_data(self.fd)
+        return self.state is IDLE and not options.has_data(self.fd)
 
     def on_deadline(self) -> None:
         """Give up what has taken too long."""
@@ -129,6 +129,8 @@ class Connection:
         elif self.state in (HEAD, BODY):
             reason = "header timeout" if self.state is HEAD else "body timeout"
             self._refuse(HTTPError(408, "The request took too long to arrive."), reason)
+        elif self._transfer and self._transfer.is_being_taken(self.fd):
+            self.deadline = self._loop.now + self._loop.settings.send_timeout
         elif self.state in (SENDING, WAITING):
             self.close("send timeout")
         else:
@@ -333,12 +335,7 @@ class Connection:
     # ---------------------------------------------------------------- sending
 
     def _begin(self, answer: Answer, before: Sequence[bytes] = ()) -> None:
-        """Send an answer, all of it at once if the socket takes it.
-
-        Args:
-            answer: the one to the running request.
-            before: other answers to send first.
-        """
+        """Send an answer, and others before it, all at once if the socket takes it."""
         wire = answer.wire
         size = len(wire)
         try:
@@ -346,7 +343,7 @@ class Connection:
                 size += sum(map(len, before)) + len(answer.behind)
                 sent = os.writev(self.fd, (*before, wire, answer.behind))
             elif answer.length:
-                sent = send_first(self.fd, wire)
+                sent = options.send_first(self.fd, wire)
             else:
                 sent = os.write(self.fd, wire)
         except BlockingIOError:
@@ -390,6 +387,7 @@ class Connection:
         if self.state is CLOSED:
             return
         if transfer.unsent():
+            transfer.note_held(self.fd)
             self._wait_for(WRITE)
         else:
             self._answer = None
@@ -408,7 +406,7 @@ class Connection:
         if transfer.unsent() > budget:
             # Whole segments: a small one that is sent before the next turn costs as much as a full
             # one, and wakes the client as well.
-            budget -= budget % segment_size(self.fd)
+            budget -= budget % options.segment_size(self.fd)
         while budget > 0 and transfer.unsent():
             sent = transfer.send(self.fd, budget)
             budget -= sent
@@ -417,7 +415,7 @@ class Connection:
 
     def _limit_unsent(self, size: int) -> None:
         if size != self._unsent_limit:
-            limit_unsent(self.fd, size)
+            options.limit_unsent(self.fd, size)
             self._unsent_limit = size
 
     def _abort(self, answer: Answer) -> None:
@@ -465,7 +463,7 @@ class Connection:
         the client has read its answer (RFC 9112 §9.6).
         """
         self._buffer = None
-        end_sending(self.fd)
+        options.end_sending(self.fd)
         self._enter(LINGERING, self._loop.now + LINGER_SECONDS)
         self._wait_for(READ)
 

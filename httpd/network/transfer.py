@@ -34,7 +34,7 @@ class Transfer:
         sent: bytes of them that have been sent.
     """
 
-    __slots__ = ("_part", "_pending", "_queues_pages", "_segments", "_source", "_waiting")
+    __slots__ = ("_held", "_part", "_pending", "_queues_pages", "_segments", "_source", "_waiting")
 
     def __init__(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
         left = []
@@ -52,6 +52,19 @@ class Transfer:
     def unsent(self) -> int:
         """Return the bytes that are still to be sent."""
         return len(self._pending) + self._waiting
+
+    def note_held(self, fd: int) -> None:
+        """Look at what the kernel holds, at the end of a turn."""
+        self._held = count_unsent(fd)
+
+    def is_being_taken(self, fd: int) -> bool:
+        """Tell whether the client has taken something since the last look.
+
+        What the kernel holds may last a slow one for longer than it may take nothing.
+        """
+        before = self._held
+        self.note_held(fd)
+        return self._held < before
 
     def send(self, fd: int, budget: int) -> int:
         """Send something, as long as there is `unsent`, and return the number of bytes.

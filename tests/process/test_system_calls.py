@@ -56,7 +56,7 @@ BOUNDS = {
 }
 """System calls of a request by what its path begins with, from one wait to the next."""
 
-PER_MIB = 3
+PER_MIB = 3.01
 """System calls of a large download: 2 MiB at a time, in whole segments, are waited for, sent, and
 the file looked at.
 """

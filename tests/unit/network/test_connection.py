@@ -443,6 +443,26 @@ def test_a_client_that_takes_nothing(site: Path) -> None:
         assert len(client.rest()) <= sent
 
 
+def test_a_client_that_takes_little_of_what_the_kernel_holds(site: Path) -> None:
+    """It takes something all the time, though not so much that there is room for more."""
+    settings = replace(SETTINGS, send_timeout=SHORT * 3)
+    taken = 65536
+    with (
+        running_loop(site, settings) as running,
+        running.connect() as other,
+        Client(running.port, receive_buffer=32768) as client,
+    ):
+        client.send(request("/huge.bin"))
+        client.head()
+        for _ in range(10):
+            client.body(taken)
+            due = running.loop.now + SHORT
+            while running.loop.now < due:
+                other.ask("/a.txt")
+        client.body(2 * MOST)
+        assert running.log.wait_for(CLOSED)[1] == "send timeout"
+
+
 # ---------------------------------------------------------------- clients that go
 
 
