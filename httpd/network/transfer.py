@@ -111,6 +111,7 @@ class Transfer:
             if sent and (is_checked_next or source.is_intact()):
                 return sent
         elif self._queues_pages and count_unsent(fd):
+            os.write(fd, b"")  # fails if they never will be sent, for they still count then
             raise StillUnsentError
         else:
             tail = os.pread(source.fd, len(part), part.start)

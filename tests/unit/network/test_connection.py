@@ -484,6 +484,16 @@ def test_a_client_that_resets(site: Path) -> None:
         assert running.log.wait_for(CLOSED)[1] == "client reset"
 
 
+def test_a_client_that_resets_while_the_kernel_holds_all_of_its_file(site: Path) -> None:
+    write(site / "held.bin", bytes(LEAST))
+    with running_loop(site) as running, running.connect() as other:
+        with Client(running.port, receive_buffer=32768) as client:
+            client.send(request("/held.bin"))
+            client.head()
+            assert other.ask("/a.txt").status == 200  # the other's turn is over
+        assert running.log.wait_for(CLOSED)[1] == "client reset"
+
+
 def test_nothing_is_left_of_connections(site: Path) -> None:
     with running_loop(site) as running:
         with running.connect() as client:
