@@ -116,6 +116,7 @@ class Pulse:
             is_draining: whether the whole server ends.
         """
         self._notifier.speak()
+        self._progress = None  # a drain that has begun was not heard of yet
         self.next_at = time.monotonic()
         state = "STOPPING=1" if is_draining else "READY=1"
         self.tell_status(generations, first=[state], is_draining=is_draining)
