@@ -202,10 +202,10 @@ class Connection:
             self._begin(answer)
         else:
             self._buffer = bytearray(data)
-            self._answer_buffer(0)
+            self._answer_buffer(0, data)
 
-    def _answer_buffer(self, seen: int) -> None:
-        """Answer the requests in the buffer, of which `seen` bytes were looked at before."""
+    def _answer_buffer(self, seen: int, unknown: bytes = b"") -> None:
+        """Answer the requests in the buffer; `seen` bytes are old, `unknown` is no known head."""
         turns = PIPELINED
         while turns > 0:
             if self._body is None and not seen:
@@ -217,7 +217,7 @@ class Connection:
                 return
             turns -= 1
             try:
-                answer = self._take_request(seen)
+                answer = self._take_request(seen, unknown)
             except HTTPError as error:
                 self._refuse(error, _REFUSALS.get(error.status, "bad request"))
                 return
@@ -251,13 +251,13 @@ class Connection:
         self._begin(last, [part for _, own in earlier for part in (own.wire, own.behind)])
         return len(known)
 
-    def _take_request(self, seen: int) -> Answer | Work | None:
+    def _take_request(self, seen: int, unknown: bytes) -> Answer | Work | None:
         """Take the next request from the buffer, and return its answer; None if more is needed."""
         loop = self._loop
         if self._body is None:
             if not self._take_head(seen):
                 return None
-            if answer := loop.recall(self._head):
+            if self._head != unknown and (answer := loop.recall(self._head)):
                 return answer
             self._request = loop.parse(self._head)
             self._expect_body(self._request)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
+from functools import lru_cache
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -29,8 +30,12 @@ _FORMATS = (
 )
 
 
-def format_date(seconds: float) -> str:
-    """Return the IMF-fixdate of `seconds` since the epoch, rounded down."""
+@lru_cache(1024)
+def format_date(seconds: int) -> str:
+    """Return the IMF-fixdate of `seconds` since the epoch.
+
+    Files that were put in place together often have the same, so some are remembered.
+    """
     now = time.gmtime(seconds)
     return (
         f"{_DAYS[now.tm_wday]}, {now.tm_mday:02} {_MONTHS[now.tm_mon - 1]} {now.tm_year:04} "

@@ -27,7 +27,7 @@ class Stamp:
 
     __slots__ = ("_lines", "_now", "second")
 
-    def __init__(self, second: int, now: float) -> None:
+    def __init__(self, second: int, now: int) -> None:
         self.second = second
         self._now = now
         self._lines: dict[int | None, bytes] = {None: f"Date: {format_date(now)}\r\n".encode()}

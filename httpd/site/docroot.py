@@ -1,9 +1,9 @@
 """From the segments of a path to an open file or folder, and never to one outside of the docroot.
 
-A name is first pinned (`httpd.site.pinning`), and so is the docroot that it is looked up in.  If
-the way from the one to the other leaves the docroot, the kernel is asked where both lie.  Only a
-regular file or a folder below the docroot is opened, through the pinned descriptor.  Whatever
-happens to names and symbolic links meanwhile, it is the one that was checked.
+The docroot is pinned (`httpd.site.pinning`), and a file is opened without leaving it on the way.
+Where the way leads out, if only to come back, the file is pinned first, the kernel is asked where
+both lie, and it is opened through the pinned descriptor.  Whatever happens to names and symbolic
+links meanwhile, it is the one that was checked.  What is no regular file is not opened at all.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import errno
 import os
 import stat
 import time
+from itertools import islice
 from typing import NamedTuple
 
 from httpd.protocol.messages import HTTPError
-from httpd.site.pinning import pin, pin_beneath
+from httpd.site.pinning import READING, pin, pin_beneath, read_beneath
 
-_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
+_MISSING = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
+    | {errno.EISDIR, errno.ESPIPE, errno.ENXIO}  # of what took the place of a regular file
+)
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 SETTLED_NS = 2_000_000_000
 """Age from which on a modification time tells two contents apart, on the coarsest of file
@@ -41,7 +45,8 @@ class NoIndexError(HTTPError):
 
 
 class OpenedFile(NamedTuple):
-    """A regular file, opened for reading, the name that it was found by, and its status then.
+    """A file, opened for reading, the name that it was found by, and the status of a regular file
+    that had this name just before.
 
     `is_only_choice` is false for an index file that another one, made later, would take the place
     of.
@@ -58,7 +63,7 @@ FolderState = tuple[int, int, int, int]
 modification and status change."""
 
 
-class _Folder(NamedTuple):
+class Folder(NamedTuple):
     """A folder that was inside when it was pinned; `state` is None if it has changed lately."""
 
     pin: int
@@ -79,7 +84,7 @@ class Docroot:
         self._index = tuple(os.fsencode(name) for name in index)
         self._root = -1  # a descriptor of the docroot, while it is in use
         self._root_status = os.stat_result(range(10))
-        self._folders: dict[bytes, _Folder] = {}
+        self._folders: dict[bytes, Folder] = {}
 
     def __del__(self) -> None:
         self.release()
@@ -182,7 +187,8 @@ class Docroot:
             OutOfDescriptorsError: it cannot be told now.
         """
         try:
-            folder, last = self._find_folder(name)
+            folder = self._find_folder(name)
+            last = name[name.rfind(b"/") + 1 :]
             status = os.stat(last, dir_fd=folder.pin, follow_symlinks=False)
         except OSError as error:
             if error.errno in _EXHAUSTED:
@@ -206,14 +212,38 @@ class Docroot:
             None where a change might not show, since there was one just now, or nothing is known.
         """
         try:
-            return self._find_folder(name)[0].state
+            return self._find_folder(name).state
         except (OSError, HTTPError):
             return None
 
-    def _find_folder(self, name: bytes) -> tuple[_Folder, bytes]:
-        """Return the folder that a name is in, and its last part."""
-        slash = name.rfind(b"/")
-        path = name[:slash]
+    def names_beside(self, name: bytes, most: int) -> list[str] | None:
+        """Return the names in the folder that a name is in.
+
+        Args:
+            name: the one that `open` found a file by.
+            most: how many to return.
+
+        Returns:
+            None if there are more, or the folder cannot be read.
+        """
+        try:
+            fd = os.open(
+                b".",
+                os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,
+                dir_fd=self._find_folder(name).pin,
+            )
+            try:
+                with os.scandir(fd) as entries:
+                    names = [entry.name for entry in islice(entries, most + 1)]
+            finally:
+                os.close(fd)
+        except (OSError, HTTPError):
+            return None
+        return names if len(names) <= most else None
+
+    def _find_folder(self, name: bytes) -> Folder:
+        """Return the folder that a name is in."""
+        path = name[: name.rfind(b"/")]
         folder = self._folders.get(path)
         if folder is None:
             if len(self._folders) == _MOST_FOLDERS:
@@ -223,15 +253,14 @@ class Docroot:
             times = status.st_mtime_ns, status.st_ctime_ns
             settled = time.time_ns() - max(times) > SETTLED_NS
             state = (status.st_dev, status.st_ino, *times) if settled else None
-            folder = self._folders[path] = _Folder(pin, state)
-        return folder, name[slash + 1 :]
+            folder = self._folders[path] = Folder(pin, state)
+        return folder
 
     def _join(self, segments: list[bytes]) -> bytes:
-        path = b"/".join((self._folder, *segments))
-        has_slash = path.count(b"/") != self._folder.count(b"/") + len(segments)
-        if has_slash or any(map(is_hidden, segments)):
+        path = b"/" + b"/".join(segments)
+        if path.count(b"/") != len(segments) or (b"/." in path and any(map(is_hidden, segments))):
             raise _not_found()
-        return path
+        return self._folder + path
 
     def open_name(self, name: bytes) -> OpenedFile | None:
         """Open the file with a name below the docroot, as `open` does; None for a folder.
@@ -243,6 +272,8 @@ class Docroot:
             HTTPError: see `open`.
         """
         try:
+            if opened := self._open_beneath(name):
+                return opened
             handle = self._pin(name)
             try:
                 return _open_handle(handle, name)
@@ -250,6 +281,16 @@ class Docroot:
                 os.close(handle)
         except OSError as error:
             raise explain(error) from None
+
+    def _open_beneath(self, name: bytes) -> OpenedFile | None:
+        """Open a regular file that lies on the straight way; None for anything else."""
+        root = self._pin_root()
+        below = name[len(self._folder) + 1 :] or b"."
+        status = os.stat(below, dir_fd=root)
+        if not stat.S_ISREG(status.st_mode):  # to open another one could have consequences
+            return None
+        fd = read_beneath(below, root)
+        return None if fd is None else OpenedFile(fd, name, status)
 
     def _pin(self, name: bytes, folder: int | None = None) -> int:
         """Return a descriptor of what a name leads to, which lies inside.
@@ -313,9 +354,7 @@ def _open_handle(handle: int, name: bytes) -> OpenedFile | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         raise _not_found()
-    # Whoever holds a lease on the file (F_SETLEASE of fcntl(2)) would keep us waiting.
-    fd = os.open(_link(handle), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    return OpenedFile(fd, name, status)
+    return OpenedFile(os.open(_link(handle), READING), name, status)
 
 
 def is_hidden(name: bytes) -> bool:

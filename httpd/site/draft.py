@@ -124,28 +124,33 @@ def draft_redirect(request: Request, treatment: Treatment) -> Draft:
 
 
 def draft_file(
+    variants: Variants,
     resource: Resource,
     ranges: list[range] | None,
     fields: Fields,
     treatment: Treatment,
+    expires: int,
 ) -> Draft:
     """Return a file, or some ranges of it (RFC 9110 §14).
 
     Args:
+        variants: what the file was chosen from.
         resource: the file.
         ranges: what is to be sent, or None for the whole.
         fields: about the file, but for its type.
         treatment: what the rules say about the path.
+        expires: seconds that clients may keep it.
     """
     size = resource.identity.size
+    rest = resource, variants, expires
     media_type = treatment.get("content-type") or resource.media_type
     if ranges is None:
         fields = (("Content-Type", media_type), *fields)
-        return Draft(200, fields, treatment, (range(size),), resource)
+        return Draft(200, fields, treatment, (range(size),), *rest)
     if len(ranges) == 1:
         where = ("Content-Range", _content_range(ranges[0], size))
         fields = (("Content-Type", media_type), where, *fields)
-        return Draft(206, fields, treatment, tuple(ranges), resource)
+        return Draft(206, fields, treatment, tuple(ranges), *rest)
     # A new one each time: nobody can put it into the file (RFC 2046 §5.1.1).
     boundary = os.urandom(15).hex()
     segments: list[bytes | range] = []
@@ -155,7 +160,7 @@ def draft_file(
         segments += [(b"\r\n" if segments else b"") + lines.encode("latin-1"), part]
     segments.append(f"\r\n--{boundary}--\r\n".encode())
     fields = (("Content-Type", f"multipart/byteranges; boundary={boundary}"), *fields)
-    return Draft(206, fields, treatment.without_type(), tuple(segments), resource)
+    return Draft(206, fields, treatment.without_type(), tuple(segments), *rest)
 
 
 def _content_range(part: range, size: int) -> str:

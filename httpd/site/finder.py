@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from functools import partial
 
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments, normalize_path
-from httpd.site.docroot import Docroot, OutOfDescriptorsError
+from httpd.site.docroot import Docroot, FolderState, OutOfDescriptorsError
+from httpd.site.forms import CODINGS
 from httpd.site.resource import Resource
 from httpd.site.store import Store, Variants
 
-CODINGS: Mapping[str, bytes] = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
-"""Content codings, the best one first, and the file names that they are found by."""
 _SECOND_NS = 1_000_000_000
 
 
@@ -58,9 +57,9 @@ class Finder:
         if variants is None or variants.checked == self._second:
             return variants
         if not self.is_current(variants):
-            self._store.forget(path, variants)
+            self._store.forget(variants)
             return None
-        self._store.note_check(path, variants, self._second)
+        self._store.note_check(variants, self._second)
         return variants
 
     def find(self, path: bytes) -> Variants | None:
@@ -87,12 +86,14 @@ class Finder:
             return None
         state = self._docroot.folder_state(opened.name)  # before the names in it are looked for
         original = Resource(opened, self._date)
-        forms = self._look_for_forms(original)
-        coded = {coding: self._open_coded(original, coding) for coding in forms}
-        found = {coding: resource for coding, resource in coded.items() if resource is not None}
-        variants = Variants(original, found, None if forms else state, self._second)
-        if key is not None:
-            self._store.keep(key, variants)
+        forms = self._look_for_forms(original, state)
+        coded = {
+            coding: resource
+            for coding in forms
+            if (resource := self._open_coded(original, coding)) is not None
+        }
+        variants = Variants(key, original, coded, None if forms else state, self._second)
+        self._store.keep(variants)
         return variants
 
     def is_current(self, variants: Variants) -> bool:
@@ -103,7 +104,7 @@ class Finder:
             return False
         if state is not None and state == variants.bare:
             return True
-        forms = self._look_for_forms(original)
+        forms = self._look_for_forms(original, state)
         variants.bare = None if forms else state
         return all(
             resource.is_current(self._docroot.look_again(resource.name)[0])
@@ -112,9 +113,13 @@ class Finder:
             for coding in self._codings
         )
 
-    def _look_for_forms(self, original: Resource) -> list[str]:
+    def _look_for_forms(self, original: Resource, folder: FolderState | None) -> list[str]:
         """Return the codings for which there is anything, be it a link that leads to nothing."""
         name = original.name
+        if not self._codings or self._store.bare_folders.has(
+            folder, partial(self._docroot.names_beside, name)
+        ):
+            return []
         return [
             coding
             for coding, ending in self._codings.items()

@@ -91,12 +91,17 @@ _UNKNOWN = "application/octet-stream"
 _UTF_8_TYPES = frozenset({"application/xml", "application/xhtml+xml", "image/svg+xml"})
 
 
-def _build_table() -> Mapping[str, str]:
+def _build_table() -> Mapping[bytes, str]:
     table = {ext[1:]: kind for ext, kind in mimetypes.MimeTypes(filenames=()).types_map[1].items()}
     for line in _COMMON.strip().splitlines():
         kind, *extensions = line.split()
         table.update(dict.fromkeys(extensions, kind))
-    return table
+    return {extension.encode(): _with_charset(kind) for extension, kind in table.items()}
+
+
+def _with_charset(kind: str) -> str:
+    is_text = kind.startswith("text/") or kind in _UTF_8_TYPES
+    return f"{kind}; charset=utf-8" if is_text else kind
 
 
 _TABLE = _build_table()
@@ -105,7 +110,4 @@ _TABLE = _build_table()
 def guess_media_type(name: bytes) -> str:
     """Return the Content-Type for a file name; text comes with its charset, which is UTF-8."""
     stem, dot, extension = name.rpartition(b".")
-    kind = _TABLE.get(extension.decode("latin-1").lower(), _UNKNOWN) if dot and stem else _UNKNOWN
-    if kind.startswith("text/") or kind in _UTF_8_TYPES:
-        return f"{kind}; charset=utf-8"
-    return kind
+    return _TABLE.get(extension.lower(), _UNKNOWN) if dot and stem else _UNKNOWN

@@ -1,4 +1,5 @@
-"""From a name to a descriptor that pins what it leads to, without opening it (O_PATH of open(2)).
+"""From a name to a descriptor that pins what it leads to, without opening it (O_PATH of open(2)),
+or that reads it.
 
 The one difference to a plain `os.open`: a magic link of procfs (symlink(7)), such as /proc/1/root,
 is not followed as such, since it can lead into another mount namespace, where a path means another
@@ -16,9 +17,13 @@ import struct
 _FLAGS = os.O_PATH | os.O_CLOEXEC
 _MAX_LINKS = 40  # as in path_resolution(7)
 _OPENAT2 = 437  # on every architecture
+# Whoever holds a lease on the file (F_SETLEASE of fcntl(2)) would keep us waiting.
+READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""The flags that a file is opened with."""
 # struct open_how: with RESOLVE_NO_MAGICLINKS, and then with RESOLVE_BENEATH as well
 _HOW = struct.pack("=QQQ", _FLAGS, 0, 0x02)
 _HOW_BENEATH = struct.pack("=QQQ", _FLAGS, 0, 0x02 | 0x08)
+_HOW_READING = struct.pack("=QQQ", READING, 0, 0x02 | 0x08)
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
 _syscall.argtypes = (
@@ -57,8 +62,17 @@ def pin_beneath(name: bytes, folder: int) -> int | None:
     Raises:
         OSError: see openat2(2).
     """
+    return _open_beneath(name, folder, _HOW_BENEATH)
+
+
+def read_beneath(name: bytes, folder: int) -> int | None:
+    """Do the same, but open what is there for reading."""
+    return _open_beneath(name, folder, _HOW_READING)
+
+
+def _open_beneath(name: bytes, folder: int, how: bytes) -> int | None:
     try:
-        return _open(name, folder, _HOW_BENEATH) if pin is pin_at_once else None
+        return _open(name, folder, how) if pin is pin_at_once else None
     except OSError as error:
         if error.errno in (errno.EXDEV, errno.EAGAIN):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from binascii import crc32
 from typing import NamedTuple
@@ -64,12 +65,7 @@ class Resource:
     ) -> None:
         self.fd, self.name, status, is_only_choice = opened
         self.coding = coding
-        self.identity = Identity.of(status)
-        self._status_changed_ns = status.st_ctime_ns
-        self.content = self._read_content() if self.identity.size <= SMALL_FILE else None
-        if self.content is not None:
-            os.close(self.fd)
-            self.fd = -1
+        self._read(status)
         age = time.time_ns() - self.identity.modified_ns
         self._checkable = is_only_choice and age > SETTLED_NS
         # A date in the future must not be sent (RFC 9110 §8.8.2.1).
@@ -83,17 +79,33 @@ class Resource:
         if self.fd >= 0:
             os.close(self.fd)
 
-    def _read_content(self) -> bytes:
+    def _read(self, status: os.stat_result) -> None:
+        """Fill in what comes from the file, whose status was `status` just before."""
         for _ in range(3):
-            try:
-                content = os.pread(self.fd, min(self.identity.size, SMALL_FILE) + 1, 0)
-            except OSError as error:
-                raise explain(error) from None
-            identity = Identity.of(os.fstat(self.fd))
-            if identity == self.identity and len(content) == identity.size:
-                return content
-            self.identity = identity
-        raise HTTPError(503, "This file is being written just now.", (("Retry-After", "1"),))
+            self.identity = Identity.of(status)
+            self._status_changed_ns = status.st_ctime_ns
+            self.content = content = self._read_content()
+            status = os.fstat(self.fd)
+            is_whole = content is None or len(content) == self.identity.size
+            if is_whole and Identity.of(status) == self.identity:
+                break
+            if not stat.S_ISREG(status.st_mode):
+                raise HTTPError(404, "There is nothing at this address.")
+        else:
+            raise HTTPError(503, "This file is being written just now.", (("Retry-After", "1"),))
+        if self.content is not None:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _read_content(self) -> bytes | None:
+        """Return all of a small file; None for a large one."""
+        size = self.identity.size
+        if size > SMALL_FILE:
+            return None
+        try:
+            return os.pread(self.fd, size + 1, 0)
+        except OSError as error:
+            raise explain(error) from None
 
     def _make_etag(self) -> str:
         """Return an entity tag that neither host, time zone nor restart have a part in.

@@ -187,12 +187,12 @@ class Responder:
 
         One of several ranges is not kept: the next one gets a boundary of its own.
         """
-        selector, path = request.header.selector, normalize_path(request.path)
+        selector = request.header.selector
         is_multipart = draft.segments is not None and len(draft.segments) > 1
-        if draft.variants and selector and path is not None and not is_multipart:
+        if draft.variants and selector and not is_multipart:
             if request.method == "HEAD":
                 selector = _HEAD + selector
-            self._store.remember(path, draft.variants, selector, answer)
+            self._store.remember(draft.variants, selector, answer)
 
     # ---------------------------------------------------------------- methods
 
@@ -228,8 +228,7 @@ class Responder:
         if coding != IDENTITY:
             fields += (("Content-Encoding", coding),)
         ranges = self._find_ranges(request, resource)
-        draft = draft_file(resource, ranges, fields, treatment)
-        return draft._replace(variants=variants, expires=expires)
+        return draft_file(variants, resource, ranges, fields, treatment, expires)
 
     def _is_unmodified(self, request: Request, etag: str, modified: int | None) -> bool:
         """Tell whether a 304 is the answer; a condition that is not met is a 412."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from httpd.site.answer import Answer
 from httpd.site.docroot import FolderState
+from httpd.site.forms import BareFolders
 from httpd.site.resource import Resource
 
 KEPT_SECONDS = 60
@@ -31,6 +32,7 @@ _OVERHEAD = 1024
 class Variants:
     """What there is at a path: a file, and the precompressed forms of it that lie beside it.
 
+    `path` is where it is kept: a normalized one, or None for one that cannot be normalized.
     `bare` is the state of their folder if it has no other forms, not even unusable ones.  `checked`
     is the second in which all was last held against the disk.  `answers` are those that were made
     of it, by what selects them.
@@ -45,26 +47,32 @@ class Variants:
         "moved",
         "open_files",
         "original",
+        "path",
         "size",
     )
 
     def __init__(
         self,
+        path: bytes | None,
         original: Resource,
         coded: Mapping[str, Resource],
         bare: FolderState | None,
         checked: int,
     ) -> None:
+        self.path = path
         self.original = original
         self.coded = coded
         self.bare = bare
         self.checked = self.moved = checked
         self.answers: dict[bytes, Answer] = {}
-        resources = self.all()
-        self.size = self.cost = sum(
-            len(resource.name) + len(resource.content or b"") + _OVERHEAD for resource in resources
-        )
-        self.open_files = sum(resource.content is None for resource in resources)
+        self.size = self.open_files = 0
+        for resource in self.all():
+            self.size += len(resource.name) + _OVERHEAD
+            if resource.content is None:
+                self.open_files += 1
+            else:
+                self.size += len(resource.content)
+        self.cost = self.size
 
     def all(self) -> tuple[Resource, ...]:
         """Return the original and its other forms."""
@@ -84,14 +92,18 @@ class Store:
     def __init__(self, budget: int) -> None:
         # Ordered ones find their first key at once, however many have been deleted before it.
         self.kept: OrderedDict[bytes, Variants] = OrderedDict()
+        self.bare_folders = BareFolders()
         self._open: OrderedDict[bytes, Variants] = OrderedDict()  # that hold descriptors
         self._budget = budget
         self._used = 0
         self._open_files = 0
         self._lock = threading.Lock()
 
-    def keep(self, path: bytes, variants: Variants) -> None:
+    def keep(self, variants: Variants) -> None:
         """Take in what there is at a path, in the place of what was."""
+        path = variants.path
+        if path is None:
+            return
         with self._lock:
             self._drop(path)
             self.kept[path] = variants
@@ -101,27 +113,27 @@ class Store:
                 self._open_files += variants.open_files
             self._shrink()
 
-    def note_check(self, path: bytes, variants: Variants, second: int) -> None:
+    def note_check(self, variants: Variants, second: int) -> None:
         """Take note that files are still what they were in a second."""
         if second - variants.moved >= _MOVE_SECONDS:
             variants.moved = second
             with self._lock:
-                if self.kept.get(path) is variants:
+                if path := self._path_of(variants):
                     self.kept.move_to_end(path)
                     if variants.open_files:
                         self._open.move_to_end(path)
         variants.checked = second
 
-    def forget(self, path: bytes, variants: Variants) -> None:
+    def forget(self, variants: Variants) -> None:
         """Let go of what was at a path."""
         with self._lock:
-            if self.kept.get(path) is variants:
+            if path := self._path_of(variants):
                 self._drop(path)
 
-    def remember(self, path: bytes, variants: Variants, selector: bytes, answer: Answer) -> None:
+    def remember(self, variants: Variants, selector: bytes, answer: Answer) -> None:
         """Let `answer` be the one to requests with a selector, as long as the files stay."""
         with self._lock:
-            if self.kept.get(path) is not variants:
+            if not self._path_of(variants):
                 return
             cost = len(selector) + _cost(variants, answer)
             if cost > self._budget // 8:
@@ -147,6 +159,11 @@ class Store:
             self.kept.clear()
             self._open.clear()
             self._used = self._open_files = 0
+
+    def _path_of(self, variants: Variants) -> bytes | None:
+        """Return where files are kept, if they still are."""
+        path = variants.path
+        return path if path is not None and self.kept.get(path) is variants else None
 
     def _shrink(self) -> None:
         while self._used > self._budget:

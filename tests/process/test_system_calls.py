@@ -35,8 +35,8 @@ LARGE = 16 * MIB
 MEMORY = {"brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "futex"}
 """What the allocator and the interpreter do now and then."""
 
-WAY_TO_A_FILE = 5
-"""Opening a file below the docroot, with a look at where it really is and what it is."""
+WAY_TO_A_FILE = 3
+"""A look at the docroot, a look at what the name means, and opening it below the docroot."""
 
 READING = 3
 

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import httpd.site.docroot
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, NoIndexError
-from httpd.site.pinning import pin_at_once, pin_stepwise
+from httpd.site.pinning import pin_at_once, pin_stepwise, read_beneath
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write
 
@@ -30,12 +31,29 @@ Found = str | int | None
 
 
 class Opens:
-    """Notes which files are opened for reading while it is switched on."""
+    """Notes which files are opened for reading during a `with` block."""
 
     def __init__(self) -> None:
         self.on = False
         self.paths: list[str] = []
         sys.addaudithook(self._hook)  # which can never be taken away again
+
+    def __enter__(self) -> list[str]:
+        self.on = True
+        self.paths = []
+        setattr(httpd.site.docroot, "read_beneath", self._read_beneath)  # noqa: B010
+        return self.paths
+
+    def __exit__(self, *_: object) -> None:
+        self.on = False
+        setattr(httpd.site.docroot, "read_beneath", read_beneath)  # noqa: B010
+
+    def _read_beneath(self, name: bytes, folder: int) -> int | None:
+        """Do what is no event of Python's."""
+        fd = read_beneath(name, folder)
+        if fd is not None:
+            self.paths.append(os.readlink(f"/proc/self/fd/{fd}"))
+        return fd
 
     def _hook(self, event: str, arguments: tuple[object, ...]) -> None:
         if self.on and event == "open":
@@ -46,6 +64,12 @@ class Opens:
 
 
 OPENS = Opens()
+
+
+def forbid_the_straight_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a docroot ask where a name leads to, as if the way there left it."""
+    for name in ("pin_beneath", "read_beneath"):
+        monkeypatch.setattr(f"httpd.site.docroot.{name}", lambda name, folder: None)
 
 
 @pytest.fixture
@@ -246,28 +270,20 @@ def test_a_link_to_a_hidden_file(docroot: Docroot) -> None:
 
 def test_nothing_outside_is_opened_and_no_descriptor_lost(docroot: Docroot, site: Path) -> None:
     before = open_descriptors()
-    OPENS.paths.clear()
-    OPENS.on = True
-    try:
+    with OPENS as opened:
         for path in [*FILES, *FOLDERS, *MISSING, "/bare/", "/empty/"]:
             look_up(docroot, path)
-    finally:
-        OPENS.on = False
-    assert len(OPENS.paths) >= len(FILES)
-    assert [path for path in OPENS.paths if not path.startswith(f"{site}/")] == []
+    assert len(opened) >= len(FILES)
+    assert [path for path in opened if not path.startswith(f"{site}/")] == []
     docroot.release()
     assert opened_since(before) == []
 
 
-def test_neither_fifo_nor_socket_nor_device_is_opened(docroot: Docroot, site: Path) -> None:
-    OPENS.paths.clear()
-    OPENS.on = True
-    try:
+def test_neither_fifo_nor_socket_nor_device_is_opened(docroot: Docroot) -> None:
+    with OPENS as opened:
         for path in ["/fifo", "/to-fifo", "/socket", "/device"]:
             look_up(docroot, path)
-    finally:
-        OPENS.on = False
-    assert OPENS.paths == []
+    assert opened == []
 
 
 SEGMENTS = st.sampled_from(
@@ -548,7 +564,7 @@ def test_a_place_too_deep_to_be_told_is_outside(
     assert (root / "link" / "a.txt").read_text() == "a"
     before = open_descriptors()
     docroot = Docroot(str(root), ())
-    monkeypatch.setattr("httpd.site.docroot.pin_beneath", lambda name, folder: None)
+    forbid_the_straight_way(monkeypatch)
     assert look_up(docroot, "/link/a.txt") == 404
     assert docroot.stat(os.fsencode(root / "link")) is None
     docroot.release()
@@ -602,7 +618,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """Use one of the ways of pinning: beneath the docroot, or else another one."""
     if request.param is not None:
         monkeypatch.setattr("httpd.site.docroot.pin", request.param)
-        monkeypatch.setattr("httpd.site.docroot.pin_beneath", lambda name, folder: None)
+        forbid_the_straight_way(monkeypatch)
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
     return [Resource(file, int(time.time())) for file in opened if file]
 
 
-def variants(resource: Resource, checked: int = 1) -> Variants:
-    return Variants(resource, {}, None, checked)
+def variants(path: bytes, resource: Resource, checked: int = 1) -> Variants:
+    return Variants(path, resource, {}, None, checked)
 
 
 def answer(body: bytes = b"") -> Answer:
@@ -50,13 +50,13 @@ def size_of(store: Store) -> int:
 
 def test_what_is_kept_is_found_until_it_is_forgotten(resources: list[Resource]) -> None:
     store = Store(1 << 20)
-    first, second = variants(resources[1]), variants(resources[1])
-    store.keep(b"/a", first)
-    store.keep(b"/a", second)
+    first, second = variants(b"/a", resources[1]), variants(b"/a", resources[1])
+    store.keep(first)
+    store.keep(second)
     assert store.kept == {b"/a": second}
-    store.forget(b"/a", first)
+    store.forget(first)
     assert store.kept == {b"/a": second}, "what is not there any more is not taken out"
-    store.forget(b"/a", second)
+    store.forget(second)
     assert store.kept == {}
 
 
@@ -65,9 +65,9 @@ def test_it_is_let_go_when_it_was_not_checked_for_long(
     resources: list[Resource], number: int, seconds: int
 ) -> None:
     store = Store(1 << 20)
-    kept = variants(resources[number])
-    store.keep(b"/a", kept)
-    store.note_check(b"/a", kept, 100)
+    kept = variants(b"/a", resources[number])
+    store.keep(kept)
+    store.note_check(kept, 100)
     store.tick(100 + seconds - 1)
     assert b"/a" in store.kept
     store.tick(100 + seconds)
@@ -77,38 +77,38 @@ def test_it_is_let_go_when_it_was_not_checked_for_long(
 def test_the_one_that_was_not_checked_for_longest_goes_first(resources: list[Resource]) -> None:
     store = Store(4 * 52_000)
     for name in (b"/a", b"/b", b"/c"):
-        store.keep(name, variants(resources[2]))
-    store.note_check(b"/a", store.kept[b"/a"], 9)
-    store.keep(b"/d", variants(resources[2]))
-    store.keep(b"/e", variants(resources[2]))
+        store.keep(variants(name, resources[2]))
+    store.note_check(store.kept[b"/a"], 9)
+    store.keep(variants(b"/d", resources[2]))
+    store.keep(variants(b"/e", resources[2]))
     assert set(store.kept) == {b"/a", b"/c", b"/d", b"/e"}
 
 
 def test_an_answer_lives_with_its_file(resources: list[Resource]) -> None:
     store = Store(1 << 20)
-    kept = variants(resources[1])
-    store.remember(b"/a", kept, b"selector", answer())
+    kept = variants(b"/a", resources[1])
+    store.remember(kept, b"selector", answer())
     assert kept.answers == {}, "it is not kept"
-    store.keep(b"/a", kept)
-    store.remember(b"/a", kept, b"selector", answer())
+    store.keep(kept)
+    store.remember(kept, b"selector", answer())
     assert set(store.kept[b"/a"].answers) == {b"selector"}
 
 
 def test_there_is_no_end_of_answers_to_one_file(resources: list[Resource]) -> None:
     store = Store(1 << 20)
-    kept = variants(resources[1])
-    store.keep(b"/a", kept)
+    kept = variants(b"/a", resources[1])
+    store.keep(kept)
     for number in range(10_000):
-        store.remember(b"/a", kept, b"%d" % number, answer())
+        store.remember(kept, b"%d" % number, answer())
         assert len(kept.answers) <= 64
     assert b"9999" in kept.answers
 
 
 def test_a_large_answer_drives_out_nothing(resources: list[Resource]) -> None:
     store = Store(200_000)
-    kept = variants(resources[1])
-    store.keep(b"/a", kept)
-    store.remember(b"/a", kept, b"large", answer(bytes(100_000)))
+    kept = variants(b"/a", resources[1])
+    store.keep(kept)
+    store.remember(kept, b"large", answer(bytes(100_000)))
     assert kept.answers == {}
     assert b"/a" in store.kept
 
@@ -116,13 +116,13 @@ def test_a_large_answer_drives_out_nothing(resources: list[Resource]) -> None:
 def test_descriptors_are_bounded(resources: list[Resource]) -> None:
     store = Store(1 << 30)
     for number in range(MAX_OPEN_FILES + 10):
-        store.keep(b"/%d" % number, variants(resources[3]))
-    store.keep(b"/small", variants(resources[1]))
+        store.keep(variants(b"/%d" % number, resources[3]))
+    store.keep(variants(b"/small", resources[1]))
     assert len(store.kept) == MAX_OPEN_FILES + 1
     assert b"/9" not in store.kept
     store.clear()
     assert store.kept == {}
-    store.keep(b"/a", variants(resources[3]))
+    store.keep(variants(b"/a", resources[3]))
     assert b"/a" in store.kept
 
 
@@ -147,24 +147,24 @@ def test_it_never_holds_more_than_its_budget(
     for action, path, number, size in steps:
         kept = store.kept.get(path)
         if action == "keep":
-            store.keep(path, variants(resources[number], second))
+            store.keep(variants(path, resources[number], second))
         elif action == "tick":
             second += number
             store.tick(second)
         elif kept is None:
             continue
         elif action == "remember":
-            store.remember(path, kept, b"%d" % size, answer(bytes(size)))
+            store.remember(kept, b"%d" % size, answer(bytes(size)))
         elif action == "check":
-            store.note_check(path, kept, second)
+            store.note_check(kept, second)
         else:
-            store.forget(path, kept)
+            store.forget(kept)
         assert size_of(store) <= budget
-    for path, kept in list(store.kept.items()):
-        store.forget(path, kept)
+    for kept in list(store.kept.values()):
+        store.forget(kept)
     # Nothing is left in the books either: as much as ever fits in.
     for path in (b"/a", b"/b"):
-        store.keep(path, variants(resources[2], second))
+        store.keep(variants(path, resources[2], second))
     assert set(store.kept) == {b"/a", b"/b"}
 
 
@@ -177,10 +177,10 @@ def test_several_threads_share_it(resources: list[Resource], tmp_path: Path) -> 
             for number in range(3000):
                 path = b"/%d" % ((number * seed) % 13)
                 if kept := store.kept.get(path):
-                    store.remember(path, kept, b"%d" % number, answer(bytes(number % 5000)))
-                    store.note_check(path, kept, number // 100)
+                    store.remember(kept, b"%d" % number, answer(bytes(number % 5000)))
+                    store.note_check(kept, number // 100)
                 else:
-                    store.keep(path, variants(resources[number % 4], number // 100))
+                    store.keep(variants(path, resources[number % 4], number // 100))
                 if number % 50 == 0:
                     store.tick(number // 100)
         except Exception as error:

@@ -1,0 +1,150 @@
+"""Which folders have no precompressed forms in them, and that nothing is overlooked for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from httpd.site.docroot import Docroot
+from httpd.site.finder import Finder
+from httpd.site.forms import CODINGS, MOST_NAMES, BareFolders
+from httpd.site.store import Store
+from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.site.folders import as_nobody, open_folder, write
+
+OLD = 3600.0
+STATE, OTHER_STATE = (1, 2, 3, 4), (1, 2, 3, 5)
+
+
+Read = Callable[[int], Iterable[str] | None]
+
+
+def reader(answer: Iterable[str] | None) -> tuple[list[int], Read]:
+    """Return a function that reads a folder, and where it notes what it was asked for."""
+    asked: list[int] = []
+
+    def read(most: int) -> Iterable[str] | None:
+        asked.append(most)
+        return answer
+
+    return asked, read
+
+
+def test_a_folder_is_read_once_and_only_if_many_files_are_asked_from_it() -> None:
+    folders = BareFolders()
+    asked, read = reader(["a.txt", "gz", "br.txt"])
+    found = [folders.has(STATE, read) for _ in range(100)]
+    assert asked == [MOST_NAMES]
+    first = found.index(True)
+    assert first > 1
+    assert found == [False] * first + [True] * (100 - first)
+    assert not folders.has(OTHER_STATE, read), "one that has changed is not known any more"
+
+
+@pytest.mark.parametrize("names", [None, *([f"a{ending.decode()}"] for ending in CODINGS.values())])
+def test_a_folder_that_is_not_bare(names: list[str] | None) -> None:
+    folders = BareFolders()
+    asked, read = reader(names)
+    assert not any(folders.has(STATE, read) for _ in range(100))
+    assert asked == [MOST_NAMES]
+
+
+def test_nothing_is_known_of_a_folder_that_has_changed_lately() -> None:
+    folders = BareFolders()
+    asked, read = reader([])
+    assert not any(folders.has(None, read) for _ in range(100))
+    assert asked == []
+
+
+def test_who_is_asked_meanwhile_does_not_read_it_again() -> None:
+    folders = BareFolders()
+
+    def read(most: int) -> list[str]:
+        assert not folders.has(STATE, read)
+        return []
+
+    assert any(folders.has(STATE, read) for _ in range(100))
+
+
+def test_it_does_not_grow_for_ever() -> None:
+    folders = BareFolders()
+    _, read = reader([])
+    for number in range(20_000):
+        folders.has((1, number, 3, 4), read)
+    assert len(folders._asked) < 5000
+
+
+# ---------------------------------------------------------------- in a finder
+
+
+def make(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Finder, list[bytes]]:
+    """Return a finder, in whose time the files are settled, and the names that it asks for."""
+    later = time.time_ns() + 10_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    asked = []
+    access = os.access
+
+    def note(name: bytes, *arguments: Any, **options: Any) -> bool:
+        asked.append(name)
+        return access(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "access", note)
+    finder = Finder(Docroot(str(root), ()), Store(1 << 20), precompressed=True)
+    finder.tick(1, int(time.time()))
+    return finder, asked
+
+
+def forms_of(finder: Finder, path: bytes) -> set[str]:
+    variants = finder.find(path)
+    assert variants is not None
+    return set(variants.coded)
+
+
+def test_files_of_a_bare_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100):
+        write(tmp_path / "folder" / f"{number}.txt", "a", age=OLD)
+    finder, asked = make(tmp_path, monkeypatch)
+    before = open_descriptors()
+    finder.find(b"/folder/0.txt")  # which pins the folder
+    pinned = len(opened_since(before))
+    for number in range(100):
+        assert forms_of(finder, b"/folder/%d.txt" % number) == set()
+    assert len(asked) < 100, "else it would be three for each"
+    assert len(opened_since(before)) == pinned
+    write(tmp_path / "folder" / "99.txt.gz", "z")
+    finder.tick(2, int(time.time()))
+    assert forms_of(finder, b"/folder/99.txt") == {"gzip"}
+
+
+def test_a_form_among_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100):
+        write(tmp_path / f"{number}.txt", "a", age=OLD)
+    write(tmp_path / "99.txt.br", "z", age=OLD)
+    finder, _ = make(tmp_path, monkeypatch)
+    found = [forms_of(finder, b"/%d.txt" % number) for number in range(100)]
+    assert found == [set()] * 99 + [{"br"}]
+
+
+def test_a_folder_with_too_many_names_is_not_read_to_its_end(tmp_path: Path) -> None:
+    for number in range(20):
+        write(tmp_path / str(number))
+    docroot = Docroot(str(tmp_path), ())
+    name = os.fsencode(tmp_path / "0")
+    assert docroot.names_beside(name, 19) is None
+    names = docroot.names_beside(name, 20)
+    assert names is not None
+    assert set(names) == {str(number) for number in range(20)}
+
+
+def test_a_folder_that_may_not_be_read() -> None:
+    with open_folder() as root:
+        write(root / "a")
+        root.chmod(0o711)
+        docroot = Docroot(str(root), ())
+        with as_nobody():
+            assert docroot.names_beside(os.fsencode(root / "a"), 20) is None
