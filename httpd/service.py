@@ -21,6 +21,7 @@ from httpd.network.listener import adopt_listener, format_url, open_listeners
 from httpd.network.loop import LoopSettings
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.log import Log, is_journal, name_thread, open_console
+from httpd.process.descriptors import raise_descriptor_limit
 from httpd.process.errors import (
     EX_CONFIG,
     EX_NOPERM,
@@ -31,7 +32,6 @@ from httpd.process.errors import (
 from httpd.process.generation import Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
-from httpd.process.privileges import raise_descriptor_limit
 from httpd.process.signals import SignalInbox
 from httpd.process.supervisor import Supervisor, make_inbox
 from httpd.process.upgrade import Command, Predecessor, Successor

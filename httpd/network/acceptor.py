@@ -23,8 +23,9 @@ from typing import Any
 from httpd.network.options import has_data
 from httpd.observe.log import Log
 
-STEP_BACK = 0.002
-"""Seconds for which a loop with more than its share leaves the listeners to others."""
+STEP_BACK = 0.0005
+"""Seconds for which a loop with more than its share leaves the listeners to others; epoll_wait(2)
+makes that a millisecond.  In a burst, all may step back, and whoever has come waits for so long."""
 PAUSE = 0.25
 """Seconds without accepting when descriptors or memory have run out."""
 SLACK = 1

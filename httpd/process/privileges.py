@@ -1,4 +1,4 @@
-"""Giving up root, and asking for as many descriptors as there are."""
+"""Giving up root."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import grp
 import os
 import pwd
-import resource
 
 
 def drop_privileges(user: str | None, group: str | None) -> None:
@@ -37,10 +36,3 @@ def drop_privileges(user: str | None, group: str | None) -> None:
     os.setresgid(gid, gid, gid)
     if account:
         os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open descriptors to the hard one, and return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard

@@ -22,11 +22,12 @@ from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Scoreboard
 from httpd.process.channel import Channel, Message
+from httpd.process.descriptors import make_room
 from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
 from httpd.site.responder import SiteSettings
-from httpd.site.store import Store
+from httpd.site.store import MAX_OPEN_FILES, Store
 
 ORPHAN_SECONDS = 5.0
 """How long a worker finishes requests in hand when the supervisor was killed."""
@@ -116,6 +117,7 @@ class _Worker:
         self._running = settings.threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._store = Store(settings.site.cache)
+        make_room(settings.loop.max_connections + MAX_OPEN_FILES)
         self._loops = [
             self._make_loop(index, number, settings, board) for number in range(settings.threads)
         ]

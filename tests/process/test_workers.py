@@ -52,6 +52,13 @@ def test_supervisor_has_one_thread_and_serves_nobody(site: Path) -> None:
         assert proc.clients(server.pid, server.port) == set()
 
 
+def test_a_worker_has_room_for_all_its_descriptors(site: Path) -> None:
+    """So that none of its threads has to wait until the kernel has made some."""
+    with foreground(site, workers=1, max_connections=5000) as server:
+        (worker,) = server.workers()
+        assert int(proc.status(worker, "FDSize")[0]) >= 5000
+
+
 def test_number_of_workers_is_that_of_the_cores_if_auto(site: Path) -> None:
     with foreground(site, workers="auto") as server:
         assert len(server.workers()) == len(os.sched_getaffinity(0))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import resource
 from pathlib import Path
 
 import pytest
 
-from httpd.process.privileges import drop_privileges, raise_descriptor_limit
+from httpd.process.privileges import drop_privileges
 from tests.unit.process.children import run_in_child
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
@@ -102,13 +101,3 @@ def test_who_is_not_root_stays_who_he_is() -> None:
         return (before == (os.getresuid(), os.getresgid()),)
 
     assert run_in_child(drop_twice) == "(True,)"
-
-
-def test_as_many_descriptors_as_there_may_be() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-
-    def lower_and_raise() -> tuple[int, tuple[int, int]]:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-        return (raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))
-
-    assert run_in_child(lower_and_raise) == str((hard, (hard, hard)))
