@@ -47,7 +47,8 @@ _EVENTS = 16
 
 The loops of a worker share one interpreter.  Each system call lets go of it and takes it back,
 which on a busy core wakes those who wait for it, but too late: a loop with enough to do would keep
-it until the kernel takes the core away.
+it until the kernel takes the core away.  And where a loop has little to do, those whom it has just
+served may use the core to ask for more, so that its next turn has more events.
 """
 
 
@@ -166,8 +167,7 @@ class Loop:
                     connection.on_event()
                 except Exception:
                     self._on_failure(connection)
-            if len(events) > 1:  # who serves one client waits for the next one anyway
-                os.sched_yield()
+            os.sched_yield()
         self._publish()
         if self.access_log is not None:
             self.access_log.flush(LAST_FLUSH_SECONDS)
