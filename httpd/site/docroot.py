@@ -63,7 +63,7 @@ FolderState = tuple[int, int, int, int]
 modification and status change."""
 
 
-class Folder(NamedTuple):
+class _Folder(NamedTuple):
     """A folder that was inside when it was pinned; `state` is None if it has changed lately."""
 
     pin: int
@@ -84,7 +84,7 @@ class Docroot:
         self._index = tuple(os.fsencode(name) for name in index)
         self._root = -1  # a descriptor of the docroot, while it is in use
         self._root_status = os.stat_result(range(10))
-        self._folders: dict[bytes, Folder] = {}
+        self._folders: dict[bytes, _Folder] = {}
 
     def __del__(self) -> None:
         self.release()
@@ -241,7 +241,7 @@ class Docroot:
             return None
         return names if len(names) <= most else None
 
-    def _find_folder(self, name: bytes) -> Folder:
+    def _find_folder(self, name: bytes) -> _Folder:
         """Return the folder that a name is in."""
         path = name[: name.rfind(b"/")]
         folder = self._folders.get(path)
@@ -253,7 +253,7 @@ class Docroot:
             times = status.st_mtime_ns, status.st_ctime_ns
             settled = time.time_ns() - max(times) > SETTLED_NS
             state = (status.st_dev, status.st_ino, *times) if settled else None
-            folder = self._folders[path] = Folder(pin, state)
+            folder = self._folders[path] = _Folder(pin, state)
         return folder
 
     def _join(self, segments: list[bytes]) -> bytes:
