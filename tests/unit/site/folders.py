@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 NOBODY = 65534
 
@@ -54,3 +58,22 @@ def write_sparse(path: Path, size: int) -> Path:
     with path.open("wb") as file:
         file.truncate(size)
     return path
+
+
+def settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time pass, so that what there is now was changed long ago."""
+    later = time.time_ns() + 10_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+
+
+def note_asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return a list that gets the names that `os.access` is asked for."""
+    asked = []
+    access = os.access
+
+    def note(name: bytes, *arguments: Any, **options: Any) -> bool:
+        asked.append(name)
+        return access(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "access", note)
+    return asked

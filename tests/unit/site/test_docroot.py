@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import httpd.site.docroot
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, NoIndexError
@@ -36,17 +35,18 @@ class Opens:
     def __init__(self) -> None:
         self.on = False
         self.paths: list[str] = []
+        self._patch = pytest.MonkeyPatch()
         sys.addaudithook(self._hook)  # which can never be taken away again
 
     def __enter__(self) -> list[str]:
         self.on = True
         self.paths = []
-        setattr(httpd.site.docroot, "read_beneath", self._read_beneath)  # noqa: B010
+        self._patch.setattr("httpd.site.docroot.read_beneath", self._read_beneath)
         return self.paths
 
     def __exit__(self, *_: object) -> None:
         self.on = False
-        setattr(httpd.site.docroot, "read_beneath", read_beneath)  # noqa: B010
+        self._patch.undo()
 
     def _read_beneath(self, name: bytes, folder: int) -> int | None:
         """Do what is no event of Python's."""

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from httpd.site.finder import Finder
 from httpd.site.forms import CODINGS, MOST_NAMES, BareFolders
 from httpd.site.store import Store
 from tests.unit.guard import open_descriptors, opened_since
-from tests.unit.site.folders import as_nobody, open_folder, write
+from tests.unit.site.folders import as_nobody, note_asked, open_folder, settle, write
 
 OLD = 3600.0
 STATE, OTHER_STATE = (1, 2, 3, 4), (1, 2, 3, 5)
@@ -84,16 +83,8 @@ def test_it_does_not_grow_for_ever() -> None:
 
 def make(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Finder, list[bytes]]:
     """Return a finder, in whose time the files are settled, and the names that it asks for."""
-    later = time.time_ns() + 10_000_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: later)
-    asked = []
-    access = os.access
-
-    def note(name: bytes, *arguments: Any, **options: Any) -> bool:
-        asked.append(name)
-        return access(name, *arguments, **options)
-
-    monkeypatch.setattr(os, "access", note)
+    settle(monkeypatch)
+    asked = note_asked(monkeypatch)
     finder = Finder(Docroot(str(root), ()), Store(1 << 20), precompressed=True)
     finder.tick(1, int(time.time()))
     return finder, asked

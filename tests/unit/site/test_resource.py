@@ -9,7 +9,6 @@ import tracemalloc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,14 @@ from httpd.site.resource import (
 )
 from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, Store
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
-from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
+from tests.unit.site.folders import (
+    as_nobody,
+    note_asked,
+    open_folder,
+    settle,
+    write,
+    write_sparse,
+)
 
 LARGE = SMALL_FILE + 1
 BUDGET = 1024 * 1024
@@ -480,20 +486,12 @@ def test_in_a_folder_that_has_settled_no_forms_are_looked_for(
     """Its times tell that none was added; and when one is, it is found."""
     write(tmp_path / "a", "a", age=OLD)
     finder = make(tmp_path)
-    asked = []
-    access = os.access
-
-    def note(name: bytes, *arguments: Any, **options: Any) -> bool:
-        asked.append(name)
-        return access(name, *arguments, **options)
-
-    monkeypatch.setattr(os, "access", note)
+    asked = note_asked(monkeypatch)
     resource = find(finder, "/a")
     assert len(asked) == 3
     assert stays(finder, "/a", resource, 2), "the folder was changed just now"
     assert len(asked) == 6
-    later = time.time_ns() + 10_000_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: later)
+    settle(monkeypatch)
     assert stays(finder, "/a", resource, 3)
     assert len(asked) == 9
     for second in range(4, 10):
@@ -517,8 +515,7 @@ def test_a_form_that_cannot_be_used_now_may_be_later(
         write(tmp_path / "a.gz", "z", age=2 * OLD)
     else:
         (tmp_path / "a.gz").symlink_to("there/form" if form == "dangling" else "there")
-    later = time.time_ns() + 10_000_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: later)
+    settle(monkeypatch)
     finder = make(tmp_path)
     resource = find(finder, "/a")
     assert stays(finder, "/a", resource, 2)
