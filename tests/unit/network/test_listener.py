@@ -82,7 +82,10 @@ def test_several_addresses() -> None:
 @pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
 def test_both_families_on_one_port() -> None:
     """`::` alone must not take IPv4 as well, or 0.0.0.0 could not be had beside it."""
-    with listening(["::"]) as (port,), listening(["0.0.0.0"], port):
+    address = ("", 0)  # a port that nobody has in either family
+    with socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True) as probe:
+        port = probe.getsockname()[1]
+    with listening(["::"], port), listening(["0.0.0.0"], port):
         assert can_connect("::1", port)
         assert can_connect("127.0.0.1", port)
 
