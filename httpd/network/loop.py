@@ -111,7 +111,8 @@ class Loop:
         self.epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._responder = Responder(site, store)
-        self._memo = Memo(site.cache // 64)
+        self._store = store
+        self._memo = store.memo(int(self.now))
         self._parser = Parser(HEADERS)
         self._index = index
         self._board = board
@@ -193,8 +194,10 @@ class Loop:
             self._next_tick = math.floor(self.now) + TICK
         else:
             self._next_tick = self.now + DRAIN_TICK
-        self._responder.tick(int(self.now))
-        self._memo.tick()
+        second = int(self.now)
+        self._responder.tick(second)
+        if self._drain_deadline is None:
+            self._memo = self._store.memo(second)
         if self.access_log is not None:
             self.access_log.tick()
         for connection in [c for c in self._connections.values() if c.deadline <= self.now]:
@@ -257,7 +260,6 @@ class Loop:
 
     def _make_room(self) -> None:
         """Free descriptors: those of files that nobody downloads, and an idle connection's."""
-        self._memo.tick()
         self._responder.release()
         self._close_an_idle_one()
 
@@ -271,7 +273,7 @@ class Loop:
             self._drain_started = self.now
             self._drain_deadline = self.now + self.settings.drain_timeout
             self._next_tick = self.now
-            self._memo.tick()
+            self._memo = Memo(0)  # every answer closes from now on, so none is like before
             self._acceptor.drain()
             self._continue_drain(self._drain_deadline)
         on_released()
@@ -296,8 +298,9 @@ class Loop:
         if parts is None or self._drain_deadline is not None:
             return None
         answer = self._responder.recall(*parts)
-        if answer is not None and b"?" not in parts[0]:
-            self._memo.remember(head, answer)
+        # Whatever has a query or percent-encoding can be spelled anew each time.
+        if answer is not None and b"?" not in parts[0] and b"%" not in parts[0]:
+            self._memo.remember_kept(head, answer)
         return answer
 
     def parse(self, head: bytes) -> Request:
@@ -316,7 +319,6 @@ class Loop:
         """
         is_draining = self._drain_deadline is not None
         answer = self._make_answer(request, may_keep_alive=not is_draining)
-        # Every answer closes while draining, so none is like before.
         if not isinstance(answer, Answer) or request.has_body or is_draining:
             return answer
         if answer.status < 500:

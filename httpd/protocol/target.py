@@ -78,28 +78,34 @@ def _decode(text: bytes) -> bytes:
     return decoded
 
 
-def normalize_path(path: bytes) -> bytes | None:
-    """Return the one spelling of a path, decoded and without empty segments, if it has one.
+def canonical_path(path: bytes) -> bytes | None:
+    """Return the one spelling that all spellings of a path share (RFC 3986 §6.2.2).
+
+    It has no empty segments, and is percent-encoded only where it has to be.
+
+    Args:
+        path: any bytes.
 
     Returns:
-        None where percent-encoding is malformed or hides a slash or a NUL.
+        None where characters are no path's, or percent-encoding is malformed or hides a slash or a
+        NUL.
     """
+    decoded = path
     if b"%" in path:
-        slashes = path.count(b"/")
         try:
-            path = _decode(path)
+            decoded = _decode(path)
         except HTTPError:
             return None
-        if path.count(b"/") != slashes:
+        if decoded.count(b"/") != path.count(b"/"):
             return None
-    while b"//" in path:
-        path = path.replace(b"//", b"/")
-    return path
+    while b"//" in decoded:
+        decoded = decoded.replace(b"//", b"/")
+    if not decoded.translate(None, _PCHAR):
+        return decoded
+    return None if path.translate(None, TARGET_CHARACTERS) else encode_path(decoded).encode()
 
 
-_PCHAR = frozenset(
-    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
-)
+_PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
 _ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in range(256))
 
 

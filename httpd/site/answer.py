@@ -34,15 +34,16 @@ class Stamp:
 
     def lines(self, expires: int | None) -> bytes:
         """Return Date, and Expires if the answer may be kept for so many seconds."""
-        if expires is not None and expires not in self._lines:
-            date = format_date(self._now + expires)
-            self._lines[expires] = self._lines[None] + f"Expires: {date}\r\n".encode()
-        return self._lines[expires]
+        lines = self._lines.get(expires)
+        if lines is None:
+            date = format_date(self._now + (expires or 0))
+            lines = self._lines[expires] = self._lines[None] + f"Expires: {date}\r\n".encode()
+        return lines
 
 
 @dataclass(slots=True)
 class Answer:
-    """A response head and the body that follows it; it never changes once it is stamped.
+    """A response head and the body that follows it; only `stamp` changes it.
 
     Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
     the file behind `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it
@@ -71,7 +72,11 @@ class Answer:
         return len(self.wire) + len(self.behind) - len(self.body)
 
     def stamp(self, stamp: Stamp) -> Answer:
-        """Fill `wire` with the time of `stamp`, and return the answer itself."""
+        """Fill `wire` with the time of `stamp`, and return the answer itself.
+
+        A loop may do that while another one sends it: what is sent was taken out before, and is as
+        long as what takes its place.
+        """
         joined = self.body
         if len(joined) > JOINED:
             self.behind = joined
@@ -80,17 +85,3 @@ class Answer:
         self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, joined))
         self.second = stamp.second
         return self
-
-    def renew(self, stamp: Stamp) -> Answer:
-        """Return the same answer with the time of another `stamp`."""
-        return Answer(
-            self.status,
-            self.fields,
-            self.keep_alive,
-            self.body,
-            self.source,
-            self.segments,
-            self.length,
-            self.expires,
-            self.lingers,
-        ).stamp(stamp)

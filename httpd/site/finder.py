@@ -10,7 +10,7 @@ import stat
 from functools import partial
 
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.target import decode_segments, normalize_path
+from httpd.protocol.target import canonical_path, decode_segments
 from httpd.site.docroot import Docroot, FolderState, OutOfDescriptorsError
 from httpd.site.forms import CODINGS
 from httpd.site.resource import Resource
@@ -51,11 +51,8 @@ class Finder:
         self._store.clear()
         self._docroot.release()
 
-    def recall(self, path: bytes) -> Variants | None:
-        """Return what is known to be at a normalized path, checked within this second."""
-        variants = self._store.kept.get(path)
-        if variants is None or variants.checked == self._second:
-            return variants
+    def check(self, variants: Variants) -> Variants | None:
+        """Return what was found in an earlier second if it is still there, else let go of it."""
         if not self.is_current(variants):
             self._store.forget(variants)
             return None
@@ -77,8 +74,10 @@ class Finder:
         Raises:
             HTTPError: see `Docroot.open` and `decode_segments`.
         """
-        key = normalize_path(path)
-        known = self.recall(key) if key is not None else None
+        key = canonical_path(path)
+        known = self._store.kept.get(key) if key is not None else None
+        if known and known.checked != self._second:
+            known = self.check(known)
         if known and (not known.open_files or self.is_current(known)):
             return known
         opened = self._docroot.open(decode_segments(path))

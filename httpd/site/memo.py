@@ -1,9 +1,9 @@
-"""The memo of a loop: from the exact bytes of a request head to its answer, for one second.
+"""The memo of a worker: from the exact bytes of a request head to its answer, for one second.
 
 The meaning of a head is a pure function of its bytes, and clients send the same bytes again and
 again.  What is not in here, or not any more, is looked for among the files of the worker
-(`httpd.site.store`), which costs a microsecond more.  So little is held, and no flood of distinct
-heads can drive out what is.
+(`httpd.site.store`), which costs a microsecond more.  So a flood of distinct heads can fill it, and
+not do more than that.
 """
 
 from __future__ import annotations
@@ -11,31 +11,42 @@ from __future__ import annotations
 from httpd.site.answer import Answer
 
 _OVERHEAD = 800
+_KEPT_OVERHEAD = 250
 
 
 class Memo:
-    """Args: budget: bytes that the remembered heads and answers may take."""
+    """One second of it, shared by the loops of a worker.
 
-    __slots__ = ("_budget", "_room", "answers")
+    Each method does what it does at once, so nobody needs a lock.
+
+    Args:
+        budget: bytes that it may take beside what the store keeps anyway.
+    """
+
+    __slots__ = ("_room", "answers")
 
     def __init__(self, budget: int) -> None:
         self.answers: dict[bytes, Answer] = {}
-        self._budget = budget
         self._room = budget
 
     def remember(self, head: bytes, answer: Answer) -> None:
-        """Let `answer` be the answer to `head` until the next tick, if there is room for it.
+        """Let `answer` be the answer to `head`, if there is room for it.
 
         An answer that would hold a file open is not remembered.
         """
-        if self._room < _OVERHEAD:
-            return
-        cost = len(head) + len(answer.wire) + len(answer.behind) + _OVERHEAD
+        self._add(head, answer, len(answer.wire) + len(answer.behind) + _OVERHEAD)
+
+    def remember_kept(self, head: bytes, answer: Answer) -> None:
+        """Do the same with an answer that the store keeps, so that only the head takes room."""
+        self._add(head, answer, _KEPT_OVERHEAD)
+
+    def _add(self, head: bytes, answer: Answer, cost: int) -> None:
+        cost += len(head)
         if cost <= self._room and not answer.length and head not in self.answers:
             self._room -= cost
             self.answers[head] = answer
 
-    def tick(self) -> None:
-        """Forget everything: a second has passed."""
-        self.answers = {}
-        self._room = self._budget
+    def close(self) -> None:
+        """Forget everything, and take nothing in any more."""
+        self._room = 0
+        self.answers.clear()

@@ -10,7 +10,7 @@ from httpd.protocol import conditional
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, choose_coding
 from httpd.protocol.ranges import parse_ranges
-from httpd.protocol.target import TARGET_CHARACTERS, decode_segments, normalize_path
+from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
 from httpd.site.answer import Answer, Stamp
 from httpd.site.docroot import Docroot, NoIndexError, OutOfDescriptorsError
 from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
@@ -132,16 +132,22 @@ class Responder:
         Returns:
             None where it takes `respond` to tell.
         """
-        method, _, target = line.partition(b" ")
-        path = target.partition(b"?")[0]
         selector = header.selector
-        if method != b"GET":
-            selector = _HEAD + selector if method == b"HEAD" and selector else b""
-        normalized = normalize_path(path)
-        if not selector or normalized is None or target.translate(None, TARGET_CHARACTERS):
+        line, _, query = line.partition(b"?")
+        if not selector or (query and query.translate(None, TARGET_CHARACTERS)):
             return None
+        if line.startswith(b"GET "):
+            path = line[4:]
+        elif line.startswith(_HEAD):
+            path = line[5:]
+            selector = _HEAD + selector
+        else:
+            return None
+        kept = self._store.kept  # by canonical paths, so what is found there is one
+        variants = kept.get(path) or kept.get(canonical_path(path) or b"")
         try:
-            variants = self._finder.recall(normalized)
+            if variants and variants.checked != self._stamp.second:
+                variants = self._finder.check(variants)
             answer = variants.answers.get(selector) if variants else None
             if variants is None or answer is None:
                 return None
@@ -151,7 +157,7 @@ class Responder:
         except OutOfDescriptorsError:
             return None
         if answer.second != self._stamp.second:
-            variants.answers[selector] = answer = answer.renew(self._stamp)
+            answer.stamp(self._stamp)
         return answer
 
     def _treat(self, request: Request) -> Treatment:

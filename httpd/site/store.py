@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from httpd.site.answer import Answer
 from httpd.site.docroot import FolderState
 from httpd.site.forms import BareFolders
+from httpd.site.memo import Memo
 from httpd.site.resource import Resource
 
 KEPT_SECONDS = 60
@@ -32,7 +33,7 @@ _OVERHEAD = 1024
 class Variants:
     """What there is at a path: a file, and the precompressed forms of it that lie beside it.
 
-    `path` is where it is kept: a normalized one, or None for one that cannot be normalized.
+    `path` is where it is kept: a canonical one, or None for a file that has none.
     `bare` is the state of their folder if it has no other forms, not even unusable ones.  `checked`
     is the second in which all was last held against the disk.  `answers` are those that were made
     of it, by what selects them.
@@ -97,7 +98,23 @@ class Store:
         self._budget = budget
         self._used = 0
         self._open_files = 0
+        self._second = -1
+        self._memo = Memo(0)  # of this second
+        self._evicted = 0  # bytes in this second
         self._lock = threading.Lock()
+
+    def memo(self, second: int) -> Memo:
+        """Return the memo of a second.
+
+        A loop that is late gets one that remembers nothing: what it has checked is of the second
+        before.
+        """
+        with self._lock:
+            if second > self._second:
+                self._second = second
+                self._memo = Memo(self._budget // 16)
+                self._evicted = 0
+            return self._memo if second == self._second else Memo(0)
 
     def keep(self, variants: Variants) -> None:
         """Take in what there is at a path, in the place of what was."""
@@ -166,8 +183,13 @@ class Store:
         return path if path is not None and self.kept.get(path) is variants else None
 
     def _shrink(self) -> None:
+        used = self._used
         while self._used > self._budget:
             self._drop(next(iter(self.kept)))
+        # The memo may hold what has just been evicted, so that its memory is not free.
+        self._evicted += used - self._used
+        if self._evicted > self._budget // 16:
+            self._memo.close()
         while self._open_files > MAX_OPEN_FILES:
             self._drop(next(iter(self._open)))
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.target import decode_segments, encode_path, normalize_path, parse_target
+from httpd.protocol.target import canonical_path, decode_segments, encode_path, parse_target
 from tests.unit.guard import must_end
 
 NAMES = st.binary(min_size=1, max_size=12).filter(
@@ -232,41 +232,59 @@ def test_no_slow_path() -> None:
     VISIBLE | st.lists(NAMES, max_size=4).map(lambda names: encode_path(b"/".join(names)).encode())
 )
 @settings(max_examples=500)
-def test_the_normal_spelling_has_the_same_segments(rest: bytes) -> None:
-    """Or there is none; and who asks for the normal spelling asks for the same."""
+def test_the_canonical_spelling_has_the_same_segments(rest: bytes) -> None:
+    """Or there is none; and who asks for the canonical spelling asks for the same."""
     path = b"/" + rest
-    normal = normalize_path(path)
+    canonical = canonical_path(path)
     try:
         segments = decode_segments(path)
     except HTTPError:
         # What is refused has at best a spelling that no file is found by.
-        assert normal is None or b".." in normal.split(b"/")
+        assert canonical is None or b".." in canonical.split(b"/")
         return
-    if any(b"/" in segment for segment in segments):
-        assert normal is None
+    if b"#" in path or any(b"/" in segment for segment in segments):
+        assert canonical is None
     else:
-        assert normal == b"/" + b"/".join(segments)
+        assert canonical == b"/" + encode_path(b"/".join(segments)).encode()
+        assert canonical_path(canonical) == canonical
+        assert decode_segments(canonical) == segments
 
 
 @pytest.mark.parametrize(
-    ("path", "normal"),
+    ("path", "canonical"),
     [
         ("/", "/"),
         ("/a/b", "/a/b"),
         ("//a///b/", "/a/b/"),
         ("/%61%2eb", "/a.b"),
-        ("/%5c%25", "/\\%"),
-        ("/\\x41", "/\\x41"),
-        ("/%41\\x41", "/A\\x41"),
-        ("/%C3%a9", "/é"),
+        ("/%5c%25%3f", "/%5C%25%3F"),
+        ("/\\x41", "/%5Cx41"),
+        ("/%41\\x41", "/A%5Cx41"),
+        ("/%C3%a9", "/%C3%A9"),
     ],
 )
-def test_normal_spellings(path: str, normal: str) -> None:
-    assert normalize_path(path.encode()) == normal.encode()
+def test_canonical_spellings(path: str, canonical: str) -> None:
+    assert canonical_path(path.encode()) == canonical.encode()
 
 
 @pytest.mark.parametrize(
-    "path", ["/%2f", "/%2F/", "/%00", "/%", "/%4", "/%zz", "/%4g", "/% 4", "/%+4"]
+    "path",
+    [
+        "/%2f",
+        "/%2F/",
+        "/%00",
+        "/%",
+        "/%4",
+        "/%zz",
+        "/%4g",
+        "/% 4",
+        "/%+4",
+        "/#",
+        "/%61#",
+        "/a b",
+        "/\u00a0",
+        "/\n",
+    ],
 )
-def test_paths_without_a_normal_spelling(path: str) -> None:
-    assert normalize_path(path.encode()) is None
+def test_paths_without_a_canonical_spelling(path: str) -> None:
+    assert canonical_path(path.encode()) is None

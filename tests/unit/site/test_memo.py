@@ -1,10 +1,11 @@
-"""The memo: answers of one second, and a budget that no flood gets over."""
+"""The memo: answers to heads, and a budget that no flood gets over."""
 
 from __future__ import annotations
 
 import gc
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,21 +17,24 @@ def answer(size: int = 100, behind: int = 0) -> Answer:
     return Answer(status=200, fields=b"", keep_alive=True, wire=bytes(size), behind=bytes(behind))
 
 
-def test_a_remembered_answer_is_forgotten_at_the_tick() -> None:
+def test_a_closed_one_remembers_nothing() -> None:
     memo = Memo(100_000)
     first = answer()
     memo.remember(b"head", first)
-    assert memo.answers == {b"head": first}
-    memo.tick()
-    assert memo.answers == {}
+    answers = memo.answers
+    assert answers == {b"head": first}
+    memo.close()
+    memo.remember(b"head", first)
+    memo.remember_kept(b"head", first)
+    assert memo.answers is answers, "loops hold on to it"
+    assert answers == {}
 
 
-def test_after_the_tick_there_is_room_again() -> None:
-    memo = Memo(2000)
-    for _ in range(5):
-        memo.remember(b"head", answer(1000))
-        assert b"head" in memo.answers
-        memo.tick()
+def test_of_an_answer_that_is_kept_only_the_head_takes_room() -> None:
+    memo = Memo(10_000)
+    memo.remember_kept(b"large", answer(4000, 100_000))
+    memo.remember_kept(b"x" * 10_000, answer())
+    assert set(memo.answers) == {b"large"}
 
 
 def test_what_does_not_fit_drives_out_nothing() -> None:
@@ -46,6 +50,7 @@ def test_a_download_is_not_remembered() -> None:
     """It would hold its file open."""
     memo = Memo(10_000)
     memo.remember(b"head", Answer(200, b"", wire=b"head", length=1 << 30))
+    memo.remember_kept(b"head", Answer(200, b"", wire=b"head", length=1 << 30))
     assert memo.answers == {}
 
 
@@ -57,31 +62,31 @@ def test_no_budget_is_no_memo() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 3000), st.integers(0, 3000), st.integers(0, 3000), st.booleans()),
-        max_size=200,
+        st.tuples(st.integers(1, 3000), st.integers(0, 3000), st.integers(0, 3000)), max_size=200
     )
 )
-def test_heads_and_answers_never_exceed_the_budget(
-    flood: list[tuple[int, int, int, bool]],
-) -> None:
+def test_heads_and_answers_never_exceed_the_budget(flood: list[tuple[int, int, int]]) -> None:
     budget = 20_000
     memo = Memo(budget)
-    for number, (head_size, wire_size, behind, is_tick) in enumerate(flood):
+    for number, (head_size, wire_size, behind) in enumerate(flood):
         memo.remember(b"%d" % number + bytes(head_size), answer(wire_size, behind))
-        if is_tick:
-            memo.tick()
         used = sum(len(head) + len(own.wire + own.behind) for head, own in memo.answers.items())
         assert used <= budget
 
 
-def test_real_memory_stays_within_the_budget() -> None:
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_real_memory_stays_within_the_budget(*, is_kept: bool) -> None:
     budget = 1024 * 1024
     memo = Memo(budget)
+    kept = answer(900, 100_000)
     gc.collect()
     tracemalloc.start()
     try:
         for number in range(20_000):
             head = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number
+            if is_kept:
+                memo.remember_kept(head, kept)
+                continue
             memo.remember(
                 head,
                 Answer(

@@ -358,6 +358,43 @@ def test_loops_share_what_they_remember(tmp_path: Path) -> None:
     second.close()
 
 
+def test_each_loop_begins_a_second_for_itself(tmp_path: Path) -> None:
+    """What one remembers of its second is nothing to one that is in the next."""
+    write(tmp_path / "a.txt", "a", age=3600)
+    first = ManualLoop(tmp_path)
+    second = ManualLoop(tmp_path, first.store)
+    second.loop.now = first.loop.now
+    second.loop._tick()
+    before = first.ask(head(target="/a.txt"))
+    assert isinstance(before, Answer)
+    assert recalled(second, "/a.txt") is before, "the memo is that of all loops"
+    write(tmp_path / "a.txt", "b", age=3600)
+    second.tick()
+    after = second.ask(head(target="/a.txt"))
+    assert isinstance(after, Answer)
+    assert (before.body, after.body) == (b"a", b"b")
+    assert recalled(first, "/a.txt") is before
+    assert recalled(second, "/a.txt") is after
+    first.tick()
+    assert recalled(first, "/a.txt") is after
+    first.close()
+    second.close()
+
+
+def test_a_draining_loop_does_not_recall_what_others_remember(tmp_path: Path) -> None:
+    """Its answers close."""
+    write(tmp_path / "a.txt", "a", age=3600)
+    first = ManualLoop(tmp_path)
+    second = ManualLoop(tmp_path, first.store)
+    first.ask(head(target="/a.txt"))
+    second.loop._begin_drain(lambda: None)
+    for _ in range(2):
+        assert second.loop.recall(head(target="/a.txt")) is None
+        second.tick()
+    first.close()
+    second.close()
+
+
 def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path) -> None:
     """Also within the second for which an answer is good."""
     path = write_sparse(tmp_path / "large.bin", LARGE)

@@ -168,6 +168,32 @@ def test_it_never_holds_more_than_its_budget(
     assert set(store.kept) == {b"/a", b"/b"}
 
 
+def test_a_second_has_one_memo() -> None:
+    store = Store(100_000)
+    first = store.memo(5)
+    first.remember(b"head", answer())
+    assert store.memo(5) is first
+    second = store.memo(6)
+    assert second.answers == {}
+    late = store.memo(5)
+    late.remember(b"head", answer())
+    assert late.answers == {}, "what was checked in the second before was remembered in this one"
+    assert store.memo(6) is second
+
+
+def test_what_is_evicted_is_not_remembered_either(resources: list[Resource]) -> None:
+    """Or the memory that it takes would not be free."""
+    store = Store(110_000)
+    memo = store.memo(5)
+    memo.remember(b"head", answer())
+    for number in range(3):
+        store.keep(variants(b"/%d" % number, resources[2]))
+    assert len(store.kept) < 3
+    assert memo.answers == {}
+    store.memo(6).remember(b"head", answer())
+    assert set(store.memo(6).answers) == {b"head"}
+
+
 def test_several_threads_share_it(resources: list[Resource], tmp_path: Path) -> None:
     store = Store(300_000)
     failures = []
