@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from httpd.network import options
 from httpd.network.pipelining import take_known
-from httpd.network.shares import MOST
+from httpd.network.shares import UNLIMITED
 from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
 from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer
 from httpd.protocol.body import Body
@@ -94,7 +94,7 @@ class Connection:
         self._until = 0.0  # when the head or body must have arrived
         self._answer: Answer | None = None  # the running one
         self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
-        self._unsent_limit = MOST  # bytes that the kernel holds at the most and has not sent
+        self._unsent_limit = UNLIMITED  # bytes that the kernel holds at the most and has not sent
         self._more = False  # whether the kernel may have received more than was read
         self._reason = "answered"  # for a close after the last answer
         self._arrived = 0.0  # when something was received last
@@ -387,7 +387,6 @@ class Connection:
         if self.state is CLOSED:
             return
         if transfer.unsent():
-            transfer.note_held(self.fd)
             self._wait_for(WRITE)
         else:
             self._answer = None
@@ -395,23 +394,21 @@ class Connection:
             self._finish(answer)
 
     def _send_slice(self, transfer: Transfer) -> None:
-        """Send until the slice is full, or BlockingIOError says that the socket is.
-
-        A slice is half of what the kernel may hold: so much is free when it wakes us.
-        """
+        """Send until the slice is full, or the socket is, which BlockingIOError may say."""
         loop = self._loop
-        share = loop.shares.each
-        self._limit_unsent(share)
-        budget = share // 2
+        self._limit_unsent(loop.shares.limit)
+        budget = loop.shares.each // 2
         if transfer.unsent() > budget:
             # Whole segments: a small one that is sent before the next turn costs as much as a full
             # one, and wakes the client as well.
-            budget -= budget % options.segment_size(self.fd)
+            budget -= budget % transfer.segment_size(self.fd)
         while budget > 0 and transfer.unsent():
             sent = transfer.send(self.fd, budget)
             budget -= sent
             loop.sent += sent
-            self.deadline = loop.now + loop.settings.send_timeout
+            self.deadline = loop.now + loop.look_after
+            if transfer.is_blocked:
+                break
 
     def _limit_unsent(self, size: int) -> None:
         if size != self._unsent_limit:

@@ -9,7 +9,7 @@ import struct
 from array import array
 from collections.abc import Sequence
 
-from httpd.network.shares import MOST
+from httpd.network.shares import UNLIMITED
 
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
@@ -110,7 +110,7 @@ def _tune(listener: socket.socket) -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # So is this: what the kernel holds of a body and has not sent yet has a limit, which
     # connections lower when there are many downloads.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNLIMITED)
     # A connection is handed over together with its request, which is then served at accept.  One
     # that says nothing waits in the kernel, also for the next server at the same socket.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)

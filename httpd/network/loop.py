@@ -118,6 +118,8 @@ class Loop:
         self._board = board
         self._counts = board.column(Column.CONNECTIONS)
         self.shares = Shares(len(self._counts))
+        self.look_after = min(TICK, settings.send_timeout)
+        """Seconds from a slice of a download to the first look at whether it is being taken."""
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.epoll.register(self._wake_fd, select.EPOLLIN)
         self._commands: list[Callable[[], None]] = []

@@ -8,10 +8,18 @@ others waiting.  So the downloads of a server share a fixed amount.
 from __future__ import annotations
 
 TOTAL = 256 << 20
-"""Bytes that wait in the kernel for all downloads of a server, as long as that is `LEAST` each."""
+"""Bytes that wait in the kernel for all downloads of a server, by and large, as long as that is
+between `LEAST` and `MOST` each."""
 MOST = 4 << 20
 """For each download, however few there are: what a socket holds at the most by default (tcp(7),
 tcp_wmem)."""
+UNLIMITED = 2 * MOST
+"""What a socket may hold of data that were not sent where its buffer is limit enough.
+
+The kernel says that there is room when half of a limit is free, but already at a third of the
+buffer: so the server comes before the socket has run empty, and what it brings is sent by whoever
+receives, as acknowledgements come in.
+"""
 LEAST = 512 << 10
 """For each download, however many there are: less costs wake-ups."""
 
@@ -27,7 +35,9 @@ class Shares:
         self._loops = loops
         self._downloads = 0
         self.each = MOST
-        """Bytes that the kernel may hold of each download."""
+        """Bytes that the kernel may hold of each download; a slice is half of that."""
+        self.limit = UNLIMITED
+        """What the kernel is told."""
         self._divide()
 
     def begin(self) -> None:
@@ -42,5 +52,7 @@ class Shares:
 
     def _divide(self) -> None:
         share = TOTAL // (self._loops * max(1, self._downloads))
-        # A power of two, so that it does not change whenever one comes or goes.
-        self.each = max(LEAST, min(MOST, 1 << share.bit_length() - 1))
+        # The nearest power of two: it does not change whenever one comes or goes, nor halve because
+        # one loop has a few more than the others.
+        self.each = max(LEAST, min(MOST, 1 << (share * 4 // 3).bit_length() - 1))
+        self.limit = self.each if self.each < MOST else UNLIMITED

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from httpd.network.options import count_unsent
+from httpd.network import options
 from httpd.site.answer import Answer
 
 TAIL = 4096
@@ -34,7 +34,18 @@ class Transfer:
         sent: bytes of them that have been sent.
     """
 
-    __slots__ = ("_held", "_part", "_pending", "_queues_pages", "_segments", "_source", "_waiting")
+    __slots__ = (
+        "_held",
+        "_part",
+        "_pending",
+        "_queues_pages",
+        "_segment_size",
+        "_segments",
+        "_source",
+        "_waiting",
+        "_was_segment_size",
+        "is_blocked",
+    )
 
     def __init__(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
         left = []
@@ -48,23 +59,32 @@ class Transfer:
         self._waiting = sum(map(len, left)) + answer.length  # bytes of them, the part included
         self._source = answer.source
         self._queues_pages = False  # whether the kernel may hold pages of the file
+        self._held: int | None = None  # by the kernel, if nothing was sent since the last look
+        self._segment_size = self._was_segment_size = 0
+        self.is_blocked = False
+        """Whether the socket took less than it was given, and so would take no more just now."""
 
     def unsent(self) -> int:
         """Return the bytes that are still to be sent."""
         return len(self._pending) + self._waiting
 
-    def note_held(self, fd: int) -> None:
-        """Look at what the kernel holds, at the end of a turn."""
-        self._held = count_unsent(fd)
-
     def is_being_taken(self, fd: int) -> bool:
-        """Tell whether the client has taken something since the last look.
+        """Tell whether the client has taken something since the last look, or may have.
 
         What the kernel holds may last a slow one for longer than it may take nothing.
         """
-        before = self._held
-        self.note_held(fd)
-        return self._held < before
+        before, self._held = self._held, options.count_unsent(fd)
+        return before is None or self._held < before
+
+    def segment_size(self, fd: int) -> int:
+        """Return the bytes that a full segment carries.
+
+        While the connection is young it grows, so the kernel is asked until that has ended.
+        """
+        if not self._segment_size or self._segment_size != self._was_segment_size:
+            self._was_segment_size = self._segment_size
+            self._segment_size = options.segment_size(fd)
+        return self._segment_size
 
     def send(self, fd: int, budget: int) -> int:
         """Send something, as long as there is `unsent`, and return the number of bytes.
@@ -77,6 +97,8 @@ class Transfer:
             FileChangedError: the rest must not be sent.
             OSError: of the socket, or of reading the file.
         """
+        self._held = None
+        self.is_blocked = False
         while not self._pending and not self._part:
             self._take_segment()
         return self._send_pending(fd) if self._pending else self._send_file(fd, budget)
@@ -103,14 +125,16 @@ class Transfer:
         source, part = self._source, self._part
         assert source is not None
         if len(part) > TAIL:
-            sent = os.sendfile(fd, source.fd, part.start, min(budget, len(part) - TAIL))
+            size = min(budget, len(part) - TAIL)
+            sent = os.sendfile(fd, source.fd, part.start, size)
+            self.is_blocked = sent < size
             self._queues_pages = True
             self._part = part = part[sent:]
             self._waiting -= sent
             is_checked_next = len(part) <= TAIL
             if sent and (is_checked_next or source.is_intact()):
                 return sent
-        elif self._queues_pages and count_unsent(fd):
+        elif self._queues_pages and options.count_unsent(fd):
             os.write(fd, b"")  # fails if they never will be sent, for they still count then
             raise StillUnsentError
         else:

@@ -59,7 +59,7 @@ BOUNDS = {
 }
 """System calls of a request by what its path begins with, from one wait to the next."""
 
-PER_MIB = 3.51
+PER_MIB = 2.01
 """System calls of a large download: 2 MiB at a time, in whole segments, are waited for, sent, the
 file looked at, and way given to others.
 """

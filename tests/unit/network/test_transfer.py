@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from httpd.network import options
 from httpd.network.transfer import TAIL, FileChangedError, Transfer
 from httpd.site.answer import Answer
 from httpd.site.docroot import Docroot
@@ -142,3 +143,25 @@ def test_a_change_as_the_last_bytes_are_read(
         while transfer.unsent():
             ends[1].recv(transfer.send(ends[0].fileno(), BUDGET), socket.MSG_WAITALL)
     assert transfer.unsent() >= TAIL
+
+
+def test_a_full_socket_shows(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        transfer = begin(tmp_path, (range(SIZE),))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUDGET)
+        for size in len(HEAD), 10:
+            assert transfer.send(ours.fileno(), 10) == size
+            assert not transfer.is_blocked
+        assert 0 < transfer.send(ours.fileno(), SIZE) < SIZE - TAIL - 10
+        assert transfer.is_blocked
+
+
+def test_the_segment_size_is_asked_for_until_it_has_grown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([100, 200, 200, 300])
+    monkeypatch.setattr(options, "segment_size", lambda _: next(sizes))
+    transfer = begin(tmp_path, (range(SIZE),))
+    assert [transfer.segment_size(-1) for _ in range(5)] == [100, 200, 200, 200, 200]
