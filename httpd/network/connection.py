@@ -447,9 +447,10 @@ class Connection:
         log = self._loop.access_log
         if log is None:
             return
-        sent = len(answer.wire) + len(answer.behind) + answer.length - self.unsent()
-        sent = max(0, sent)  # what is to be sent before it is left as well
-        body = max(0, sent - answer.head_length())
+        size = len(answer.wire) + len(answer.behind) + answer.length
+        # What is to be sent before the answer may be left as well.
+        sent = size if self._transfer is None else max(0, size - self._transfer.unsent())
+        body = max(0, sent - size + len(answer.body) + answer.length)
         duration = time.monotonic() - self._started
         log.add(self.peer[0].encode(), self._head, answer.status, body, duration, sent)
 

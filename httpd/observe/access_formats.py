@@ -24,16 +24,16 @@ class Format(NamedTuple):
     """One format.
 
     Args:
-        line: takes peer, time, the first of two parts, bytes of the body, the other part, seconds,
-            and bytes in all.
-        format_time: returns the time of day, to the second.
-        describe: returns the two parts of a line that depend on the request alone, from its head
-            (any bytes, if they could not be parsed) and the status of the answer.
+        line: takes peer, time, the first of two parts, seconds, and the other part.
+        format_time: returns the time of day, to the second, with what is around it.
+        describe: returns the two parts of a line that are the same for the same request and answer,
+            from its head (any bytes, if they could not be parsed), the status of the answer, and
+            the bytes of the body and in all that were sent.
     """
 
     line: bytes
     format_time: Callable[[], bytes]
-    describe: Callable[[bytes, int], tuple[bytes, bytes]]
+    describe: Callable[[bytes, int, int, int], tuple[bytes, bytes]]
 
 
 def quote(text: bytes, limit: int) -> bytes:
@@ -52,24 +52,25 @@ def quote_json(text: bytes, limit: int) -> bytes:
     return quoted.encode()
 
 
-def describe_combined(head: bytes, status: int) -> tuple[bytes, bytes]:
+def describe_combined(head: bytes, status: int, body: int, sent: int) -> tuple[bytes, bytes]:
     """See `Format`; a field that is not there is ``-``."""
     line = quote(_request_line(head), _MAX_TARGET)
     referer, agent = (
         quote(_find(field, head) or b"", _MAX_FIELD) for field in (_REFERER, _USER_AGENT)
     )
-    return b'"%b" %d ' % (line, status), b' "%b" "%b" ' % (referer, agent)
+    return b'"%b" %d %d "%b" "%b" ' % (line, status, body, referer, agent), b" %d\n" % sent
 
 
-def describe_json(head: bytes, status: int) -> tuple[bytes, bytes]:
+def describe_json(head: bytes, status: int, body: int, sent: int) -> tuple[bytes, bytes]:
     """See `Format`; a field that is not there is null."""
     line = quote_json(_request_line(head), _MAX_TARGET)
     referer, agent = (
         b"null" if (value := _find(field, head)) is None else quote_json(value, _MAX_FIELD)
         for field in (_REFERER, _USER_AGENT)
     )
-    before = b'"request":%b,"status":%d,"body":' % (line, status)
-    return before, b',"referer":%b,"user_agent":%b,"duration":' % (referer, agent)
+    answer = b'"request":%b,"status":%d,"body":%d' % (line, status, body)
+    client = b'"referer":%b,"user_agent":%b' % (referer, agent)
+    return b'%b,%b,"duration":' % (answer, client), b',"sent":%d}\n' % sent
 
 
 def _request_line(head: bytes) -> bytes:
@@ -83,13 +84,13 @@ def _find(field: re.Pattern[bytes], head: bytes) -> bytes | None:
 
 FORMATS: Mapping[str, Format] = {
     "combined": Format(
-        b"%b - - [%b] %b%d%b%.6f %d\n",
-        lambda: time.strftime("%d/%b/%Y:%H:%M:%S %z").encode(),
+        b"%b%b%b%.6f%b",
+        lambda: time.strftime(" - - [%d/%b/%Y:%H:%M:%S %z] ").encode(),
         describe_combined,
     ),
     "json": Format(
-        b'{"peer":"%b","time":"%b",%b%d%b%.6f,"sent":%d}\n',
-        lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode(),
+        b'{"peer":"%b%b%b%.6f%b',
+        lambda: time.strftime('","time":"%Y-%m-%dT%H:%M:%SZ",', time.gmtime()).encode(),
         describe_json,
     ),
 }

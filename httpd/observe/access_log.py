@@ -22,6 +22,7 @@ RETRY_AT = 8 * 1024
 _REMEMBERED = 1024
 _MAX_REMEMBERED = 1024
 """Requests that are remembered, and bytes of a head that is."""
+_Key = tuple[bytes, int, int, int]
 MAX_BACKLOG = 1024 * 1024
 """Bytes that are kept while they cannot be written; what comes on top is lost, and counted."""
 
@@ -39,7 +40,7 @@ class AccessLog:
         self._fd = fd
         self._log = log
         self._line, self._format_time, self._describe = line_format
-        self._described: dict[tuple[bytes, int], tuple[bytes, bytes]] = {}
+        self._described: dict[_Key, tuple[bytes, bytes]] = {}
         self._lines: list[bytes] = []
         self._size = 0
         self._lost = 0
@@ -66,8 +67,9 @@ class AccessLog:
             duration: seconds from the request's first byte to the answer's last.
             sent: bytes that were sent in all.
         """
-        parts = self._described.get((head, status)) or self._look_at(head, status)
-        line = self._line % (peer, self._time, parts[0], body, parts[1], duration, sent)
+        key = head, status, body, sent
+        parts = self._described.get(key) or self._look_at(key)
+        line = self._line % (peer, self._time, parts[0], duration, parts[1])
         if self._size > MAX_BACKLOG:
             self._lost += 1
         else:
@@ -77,13 +79,13 @@ class AccessLog:
         if self._due <= 0:
             self.flush()
 
-    def _look_at(self, head: bytes, status: int) -> tuple[bytes, bytes]:
+    def _look_at(self, key: _Key) -> tuple[bytes, bytes]:
         """Describe a request, and remember that: the same bytes come again and again."""
-        parts = self._describe(head, status)
-        if len(head) <= _MAX_REMEMBERED:
+        parts = self._describe(*key)
+        if len(key[0]) <= _MAX_REMEMBERED:
             if len(self._described) == _REMEMBERED:
                 self._described.clear()
-            self._described[head, status] = parts
+            self._described[key] = parts
         return parts
 
     def flush(self, patience: float = 0.0) -> None:

@@ -67,10 +67,6 @@ class Answer:
     behind: bytes = b""
     second: int = -1
 
-    def head_length(self) -> int:
-        """Return the bytes of the head."""
-        return len(self.wire) + len(self.behind) - len(self.body)
-
     def stamp(self, stamp: Stamp) -> Answer:
         """Fill `wire` with the time of `stamp`, and return the answer itself.
 

@@ -121,7 +121,8 @@ def test_a_line(path: Path, fd: int, trouble: Trouble) -> None:
     ids=lambda value: repr(value)[:30],
 )
 def test_describe(head: bytes, line: bytes, referer: bytes, agent: bytes) -> None:
-    assert describe_combined(head, 400) == (b'"%b" 400 ' % line, b' "%b" "%b" ' % (referer, agent))
+    described = b'"%b" 400 5 "%b" "%b" ' % (line, referer, agent)
+    assert describe_combined(head, 400, 5, 99) == (described, b" 99\n")
 
 
 @given(st.binary(max_size=300), st.integers(1, 100))
@@ -160,16 +161,16 @@ def test_the_longest_line_is_atomic_on_a_pipe() -> None:
     """Longer ones would tear among those of other processes (pipe(7))."""
     nasty = b"\x01" * 32768
     parts = describe_combined(
-        b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (nasty, nasty, nasty), 414
+        b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (nasty, nasty, nasty), 414, 10**18, 10**18
     )
-    line = b"%b%b%d%b" % (b"f" * 45, parts[0], 10**18, parts[1])
+    line = b"%b%b%b" % (b"f" * 45, *parts)
     assert len(line) + 80 <= MAX_LINE
 
 
 def test_no_slow_path() -> None:
     with must_end():
         for piece in (b"\r\n", b"\r\nreferer:", b"\r\nreferer: \t", b" ", b'"'):
-            describe_combined(piece * 300_000, 400)
+            describe_combined(piece * 300_000, 400, 0, 0)
 
 
 # ---------------------------------------------------------------- when lines are written
@@ -451,9 +452,8 @@ def test_a_closed_descriptor_is_survived(trouble: Trouble) -> None:
 
 def parse_json(head: bytes, status: int = 200) -> dict[str, object]:
     line_format = FORMATS["json"]
-    before, after = line_format.describe(head, status)
-    time = line_format.format_time()
-    line = line_format.line % (b"::1", time, before, 1234, after, 1.5, 1534)
+    before, after = line_format.describe(head, status, 1234, 1534)
+    line = line_format.line % (b"::1", line_format.format_time(), before, 1.5, after)
     assert line.endswith(b"}\n")
     assert line.isascii()
     assert len(line) < MAX_LINE
