@@ -1,8 +1,8 @@
 """One connection: an automaton that receives requests and sends answers.
 
 It belongs to the loop that accepted it, and no other thread touches it.  What it waits for and when
-that times out follow from its state; only `_enter` and `close` change the state, and every close
-has a reason.
+that times out follow from its state; only `_enter`, `_finish` and `close` change the state, and
+every close has a reason.
 
                     ┌──────────────── answered, keep-alive ──────────────────┐
                     ▼                                                        │
@@ -179,7 +179,7 @@ class Connection:
     def _receive(self) -> None:
         loop = self._loop
         try:
-            data = os.read(self.fd, loop.settings.recv)
+            data = os.read(self.fd, loop.recv)
         except BlockingIOError:
             self._wait_for(READ)
             return
@@ -189,14 +189,14 @@ class Connection:
         if not data:
             self.close("client closed")
             return
-        self._more = len(data) == loop.settings.recv
+        self._more = len(data) == loop.recv
         self._arrived = loop.now
         if self._buffer is not None:
             self._buffer += data
             if self.state is not IDLE:
                 self.deadline = min(self._until, loop.now + STALL_SECONDS)
             self._answer_buffer(len(self._buffer) - len(data))
-        elif answer := loop.recall(data):
+        elif answer := loop.known(data) or loop.look_up(data):
             self._head = data
             self._started = loop.now
             self._begin(answer)
@@ -430,7 +430,8 @@ class Connection:
         if loop.access_log is not None:
             self._log_answer(answer)
         if answer.keep_alive:
-            self._enter(IDLE, loop.now + loop.settings.keepalive_timeout)
+            self.state = IDLE
+            self.deadline = loop.now + loop.settings.keepalive_timeout
             if not self._interest:
                 self._wait_for(READ)
         elif self._buffer or self._more or answer.lingers or answer.length:

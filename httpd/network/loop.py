@@ -108,11 +108,11 @@ class Loop:
         # A worker that takes the place of a dead one goes on counting where that one stopped.
         self.requests: int = board.column(Column.REQUESTS)[index]
         self.sent: int = board.column(Column.SENT)[index]
+        self.recv = settings.recv
         self.epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._responder = Responder(site, store)
         self._store = store
-        self._memo = store.memo(int(self.now))
         self._parser = Parser(HEADERS)
         self._index = index
         self._board = board
@@ -123,6 +123,7 @@ class Loop:
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.epoll.register(self._wake_fd, select.EPOLLIN)
         self._commands: list[Callable[[], None]] = []
+        self._use(store.memo(int(self.now)))
         self._next_tick = self.now
         self._drain_deadline: float | None = None
         self._drain_started = self.now
@@ -199,7 +200,7 @@ class Loop:
         second = int(self.now)
         self._responder.tick(second)
         if self._drain_deadline is None:
-            self._memo = self._store.memo(second)
+            self._use(self._store.memo(second))
         if self.access_log is not None:
             self.access_log.tick()
         for connection in [c for c in self._connections.values() if c.deadline <= self.now]:
@@ -275,7 +276,7 @@ class Loop:
             self._drain_started = self.now
             self._drain_deadline = self.now + self.settings.drain_timeout
             self._next_tick = self.now
-            self._memo = Memo(0)  # every answer closes from now on, so none is like before
+            self._use(Memo(0))  # every answer closes from now on, so none is like before
             self._acceptor.drain()
             self._continue_drain(self._drain_deadline)
         on_released()
@@ -289,13 +290,22 @@ class Loop:
 
     # ---------------------------------------------------------------- answers
 
+    def _use(self, memo: Memo) -> None:
+        self._memo = memo
+        self.known: Callable[[bytes], Answer | None] = memo.answers.get
+        """Returns the answer to a head that is known by its bytes; `look_up` is to be asked next.
+
+        Most requests need nothing else, so it is no method.
+        """
+
     def recall(self, head: bytes) -> Answer | None:
         """Return the answer to a head that is known by its bytes or its parts, if it is of this
         second; `head` may be any bytes.
         """
-        answer = self._memo.answers.get(head)
-        if answer is not None:
-            return answer
+        return self.known(head) or self.look_up(head)
+
+    def look_up(self, head: bytes) -> Answer | None:
+        """Return the answer to a head that is known by its parts."""
         parts = self._parser.split(head)
         if parts is None or self._drain_deadline is not None:
             return None

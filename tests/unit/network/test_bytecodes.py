@@ -19,7 +19,7 @@ from httpd.observe.scoreboard import Scoreboard
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
 
-HIT = 180
+HIT = 158
 
 
 def count_bytecodes(act: Callable[[], None]) -> int:
