@@ -284,9 +284,7 @@ class Connection:
         return end > 0
 
     def _expect_body(self, request: Request) -> None:
-        """A client that waits to be asked for the body gets the answer at once instead (RFC 9110
-        §10.1.1).
-        """
+        """A client that waits to be asked for its body is answered at once (RFC 9110 §10.1.1)."""
         if request.has_body and not request.header.expects_continue:
             assert self._buffer is not None
             self._body = Body(
@@ -339,9 +337,12 @@ class Connection:
         wire = answer.wire
         size = len(wire)
         try:
-            if before or answer.behind:
+            if before:
                 size += sum(map(len, before)) + len(answer.behind)
                 sent = os.writev(self.fd, (*before, wire, answer.behind))
+            elif answer.behind:
+                size += len(answer.behind)
+                sent = os.writev(self.fd, (wire, answer.behind))
             elif answer.length:
                 sent = options.send_first(self.fd, wire)
             else:
