@@ -17,7 +17,7 @@ _KEPT_OVERHEAD = 250
 class Memo:
     """One second of it, shared by the loops of a worker.
 
-    Each method does what it does at once, so nobody needs a lock.
+    They take no lock: the worst that comes of it is a head that is counted twice.
 
     Args:
         budget: bytes that it may take beside what the store keeps anyway.

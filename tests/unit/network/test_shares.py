@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from httpd.network.shares import LEAST, MOST, TOTAL, Shares
+from httpd.network.shares import LEAST, MOST, TOTAL, UNLIMITED, Shares
 
 LOOPS = 8
 
@@ -18,12 +18,15 @@ def shares_of(downloads: int, loops: int = LOOPS) -> Shares:
 
 @pytest.mark.parametrize("downloads", [0, 1, 2, TOTAL // MOST // LOOPS, TOTAL // MOST // LOOPS + 1])
 def test_a_few_get_the_most(downloads: int) -> None:
-    assert shares_of(downloads).each == MOST
+    shares = shares_of(downloads)
+    assert shares.each == MOST
+    assert shares.limit == UNLIMITED
 
 
 @pytest.mark.parametrize("downloads", [TOTAL // LEAST // LOOPS, 100, 10_000])
 def test_many_get_the_least(downloads: int) -> None:
-    assert shares_of(downloads).each == LEAST
+    shares = shares_of(downloads)
+    assert shares.each == shares.limit == LEAST
 
 
 def test_all_together_get_about_the_total() -> None:
