@@ -431,7 +431,7 @@ class Connection:
         if loop.access_log is not None:
             self._log_answer(answer)
         if answer.keep_alive:
-            self.state = IDLE
+            self.state = IDLE  # as `_enter` does; each hit comes by here
             self.deadline = loop.now + loop.settings.keepalive_timeout
             if not self._interest:
                 self._wait_for(READ)

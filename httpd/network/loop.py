@@ -329,11 +329,8 @@ class Loop:
         Raises:
             HTTPError: when something is wrong on our side.
         """
-        is_draining = self._drain_deadline is not None
-        answer = self._make_answer(request, may_keep_alive=not is_draining)
-        if not isinstance(answer, Answer) or request.has_body or is_draining:
-            return answer
-        if answer.status < 500:
+        answer = self._make_answer(request, may_keep_alive=self._drain_deadline is None)
+        if isinstance(answer, Answer) and answer.status < 500 and not request.has_body:
             self._memo.remember(head, answer)
         return answer
 

@@ -35,6 +35,7 @@ class Transfer:
     """
 
     __slots__ = (
+        "_has_grown",
         "_held",
         "_part",
         "_pending",
@@ -43,7 +44,6 @@ class Transfer:
         "_segments",
         "_source",
         "_waiting",
-        "_was_segment_size",
         "is_blocked",
     )
 
@@ -60,7 +60,8 @@ class Transfer:
         self._source = answer.source
         self._queues_pages = False  # whether the kernel may hold pages of the file
         self._held: int | None = None  # by the kernel, if nothing was sent since the last look
-        self._segment_size = self._was_segment_size = 0
+        self._segment_size = 0
+        self._has_grown = False  # the size of a segment, as far as it will
         self.is_blocked = False
         """Whether the socket took less than it was given, and so would take no more just now."""
 
@@ -81,9 +82,9 @@ class Transfer:
 
         While the connection is young it grows, so the kernel is asked until that has ended.
         """
-        if not self._segment_size or self._segment_size != self._was_segment_size:
-            self._was_segment_size = self._segment_size
-            self._segment_size = options.segment_size(fd)
+        if not self._has_grown:
+            before, self._segment_size = self._segment_size, options.segment_size(fd)
+            self._has_grown = self._segment_size == before
         return self._segment_size
 
     def send(self, fd: int, budget: int) -> int:
@@ -113,6 +114,7 @@ class Transfer:
 
     def _send_pending(self, fd: int) -> int:
         sent = os.write(fd, self._pending)
+        self.is_blocked = sent < len(self._pending)
         self._pending = self._pending[sent:]
         return sent
 

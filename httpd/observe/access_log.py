@@ -23,6 +23,7 @@ _REMEMBERED = 1024
 _MAX_REMEMBERED = 1024
 """Requests that are remembered, and bytes of a head that is."""
 _Key = tuple[bytes, int, int, int]
+"""What they are remembered by: head, status, bytes of the body, and bytes in all."""
 MAX_BACKLOG = 1024 * 1024
 """Bytes that are kept while they cannot be written; what comes on top is lost, and counted."""
 

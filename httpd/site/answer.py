@@ -34,11 +34,10 @@ class Stamp:
 
     def lines(self, expires: int | None) -> bytes:
         """Return Date, and Expires if the answer may be kept for so many seconds."""
-        lines = self._lines.get(expires)
-        if lines is None:
-            date = format_date(self._now + (expires or 0))
-            lines = self._lines[expires] = self._lines[None] + f"Expires: {date}\r\n".encode()
-        return lines
+        if expires is not None and expires not in self._lines:
+            date = format_date(self._now + expires)
+            self._lines[expires] = self._lines[None] + f"Expires: {date}\r\n".encode()
+        return self._lines[expires]
 
 
 @dataclass(slots=True)

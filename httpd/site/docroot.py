@@ -187,8 +187,8 @@ class Docroot:
             OutOfDescriptorsError: it cannot be told now.
         """
         try:
-            path, _, last = name.rpartition(b"/")
-            folder = self._folders.get(path) or self._pin_folder(path)
+            folder = self._find_folder(name)
+            last = name[name.rfind(b"/") + 1 :]
             status = os.stat(last, dir_fd=folder.pin, follow_symlinks=False)
         except OSError as error:
             if error.errno in _EXHAUSTED:
@@ -244,17 +244,16 @@ class Docroot:
     def _find_folder(self, name: bytes) -> _Folder:
         """Return the folder that a name is in."""
         path = name[: name.rfind(b"/")]
-        return self._folders.get(path) or self._pin_folder(path)
-
-    def _pin_folder(self, path: bytes) -> _Folder:
-        if len(self._folders) == _MOST_FOLDERS:
-            self._release_folders()
-        pin = self._pin(path)
-        status = os.fstat(pin)
-        times = status.st_mtime_ns, status.st_ctime_ns
-        settled = time.time_ns() - max(times) > SETTLED_NS
-        state = (status.st_dev, status.st_ino, *times) if settled else None
-        folder = self._folders[path] = _Folder(pin, state)
+        folder = self._folders.get(path)
+        if folder is None:
+            if len(self._folders) == _MOST_FOLDERS:
+                self._release_folders()
+            pin = self._pin(path)
+            status = os.fstat(pin)
+            times = status.st_mtime_ns, status.st_ctime_ns
+            settled = time.time_ns() - max(times) > SETTLED_NS
+            state = (status.st_dev, status.st_ino, *times) if settled else None
+            folder = self._folders[path] = _Folder(pin, state)
         return folder
 
     def _join(self, segments: list[bytes]) -> bytes:

@@ -52,7 +52,9 @@ class Finder:
         self._docroot.release()
 
     def check(self, variants: Variants) -> Variants | None:
-        """Return what was found in an earlier second if it is still there, else let go of it."""
+        """Return what was found if it is still there in this second, else let go of it."""
+        if variants.checked == self._second:
+            return variants
         if not self.is_current(variants):
             self._store.forget(variants)
             return None
@@ -76,8 +78,7 @@ class Finder:
         """
         key = canonical_path(path)
         known = self._store.kept.get(key) if key is not None else None
-        if known and known.checked != self._second:
-            known = self.check(known)
+        known = self.check(known) if known else None
         if known and (not known.open_files or self.is_current(known)):
             return known
         opened = self._docroot.open(decode_segments(path))

@@ -149,8 +149,7 @@ class Resource:
             if self.fd < 0:
                 return False
             status = os.fstat(self.fd)
-        now = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-        return now == self.identity
+        return Identity.of(status) == self.identity
 
     def is_current(self, status: os.stat_result | None) -> bool:
         """Tell whether a new request for the same name would surely find this very content.

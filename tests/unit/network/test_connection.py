@@ -237,7 +237,7 @@ def test_all_downloads_move(site: Path) -> None:
 
 def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None:
     """Clients that read nothing: what was sent is what the kernel has taken."""
-    count = TOTAL // LEAST
+    count = TOTAL // LEAST * 3 // 2
     settings = replace(SETTINGS, send_timeout=SHORT * 10)
     with ExitStack() as stack:
         running = stack.enter_context(running_loop(site, settings))
@@ -250,7 +250,7 @@ def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None
             held.append([int(line.rsplit(" ", 1)[1]) for line in lines])
         assert held[0][0] > MOST // 2
         # The first ones did not know how many would come.
-        assert sorted(held[1])[count // 4] < 2 * LEAST
+        assert sorted(held[1])[count // 2] < 2 * LEAST
         running.log.wait_for("send timeout")
         assert running.loop.shares.each == MOST
 

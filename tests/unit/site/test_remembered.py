@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -346,25 +347,34 @@ def test_what_is_no_other_spelling_is_not_recalled(tmp_path: Path, target: str) 
     loop.close()
 
 
-def test_loops_share_what_they_remember(tmp_path: Path) -> None:
-    write(tmp_path / "a.txt", "a", age=3600)
-    first = ManualLoop(tmp_path)
-    second = ManualLoop(tmp_path, first.store)
-    write(tmp_path / "other.txt", "b", age=3600)
-    second.ask(head(target="/other.txt"))  # from which it knows the header section
-    first.ask(head(target="/a.txt"))
-    assert recalled(first, "/other.txt") is recalled(second, "/other.txt")
-    first.close()
-    second.close()
-
-
-def test_each_loop_begins_a_second_for_itself(tmp_path: Path) -> None:
-    """What one remembers of its second is nothing to one that is in the next."""
+@pytest.fixture
+def loops(tmp_path: Path) -> Iterator[tuple[ManualLoop, ManualLoop]]:
+    """Two loops of a worker, in the same second."""
     write(tmp_path / "a.txt", "a", age=3600)
     first = ManualLoop(tmp_path)
     second = ManualLoop(tmp_path, first.store)
     second.loop.now = first.loop.now
     second.loop._tick()
+    yield first, second
+    first.close()
+    second.close()
+
+
+def test_loops_share_what_they_remember(
+    tmp_path: Path, loops: tuple[ManualLoop, ManualLoop]
+) -> None:
+    first, second = loops
+    write(tmp_path / "other.txt", "b", age=3600)
+    second.ask(head(target="/other.txt"))  # from which it knows the header section
+    first.ask(head(target="/a.txt"))
+    assert recalled(first, "/other.txt") is recalled(second, "/other.txt")
+
+
+def test_each_loop_begins_a_second_for_itself(
+    tmp_path: Path, loops: tuple[ManualLoop, ManualLoop]
+) -> None:
+    """What one remembers of its second is nothing to one that is in the next."""
+    first, second = loops
     before = first.ask(head(target="/a.txt"))
     assert isinstance(before, Answer)
     assert recalled(second, "/a.txt") is before, "the memo is that of all loops"
@@ -377,22 +387,30 @@ def test_each_loop_begins_a_second_for_itself(tmp_path: Path) -> None:
     assert recalled(second, "/a.txt") is after
     first.tick()
     assert recalled(first, "/a.txt") is after
-    first.close()
-    second.close()
 
 
-def test_a_draining_loop_does_not_recall_what_others_remember(tmp_path: Path) -> None:
+def test_a_late_loop_does_not_set_the_time_of_an_answer_back(
+    loops: tuple[ManualLoop, ManualLoop],
+) -> None:
+    late, other = loops
+    late.ask(head(target="/b.txt"))  # from which it knows the header section
+    other.tick()
+    other.ask(head(target="/a.txt"))
+    answer = recalled(other, "/a.txt")
+    assert recalled(late, "/a.txt") is answer
+    assert answer.second == int(other.loop.now) > int(late.loop.now)
+
+
+def test_a_draining_loop_does_not_recall_what_others_remember(
+    loops: tuple[ManualLoop, ManualLoop],
+) -> None:
     """Its answers close."""
-    write(tmp_path / "a.txt", "a", age=3600)
-    first = ManualLoop(tmp_path)
-    second = ManualLoop(tmp_path, first.store)
+    first, second = loops
     first.ask(head(target="/a.txt"))
     second.loop._begin_drain(lambda: None)
     for _ in range(2):
         assert second.loop.recall(head(target="/a.txt")) is None
         second.tick()
-    first.close()
-    second.close()
 
 
 def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path) -> None:
