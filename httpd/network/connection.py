@@ -128,7 +128,7 @@ class Connection:
             self.close("keep-alive timeout" if self.served else "header timeout")
         elif self.state in (HEAD, BODY):
             reason = "header timeout" if self.state is HEAD else "body timeout"
-            self._refuse(HTTPError(408, "The request took too long to arrive."), reason)
+            self.refuse(HTTPError(408, "The request took too long to arrive."), reason)
         elif self._transfer and self._transfer.is_being_taken(self.fd):
             self.deadline = self._loop.now + self._loop.settings.send_timeout
         elif self.state in (SENDING, WAITING):
@@ -190,8 +190,8 @@ class Connection:
             self.close("client closed")
             return
         self._more = len(data) == loop.recv
-        self._arrived = loop.now
         if self._buffer is not None:
+            self._arrived = loop.now
             self._buffer += data
             if self.state is not IDLE:
                 self.deadline = min(self._until, loop.now + STALL_SECONDS)
@@ -199,8 +199,10 @@ class Connection:
         elif answer := loop.known(data) or loop.look_up(data):
             self._head = data
             self._started = loop.now
-            self._begin(answer)
+            self.state = SENDING
+            loop.answered.append((self, answer))
         else:
+            self._arrived = loop.now
             self._buffer = bytearray(data)
             self._answer_buffer(0, data)
 
@@ -219,7 +221,7 @@ class Connection:
             try:
                 answer = self._take_request(seen, unknown)
             except HTTPError as error:
-                self._refuse(error, _REFUSALS.get(error.status, "bad request"))
+                self.refuse(error, _REFUSALS.get(error.status, "bad request"))
                 return
             if answer is None:
                 self._wait_for(READ)
@@ -227,7 +229,7 @@ class Connection:
             if not isinstance(answer, Answer):
                 self._work = answer
                 break
-            self._begin(answer)
+            self.begin(answer)
             if self.state is not IDLE:
                 return
             seen = 0
@@ -248,7 +250,7 @@ class Connection:
             for self._head, answer in earlier:
                 self._log_answer(answer)
         self._head = head
-        self._begin(last, [part for _, own in earlier for part in (own.wire, own.behind)])
+        self.begin(last, [part for _, own in earlier for part in (own.wire, own.behind)])
         return len(known)
 
     def _take_request(self, seen: int, unknown: bytes) -> Answer | Work | None:
@@ -294,6 +296,7 @@ class Connection:
 
     def _go_on(self) -> None:
         """Take a turn: a step of the work that makes an answer, or the next pipelined requests."""
+        self._loop.send_answers()
         if self._work is None:
             self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
         else:
@@ -302,12 +305,12 @@ class Connection:
                 answer = self._loop.go_on(self._work)
             except HTTPError as error:
                 self._work = None
-                self._refuse(error, _REFUSALS[error.status])
+                self.refuse(error, _REFUSALS[error.status])
                 return
             if answer is None:
                 return
             self._work = None
-            self._begin(answer)
+            self.begin(answer)
         if self.state is IDLE:
             self._answer_rest()
 
@@ -317,22 +320,18 @@ class Connection:
         if self.state is IDLE:
             self._wait_for(READ)
 
-    def _refuse(self, error: HTTPError, reason: str) -> None:
-        """Send a last answer to what is no request, and read no further."""
+    def refuse(self, error: HTTPError, reason: str) -> None:
+        """Send a last answer to what is no request or not served, and read no further."""
         if not self._head and self._buffer:
             self._head = bytes(self._buffer[:8192])
         self._buffer = self._body = self._request = None
         self._reason = reason
         is_head = self._head.lstrip(b"\r\n").startswith(b"HEAD ")
-        self._begin(self._loop.refuse(error, head_only=is_head))
-
-    def refuse_at_accept(self, error: HTTPError) -> None:
-        """Answer a connection that there is no room for."""
-        self._refuse(error, "too many connections")
+        self.begin(self._loop.refuse(error, head_only=is_head))
 
     # ---------------------------------------------------------------- sending
 
-    def _begin(self, answer: Answer, before: Sequence[bytes] = ()) -> None:
+    def begin(self, answer: Answer, before: Sequence[bytes] = ()) -> None:
         """Send an answer, and others before it, all at once if the socket takes it."""
         wire = answer.wire
         size = len(wire)
@@ -367,6 +366,7 @@ class Connection:
 
     def _send(self) -> None:
         """Go on with the running answer, and then with pipelined requests."""
+        self._loop.send_answers()
         assert self._answer is not None
         assert self._transfer is not None
         self._progress(self._answer, self._transfer)

@@ -110,6 +110,11 @@ class Loop:
         self.sent: int = board.column(Column.SENT)[index]
         self.recv = settings.recv
         self.epoll = select.epoll()
+        self.answered: list[tuple[Connection, Answer]] = []
+        """Whom to send what at the end of the turn.
+
+        A client that sleeps is woken by the first answer to it, and not by each of them.
+        """
         self._connections: dict[int, Connection] = {}
         self._responder = Responder(site, store)
         self._store = store
@@ -171,10 +176,23 @@ class Loop:
                     connection.on_event()
                 except Exception:
                     self._on_failure(connection)
+            self.send_answers()
             os.sched_yield()
         self._publish()
         if self.access_log is not None:
             self.access_log.flush(LAST_FLUSH_SECONDS)
+
+    def send_answers(self) -> None:
+        """Send the answers of this turn.
+
+        To be called before anything but receiving is done.
+        """
+        for connection, answer in self.answered:
+            try:
+                connection.begin(answer)
+            except Exception:
+                self._on_failure(connection)
+        self.answered.clear()
 
     def _timeout(self) -> float | None:
         """Seconds until the next thing that happens by itself; None while there is none."""
@@ -184,6 +202,7 @@ class Loop:
         return max(0.0, until - self.now)
 
     def _on_other_event(self, fd: int) -> None:
+        self.send_answers()
         if fd != self._wake_fd:
             self._acceptor.accept(fd, self.now)
             return
@@ -239,9 +258,10 @@ class Loop:
         connection = Connection(self, fd, format_peer(address))
         if sum(self._counts) >= self.settings.max_connections and not self._close_an_idle_one():
             error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
-            connection.refuse_at_accept(error)
+            connection.refuse(error, "too many connections")
             return
         self._carefully(connection, connection.on_event)
+        self.send_answers()
 
     def adopt(self, connection: Connection, interest: int) -> None:
         """Begin to watch a connection that has something to wait for."""
