@@ -26,8 +26,8 @@ from httpd.network.state import IDLE
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.protocol.messages import HTTPError, Request
-from httpd.protocol.parser import Parser
+from httpd.protocol.messages import Header, HTTPError, Request
+from httpd.protocol.parser import Parser, read_plain
 from httpd.site.answer import Answer
 from httpd.site.docroot import OutOfDescriptorsError
 from httpd.site.memo import Memo
@@ -326,14 +326,50 @@ class Loop:
 
     def look_up(self, head: bytes) -> Answer | None:
         """Return the answer to a head that is known by its parts."""
-        parts = self._parser.split(head)
-        if parts is None or self._drain_deadline is not None:
+        parts = self._split(head)
+        return self._recall(head, *parts) if parts else None
+
+    def answer_at_once(self, head: bytes) -> Answer | None:
+        """Return the answer to a head that came in one piece and alone, as nearly all do.
+
+        Args:
+            head: any bytes.
+
+        Returns:
+            None where it takes more, or something goes wrong, as it will again in `respond`.
+        """
+        parts = self._split(head)
+        if parts is None:
             return None
-        answer = self._responder.recall(*parts)
+        if answer := self._recall(head, *parts):
+            return answer
+        request = read_plain(*parts)
+        if request is None or request.has_body:
+            return None
+        try:
+            made = self._responder.respond(request, may_keep_alive=True)
+        except Exception:
+            return None
+        if not isinstance(made, Answer):
+            return None
+        self._remember(head, made)
+        return made
+
+    def _split(self, head: bytes) -> tuple[bytes, Header] | None:
+        """Return the parts of a head that an answer may be known by."""
+        return self._parser.split(head) if self._drain_deadline is None else None
+
+    def _recall(self, head: bytes, line: bytes, header: Header) -> Answer | None:
+        answer = self._responder.recall(line, header)
         # Whatever has a query or percent-encoding can be spelled anew each time.
-        if answer is not None and b"?" not in parts[0] and b"%" not in parts[0]:
-            self._memo.remember_kept(head, answer)
+        if answer is not None and b"?" not in line and b"%" not in line:
+            self._memo.remember(head, answer)
         return answer
+
+    def _remember(self, head: bytes, answer: Answer) -> None:
+        """Remember an answer that has just been made, unless it is found by its file anyway."""
+        if not answer.is_kept and answer.status < 500:
+            self._memo.remember(head, answer)
 
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""
@@ -350,8 +386,8 @@ class Loop:
             HTTPError: when something is wrong on our side.
         """
         answer = self._make_answer(request, may_keep_alive=self._drain_deadline is None)
-        if isinstance(answer, Answer) and answer.status < 500 and not request.has_body:
-            self._memo.remember(head, answer)
+        if isinstance(answer, Answer) and not request.has_body:
+            self._remember(head, answer)
         return answer
 
     def _make_answer(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:

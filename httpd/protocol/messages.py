@@ -38,6 +38,8 @@ class Header(NamedTuple):
     §5.3).  `body_length` is the bytes of the body that follows, or None when it is chunked.
     `expects_continue` tells that the client waits to be asked for that body (RFC 9110 §10.1.1).
 
+    `is_plain` tells that it has neither a condition nor a Range (RFC 9110 §13.1, §14.2).
+
     Two requests for a file that have the same `selector` have the same answer; it is empty where a
     body follows, since such a request is not understood by its head alone.
     """
@@ -47,6 +49,7 @@ class Header(NamedTuple):
     keep_alive: bool
     body_length: int | None
     expects_continue: bool
+    is_plain: bool
     selector: bytes
 
 

@@ -21,8 +21,7 @@ MAX_FIELDS = 100
 """Field lines in a head."""
 _VERSION = b" HTTP/1."
 _OVERHEAD = 2000
-_SELECTING = (
-    "accept-encoding",
+_SELECTING_PART = (
     "if-match",
     "if-modified-since",
     "if-none-match",
@@ -30,7 +29,7 @@ _SELECTING = (
     "if-unmodified-since",
     "range",
 )
-"""The fields that decide what of a file is sent, and how (RFC 9110 §12.5.3, §13.1, §14.2)."""
+"""The fields that decide what of a file is sent (RFC 9110 §13.1, §14.2)."""
 
 
 def find_head_end(buffer: bytes | bytearray, start: int) -> int:
@@ -70,6 +69,23 @@ def parse_head(head: bytes) -> Request:
     return Request(method.decode(), path, query, _make_header(fields, minor_version))
 
 
+def read_plain(line: bytes, header: Header) -> Request | None:
+    """Return the request that the parts of a head make; see `Parser.split`.
+
+    Args:
+        line: a request line without its version; any bytes.
+        header: what the rest of the head means.
+
+    Returns:
+        None where the line is wrong, or right in one of the less common ways.
+    """
+    match = grammar.PLAIN_REQUEST.fullmatch(line)
+    if match is None:
+        return None
+    method, path, query = match.groups(b"")
+    return Request(method.decode(), path, query, header)
+
+
 class Parser:
     """Parses as `parse_head` does, and quicker where it has met the same header section before.
 
@@ -107,8 +123,8 @@ class Parser:
 
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""
-        if (known := self.split(head)) and (match := grammar.PLAIN_REQUEST.fullmatch(known[0])):
-            return Request(match[1].decode(), match[2], match[3] or b"", known[1])
+        if (known := self.split(head)) and (request := read_plain(*known)):
+            return request
         request = parse_head(head)
         self._remember(head.partition(_VERSION)[2], request.header)
         return request
@@ -131,7 +147,8 @@ def _make_header(fields: dict[str, str], minor_version: int) -> Header:
     if not expectations <= {"100-continue"}:
         raise HTTPError(417, "The only expectation that is understood is 100-continue.")
     keep_alive = _keeps_alive(fields.get("connection", ""), minor_version)
-    selecting = (minor_version == 0, keep_alive, *map(fields.get, _SELECTING))
+    parts = [fields.get(name) for name in _SELECTING_PART]
+    selecting = (minor_version == 0, keep_alive, fields.get("accept-encoding"), *parts)
     return Header(
         minor_version=minor_version,
         fields=fields,
@@ -139,6 +156,7 @@ def _make_header(fields: dict[str, str], minor_version: int) -> Header:
         body_length=body_length,
         # An HTTP/1.0 client cannot wait (RFC 9110 §10.1.1).
         expects_continue=bool(expectations) and minor_version >= 1 and body_length != 0,
+        is_plain=parts.count(None) == len(parts),
         selector=repr(selecting).encode() if body_length == 0 else b"",
     )
 

@@ -56,7 +56,7 @@ def decode_segments(path: bytes) -> list[bytes]:
     Raises:
         HTTPError: 400 for a malformed percent-encoding, a NUL, or a ``..`` segment.
     """
-    segments = path.split(b"/")
+    segments = path.removeprefix(b"/").split(b"/")
     if b"%" in path:
         segments = [_decode(segment) if b"%" in segment else segment for segment in segments]
     if b"" in segments[:-1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import REASONS
@@ -46,17 +46,20 @@ class Answer:
 
     Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
     the file behind `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it
-    goes out with its head in one system call; a larger one is `behind`.
+    goes out with its head in one system call; a larger one is `behind`, and so is one that is not
+    `joined`, since its file may never be asked for again.
 
     `fields` are the header lines that do not depend on the time, up to the empty line.  `expires`
     is how many seconds it may be kept, if the answer says so.  `lingers` tells that the client may
-    still be sending when the connection is to be closed.  `second` is that of the stamp.
+    still be sending when the connection is to be closed.  `second` is that of the stamp.  `is_kept`
+    tells that the store keeps the answer with its file.
     """
 
     status: int
     fields: bytes
     keep_alive: bool = False
     body: bytes = b""
+    joined: bool = True
     source: Resource | Listing | None = None
     segments: tuple[bytes | range, ...] = ()
     length: int = 0
@@ -65,6 +68,7 @@ class Answer:
     wire: bytes = b""
     behind: bytes = b""
     second: int = -1
+    is_kept: bool = False
 
     def stamp(self, stamp: Stamp) -> Answer:
         """Fill `wire` with the time of `stamp`, and return the answer itself.
@@ -72,11 +76,21 @@ class Answer:
         A loop may do that while another one sends it: what is sent was taken out before, and is as
         long as what takes its place.
         """
-        joined = self.body
-        if len(joined) > JOINED:
-            self.behind = joined
-            joined = b""
+        body = self.body
+        if not self.joined or len(body) > JOINED:
+            self.behind = body
+            body = b""
         dates = stamp.lines(self.expires)
-        self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, joined))
+        self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, body))
         self.second = stamp.second
         return self
+
+    def renew(self, stamp: Stamp) -> Answer:
+        """Return the answer with the time of `stamp`, now that somebody has asked for it again.
+
+        That is a new object where the body is to be joined: who takes out `wire` and then `behind`
+        must not get them from before and after.
+        """
+        if not self.joined:
+            return replace(self, joined=True, behind=b"").stamp(stamp)
+        return self.stamp(stamp)

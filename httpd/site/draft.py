@@ -58,10 +58,11 @@ class Draft(NamedTuple):
         length = sum(map(len, segments))
         if self.segments is not None:
             fields += (("Content-Length", str(length)),)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+        lines = "\r\n".join([*map(": ".join, fields), "", ""])
         answer = Answer(
             status=self.status,
-            fields=lines.encode("latin-1") + b"\r\n",
+            fields=lines.encode("latin-1"),
+            joined=self.variants is None,
             expires=None if "expires" in self.treatment.removed else self.expires,
         )
         if head_only:
@@ -141,9 +142,11 @@ def draft_file(
         treatment: what the rules say about the path.
         expires: seconds that clients may keep it.
     """
-    size = resource.identity.size
+    size = resource.size
     rest = resource, variants, expires
-    media_type = treatment.get("content-type") or resource.media_type
+    media_type = resource.media_type
+    if treatment.fields:
+        media_type = treatment.get("content-type") or media_type
     if ranges is None:
         fields = (("Content-Type", media_type), *fields)
         return Draft(200, fields, treatment, (range(size),), *rest)

@@ -87,11 +87,7 @@ class Finder:
         state = self._docroot.folder_state(opened.name)  # before the names in it are looked for
         original = Resource(opened, self._date)
         forms = self._look_for_forms(original, state)
-        coded = {
-            coding: resource
-            for coding in forms
-            if (resource := self._open_coded(original, coding)) is not None
-        }
+        coded = self._open_forms(original, forms) if forms else {}
         variants = Variants(key, original, coded, None if forms else state, self._second)
         self._store.keep(variants)
         return variants
@@ -133,8 +129,12 @@ class Finder:
         if status is None or not stat.S_ISREG(status.st_mode):
             return False
         # Some tools give it the time of the original, cut to seconds.
-        second = original.identity.modified_ns // _SECOND_NS * _SECOND_NS
-        return status.st_mtime_ns == second or status.st_mtime_ns >= original.identity.modified_ns
+        second = original.modified_ns // _SECOND_NS * _SECOND_NS
+        return status.st_mtime_ns == second or status.st_mtime_ns >= original.modified_ns
+
+    def _open_forms(self, original: Resource, codings: list[str]) -> dict[str, Resource]:
+        opened = {coding: self._open_coded(original, coding) for coding in codings}
+        return {coding: resource for coding, resource in opened.items() if resource is not None}
 
     def _open_coded(self, original: Resource, coding: str) -> Resource | None:
         if not self._has_coded(original, coding):

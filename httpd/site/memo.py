@@ -32,16 +32,14 @@ class Memo:
     def remember(self, head: bytes, answer: Answer) -> None:
         """Let `answer` be the answer to `head`, if there is room for it.
 
-        An answer that would hold a file open is not remembered.
+        An answer that would hold a file open is not remembered.  Of one that the store keeps, only
+        the head takes room.
         """
-        self._add(head, answer, len(answer.wire) + len(answer.behind) + _OVERHEAD)
-
-    def remember_kept(self, head: bytes, answer: Answer) -> None:
-        """Do the same with an answer that the store keeps, so that only the head takes room."""
-        self._add(head, answer, _KEPT_OVERHEAD)
-
-    def _add(self, head: bytes, answer: Answer, cost: int) -> None:
-        cost += len(head)
+        cost = len(head)
+        if answer.is_kept:
+            cost += _KEPT_OVERHEAD
+        else:
+            cost += len(answer.wire) + len(answer.behind) + _OVERHEAD
         if cost <= self._room and not answer.length and head not in self.answers:
             self._room -= cost
             self.answers[head] = answer

@@ -6,7 +6,6 @@ import os
 import stat
 import time
 from binascii import crc32
-from typing import NamedTuple
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
@@ -18,18 +17,9 @@ SMALL_FILE = 128 * 1024
 """Bytes up to which a file is sent from memory."""
 
 
-class Identity(NamedTuple):
-    """What changes when the content does."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Identity:
-        """Return the identity in the result of a `stat`."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+def _identify(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what changes when the content does."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class Resource:
@@ -44,16 +34,18 @@ class Resource:
     __slots__ = (
         "__weakref__",
         "_checkable",
+        "_identity",
         "_status_changed_ns",
         "coding",
         "content",
         "etag",
         "fd",
-        "identity",
         "last_modified",
         "media_type",
         "modified",
+        "modified_ns",
         "name",
+        "size",
     )
 
     def __init__(
@@ -66,10 +58,10 @@ class Resource:
         self.fd, self.name, status, is_only_choice = opened
         self.coding = coding
         self._read(status)
-        age = time.time_ns() - self.identity.modified_ns
+        age = time.time_ns() - self.modified_ns
         self._checkable = is_only_choice and age > SETTLED_NS
         # A date in the future must not be sent (RFC 9110 §8.8.2.1).
-        self.modified = min(self.identity.modified_ns // 1_000_000_000, date)
+        self.modified = min(self.modified_ns // 1_000_000_000, date)
         self.last_modified = format_date(self.modified)
         self.etag = self._make_etag()
         named = original or self
@@ -82,12 +74,13 @@ class Resource:
     def _read(self, status: os.stat_result) -> None:
         """Fill in what comes from the file, whose status was `status` just before."""
         for _ in range(3):
-            self.identity = Identity.of(status)
+            self._identity = _identify(status)
+            _, _, self.size, self.modified_ns = self._identity
             self._status_changed_ns = status.st_ctime_ns
             self.content = content = self._read_content()
             status = os.fstat(self.fd)
-            is_whole = content is None or len(content) == self.identity.size
-            if is_whole and Identity.of(status) == self.identity:
+            is_whole = content is None or len(content) == self.size
+            if is_whole and _identify(status) == self._identity:
                 break
             if not stat.S_ISREG(status.st_mode):
                 raise HTTPError(404, "There is nothing at this address.")
@@ -99,11 +92,10 @@ class Resource:
 
     def _read_content(self) -> bytes | None:
         """Return all of a small file; None for a large one."""
-        size = self.identity.size
-        if size > SMALL_FILE:
+        if self.size > SMALL_FILE:
             return None
         try:
-            return os.pread(self.fd, size + 1, 0)
+            return os.pread(self.fd, self.size + 1, 0)
         except OSError as error:
             raise explain(error) from None
 
@@ -112,7 +104,7 @@ class Resource:
 
         Where the content is at hand, it tells apart what was written in the same instant.
         """
-        etag = f"{self.identity.modified_ns:x}-{self.identity.size:x}"
+        etag = f"{self.modified_ns:x}-{self.size:x}"
         if self.content is not None:
             etag += f"-{crc32(self.content):x}"
         if self.coding != IDENTITY:
@@ -149,7 +141,7 @@ class Resource:
             if self.fd < 0:
                 return False
             status = os.fstat(self.fd)
-        return Identity.of(status) == self.identity
+        return _identify(status) == self._identity
 
     def is_current(self, status: os.stat_result | None) -> bool:
         """Tell whether a new request for the same name would surely find this very content.
@@ -161,7 +153,7 @@ class Resource:
         """
         if status is None or not self._checkable:
             return False
-        device, inode, size, modified_ns = self.identity
+        device, inode, size, modified_ns = self._identity
         return (
             status.st_mtime_ns == modified_ns
             and status.st_ctime_ns == self._status_changed_ns

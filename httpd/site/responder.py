@@ -157,7 +157,7 @@ class Responder:
             return None
         # Not back to the second before, when this loop is late: others send the same answer.
         if answer.second < self._stamp.second:
-            answer.stamp(self._stamp)
+            answer = variants.answers[selector] = answer.renew(self._stamp)
         return answer
 
     def _treat(self, request: Request) -> Treatment:
@@ -216,8 +216,9 @@ class Responder:
         variants = self._finder.find(request.path)
         if variants is None:
             return draft_redirect(request, treatment)
+        header = request.header
         vary: Fields = (("Vary", "Accept-Encoding"),) if variants.coded else ()
-        coding = choose_coding(request.fields.get("accept-encoding"), variants.coded)
+        coding = choose_coding(header.fields.get("accept-encoding"), variants.coded)
         if coding is None:
             names = ", ".join((IDENTITY, *variants.coded))
             raise HTTPError(406, f"The file is there in these content codings: {names}.", vary)
@@ -228,12 +229,12 @@ class Responder:
             ("Cache-Control", f"max-age={expires}"),
             *vary,
         )
-        if self._is_unmodified(request, resource.etag, resource.modified):
+        if not header.is_plain and self._is_unmodified(request, resource.etag, resource.modified):
             return Draft(304, fields, treatment.for_not_modified(), None, None, variants, expires)
         fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
         if coding != IDENTITY:
             fields += (("Content-Encoding", coding),)
-        ranges = self._find_ranges(request, resource)
+        ranges = None if header.is_plain else self._find_ranges(request, resource)
         return draft_file(variants, resource, ranges, fields, treatment, expires)
 
     def _is_unmodified(self, request: Request, etag: str, modified: int | None) -> bool:
@@ -254,7 +255,7 @@ class Responder:
             request.fields, resource.etag, resource.modified, self._date, self._this_year
         ):
             return None
-        ranges = parse_ranges(text, resource.identity.size)
+        ranges = parse_ranges(text, resource.size)
         if ranges and len(ranges) > 1 and resource.coding != IDENTITY:
             return None
         return ranges

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from httpd.site.answer import Answer
+from httpd.site.answer import JOINED, Answer
 from httpd.site.docroot import FolderState
 from httpd.site.forms import BareFolders
 from httpd.site.memo import Memo
@@ -67,17 +67,13 @@ class Variants:
         self.checked = self.moved = checked
         self.answers: dict[bytes, Answer] = {}
         self.size = self.open_files = 0
-        for resource in self.all():
+        for resource in (original, *coded.values()):
             self.size += len(resource.name) + _OVERHEAD
             if resource.content is None:
                 self.open_files += 1
             else:
-                self.size += len(resource.content)
+                self.size += resource.size
         self.cost = self.size
-
-    def all(self) -> tuple[Resource, ...]:
-        """Return the original and its other forms."""
-        return self.original, *self.coded.values()
 
 
 class Store:
@@ -122,13 +118,15 @@ class Store:
         if path is None:
             return
         with self._lock:
-            self._drop(path)
+            if path in self.kept:
+                self._drop(path)
             self.kept[path] = variants
             self._used += variants.cost
             if variants.open_files:
                 self._open[path] = variants
                 self._open_files += variants.open_files
-            self._shrink()
+            if self._used > self._budget or self._open_files > MAX_OPEN_FILES:
+                self._shrink()
 
     def note_check(self, variants: Variants, second: int) -> None:
         """Take note that files are still what they were in a second."""
@@ -160,9 +158,11 @@ class Store:
                 self._used -= variants.cost - variants.size
                 variants.cost = variants.size
             variants.answers[selector] = answer
+            answer.is_kept = True
             variants.cost += cost
             self._used += cost
-            self._shrink()
+            if self._used > self._budget:
+                self._shrink()
 
     def tick(self, second: int) -> None:
         """Let go of what nobody has asked for lately."""
@@ -212,6 +212,6 @@ class Store:
 def _cost(variants: Variants, answer: Answer) -> int:
     """Return the bytes that an answer takes beside the contents of its files."""
     cost = len(answer.wire) + _OVERHEAD
-    if answer.body is variants.original.content:
+    if answer.body is variants.original.content and len(answer.body) > JOINED:
         return cost
     return cost + len(answer.body)

@@ -13,8 +13,10 @@ from httpd.site.answer import Answer
 from httpd.site.memo import Memo
 
 
-def answer(size: int = 100, behind: int = 0) -> Answer:
-    return Answer(status=200, fields=b"", keep_alive=True, wire=bytes(size), behind=bytes(behind))
+def answer(size: int = 100, behind: int = 0, *, is_kept: bool = False) -> Answer:
+    return Answer(
+        200, b"", keep_alive=True, wire=bytes(size), behind=bytes(behind), is_kept=is_kept
+    )
 
 
 def test_a_closed_one_remembers_nothing() -> None:
@@ -25,15 +27,14 @@ def test_a_closed_one_remembers_nothing() -> None:
     assert answers == {b"head": first}
     memo.close()
     memo.remember(b"head", first)
-    memo.remember_kept(b"head", first)
     assert memo.answers is answers, "loops hold on to it"
     assert answers == {}
 
 
 def test_of_an_answer_that_is_kept_only_the_head_takes_room() -> None:
     memo = Memo(10_000)
-    memo.remember_kept(b"large", answer(4000, 100_000))
-    memo.remember_kept(b"x" * 10_000, answer())
+    memo.remember(b"large", answer(4000, 100_000, is_kept=True))
+    memo.remember(b"x" * 10_000, answer(is_kept=True))
     assert set(memo.answers) == {b"large"}
 
 
@@ -50,7 +51,7 @@ def test_a_download_is_not_remembered() -> None:
     """It would hold its file open."""
     memo = Memo(10_000)
     memo.remember(b"head", Answer(200, b"", wire=b"head", length=1 << 30))
-    memo.remember_kept(b"head", Answer(200, b"", wire=b"head", length=1 << 30))
+    memo.remember(b"head", Answer(200, b"", wire=b"head", length=1 << 30, is_kept=True))
     assert memo.answers == {}
 
 
@@ -78,14 +79,14 @@ def test_heads_and_answers_never_exceed_the_budget(flood: list[tuple[int, int, i
 def test_real_memory_stays_within_the_budget(*, is_kept: bool) -> None:
     budget = 1024 * 1024
     memo = Memo(budget)
-    kept = answer(900, 100_000)
+    kept = answer(900, 100_000, is_kept=True)
     gc.collect()
     tracemalloc.start()
     try:
         for number in range(20_000):
             head = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number
             if is_kept:
-                memo.remember_kept(head, kept)
+                memo.remember(head, kept)
                 continue
             memo.remember(
                 head,

@@ -116,10 +116,10 @@ class ManualLoop:
 
     def ask(self, data: bytes) -> Answer | int:
         try:
-            remembered = self.loop.recall(data)
-            if remembered:
+            at_once = self.loop.recall(data) or self.loop.answer_at_once(data)
+            if at_once:
                 assert not parse_head(data).has_body, "what follows it would be taken for a request"
-            return remembered or done(self.loop.respond(data, self.loop.parse(data)))
+            return at_once or done(self.loop.respond(data, self.loop.parse(data)))
         except HTTPError as error:
             return error.status
 
@@ -325,6 +325,39 @@ def test_a_remembered_answer_has_the_same_body_and_the_new_time(tmp_path: Path) 
     loop.close()
 
 
+def test_a_small_body_is_copied_behind_its_head_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    """What others are just sending stays as it is."""
+    write(tmp_path / "a.txt", "a", age=3600)
+    loop = ManualLoop(tmp_path)
+    first = loop.ask(head(target="/a.txt"))
+    assert isinstance(first, Answer)
+    parts = first.wire, first.behind
+    assert first.behind == b"a"
+    loop.tick()
+    again = recalled(loop, "/a.txt")
+    assert (again.wire.endswith(b"\r\n\r\na"), again.behind) == (True, b"")
+    assert (first.wire, first.behind) == parts
+    loop.tick()
+    assert recalled(loop, "/a.txt") is again
+    loop.close()
+
+
+def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / name, name, age=3600)
+    loop = ManualLoop(tmp_path).loop
+    assert loop.answer_at_once(head(target="/a")) is None
+    loop.respond(head(target="/a"), loop.parse(head(target="/a")))
+    for target, status in {"/b": 200, "/b?query": 200, "/%63": 200, "/d": 404, "/..": 400}.items():
+        answer = loop.answer_at_once(head(target=target))
+        assert answer is not None
+        assert answer.status == status
+    for target in ("/", "*", "c", "http://c/c", "/c#", "/c d"):  # "/" takes several steps to list
+        assert loop.answer_at_once(head(target=target)) is None
+    loop._begin_drain(lambda: None)
+    assert loop.answer_at_once(head(target="/b")) is None
+
+
 @pytest.mark.parametrize(
     "target", ["/a.txt?", "/a.txt?b=%63", "/%61.txt", "//a%2etxt", "/%61.txt?/"]
 )
@@ -375,8 +408,8 @@ def test_each_loop_begins_a_second_for_itself(
 ) -> None:
     """What one remembers of its second is nothing to one that is in the next."""
     first, second = loops
-    before = first.ask(head(target="/a.txt"))
-    assert isinstance(before, Answer)
+    first.ask(head(target="/a.txt"))
+    before = recalled(first, "/a.txt")
     assert recalled(second, "/a.txt") is before, "the memo is that of all loops"
     write(tmp_path / "a.txt", "b", age=3600)
     second.tick()

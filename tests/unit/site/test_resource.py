@@ -77,7 +77,7 @@ def test_what_is_known_of_a_small_file(tmp_path: Path) -> None:
     resource = find(make(tmp_path), "/a.txt")
     assert resource.content == b"content"
     assert resource.fd < 0
-    assert resource.identity.size == 7
+    assert resource.size == 7
     assert resource.name == os.fsencode(path)
     assert resource.media_type == "text/plain; charset=utf-8"
     assert resource.modified == int(path.stat().st_mtime)
@@ -100,7 +100,7 @@ def test_large_files_are_open(tmp_path: Path, size: int) -> None:
     finder = make(tmp_path)
     resource = find(finder, "/a")
     assert resource.content is None
-    assert resource.identity.size == size
+    assert resource.size == size
     assert os.path.samestat(os.fstat(resource.fd), path.stat())
     assert not os.get_inheritable(resource.fd)
     finder.release()
@@ -368,7 +368,7 @@ def test_a_large_file_is_looked_at_each_time(tmp_path: Path) -> None:
     resource = find(finder, "/a")
     append(path)
     assert find(finder, "/a") is not resource
-    assert find(finder, "/a").identity.size == LARGE + 4
+    assert find(finder, "/a").size == LARGE + 4
 
 
 def test_an_unchanged_file_stays_the_same_resource(tmp_path: Path) -> None:
