@@ -26,7 +26,7 @@ from httpd.network import options
 from httpd.network.pipelining import take_known
 from httpd.network.shares import UNLIMITED
 from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
-from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer
+from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer, send_first
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import find_head_end
@@ -343,14 +343,15 @@ class Connection:
                 size += len(answer.behind)
                 sent = os.writev(self.fd, (wire, answer.behind))
             elif answer.length:
-                sent = options.send_first(self.fd, wire)
+                size += answer.length
+                sent = send_first(self.fd, answer, self._loop.shares.each // 2)
             else:
                 sent = os.write(self.fd, wire)
         except BlockingIOError:
             sent = 0
         except OSError:
             sent = -1
-        if sent == size and not answer.length:
+        if sent == size:
             self._loop.sent += sent
             self._finish(answer)
             return

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from httpd.network import options
 from httpd.site.answer import Answer
+from httpd.site.resource import Resource
 
 TAIL = 4096
 """Bytes at the end of a part of a file that are sent from memory, after a last look at the file."""
@@ -25,13 +26,37 @@ class StillUnsentError(BlockingIOError):
     """The kernel has still to send all that it holds before the last look makes sense."""
 
 
+def send_first(fd: int, answer: Answer, budget: int) -> int:
+    """Send the head of an answer that has segments, and what follows if that cannot change.
+
+    Args:
+        fd: a non-blocking socket.
+        answer: what is sent.
+        budget: bytes of the first segment to send at the most.
+
+    Returns:
+        The bytes that were sent.
+
+    Raises:
+        OSError: of the socket.
+    """
+    head, first, source = answer.wire, answer.segments[0], answer.source
+    sent = options.send_first(fd, head)
+    if sent == len(head) and source and source.is_snapshot and isinstance(first, range):
+        try:
+            sent += os.sendfile(fd, source.fd, first.start, min(budget, len(first)))
+        except BlockingIOError:
+            pass
+    return sent
+
+
 class Transfer:
     """What is left of an answer.
 
     Args:
         answer: what is sent.
         parts: what comes before its segments, and perhaps other answers before it.
-        sent: bytes of them that have been sent.
+        sent: bytes that have been sent: of these, and perhaps of its first segment.
     """
 
     __slots__ = (
@@ -55,8 +80,11 @@ class Transfer:
             sent = max(0, sent - len(part))
         self._pending = _NOTHING  # bytes in memory
         self._part = _NO_PART  # of the file
-        self._segments = iter((*left, *answer.segments))  # that come after these
-        self._waiting = sum(map(len, left)) + answer.length  # bytes of them, the part included
+        segments = answer.segments
+        if sent:
+            segments = (segments[0][sent:], *segments[1:])
+        self._segments = iter((*left, *segments))  # that come after these
+        self._waiting = sum(map(len, left)) + answer.length - sent  # bytes of them, with the part
         self._source = answer.source
         self._queues_pages = False  # whether the kernel may hold pages of the file
         self._held: int | None = None  # by the kernel, if nothing was sent since the last look
@@ -121,11 +149,19 @@ class Transfer:
     def _send_file(self, fd: int, budget: int) -> int:
         """Send some of the file.
 
-        The last bytes wait in memory for a last check, so that a client never receives all of what
-        was announced when some of it may be of a later version.
+        If others may change it, the last bytes wait in memory for a last check, so that a client
+        never receives all of what was announced when some of it may be of a later version.
         """
         source, part = self._source, self._part
         assert source is not None
+        if source.is_snapshot:
+            size = min(budget, len(part))
+            sent = os.sendfile(fd, source.fd, part.start, size)
+            self.is_blocked = sent < size
+            self._part = part[sent:]
+            self._waiting -= sent
+            return sent
+        assert isinstance(source, Resource)
         if len(part) > TAIL:
             size = min(budget, len(part) - TAIL)
             sent = os.sendfile(fd, source.fd, part.start, size)

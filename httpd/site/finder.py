@@ -13,7 +13,7 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import canonical_path, decode_segments
 from httpd.site.docroot import Docroot, FolderState, OutOfDescriptorsError
 from httpd.site.forms import CODINGS
-from httpd.site.resource import Resource
+from httpd.site.resource import MEDIUM_FILE, Resource
 from httpd.site.store import Store, Variants
 
 _SECOND_NS = 1_000_000_000
@@ -52,14 +52,17 @@ class Finder:
         self._docroot.release()
 
     def check(self, variants: Variants) -> Variants | None:
-        """Return what was found if it is still there in this second, else let go of it."""
+        """Return what was found if it is still there in this second, else let go of it.
+
+        Files that are not large are copied then, as they may be asked for more often.
+        """
         if variants.checked == self._second:
             return variants
         if not self.is_current(variants):
             self._store.forget(variants)
             return None
         self._store.note_check(variants, self._second)
-        return variants
+        return self._hold(variants) if variants.is_fragile else variants
 
     def find(self, path: bytes) -> Variants | None:
         """Return what there is at a path, checked against the disk within this second.
@@ -79,7 +82,7 @@ class Finder:
         key = canonical_path(path)
         known = self._store.kept.get(key) if key is not None else None
         known = self.check(known) if known else None
-        if known and (not known.open_files or self.is_current(known)):
+        if known and (not known.is_fragile or self.is_current(known)):
             return known
         opened = self._docroot.open(decode_segments(path))
         if opened is None:
@@ -108,6 +111,22 @@ class Finder:
             else coding not in forms or not self._has_coded(original, coding)
             for coding in self._codings
         )
+
+    def _hold(self, variants: Variants) -> Variants:
+        """Return the same files with snapshots of those of medium size, if they can be had."""
+        original = self._hold_one(variants.original)
+        coded = {coding: self._hold_one(resource) for coding, resource in variants.coded.items()}
+        if original is variants.original and coded == variants.coded:
+            return variants
+        held = Variants(variants.path, original, coded, variants.bare, self._second)
+        self._store.keep(held)
+        return held
+
+    def _hold_one(self, resource: Resource) -> Resource:
+        is_held = resource.content is not None or resource.is_snapshot
+        if is_held or resource.size > MEDIUM_FILE or not self._store.takes(resource.size):
+            return resource
+        return resource.snapshot() or resource
 
     def _look_for_forms(self, original: Resource, folder: FolderState | None) -> list[str]:
         """Return the codings for which there is anything, be it a link that leads to nothing."""

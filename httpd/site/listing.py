@@ -39,6 +39,7 @@ class Listing:
     """
 
     __slots__ = ("__weakref__", "_checksum", "content", "fd", "media_type", "name", "size")
+    is_snapshot = True
 
     def __init__(self, name: bytes, media_type: str) -> None:
         self.fd = -1  # should there be no descriptor left
@@ -52,10 +53,6 @@ class Listing:
     def __del__(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
-
-    def is_intact(self) -> bool:
-        """Tell that it is what it was: nobody else can write to it."""
-        return True
 
     @property
     def etag(self) -> str:

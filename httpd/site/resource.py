@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from binascii import crc32
+from copy import copy
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
@@ -14,7 +15,9 @@ from httpd.site.docroot import SETTLED_NS, OpenedFile, explain
 from httpd.site.media_types import guess_media_type
 
 SMALL_FILE = 128 * 1024
-"""Bytes up to which a file is sent from memory."""
+"""Bytes up to which a file is read into memory."""
+MEDIUM_FILE = 1024 * 1024
+"""Bytes up to which a file that is asked for again is copied, so that nobody can change it."""
 
 
 def _identify(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -27,8 +30,9 @@ class Resource:
 
     With a `coding`, it is the precompressed form of `original`, of whose type it is.
 
-    `content` is the whole of a small file.  A large one has `content` None and an open `fd`, which
-    is closed when the last answer or download that holds the resource lets go of it.
+    `content` is the whole of a small file.  A larger one has `content` None and an open `fd`, which
+    is closed when the last answer or download that holds the resource lets go of it.  That may be a
+    `snapshot`: a copy of the file in memory, which stays as it is.
     """
 
     __slots__ = (
@@ -40,6 +44,7 @@ class Resource:
         "content",
         "etag",
         "fd",
+        "is_snapshot",
         "last_modified",
         "media_type",
         "modified",
@@ -57,6 +62,7 @@ class Resource:
     ) -> None:
         self.fd, self.name, status, is_only_choice = opened
         self.coding = coding
+        self.is_snapshot = False
         self._read(status)
         age = time.time_ns() - self.modified_ns
         self._checkable = is_only_choice and age > SETTLED_NS
@@ -111,6 +117,25 @@ class Resource:
             etag += f"-{self.coding}"
         return f'"{etag}"'
 
+    def snapshot(self) -> Resource | None:
+        """Return the same with a copy of a file of medium size; None where that cannot be had."""
+        try:
+            fd = os.memfd_create("snapshot", os.MFD_CLOEXEC)
+        except OSError:
+            return None
+        same = copy(self)
+        same.fd = fd
+        same.is_snapshot = True
+        try:
+            copied = sent = os.sendfile(fd, self.fd, 0, self.size)
+            while sent:
+                sent = os.sendfile(fd, self.fd, copied, self.size - copied)
+                copied += sent
+            is_whole = copied == self.size and _identify(os.fstat(self.fd)) == self._identity
+        except OSError:
+            return None
+        return same if is_whole else None
+
     def read(self, segments: tuple[bytes | range, ...]) -> bytes | None:
         """Read a few parts of a large file into memory.
 
@@ -135,6 +160,8 @@ class Resource:
         """Tell whether the file is still what it was; a deleted one is as long as it is not
         written.
         """
+        if self.is_snapshot:
+            return True
         try:
             status = os.stat(self.name)
         except OSError:

@@ -150,8 +150,8 @@ class Responder:
             answer = variants.answers.get(selector) if variants else None
             if variants is None or answer is None:
                 return None
-            # If a large file has changed within this second, its download would only break.
-            if answer.length and not self._finder.is_current(variants):
+            # If an open file has changed within this second, its download would only break.
+            if answer.length and variants.is_fragile and not self._finder.is_current(variants):
                 return None
         except OutOfDescriptorsError:
             return None

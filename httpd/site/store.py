@@ -33,7 +33,8 @@ _OVERHEAD = 1024
 class Variants:
     """What there is at a path: a file, and the precompressed forms of it that lie beside it.
 
-    `path` is where it is kept: a canonical one, or None for a file that has none.
+    `path` is where it is kept: a canonical one, or None for a file that has none.  `is_fragile`
+    tells that there are open files among them, which somebody may change at any time.
     `bare` is the state of their folder if it has no other forms, not even unusable ones.  `checked`
     is the second in which all was last held against the disk.  `answers` are those that were made
     of it, by what selects them.
@@ -45,6 +46,7 @@ class Variants:
         "checked",
         "coded",
         "cost",
+        "is_fragile",
         "moved",
         "open_files",
         "original",
@@ -67,12 +69,15 @@ class Variants:
         self.checked = self.moved = checked
         self.answers: dict[bytes, Answer] = {}
         self.size = self.open_files = 0
+        self.is_fragile = False
         for resource in (original, *coded.values()):
             self.size += len(resource.name) + _OVERHEAD
             if resource.content is None:
                 self.open_files += 1
-            else:
+            if resource.content is not None or resource.is_snapshot:
                 self.size += resource.size
+            else:
+                self.is_fragile = True
         self.cost = self.size
 
 
@@ -127,6 +132,10 @@ class Store:
                 self._open_files += variants.open_files
             if self._used > self._budget or self._open_files > MAX_OPEN_FILES:
                 self._shrink()
+
+    def takes(self, size: int) -> bool:
+        """Tell whether something of so many bytes may be kept without driving out all the rest."""
+        return size <= self._budget // 16
 
     def note_check(self, variants: Variants, second: int) -> None:
         """Take note that files are still what they were in a second."""

@@ -20,7 +20,7 @@ from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
 from tests.unit.site.folders import settle
 
-HIT = 182
+HIT = 179
 TURN = 16
 """Hits that share what a turn costs."""
 

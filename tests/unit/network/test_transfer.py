@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from httpd.network import options
-from httpd.network.transfer import TAIL, FileChangedError, Transfer
+from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_first
 from httpd.site.answer import Answer
 from httpd.site.docroot import Docroot
 from httpd.site.resource import SMALL_FILE, Resource
@@ -56,14 +56,28 @@ def vanish_and_overwrite(path: Path) -> None:
         file.write(b"n" * SIZE)
 
 
-def begin(folder: Path, segments: tuple[bytes | range, ...]) -> Transfer:
+def make_answer(folder: Path, segments: tuple[bytes | range, ...]) -> Answer:
     path = write(folder / "file", OLD)
     os.utime(path, (1e9, 1e9))
     opened = Docroot(str(folder), ()).open([b"file"])
     assert opened is not None
     length = sum(map(len, segments))
     source = Resource(opened, int(time.time()))
-    answer = Answer(200, b"", wire=HEAD, segments=segments, length=length, source=source)
+    return Answer(200, b"", wire=HEAD, segments=segments, length=length, source=source)
+
+
+def make_lasting(folder: Path, segments: tuple[bytes | range, ...]) -> Answer:
+    """Make an answer from a snapshot, whose file has been overwritten since."""
+    answer = make_answer(folder, segments)
+    assert isinstance(answer.source, Resource)
+    answer.source = answer.source.snapshot()
+    assert answer.source is not None
+    overwrite(folder / "file")
+    return answer
+
+
+def begin(folder: Path, segments: tuple[bytes | range, ...]) -> Transfer:
+    answer = make_answer(folder, segments)
     return Transfer(answer, (answer.wire,), 0)
 
 
@@ -81,12 +95,7 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-@pytest.mark.parametrize(
-    "alter",
-    [overwrite, overwrite_the_end, truncate, append, replace, vanish_and_overwrite],
-    ids=lambda alter: alter.__name__,
-)
-@pytest.mark.parametrize(
+SEGMENTS = pytest.mark.parametrize(
     "segments",
     [
         (range(SIZE),),
@@ -96,6 +105,14 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     ],
     ids=["whole", "tail", "part", "parts"],
 )
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [overwrite, overwrite_the_end, truncate, append, replace, vanish_and_overwrite],
+    ids=lambda alter: alter.__name__,
+)
+@SEGMENTS
 def test_nobody_gets_all_of_a_changed_file(
     tmp_path: Path,
     ends: tuple[socket.socket, socket.socket],
@@ -165,3 +182,58 @@ def test_the_segment_size_is_asked_for_until_it_has_grown(
     monkeypatch.setattr(options, "segment_size", lambda _: next(sizes))
     transfer = begin(tmp_path, (range(SIZE),))
     assert [transfer.segment_size(-1) for _ in range(5)] == [100, 200, 200, 200, 200]
+
+
+@SEGMENTS
+def test_a_snapshot_is_sent_as_it_was(
+    tmp_path: Path,
+    ends: tuple[socket.socket, socket.socket],
+    segments: tuple[bytes | range, ...],
+) -> None:
+    ours, theirs = ends
+    answer = make_lasting(tmp_path, segments)
+    transfer = Transfer(answer, (answer.wire,), 0)
+    received = b""
+    while transfer.unsent():
+        received += theirs.recv(transfer.send(ours.fileno(), BUDGET), socket.MSG_WAITALL)
+    assert received == expected(segments)
+
+
+@SEGMENTS
+@pytest.mark.parametrize("make", [make_answer, make_lasting])
+@pytest.mark.parametrize("budget", [1, BUDGET, SIZE])
+def test_what_is_sent_first_and_what_is_left(
+    tmp_path: Path,
+    ends: tuple[socket.socket, socket.socket],
+    segments: tuple[bytes | range, ...],
+    make: Callable[[Path, tuple[bytes | range, ...]], Answer],
+    budget: int,
+) -> None:
+    """Of a file that may change it is the head only, so that each slice is followed by a look."""
+    ours, theirs = ends
+    answer = make(tmp_path, segments)
+    sent = send_first(ours.fileno(), answer, budget)
+    first = len(segments[0]) if make is make_lasting and isinstance(segments[0], range) else 0
+    assert sent == len(HEAD) + min(budget, first)
+    received = theirs.recv(sent, socket.MSG_WAITALL)
+    transfer = Transfer(answer, (answer.wire,), sent)
+    assert transfer.unsent() == len(HEAD) + answer.length - sent
+    while transfer.unsent():
+        received += theirs.recv(transfer.send(ours.fileno(), BUDGET), socket.MSG_WAITALL)
+    assert received == expected(segments)
+
+
+@pytest.mark.parametrize("room", [1, BUDGET])
+def test_a_socket_without_room_for_what_comes_first(tmp_path: Path, room: int) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        answer = make_lasting(tmp_path, (range(SIZE),))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
+        sent = send_first(ours.fileno(), answer, SIZE)
+        assert len(HEAD) <= sent < len(HEAD) + SIZE
+        transfer = Transfer(answer, (answer.wire,), sent)
+        received = theirs.recv(sent, socket.MSG_WAITALL)
+        while transfer.unsent():
+            received += theirs.recv(transfer.send(ours.fileno(), BUDGET), socket.MSG_WAITALL)
+        assert received == HEAD + OLD

@@ -1,0 +1,153 @@
+"""Files of medium size are copied into memory when they are asked for again."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from httpd.site.docroot import Docroot
+from httpd.site.finder import Finder
+from httpd.site.resource import MEDIUM_FILE, SMALL_FILE, Resource
+from httpd.site.store import OPEN_SECONDS, Store, Variants
+from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.site.folders import write, write_sparse
+
+OLD = 3600.0
+SIZE = SMALL_FILE + 1
+CONTENT = os.urandom(SIZE)
+BUDGET = 16 * MEDIUM_FILE
+
+
+def make(root: Path, budget: int = BUDGET) -> Finder:
+    finder = Finder(Docroot(str(root), ()), Store(budget), precompressed=True)
+    tick(finder, 1)
+    return finder
+
+
+def tick(finder: Finder, now: int) -> None:
+    finder.tick(now, int(time.time()))
+
+
+def find(finder: Finder) -> Variants:
+    variants = finder.find(b"/a")
+    assert variants is not None
+    return variants
+
+
+def find_again(finder: Finder) -> Resource:
+    """Return what is found in the second after the first one."""
+    assert not find(finder).original.is_snapshot
+    tick(finder, 2)
+    return find(finder).original
+
+
+def read(resource: Resource) -> bytes:
+    return os.pread(resource.fd, resource.size + 1, 0)
+
+
+def test_a_file_is_copied_when_it_is_asked_for_in_a_later_second(tmp_path: Path) -> None:
+    write(tmp_path / "a", CONTENT, age=OLD)
+    finder = make(tmp_path)
+    before = open_descriptors()
+    first = find(finder).original
+    assert find(finder).original is first
+    again = find_again(finder)
+    assert (first.is_snapshot, again.is_snapshot) == (False, True)
+    assert (again.etag, again.size, read(again)) == (first.etag, SIZE, CONTENT)
+    assert read(first) == CONTENT, "who is just sending it goes on"
+    del first
+    assert str(tmp_path / "a") not in opened_since(before)
+    tick(finder, 3)
+    assert find(finder).original is again
+    del again
+    tick(finder, 3 + OPEN_SECONDS)
+    assert opened_since(before) == []
+
+
+def test_a_snapshot_stays_and_the_change_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", CONTENT, age=OLD)
+    finder = make(tmp_path)
+    snapshot = find_again(finder)
+    path.write_bytes(CONTENT[::-1])
+    assert find(finder).original is snapshot, "for the rest of this second"
+    assert snapshot.is_intact()
+    assert read(snapshot) == CONTENT
+    tick(finder, 3)
+    assert read(find(finder).original) == CONTENT[::-1]
+    path.unlink()
+    assert read(snapshot) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("size", "budget", "is_copied"),
+    [
+        (MEDIUM_FILE, BUDGET, True),
+        (MEDIUM_FILE + 1, 2 * BUDGET, False),
+        (MEDIUM_FILE, BUDGET - 1, False),
+    ],
+)
+def test_what_is_too_large_is_not_copied(
+    tmp_path: Path, size: int, budget: int, *, is_copied: bool
+) -> None:
+    os.utime(write_sparse(tmp_path / "a", size), (1e9, 1e9))
+    assert find_again(make(tmp_path, budget)).is_snapshot is is_copied
+
+
+def test_snapshots_count_in_bytes(tmp_path: Path) -> None:
+    for number in range(20):
+        write(tmp_path / str(number), bytes(MEDIUM_FILE), age=OLD)
+    finder = make(tmp_path)
+    before = open_descriptors()
+    for now in range(1, 4):
+        tick(finder, now)
+        for number in range(20):
+            finder.find(b"/%d" % number)
+    copies = [name for name in opened_since(before) if "memfd" in name]
+    assert 8 < len(copies) < BUDGET // MEDIUM_FILE
+
+
+def test_precompressed_forms_are_copied_as_well(tmp_path: Path) -> None:
+    write(tmp_path / "a", CONTENT, age=OLD)
+    write(tmp_path / "a.gz", CONTENT[::-1], age=OLD)
+    write(tmp_path / "a.br", b"small", age=OLD)
+    finder = make(tmp_path)
+    find_again(finder)
+    coded = find(finder).coded
+    assert read(coded["gzip"]) == CONTENT[::-1]
+    assert coded["gzip"].is_snapshot
+    assert coded["br"].content == b"small"
+    assert not find(finder).is_fragile
+
+
+def test_a_file_that_changes_while_it_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a", CONTENT, age=OLD)
+    finder = make(tmp_path)
+    before = open_descriptors()
+    sendfile = os.sendfile
+
+    def send_and_touch(*arguments: Any) -> int:
+        sent = sendfile(*arguments)
+        path.touch()
+        return sent
+
+    monkeypatch.setattr(os, "sendfile", send_and_touch)
+    resource = find_again(finder)
+    assert not resource.is_snapshot
+    assert not any("memfd" in name for name in opened_since(before))
+
+
+def test_a_kernel_that_has_no_files_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> int:
+        raise OSError
+
+    write(tmp_path / "a", CONTENT, age=OLD)
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    assert read(find_again(make(tmp_path))) == CONTENT
