@@ -42,7 +42,7 @@ class Stamp:
 
 @dataclass(slots=True)
 class Answer:
-    """A response head and the body that follows it; only `stamp` changes it.
+    """A response head and the body that follows it; only `stamp` and the store change it.
 
     Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
     the file behind `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it

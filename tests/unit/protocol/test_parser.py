@@ -660,6 +660,23 @@ def test_a_header_section_in_use_is_never_forgotten() -> None:
         assert parser.split(head())
 
 
+@pytest.mark.parametrize(
+    ("line", "is_plain"),
+    [
+        ("Accept-Encoding: gzip", True),
+        ("Expect: 100-continue", True),
+        ("Range:", False),
+        ("If-Range: x", False),
+        ("if-match: x", False),
+        ("If-None-Match: x", False),
+        ("If-Modified-Since: x", False),
+        ("If-Unmodified-Since: x", False),
+    ],
+)
+def test_a_plain_request_has_neither_conditions_nor_ranges(line: str, *, is_plain: bool) -> None:
+    assert parse_head(head(line)).header.is_plain is is_plain
+
+
 def test_requests_that_are_answered_alike_have_the_same_selector() -> None:
     def selector(*lines: str, minor: int = 1) -> bytes:
         return parse_head(head(*lines, minor=minor)).header.selector
