@@ -385,10 +385,13 @@ class Loop:
         Raises:
             HTTPError: when something is wrong on our side.
         """
-        answer = self._make_answer(request, may_keep_alive=self._drain_deadline is None)
-        if isinstance(answer, Answer) and not request.has_body:
-            self._remember(head, answer)
-        return answer
+        # Its header section is known by now, and another loop may have made the answer.
+        if answer := self.look_up(head):
+            return answer
+        made = self._make_answer(request, may_keep_alive=self._drain_deadline is None)
+        if isinstance(made, Answer) and not request.has_body:
+            self._remember(head, made)
+        return made
 
     def _make_answer(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:
         try:

@@ -403,6 +403,13 @@ def test_loops_share_what_they_remember(
     assert recalled(first, "/other.txt") is recalled(second, "/other.txt")
 
 
+def test_a_loop_that_has_yet_to_learn_a_header_section_makes_no_second_answer(
+    loops: tuple[ManualLoop, ManualLoop],
+) -> None:
+    first, second = loops
+    assert second.ask(head(target="/a.txt")) is first.ask(head(target="/a.txt"))
+
+
 def test_each_loop_begins_a_second_for_itself(
     tmp_path: Path, loops: tuple[ManualLoop, ManualLoop]
 ) -> None:
