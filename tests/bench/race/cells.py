@@ -117,7 +117,11 @@ CELLS = {
         part=range(500000, 504096),
     ),
     "mix": Cell(
-        "mix of 10 000 files", f"/{site.MIX}", script=script("mix", site.MIX_FILES), seconds=2
+        "mix of 10 000 files",
+        f"/{site.MIX}",
+        script=script("mix", site.MIX_FILES),
+        rounds=5,  # in the first one, all has to be read
+        seconds=2,
     ),
     "miss": Cell("4 kB, a query that is always new", script=script("miss")),
     "cold": Cell(
