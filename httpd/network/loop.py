@@ -38,6 +38,9 @@ TICK = 1.0
 """Seconds between two looks at the deadlines."""
 DRAIN_TICK = 0.05
 """The same while draining, when every moment counts."""
+PATIENCE = 0.002
+"""Seconds from the beginning of a turn after which no answer waits for one that is not known yet:
+that may have to be read from a disk."""
 LAST_FLUSH_SECONDS = 2.0
 """How long the end waits for a slow reader of the access log."""
 HEADERS = 1024 * 1024
@@ -346,6 +349,8 @@ class Loop:
         request = read_plain(*parts)
         if request is None or request.has_body:
             return None
+        if self.answered and time.monotonic() - self.now > PATIENCE:
+            self.send_answers()
         try:
             made = self._responder.respond(request, may_keep_alive=True)
         except Exception:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from httpd.network.connection import Connection
-from httpd.network.loop import Loop
-from httpd.observe.scoreboard import Scoreboard
+from httpd.network.loop import PATIENCE, Loop
+from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.site.answer import Answer
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
+from tests.unit.site.folders import write
 
 OK = b"HTTP/1.1 200 "
 
@@ -91,6 +94,23 @@ def test_no_answer_waits_for_a_step_of_a_listing(
     assert other.received().startswith(OK)
 
 
+def test_no_answer_waits_for_one_that_takes_long(
+    loop: Loop, peers: tuple[Peer, Peer], site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = peers
+    for elapsed, is_sent in (0.0, False), (PATIENCE, True):
+        later = loop.now + elapsed + 0.0001
+        monkeypatch.setattr(time, "monotonic", lambda later=later: later)
+        first.ask("/a.txt")
+        write(site / f"{elapsed}.txt")
+        second.ask(f"/{elapsed}.txt")
+        assert first.received().startswith(OK) is is_sent
+        assert second.received() == b""
+        loop.send_answers()
+        assert first.received().startswith(OK) is not is_sent
+        assert second.received().startswith(OK)
+
+
 def test_who_waits_for_an_answer_is_not_idle(loop: Loop, peers: tuple[Peer, Peer]) -> None:
     """Descriptors run out while the second request is served."""
     waiting, other = peers
@@ -112,3 +132,20 @@ def test_who_cannot_be_answered_keeps_nobody_from_his_answer(
     loop.send_answers()
     assert first.received() == b""
     assert last.received().startswith(OK)
+
+
+def test_who_is_answered_at_accept_counts_before_the_next_one(site: Path) -> None:
+    """Else a burst would get over the limit of connections, and over the share of the loop."""
+    board = Scoreboard.create(1, 1, 1)
+    running = RunningLoop(site, replace(SETTINGS, max_connections=2), board)
+    with ExitStack() as stack:
+        stack.callback(running.close)
+        stack.callback(running.start)
+        clients = [stack.enter_context(running.connect()) for _ in range(5)]
+        for client in clients:
+            client.send(request("/a.txt"))
+        for _ in clients:
+            running.loop._on_other_event(running.listener.fileno())
+            running.loop._acceptor.watch_again(float("inf"))
+        assert sum(board.column(Column.CONNECTIONS)) == 2
+        assert [client.answer().status for client in clients] == [200] * 5
