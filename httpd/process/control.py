@@ -70,7 +70,11 @@ def upgrade(pidfile: str) -> int:
 def _change(pidfile: str, number: signal.Signals, what: str) -> int:
     pid = _find(pidfile)
     with _permission(pid):
-        before = _newest(pid).changes
+        serving = _serving(pid)
+        if serving is None:
+            text = f"the daemon (pid {pid}) is just starting or ending"
+            raise StartError(EX_UNAVAILABLE, text)
+        before = serving.changes
         handle = os.pidfd_open(pid)
         signal.pidfd_send_signal(handle, number)
     until = time.monotonic() + _CHANGE_SECONDS
@@ -81,9 +85,12 @@ def _change(pidfile: str, number: signal.Signals, what: str) -> int:
                 return EX_OK if number is signal.SIGUSR2 else _change(pidfile, number, what)
             if has_ended:
                 raise StartError(EX_UNAVAILABLE, f"the daemon (pid {pid}) ended instead")
-            board = _newest(pid)
-            if board.changes != before:
-                outcome, why_not = board.facts["outcome"]
+            try:
+                serving = _serving(pid)  # none when a successor has just taken its place
+            except ProcessLookupError:
+                continue
+            if serving is not None and serving.changes != before:
+                outcome, why_not = serving.facts["outcome"]
                 if outcome != EX_OK:
                     raise StartError(outcome, f"the {what} failed, nothing has changed: {why_not}")
                 return EX_OK
@@ -141,13 +148,10 @@ def _ends_within(handle: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def _newest(pid: int) -> Scoreboard:
-    """Return the scoreboard of the generation that serves."""
+def _serving(pid: int) -> Scoreboard | None:
+    """Return the scoreboard of the generation that serves, if there is one."""
     boards = read_all(pid)
-    for board in boards:
-        if board.phase is Phase.SERVING:
-            return board
-    raise StartError(EX_UNAVAILABLE, f"the daemon (pid {pid}) is just starting or ending")
+    return next((board for board in boards if board.phase is Phase.SERVING), None)
 
 
 def _describe_drain(boards: list[Scoreboard]) -> str:

@@ -1,0 +1,48 @@
+"""What a command sees of a change at its rarest moment; all else is tested with real daemons."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from httpd.observe.scoreboard import Phase, Scoreboard
+from httpd.process import control
+from httpd.process.errors import EX_OK, StartError
+
+SUCCESSOR = 1
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Scoreboard:
+    """That of a daemon, which is this process and takes no notice of signals."""
+    board = Scoreboard.create(1, 1, 1)
+    board.phase = Phase.SERVING
+    monkeypatch.setattr(control, "read_all", lambda _: [board])
+    monkeypatch.setattr(control, "find_supervisor", lambda _: os.getpid())
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
+    return board
+
+
+def test_a_successor_takes_over_just_after_the_pidfile_was_read(
+    board: Scoreboard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The daemon does not serve any more, which is no failure."""
+    looks = [os.getpid(), os.getpid(), SUCCESSOR]
+
+    def find(_: str) -> int:
+        pid = looks.pop(0)
+        if len(looks) == 1:
+            board.phase = Phase.STOPPING
+        return pid
+
+    monkeypatch.setattr(control, "find_supervisor", find)
+    assert control.upgrade(str(tmp_path / "pid")) == EX_OK
+
+
+def test_one_that_is_not_serving_cannot_be_changed(board: Scoreboard, tmp_path: Path) -> None:
+    board.phase = Phase.STOPPING
+    with pytest.raises(StartError, match=r"just starting or ending"):
+        control.upgrade(str(tmp_path / "pid"))
