@@ -26,7 +26,7 @@ from httpd.network import options
 from httpd.network.pipelining import take_known
 from httpd.network.shares import UNLIMITED
 from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
-from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer, send_first
+from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer, send_beginning
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import find_head_end
@@ -111,7 +111,9 @@ class Connection:
         state = self.state
         if state is IDLE or state is HEAD or state is BODY:
             self._receive()
-        elif state is SENDING:
+            return
+        self._loop.send_answers()
+        if state is SENDING:
             self._send()
         elif state is WAITING:
             self._go_on()
@@ -296,7 +298,6 @@ class Connection:
 
     def _go_on(self) -> None:
         """Take a turn: a step of the work that makes an answer, or the next pipelined requests."""
-        self._loop.send_answers()
         if self._work is None:
             self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
         else:
@@ -344,7 +345,7 @@ class Connection:
                 sent = os.writev(self.fd, (wire, answer.behind))
             elif answer.length:
                 size += answer.length
-                sent = send_first(self.fd, answer, self._loop.shares.each // 2)
+                sent = send_beginning(self.fd, answer, self._loop.shares.each // 2)
             else:
                 sent = os.write(self.fd, wire)
         except BlockingIOError:
@@ -367,7 +368,6 @@ class Connection:
 
     def _send(self) -> None:
         """Go on with the running answer, and then with pipelined requests."""
-        self._loop.send_answers()
         assert self._answer is not None
         assert self._transfer is not None
         self._progress(self._answer, self._transfer)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from httpd.network import options
 from httpd.site.answer import Answer
-from httpd.site.resource import Resource
 
 TAIL = 4096
 """Bytes at the end of a part of a file that are sent from memory, after a last look at the file."""
@@ -26,7 +25,7 @@ class StillUnsentError(BlockingIOError):
     """The kernel has still to send all that it holds before the last look makes sense."""
 
 
-def send_first(fd: int, answer: Answer, budget: int) -> int:
+def send_beginning(fd: int, answer: Answer, budget: int) -> int:
     """Send the head of an answer that has segments, and what follows if that cannot change.
 
     Args:
@@ -154,22 +153,15 @@ class Transfer:
         """
         source, part = self._source, self._part
         assert source is not None
-        if source.is_snapshot:
-            size = min(budget, len(part))
-            sent = os.sendfile(fd, source.fd, part.start, size)
-            self.is_blocked = sent < size
-            self._part = part[sent:]
-            self._waiting -= sent
-            return sent
-        assert isinstance(source, Resource)
-        if len(part) > TAIL:
-            size = min(budget, len(part) - TAIL)
+        tail_size = 0 if source.is_snapshot else TAIL
+        if len(part) > tail_size:
+            size = min(budget, len(part) - tail_size)
             sent = os.sendfile(fd, source.fd, part.start, size)
             self.is_blocked = sent < size
             self._queues_pages = True
             self._part = part = part[sent:]
             self._waiting -= sent
-            is_checked_next = len(part) <= TAIL
+            is_checked_next = len(part) <= tail_size
             if sent and (is_checked_next or source.is_intact()):
                 return sent
         elif self._queues_pages and options.count_unsent(fd):

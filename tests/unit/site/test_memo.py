@@ -27,6 +27,7 @@ def test_a_closed_one_remembers_nothing() -> None:
     assert answers == {b"head": first}
     memo.close()
     memo.remember(b"head", first)
+    memo.remember(b"head", answer(is_kept=True))
     assert memo.answers is answers, "loops hold on to it"
     assert answers == {}
 
