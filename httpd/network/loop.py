@@ -28,6 +28,7 @@ from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.parser import Parser, read_plain
+from httpd.protocol.target import PERCENT, QUESTION_MARK
 from httpd.site.answer import Answer
 from httpd.site.docroot import OutOfDescriptorsError
 from httpd.site.memo import Memo
@@ -167,6 +168,7 @@ class Loop:
         while self._drain_deadline is None or connections:
             events = poll(self._timeout(), _EVENTS)
             self.now = time.monotonic()
+            self._responder.look_anew()
             if self.now >= self._next_tick:
                 self._tick()
             self._acceptor.watch_again(self.now)
@@ -263,6 +265,7 @@ class Loop:
             error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
             connection.refuse(error, "too many connections")
             return
+        self._responder.look_anew()  # it may have connected in this very turn
         self._carefully(connection, connection.on_event)
         self.send_answers()
 
@@ -367,7 +370,7 @@ class Loop:
     def _recall(self, head: bytes, line: bytes, header: Header) -> Answer | None:
         answer = self._responder.recall(line, header)
         # Whatever has a query or percent-encoding can be spelled anew each time.
-        if answer is not None and b"?" not in line and b"%" not in line:
+        if answer is not None and QUESTION_MARK not in line and PERCENT not in line:
             self._memo.remember(head, answer)
         return answer
 

@@ -74,8 +74,9 @@ class Docroot:
     """The folder whose files are served.
 
     Args:
-        folder: an absolute path.  It may be a symbolic link, which is followed anew for every file,
-            so that a new version of a whole site can be put in place by changing one link.
+        folder: an absolute path.  It may be a symbolic link, which is followed anew after each
+            `look_anew`, so that a new version of a whole site can be put in place by changing one
+            link.
         index: file names that stand for their folder, the first existing one wins.
     """
 
@@ -84,10 +85,18 @@ class Docroot:
         self._index = tuple(os.fsencode(name) for name in index)
         self._root = -1  # a descriptor of the docroot, while it is in use
         self._root_status = os.stat_result(range(10))
+        self._is_looked_up = False
         self._folders: dict[bytes, _Folder] = {}
 
     def __del__(self) -> None:
         self.release()
+
+    def look_anew(self) -> None:
+        """Look up what folder has the docroot's name when that is next of interest.
+
+        To be called before a request is answered that was sent after the last call.
+        """
+        self._is_looked_up = False
 
     def release(self) -> None:
         """Let go of the docroot and its folders, which else could not be unmounted, until they are
@@ -258,7 +267,9 @@ class Docroot:
 
     def _join(self, segments: list[bytes]) -> bytes:
         path = b"/" + b"/".join(segments)
-        if path.count(b"/") != len(segments) or (b"/." in path and any(map(is_hidden, segments))):
+        if path.count(b"/") != len(segments):
+            raise _not_found()
+        if path.find(b"/.") >= 0 and any(map(is_hidden, segments)):
             raise _not_found()
         return self._folder + path
 
@@ -319,11 +330,14 @@ class Docroot:
 
     def _pin_root(self) -> int:
         """Return a descriptor of the folder that has the docroot's name now."""
+        if self._root >= 0 and self._is_looked_up:
+            return self._root
         folder = self._folder or b"/"
         if self._root < 0 or not os.path.samestat(os.stat(folder), self._root_status):
             self.release()
             self._root = os.open(folder, os.O_PATH | os.O_CLOEXEC)
             self._root_status = os.fstat(self._root)
+        self._is_looked_up = True
         return self._root
 
     def _is_folder(self, name: bytes) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from functools import partial
 
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import canonical_path, decode_segments
@@ -136,7 +135,7 @@ class Finder:
         """Return the codings for which there is anything, be it a link that leads to nothing."""
         name = original.name
         if not self._codings or self._store.bare_folders.has(
-            folder, partial(self._docroot.names_beside, name)
+            folder, name, self._docroot.names_beside
         ):
             return []
         return [

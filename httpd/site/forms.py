@@ -31,12 +31,19 @@ class BareFolders:
         self._asked: dict[FolderState, int] = {}
         self._is_bare: dict[FolderState, bool] = {}
 
-    def has(self, folder: FolderState | None, read: Callable[[int], Iterable[str] | None]) -> bool:
+    def has(
+        self,
+        folder: FolderState | None,
+        name: bytes,
+        read: Callable[[bytes, int], Iterable[str] | None],
+    ) -> bool:
         """Tell whether there are no precompressed forms in a folder, as far as that is known.
 
         Args:
             folder: its state; None if it has changed lately.
-            read: returns the names in it; None if they are more than so many, or cannot be read.
+            name: that of a file in it.
+            read: returns the names beside that; None if they are more than so many, or cannot be
+                read.
         """
         if folder is None:
             return False
@@ -50,7 +57,7 @@ class BareFolders:
         if asked <= _PATIENCE:
             return False
         self._is_bare[folder] = False  # for the other loops, until this one knows better
-        names = read(MOST_NAMES)
+        names = read(name, MOST_NAMES)
         is_bare = names is not None and not any(name.endswith(_ENDINGS) for name in names)
         self._is_bare[folder] = is_bare
         return is_bare

@@ -25,14 +25,7 @@ _HOW = struct.pack("=QQQ", _FLAGS, 0, 0x02)
 _HOW_BENEATH = struct.pack("=QQQ", _FLAGS, 0, 0x02 | 0x08)
 _HOW_READING = struct.pack("=QQQ", READING, 0, 0x02 | 0x08)
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
-_syscall.restype = ctypes.c_long
-_syscall.argtypes = (
-    ctypes.c_long,
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_char_p,
-    ctypes.c_size_t,
-)
+_syscall.restype = ctypes.c_long  # argtypes would only cost time: what is passed are int and bytes
 
 
 def pin_at_once(name: bytes, folder: int) -> int:

@@ -65,6 +65,8 @@ class Responder:
     def __init__(self, settings: SiteSettings, store: Store) -> None:
         docroot = Docroot(settings.docroot, settings.index)
         self._store = store
+        self.look_anew = docroot.look_anew
+        """See `Docroot.look_anew`."""
         self._finder = Finder(docroot, store, precompressed=settings.precompressed)
         self._listings = Listings(docroot, settings.cache // 16) if settings.listing else None
         self._rules = Rules(settings.rules) if settings.rules else None

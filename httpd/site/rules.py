@@ -61,6 +61,8 @@ class Treatment(NamedTuple):
 
     def get(self, name: str) -> str | None:
         """Return the value of a field that is to be set; `name` is in lower case."""
+        if not self.fields:
+            return None
         return next((value for key, value in self.fields if key.lower() == name), None)
 
     def without_type(self) -> Treatment:

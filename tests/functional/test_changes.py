@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.functional.configured import serve_with
 from tests.support.raw import Answer, Client
 
 SOON = 5.0
@@ -185,3 +186,20 @@ def test_a_file_that_changes_all_the_time(client: Client, path: Path) -> None:
         assert answer.body in contents
         assert bodies.setdefault(answer["ETag"], answer.body) == answer.body
     ask_until(client, target_of(path), lambda answer: answer.body == contents[-1])
+
+
+def test_a_new_version_of_the_whole_site(tmp_path: Path) -> None:
+    """One link is changed, and from then on no file of the old version is found any more."""
+    turns = 100
+    for version in "odd", "even":
+        (tmp_path / version).mkdir()
+        for number in range(turns):
+            (tmp_path / version / f"{number}.txt").write_text(version)
+    link, new = tmp_path / "site", tmp_path / "new"
+    link.symlink_to("odd")
+    with serve_with(link) as server, Client(server.port) as client:
+        for number in range(turns):
+            version = "odd" if number % 2 else "even"
+            new.symlink_to(version)
+            new.replace(link)
+            assert client.ask(f"/{number}.txt").body == version.encode()

@@ -149,3 +149,22 @@ def test_who_is_answered_at_accept_counts_before_the_next_one(site: Path) -> Non
             running.loop._acceptor.watch_again(float("inf"))
         assert sum(board.column(Column.CONNECTIONS)) == 2
         assert [client.answer().status for client in clients] == [200] * 5
+
+
+def test_who_connects_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    board = Scoreboard.create(1, 1, 1)
+    for version in "1", "2":
+        write(tmp_path / version / f"{version}.txt")
+    link.symlink_to("1")
+    running = RunningLoop(link, SETTINGS, board)
+    with ExitStack() as stack:
+        stack.callback(running.close)
+        stack.callback(running.start)
+        for version in "1", "2":
+            link.unlink()
+            link.symlink_to(version)
+            client = stack.enter_context(running.connect())
+            client.send(request(f"/{version}.txt"))
+            running.loop._on_other_event(running.listener.fileno())
+            assert client.answer().status == 200

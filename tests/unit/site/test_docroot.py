@@ -345,6 +345,7 @@ def test_a_linked_docroot_is_followed_anew(tmp_path: Path) -> None:
     for version in "121":
         link.unlink()
         link.symlink_to(version)
+        docroot.look_anew()
         assert look_up(docroot, "/a.txt") == version
         assert look_up(docroot, "/out") == 404
 
@@ -359,6 +360,7 @@ def test_the_previous_docroot_is_outside_of_the_new_one(tmp_path: Path) -> None:
     assert look_up(docroot, "/secret") == CANARY
     link.unlink()
     link.symlink_to("new")
+    docroot.look_anew()
     assert look_up(docroot, "/back") == 404
     assert look_up(docroot, "/a.txt") == "a"
     assert look_up(docroot, "/back") == 404
@@ -370,6 +372,8 @@ def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     write(tmp_path / "site" / "a.txt", "a")
     assert look_up(docroot, "/a.txt") == "a"
     (tmp_path / "site").rename(tmp_path / "elsewhere")
+    assert look_up(docroot, "/a.txt") == "a"
+    docroot.look_anew()
     assert look_up(docroot, "/a.txt") == 404
 
 

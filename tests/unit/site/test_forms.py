@@ -18,17 +18,18 @@ from tests.unit.site.folders import as_nobody, note_asked, open_folder, settle, 
 
 OLD = 3600.0
 STATE, OTHER_STATE = (1, 2, 3, 4), (1, 2, 3, 5)
+NAME = b"/folder/a"
 
 
-Read = Callable[[int], Iterable[str] | None]
+Read = Callable[[bytes, int], Iterable[str] | None]
 
 
-def reader(answer: Iterable[str] | None) -> tuple[list[int], Read]:
+def reader(answer: Iterable[str] | None) -> tuple[list[tuple[bytes, int]], Read]:
     """Return a function that reads a folder, and where it notes what it was asked for."""
-    asked: list[int] = []
+    asked: list[tuple[bytes, int]] = []
 
-    def read(most: int) -> Iterable[str] | None:
-        asked.append(most)
+    def read(name: bytes, most: int) -> Iterable[str] | None:
+        asked.append((name, most))
         return answer
 
     return asked, read
@@ -37,44 +38,44 @@ def reader(answer: Iterable[str] | None) -> tuple[list[int], Read]:
 def test_a_folder_is_read_once_and_only_if_many_files_are_asked_from_it() -> None:
     folders = BareFolders()
     asked, read = reader(["a.txt", "gz", "br.txt"])
-    found = [folders.has(STATE, read) for _ in range(100)]
-    assert asked == [MOST_NAMES]
+    found = [folders.has(STATE, NAME, read) for _ in range(100)]
+    assert asked == [(NAME, MOST_NAMES)]
     first = found.index(True)
     assert first > 1
     assert found == [False] * first + [True] * (100 - first)
-    assert not folders.has(OTHER_STATE, read), "one that has changed is not known any more"
+    assert not folders.has(OTHER_STATE, NAME, read), "one that has changed is not known any more"
 
 
 @pytest.mark.parametrize("names", [None, *([f"a{ending.decode()}"] for ending in CODINGS.values())])
 def test_a_folder_that_is_not_bare(names: list[str] | None) -> None:
     folders = BareFolders()
     asked, read = reader(names)
-    assert not any(folders.has(STATE, read) for _ in range(100))
-    assert asked == [MOST_NAMES]
+    assert not any(folders.has(STATE, NAME, read) for _ in range(100))
+    assert asked == [(NAME, MOST_NAMES)]
 
 
 def test_nothing_is_known_of_a_folder_that_has_changed_lately() -> None:
     folders = BareFolders()
     asked, read = reader([])
-    assert not any(folders.has(None, read) for _ in range(100))
+    assert not any(folders.has(None, NAME, read) for _ in range(100))
     assert asked == []
 
 
 def test_who_is_asked_meanwhile_does_not_read_it_again() -> None:
     folders = BareFolders()
 
-    def read(most: int) -> list[str]:
-        assert not folders.has(STATE, read)
+    def read(name: bytes, most: int) -> list[str]:
+        assert not folders.has(STATE, NAME, read)
         return []
 
-    assert any(folders.has(STATE, read) for _ in range(100))
+    assert any(folders.has(STATE, NAME, read) for _ in range(100))
 
 
 def test_it_does_not_grow_for_ever() -> None:
     folders = BareFolders()
     _, read = reader([])
     for number in range(20_000):
-        folders.has((1, number, 3, 4), read)
+        folders.has((1, number, 3, 4), NAME, read)
     assert len(folders._asked) < 5000
 
 
