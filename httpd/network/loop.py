@@ -375,8 +375,8 @@ class Loop:
         return answer
 
     def _remember(self, head: bytes, answer: Answer) -> None:
-        """Remember an answer that has just been made, unless it is found by its file anyway."""
-        if not answer.is_kept and answer.status < 500:
+        """Remember an answer that has just been made, unless its file is to tell."""
+        if not (answer.is_passing or answer.is_kept) and answer.status < 500:
             self._memo.remember(head, answer)
 
     def parse(self, head: bytes) -> Request:

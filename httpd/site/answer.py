@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import REASONS
@@ -46,20 +46,20 @@ class Answer:
 
     Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
     the file behind `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it
-    goes out with its head in one system call; a larger one is `behind`, and so is one that is not
-    `joined`, since its file may never be asked for again.
+    goes out with its head in one system call; a larger one is `behind`.
 
     `fields` are the header lines that do not depend on the time, up to the empty line.  `expires`
     is how many seconds it may be kept, if the answer says so.  `lingers` tells that the client may
     still be sending when the connection is to be closed.  `second` is that of the stamp.  `is_kept`
-    tells that the store keeps the answer with its file.
+    tells that the store keeps the answer with its file, and `is_passing` that nobody is to keep it,
+    since its file may never be asked for again.
     """
 
     status: int
     fields: bytes
     keep_alive: bool = False
     body: bytes = b""
-    joined: bool = True
+    is_passing: bool = False
     source: Resource | Listing | None = None
     segments: tuple[bytes | range, ...] = ()
     length: int = 0
@@ -77,20 +77,10 @@ class Answer:
         long as what takes its place.
         """
         body = self.body
-        if not self.joined or len(body) > JOINED:
+        if len(body) > JOINED:
             self.behind = body
             body = b""
         dates = stamp.lines(self.expires)
         self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, body))
         self.second = stamp.second
         return self
-
-    def renew(self, stamp: Stamp) -> Answer:
-        """Return the answer with the time of `stamp`, now that somebody has asked for it again.
-
-        That is a new object where the body is to be joined: who takes out `wire` and then `behind`
-        must not get them from before and after.
-        """
-        if not self.joined:
-            return replace(self, joined=True, behind=b"").stamp(stamp)
-        return self.stamp(stamp)

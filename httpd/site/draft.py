@@ -62,7 +62,6 @@ class Draft(NamedTuple):
         answer = Answer(
             status=self.status,
             fields=lines.encode("latin-1"),
-            joined=self.variants is None,
             expires=None if "expires" in self.treatment.removed else self.expires,
         )
         if head_only:

@@ -159,7 +159,7 @@ class Responder:
             return None
         # Not back to the second before, when this loop is late: others send the same answer.
         if answer.second < self._stamp.second:
-            answer = variants.answers[selector] = answer.renew(self._stamp)
+            answer.stamp(self._stamp)
         return answer
 
     def _treat(self, request: Request) -> Treatment:
@@ -186,7 +186,8 @@ class Responder:
         # A client that did not ask for the close may be sending its next request.
         answer.lingers = header.expects_continue or header.keep_alive
         answer.stamp(self._stamp)
-        if may_keep_alive:  # so the next one will be like this
+        answer.is_passing = draft.variants is not None and not draft.variants.is_kept
+        if may_keep_alive and not answer.is_passing:  # so the next one will be like this
             self._remember(request, draft, answer)
         return answer
 

@@ -1,13 +1,17 @@
 """The files that a worker has served lately, by path, each with the answers that were made of it.
 
-It is shared by all loops of a worker.  Looking something up takes no lock; whoever puts something
-in or takes it out does, and makes no system call meanwhile, but to close what nobody sends any
-more.
+A file is kept from the second request on: what a crawler or a backup asks for is never asked for
+again, and would drive out what is.
+
+The store is shared by all loops of a worker.  Looking something up takes no lock; whoever puts
+something in or takes it out does, and makes no system call meanwhile, but to close what nobody
+sends any more.
 """
 
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -28,13 +32,15 @@ _MOST_ANSWERS = 64
 _MOVE_SECONDS = 4
 """How much later a check must be to change the place in the order."""
 _OVERHEAD = 1024
+_MARK_SHARE = 2048
+"""Bytes of the budget for each mark: a file that is kept takes no less."""
 
 
 class Variants:
     """What there is at a path: a file, and the precompressed forms of it that lie beside it.
 
-    `path` is where it is kept: a canonical one, or None for a file that has none.  `is_fragile`
-    tells that something of it is.
+    `path` is where it is kept: a canonical one, or None for a file that has none.  `is_kept` tells
+    that it ever was, and `is_fragile` that something of what is kept is.
     `bare` is the state of their folder if it has no other forms, not even unusable ones.  `checked`
     is the second in which all was last held against the disk.  `answers` are those that were made
     of it, by what selects them.
@@ -47,6 +53,7 @@ class Variants:
         "coded",
         "cost",
         "is_fragile",
+        "is_kept",
         "moved",
         "open_files",
         "original",
@@ -68,9 +75,13 @@ class Variants:
         self.bare = bare
         self.checked = self.moved = checked
         self.answers: dict[bytes, Answer] = {}
-        self.size = self.open_files = 0
-        self.is_fragile = False
-        for resource in (original, *coded.values()):
+        self.is_kept = self.is_fragile = False
+        self.cost = self.size = self.open_files = 0
+
+    def be_kept(self) -> None:
+        """Work out what is of interest from now on; to be called once."""
+        self.is_kept = True
+        for resource in (self.original, *self.coded.values()):
             self.size += len(resource.name) + _OVERHEAD
             self.open_files += resource.content is None
             if resource.is_fragile:
@@ -95,6 +106,7 @@ class Store:
         self.kept: OrderedDict[bytes, Variants] = OrderedDict()
         self.bare_folders = BareFolders()
         self._open: OrderedDict[bytes, Variants] = OrderedDict()  # that hold descriptors
+        self._marks = array("q", bytes(8 * (1 + budget // _MARK_SHARE)))
         self._budget = budget
         self._used = 0
         self._open_files = 0
@@ -116,11 +128,24 @@ class Store:
                 self._evicted = 0
             return self._memo if second == self._second else Memo(0)
 
+    def was_asked_for(self, path: bytes | None) -> bool:
+        """Tell whether somebody has asked for a path lately, and take note that somebody does now.
+
+        Each path has a place for its mark, and the last one that came to a place is known by it.
+        """
+        mark = hash(path)
+        place = mark % len(self._marks)
+        if self._marks[place] == mark:
+            return True
+        self._marks[place] = mark
+        return False
+
     def keep(self, variants: Variants) -> None:
         """Take in what there is at a path, in the place of what was."""
         path = variants.path
         if path is None:
             return
+        variants.be_kept()
         with self._lock:
             self._drop(path)
             self.kept[path] = variants

@@ -44,3 +44,19 @@ def test_10_000_long_names_of_missing_files(tmp_path: Path) -> None:
             batch = [("GET", request(f"/missing/{start + n}/" + "m" * PAGE)) for n in range(20)]
             assert all(answer.status == 404 for answer in pipeline(server.port, batch))
         assert proportional_size(server.pid) - before < BOUND
+
+
+def test_a_crawl(tmp_path: Path) -> None:
+    """Of files that are asked for once, nothing stays."""
+    for number in range(1000):
+        with (tmp_path / f"{number}.bin").open("wb") as file:
+            file.truncate(64 * 1024)
+    with (
+        serve(tmp_path, "--workers", "1", "--threads", "1") as server,
+        Client(server.port) as client,
+    ):
+        assert client.ask("/0.bin").status == 200
+        before = proportional_size(server.pid)
+        for number in range(1, 1000):
+            assert len(client.ask(f"/{number}.bin").body) == 64 * 1024
+        assert proportional_size(server.pid) - before < 10 * MIB

@@ -253,7 +253,8 @@ def test_a_form_that_appears_changes_and_disappears(client: Client, site: Path, 
 def test_a_file_that_changes_leaves_its_forms_behind(client: Client, site: Path) -> None:
     put(site / "moves.txt", b"old")
     put(site / "moves.txt.br", b"old br")
-    assert get(client, "/moves.txt", "br").body == b"old br"
+    for _ in range(3):
+        assert get(client, "/moves.txt", "br").body == b"old br"
     put(site / "moves.txt", b"new", age=90)
     get_until(client, "/moves.txt", "br", lambda answer: answer.body == b"new")
     put(site / "moves.txt.br", b"new br", age=90)

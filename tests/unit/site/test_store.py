@@ -48,6 +48,21 @@ def size_of(store: Store) -> int:
     )
 
 
+def test_the_second_request_for_a_path_is_told_from_the_first() -> None:
+    store = Store(1 << 30)
+    paths = [b"/%d" % number for number in range(1000)]
+    assert not any(map(store.was_asked_for, paths[:500]))
+    known = sum(map(store.was_asked_for, paths[:500]))
+    assert known > 450, "a few have the place of another one"
+    assert not any(map(store.was_asked_for, paths[500:]))
+
+
+def test_without_a_budget_only_the_last_path_is_known() -> None:
+    store = Store(0)
+    asked = [store.was_asked_for(path) for path in (b"/a", b"/a", b"/b", b"/b", b"/a")]
+    assert asked == [False, True, False, True, False]
+
+
 def test_what_is_kept_is_found_until_it_is_forgotten(resources: list[Resource]) -> None:
     store = Store(1 << 20)
     first, second = variants(b"/a", resources[1]), variants(b"/a", resources[1])
