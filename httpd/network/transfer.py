@@ -13,6 +13,12 @@ from httpd.site.answer import Answer
 
 TAIL = 4096
 """Bytes at the end of a part of a file that are sent from memory, after a last look at the file."""
+PIECE = 512 * 1024
+"""Bytes of a file that are given to the kernel at a time.
+
+What acknowledgements come in meanwhile is left to the server's core, and not to the one that they
+come from.
+"""
 _NOTHING = memoryview(b"")
 _NO_PART = range(0)
 
@@ -156,7 +162,7 @@ class Transfer:
         tail_size = 0 if source.is_snapshot else TAIL
         if len(part) > tail_size:
             size = min(budget, len(part) - tail_size)
-            sent = os.sendfile(fd, source.fd, part.start, size)
+            sent = self._send_pieces(fd, source.fd, part[:size])
             self.is_blocked = sent < size
             self._queues_pages = True
             self._part = part = part[sent:]
@@ -175,3 +181,20 @@ class Transfer:
                 self._waiting -= len(tail)
                 return self._send_pending(fd)
         raise FileChangedError
+
+    def _send_pieces(self, fd: int, file: int, part: range) -> int:
+        """Send a part of a file piece by piece, each of whole segments if their size is known."""
+        piece = PIECE - PIECE % (self._segment_size or 1)
+        position = part.start
+        while position < part.stop:
+            asked = min(piece, part.stop - position)
+            try:
+                sent = os.sendfile(fd, file, position, asked)
+            except OSError:
+                if position == part.start:
+                    raise
+                break  # it will be the same next time
+            position += sent
+            if sent < asked:
+                break
+        return position - part.start

@@ -175,6 +175,37 @@ def test_a_full_socket_shows(tmp_path: Path) -> None:
         assert transfer.is_blocked
 
 
+@pytest.mark.parametrize("error", [BlockingIOError, ConnectionResetError])
+def test_a_failure_after_a_piece(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: tuple[socket.socket, socket.socket],
+    error: type[OSError],
+) -> None:
+    """What was sent before counts; the failure comes again if there is nothing before it."""
+    monkeypatch.setattr("httpd.network.transfer.PIECE", 5000)
+    moving = begin(tmp_path, (range(SIZE),))
+    sendfile, calls = os.sendfile, 0
+
+    def fail_every_third(out: int, file: int, start: int, size: int) -> int:
+        nonlocal calls
+        calls += 1
+        if calls % 3 == 0:
+            raise error
+        return sendfile(out, file, start, size)
+
+    fd = ends[0].fileno()
+    assert moving.send(fd, BUDGET) == len(HEAD)
+    monkeypatch.setattr(os, "sendfile", fail_every_third)
+    assert moving.send(fd, BUDGET) == 10_000
+    assert moving.is_blocked
+    assert moving.unsent() == SIZE - 10_000
+    calls = 2
+    with pytest.raises(error):
+        moving.send(fd, BUDGET)
+    assert moving.unsent() == SIZE - 10_000
+
+
 def test_the_segment_size_is_asked_for_until_it_has_grown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
