@@ -310,6 +310,7 @@ class Loop:
     def _continue_drain(self, deadline: float) -> None:
         """Close what has become idle, or everything if it has taken too long."""
         for connection in list(self._connections.values()):
+            self._responder.look_anew()  # its request may have come just now
             self._carefully(connection, partial(connection.on_drain, self._drain_started))
         if deadline <= self.now:
             self._close_all("drain timeout")

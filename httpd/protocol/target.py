@@ -13,8 +13,8 @@ TARGET_CHARACTERS = bytes(byte for byte in range(0x21, 0x7F) if byte != ord("#")
 """
 
 
-# Python looks for a number in bytes at once; for other bytes, only after it has tried to take them
-# for a number, which costs more than the search.
+# With `in`, Python looks for a number in bytes at once; for other bytes, only after it has tried to
+# take them for a number, which costs more than the search (`find` does not try).
 PERCENT = ord("%")
 QUESTION_MARK = ord("?")
 

@@ -105,6 +105,7 @@ class Docroot:
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
+            self._is_looked_up = False
         self._release_folders()
 
     def _release_folders(self) -> None:
@@ -330,7 +331,7 @@ class Docroot:
 
     def _pin_root(self) -> int:
         """Return a descriptor of the folder that has the docroot's name now."""
-        if self._root >= 0 and self._is_looked_up:
+        if self._is_looked_up:
             return self._root
         folder = self._folder or b"/"
         if self._root < 0 or not os.path.samestat(os.stat(folder), self._root_status):

@@ -72,8 +72,8 @@ class Finder:
             path: the path of a request, percent-encoded.
 
         Returns:
-            From the second request on, the same object as long as nothing changes; None for a
-            folder whose path lacks its slash.
+            The same object as long as nothing changes, if it is kept; None for a folder whose path
+            lacks its slash.
 
         Raises:
             HTTPError: see `Docroot.open` and `decode_segments`.
@@ -95,7 +95,7 @@ class Finder:
             if (resource := self._open_coded(original, coding)) is not None
         }
         variants = Variants(key, original, coded, None if forms else state, self._second)
-        if self._store.was_asked_for(key):
+        if known or self._store.was_asked_for(key):
             self._store.keep(variants)
         return variants
 

@@ -1,7 +1,7 @@
 """The files that a worker has served lately, by path, each with the answers that were made of it.
 
-A file is kept from the second request on: what a crawler or a backup asks for is never asked for
-again, and would drive out what is.
+A file is kept from the second request of a minute on: most of what a crawler or a backup asks for
+is not asked for again soon, and would drive out what is.
 
 The store is shared by all loops of a worker.  Looking something up takes no lock; whoever puts
 something in or takes it out does, and makes no system call meanwhile, but to close what nobody
@@ -34,6 +34,7 @@ _MOVE_SECONDS = 4
 _OVERHEAD = 1024
 _MARK_SHARE = 2048
 """Bytes of the budget for each mark: a file that is kept takes no less."""
+_MOST_MARKS = 1 << 17
 
 
 class Variants:
@@ -98,7 +99,7 @@ class Store:
     stands first.
 
     Args:
-        budget: bytes that all of it may take.
+        budget: bytes that all of it may take, but for the marks, which take 1 MiB at the most.
     """
 
     def __init__(self, budget: int) -> None:
@@ -106,7 +107,8 @@ class Store:
         self.kept: OrderedDict[bytes, Variants] = OrderedDict()
         self.bare_folders = BareFolders()
         self._open: OrderedDict[bytes, Variants] = OrderedDict()  # that hold descriptors
-        self._marks = array("q", bytes(8 * (1 + budget // _MARK_SHARE)))
+        self._marks = array("q", bytes(8 * min(1 + budget // _MARK_SHARE, _MOST_MARKS)))
+        self._minute = 0
         self._budget = budget
         self._used = 0
         self._open_files = 0
@@ -129,12 +131,12 @@ class Store:
             return self._memo if second == self._second else Memo(0)
 
     def was_asked_for(self, path: bytes | None) -> bool:
-        """Tell whether somebody has asked for a path lately, and take note that somebody does now.
+        """Tell whether somebody has asked for a path in this minute, and note that somebody does.
 
         Each path has a place for its mark, and the last one that came to a place is known by it.
         """
-        mark = hash(path)
-        place = mark % len(self._marks)
+        place = hash(path) % len(self._marks)
+        mark = hash(path) ^ self._minute
         if self._marks[place] == mark:
             return True
         self._marks[place] = mark
@@ -196,6 +198,8 @@ class Store:
 
     def tick(self, second: int) -> None:
         """Let go of what nobody has asked for lately."""
+        # What is asked for less often than it would be kept gains nothing by it.
+        self._minute = second // KEPT_SECONDS
         with self._lock:
             self._expire(self._open, second - OPEN_SECONDS)
             self._expire(self.kept, second - KEPT_SECONDS)

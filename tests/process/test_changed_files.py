@@ -157,14 +157,15 @@ def test_resumed_download_of_a_changed_file_starts_over(site: Path, file: Path) 
 def test_small_file_that_changes_between_requests(site: Path) -> None:
     page = site / "page.html"
     page.write_text("one\n")
-    with foreground(site) as server:
-        assert ask(server.port, "/page.html").body == b"one\n"
+    with foreground(site) as server, Client(server.port) as client:
+        for _ in range(3):
+            assert client.ask("/page.html").body == b"one\n"
         page.write_text("two\n")  # as long as the one before
-        until(lambda: ask(server.port, "/page.html").body == b"two\n", "the new page")
+        until(lambda: client.ask("/page.html").body == b"two\n", "the new page")
         page.unlink()
-        until(lambda: ask(server.port, "/page.html").status == 404, "it is gone")
+        until(lambda: client.ask("/page.html").status == 404, "it is gone")
         page.write_text("back\n")
-        until(lambda: ask(server.port, "/page.html").body == b"back\n", "it is back")
+        until(lambda: client.ask("/page.html").body == b"back\n", "it is back")
 
 
 def test_small_files_are_never_half_new(site: Path) -> None:

@@ -151,7 +151,7 @@ def test_who_is_answered_at_accept_counts_before_the_next_one(site: Path) -> Non
         assert [client.answer().status for client in clients] == [200] * 5
 
 
-def test_who_connects_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: Path) -> None:
+def test_who_comes_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: Path) -> None:
     link = tmp_path / "link"
     board = Scoreboard.create(1, 1, 1)
     for version in "1", "2":
@@ -168,3 +168,8 @@ def test_who_connects_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: 
             client.send(request(f"/{version}.txt"))
             running.loop._on_other_event(running.listener.fileno())
             assert client.answer().status == 200
+        link.unlink()
+        link.symlink_to("1")
+        client.send(request("/1.txt"))
+        running.loop._begin_drain(lambda: None)
+        assert client.answer().status == 200

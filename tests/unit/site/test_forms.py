@@ -108,6 +108,7 @@ def test_files_of_a_bare_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert forms_of(finder, b"/folder/%d.txt" % number) == set()
     assert len(asked) < 100, "else it would be three for each"
     assert len(opened_since(before)) == pinned
+    assert forms_of(finder, b"/folder/99.txt") == set(), "and from now on it is kept"
     write(tmp_path / "folder" / "99.txt.gz", "z")
     finder.tick(2, int(time.time()))
     assert forms_of(finder, b"/folder/99.txt") == {"gzip"}

@@ -374,6 +374,22 @@ def test_a_large_file_is_looked_at_each_time(tmp_path: Path) -> None:
     assert find(finder, "/a").size == LARGE + 4
 
 
+def test_a_large_file_that_has_changed_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """Also if nobody has asked for it in this minute: HEAD would still tell of the old one."""
+    path = write_sparse(tmp_path / "a", LARGE)
+    os.utime(path, ns=(10**18, 10**18))
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
+    for now in range(2, KEPT_SECONDS + 1):
+        assert stays(finder, "/a", resource, now)
+    append(path)
+    os.utime(path, ns=(10**18 + 1, 10**18 + 1))
+    changed = finder.find(b"/a")
+    assert changed is not None
+    assert changed.original is not resource
+    assert finder.find(b"/a") is changed
+
+
 def test_an_unchanged_file_stays_the_same_resource(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
     finder = make(tmp_path)

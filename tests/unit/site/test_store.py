@@ -57,6 +57,13 @@ def test_the_second_request_for_a_path_is_told_from_the_first() -> None:
     assert not any(map(store.was_asked_for, paths[500:]))
 
 
+def test_a_request_of_the_minute_before_does_not_count() -> None:
+    store = Store(1 << 20)
+    for second, expected in (0, False), (59, True), (60, False), (60, True), (179, False):
+        store.tick(second)
+        assert store.was_asked_for(b"/a") is expected
+
+
 def test_without_a_budget_only_the_last_path_is_known() -> None:
     store = Store(0)
     asked = [store.was_asked_for(path) for path in (b"/a", b"/a", b"/b", b"/b", b"/a")]
