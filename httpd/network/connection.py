@@ -405,7 +405,7 @@ class Connection:
             # one, and wakes the client as well.
             budget -= budget % transfer.segment_size(self.fd)
         while budget > 0 and transfer.unsent():
-            sent = transfer.send(self.fd, budget)
+            sent = transfer.send(self.fd, budget, loop.shares.piece)
             budget -= sent
             loop.sent += sent
             self.deadline = loop.now + loop.look_after

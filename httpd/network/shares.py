@@ -22,6 +22,14 @@ receives, as acknowledgements come in.
 """
 LEAST = 512 << 10
 """For each download, however many there are: less costs wake-ups."""
+PIECE = 512 << 10
+"""Bytes of a slice that are given to the kernel at a time where downloads are few.
+
+What acknowledgements come in meanwhile is left to the server's core, and not to the one that they
+come from.  Where downloads are many, those of the others come meanwhile.
+"""
+FEW = 48
+"""Downloads of a server up to which they are few."""
 
 
 class Shares:
@@ -38,6 +46,8 @@ class Shares:
         """Bytes that the kernel may hold of each download; a slice is half of that."""
         self.limit = UNLIMITED
         """What the kernel is told."""
+        self.piece = PIECE
+        """Bytes that the kernel is given at a time."""
         self._divide()
 
     def begin(self) -> None:
@@ -56,3 +66,4 @@ class Shares:
         # one loop has a few more than the others.
         self.each = max(LEAST, min(MOST, 1 << (share * 4 // 3).bit_length() - 1))
         self.limit = self.each if self.each < MOST else UNLIMITED
+        self.piece = PIECE if self._loops * self._downloads <= FEW else MOST

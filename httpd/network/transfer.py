@@ -13,12 +13,6 @@ from httpd.site.answer import Answer
 
 TAIL = 4096
 """Bytes at the end of a part of a file that are sent from memory, after a last look at the file."""
-PIECE = 512 * 1024
-"""Bytes of a file that are given to the kernel at a time.
-
-What acknowledgements come in meanwhile is left to the server's core, and not to the one that they
-come from.
-"""
 _NOTHING = memoryview(b"")
 _NO_PART = range(0)
 
@@ -120,12 +114,13 @@ class Transfer:
             self._has_grown = self._segment_size == before
         return self._segment_size
 
-    def send(self, fd: int, budget: int) -> int:
+    def send(self, fd: int, budget: int, piece: int) -> int:
         """Send something, as long as there is `unsent`, and return the number of bytes.
 
         Args:
             fd: a non-blocking socket.
             budget: bytes of the file to send at the most.
+            piece: bytes of it to give to the kernel at a time.
 
         Raises:
             FileChangedError: the rest must not be sent.
@@ -135,7 +130,7 @@ class Transfer:
         self.is_blocked = False
         while not self._pending and not self._part:
             self._take_segment()
-        return self._send_pending(fd) if self._pending else self._send_file(fd, budget)
+        return self._send_pending(fd) if self._pending else self._send_file(fd, budget, piece)
 
     def _take_segment(self) -> None:
         segment = next(self._segments)
@@ -151,7 +146,7 @@ class Transfer:
         self._pending = self._pending[sent:]
         return sent
 
-    def _send_file(self, fd: int, budget: int) -> int:
+    def _send_file(self, fd: int, budget: int, piece: int) -> int:
         """Send some of the file.
 
         If others may change it, the last bytes wait in memory for a last check, so that a client
@@ -162,7 +157,7 @@ class Transfer:
         tail_size = 0 if source.is_snapshot else TAIL
         if len(part) > tail_size:
             size = min(budget, len(part) - tail_size)
-            sent = self._send_pieces(fd, source.fd, part[:size])
+            sent = self._send_pieces(fd, source.fd, part[:size], piece)
             self.is_blocked = sent < size
             self._queues_pages = True
             self._part = part = part[sent:]
@@ -182,9 +177,9 @@ class Transfer:
                 return self._send_pending(fd)
         raise FileChangedError
 
-    def _send_pieces(self, fd: int, file: int, part: range) -> int:
+    def _send_pieces(self, fd: int, file: int, part: range, piece: int) -> int:
         """Send a part of a file piece by piece, each of whole segments if their size is known."""
-        piece = PIECE - PIECE % (self._segment_size or 1)
+        piece -= piece % (self._segment_size or 1)
         position = part.start
         while position < part.stop:
             asked = min(piece, part.stop - position)

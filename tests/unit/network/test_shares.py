@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from httpd.network.shares import LEAST, MOST, TOTAL, UNLIMITED, Shares
+from httpd.network.shares import FEW, LEAST, MOST, PIECE, TOTAL, UNLIMITED, Shares
 
 LOOPS = 8
 
@@ -33,6 +33,11 @@ def test_all_together_get_about_the_total() -> None:
     for downloads in range(1, TOTAL // LEAST // LOOPS + 1):
         each = shares_of(downloads).each
         assert each == MOST or TOTAL * 2 // 3 <= each * downloads * LOOPS <= TOTAL * 4 // 3
+
+
+def test_a_slice_goes_in_pieces_where_downloads_are_few() -> None:
+    pieces = [shares_of(downloads).piece for downloads in range(20)]
+    assert pieces == [PIECE] * (FEW // LOOPS + 1) + [MOST] * (19 - FEW // LOOPS)
 
 
 def test_a_loop_among_very_many_gives_the_least() -> None:

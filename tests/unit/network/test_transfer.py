@@ -131,7 +131,7 @@ def test_nobody_gets_all_of_a_changed_file(
                 if steps == moment:
                     alter(tmp_path / "file")
                 steps += 1
-                sent = transfer.send(ours.fileno(), BUDGET)
+                sent = transfer.send(ours.fileno(), BUDGET, SIZE)
                 received += theirs.recv(sent, socket.MSG_WAITALL)
         theirs.setblocking(False)
         with suppress(BlockingIOError):  # what was sent before the error
@@ -158,7 +158,7 @@ def test_a_change_as_the_last_bytes_are_read(
     monkeypatch.setattr(os, "pread", overwrite_and_read)
     with pytest.raises(FileChangedError):
         while transfer.unsent():
-            ends[1].recv(transfer.send(ends[0].fileno(), BUDGET), socket.MSG_WAITALL)
+            ends[1].recv(transfer.send(ends[0].fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
     assert transfer.unsent() >= TAIL
 
 
@@ -169,9 +169,9 @@ def test_a_full_socket_shows(tmp_path: Path) -> None:
         transfer = begin(tmp_path, (range(SIZE),))
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUDGET)
         for size in len(HEAD), 10:
-            assert transfer.send(ours.fileno(), 10) == size
+            assert transfer.send(ours.fileno(), 10, SIZE) == size
             assert not transfer.is_blocked
-        assert 0 < transfer.send(ours.fileno(), SIZE) < SIZE - TAIL - 10
+        assert 0 < transfer.send(ours.fileno(), SIZE, SIZE) < SIZE - TAIL - 10
         assert transfer.is_blocked
 
 
@@ -183,7 +183,6 @@ def test_a_failure_after_a_piece(
     error: type[OSError],
 ) -> None:
     """What was sent before counts; the failure comes again if there is nothing before it."""
-    monkeypatch.setattr("httpd.network.transfer.PIECE", 5000)
     moving = begin(tmp_path, (range(SIZE),))
     sendfile, calls = os.sendfile, 0
 
@@ -195,14 +194,14 @@ def test_a_failure_after_a_piece(
         return sendfile(out, file, start, size)
 
     fd = ends[0].fileno()
-    assert moving.send(fd, BUDGET) == len(HEAD)
+    assert moving.send(fd, BUDGET, 5000) == len(HEAD)
     monkeypatch.setattr(os, "sendfile", fail_every_third)
-    assert moving.send(fd, BUDGET) == 10_000
+    assert moving.send(fd, BUDGET, 5000) == 10_000
     assert moving.is_blocked
     assert moving.unsent() == SIZE - 10_000
     calls = 2
     with pytest.raises(error):
-        moving.send(fd, BUDGET)
+        moving.send(fd, BUDGET, 5000)
     assert moving.unsent() == SIZE - 10_000
 
 
@@ -226,7 +225,7 @@ def test_a_snapshot_is_sent_as_it_was(
     transfer = Transfer(answer, (answer.wire,), 0)
     received = b""
     while transfer.unsent():
-        received += theirs.recv(transfer.send(ours.fileno(), BUDGET), socket.MSG_WAITALL)
+        received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
     assert received == expected(segments)
 
 
@@ -250,7 +249,7 @@ def test_what_is_sent_first_and_what_is_left(
     transfer = Transfer(answer, (answer.wire,), sent)
     assert transfer.unsent() == len(HEAD) + answer.length - sent
     while transfer.unsent():
-        received += theirs.recv(transfer.send(ours.fileno(), BUDGET), socket.MSG_WAITALL)
+        received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
     assert received == expected(segments)
 
 
@@ -266,5 +265,5 @@ def test_a_socket_without_room_for_what_comes_first(tmp_path: Path, room: int) -
         transfer = Transfer(answer, (answer.wire,), sent)
         received = theirs.recv(sent, socket.MSG_WAITALL)
         while transfer.unsent():
-            received += theirs.recv(transfer.send(ours.fileno(), BUDGET), socket.MSG_WAITALL)
+            received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
         assert received == HEAD + OLD
