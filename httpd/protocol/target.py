@@ -11,8 +11,6 @@ TARGET_CHARACTERS = bytes(byte for byte in range(0x21, 0x7F) if byte != ord("#")
 """What paths and queries are made of, as far as they are not refused; see
 `httpd.protocol.grammar`.
 """
-
-
 # With `in`, Python looks for a number in bytes at once; for other bytes, only after it has tried to
 # take them for a number, which costs more than the search (`find` does not try).
 PERCENT = ord("%")

@@ -135,8 +135,8 @@ class Store:
 
         Each path has a place for its mark, and the last one that came to a place is known by it.
         """
-        place = hash(path) % len(self._marks)
         mark = hash(path) ^ self._minute
+        place = mark % len(self._marks)
         if self._marks[place] == mark:
             return True
         self._marks[place] = mark
