@@ -195,11 +195,21 @@ class Machine:
         return Path(f"/proc/{self._leader}/root{path}")
 
     def find(self, word: str) -> set[str]:
-        """Return the paths of all files and folders that a program could leave, by their names."""
-        tops = ("/etc", "/lib", "/run", "/srv", "/usr", "/var/lib", "/var/log")
-        # Byte code is written by whoever runs a program first.
-        out = self.run("find", *tops, "-path", f"*{word}*", "-not", "-path", "*/__pycache__*")
-        return set(out.splitlines())
+        """Return the paths of all files and folders that programs have left, by their names.
+
+        Only what was written in there is looked at: all of a system takes minutes on a cold disk.
+        """
+        tops = ("etc", "srv", "usr", "var/lib", "var/log")
+        written = {f"/{top}": self.files / top for top in tops} | {"/run": self.path("/run")}
+        found = set()
+        for top, layer in written.items():
+            for folder, folders, files in os.walk(layer):
+                for path in (Path(folder, name) for name in (*folders, *files)):
+                    name = f"{top}/{path.relative_to(layer)}"
+                    # Byte code is written by whoever runs a program first.
+                    if word in name and "__pycache__" not in path.parts and not _is_whiteout(path):
+                        found.add(name)
+        return found
 
     def install(self, package: Path) -> str:
         """Install a Debian package and return what was said meanwhile."""
@@ -228,6 +238,11 @@ _ENVIRONMENT = (
     "COLUMNS=200",
     "DEBIAN_FRONTEND=noninteractive",
 )
+
+
+def _is_whiteout(path: Path) -> bool:
+    """Tell whether overlayfs marks a removed file by this."""
+    return stat.S_ISCHR(path.lstat().st_mode)
 
 
 def _own_cgroups() -> Iterator[str]:
