@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from httpd.config import (
     load,
     load_pidfile,
 )
-from httpd.config_file import ConfigError
+from httpd.config_file import ConfigError, refuse, suggest
 from httpd.observe.log import PRIORITIES, is_journal
 from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
@@ -37,6 +38,8 @@ read its configuration anew, and “upgrade” lets the code as it is now take i
 failed request; “status” shows what it is doing.
 """
 
+COMMANDS = ("start", "stop", "reload", "upgrade", "status")
+
 _EPILOG = """\
 signals:
   TERM, INT   drain: finish the requests in hand, then end; a second one ends at once
@@ -49,7 +52,8 @@ exit status:
   70 a worker could not boot   71 system error   77 not permitted   78 wrong configuration
 
 An option beats the config file, and the config file beats the defaults.  The config file is the one
-in the checkout's etc/, or /etc/phttpd/phttpd.yaml.
+in the checkout's etc/, or /etc/phttpd/phttpd.yaml.  Commands other than “start” go with --config
+and --pidfile only, and “status” with --json.
 """
 
 
@@ -57,8 +61,23 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(EX_USAGE, f"phttpd: {message}; see phttpd --help\n")
 
+    def spelling(self, arguments: Sequence[str]) -> dict[str, str]:
+        """Return the options of a command line as they are spelt there, by what they set."""
+        known = self._option_string_actions
+        words = [argument.partition("=")[0] for argument in arguments]
+        return {known[word].dest: word for word in words if word in known}
 
-def _make_parser() -> argparse.ArgumentParser:
+    def refuse_unknown(self, arguments: Sequence[str]) -> None:
+        """End the program if arguments are left that mean nothing, an option before all others."""
+        options = [argument.partition("=")[0] for argument in arguments if argument[:1] == "-"]
+        if options:
+            known = [option for option in self._option_string_actions if option[:2] == "--"]
+            self.error(f"{options[0]}: unknown option{suggest(options[0], known)}")
+        if arguments:
+            self.error(f"{arguments[0]!r}: there is a command already")
+
+
+def _make_parser() -> _Parser:
     parser = _Parser(
         prog="phttpd",
         description=_DESCRIPTION,
@@ -67,12 +86,8 @@ def _make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add(
-        "command",
-        nargs="?",
-        choices=("start", "stop", "reload", "upgrade", "status"),
-        default="start",
-    )
+    # Checked by `_parse`: what follows a misspelt option is taken for the command.
+    add("command", nargs="?", metavar=f"{{{','.join(COMMANDS)}}}", default="start")
     add("-c", "--config", metavar="FILE", help="YAML config file")
     add("--base", "--docroot", dest="docroot", metavar="DIR", help="the folder to serve")
     add("--host", action="append", metavar="ADDR", help="address to listen at; may be repeated (*)")
@@ -94,6 +109,28 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _make_parser()
+    parsed, unknown = parser.parse_known_args(arguments)
+    parser.refuse_unknown(unknown)
+    if parsed.command not in COMMANDS:
+        parser.error(f"{parsed.command!r}: unknown command; known are {', '.join(COMMANDS)}")
+    parsed.spelling = parser.spelling(arguments)
+    for name, option in parsed.spelling.items():
+        if not _is_heeded(name, parsed.command):
+            parser.error(f"{option} does not go with {parsed.command!r}")
+    if parsed.config == "":
+        parser.error(refuse("--config", parsed.config, "a path"))
+    return parsed
+
+
+def _is_heeded(name: str, command: str) -> bool:
+    """Tell whether a command does anything with an option: all but the start find a daemon only."""
+    if name == "json":
+        return command == "status"
+    return command == "start" or name in ("config", "pidfile")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line and return the exit status.
 
@@ -102,7 +139,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     _open_standard_streams()
     reset_signals()
-    parsed = _make_parser().parse_args(arguments)
+    parsed = _parse(arguments)
     options = {
         name: value for name, value in vars(parsed).items() if name in KEYS and value is not None
     }
@@ -131,6 +168,8 @@ def _open_standard_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as always but in a test
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever its encoding lacks
 
 
 def _carry_out(parsed: argparse.Namespace, options: dict[str, Any]) -> int:
@@ -138,11 +177,11 @@ def _carry_out(parsed: argparse.Namespace, options: dict[str, Any]) -> int:
     if config_file:
         config_file = os.path.abspath(config_file)
     if parsed.check:
-        load(config_file, options)
+        load(config_file, options, parsed.spelling)
         return EX_OK
     if parsed.command == "start":
         return _start(parsed, options, config_file)
-    return _control(parsed, load_pidfile(config_file, options))
+    return _control(parsed, load_pidfile(config_file, options, parsed.spelling))
 
 
 def _control(parsed: argparse.Namespace, pidfile: str) -> int:
@@ -184,13 +223,13 @@ def _serve(
 ) -> int:
     from httpd.service import Service  # noqa: PLC0415
 
-    settings = load(config_file, options)
+    settings = load(config_file, options, parsed.spelling)
     in_foreground = parsed.foreground or not settings.daemon
     # Relative paths were resolved against this folder, and a reload must find the same ones.
     options = {name: _anchor(name, value) for name, value in options.items()}
 
     def reload() -> Settings:
-        return _complete(load(config_file, options), in_foreground, options)
+        return _complete(load(config_file, options, parsed.spelling), in_foreground, options)
 
     passed = take_listeners(os.environ)
     service = Service(

@@ -12,6 +12,7 @@ import pwd
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from httpd.config_file import ConfigError, Value, read_config_file, refuse
@@ -61,9 +62,9 @@ class Kind(NamedTuple):
     """What a value may be.
 
     Args:
-        read: makes the value; raises ValueError with what is allowed.
+        read: makes the value; raises ValueError with what is allowed, and the wrong item of a list.
         schema: the same as JSON Schema, for editors.  It takes all that `read` takes, and more only
-            where this machine or the size of a number in a text decides.
+            where this machine, the size of a number in a text or the spelling of a number decides.
     """
 
     read: Callable[[Any], Any]
@@ -119,7 +120,7 @@ def _duration(least: float, most: float) -> Kind:
         unit = _TIMES.get(match[2]) if match and type(value) is not bool else None
         if not match or unit is None or not least <= float(match[1]) * unit <= most:
             raise ValueError(
-                f"a time such as 500ms, 30s, 5min or 12h, from {least:g} to {most:g} seconds"
+                f"a time such as 500ms, 30s, 5min or 12h, from {least} to {most} seconds"
             )
         return float(match[1]) * unit
 
@@ -185,11 +186,13 @@ def _one_of(*words: str) -> Kind:
 def _texts(what: str, pattern: str) -> Kind:
     def read(value: Any) -> tuple[str, ...]:
         values = value if isinstance(value, list) else [value]
-        if not values or not all(
-            isinstance(text, str) and re.fullmatch(pattern, text) for text in values
-        ):
-            raise ValueError(what)
+        wrong = [text for text in values if not is_good(text)]
+        if wrong or not values:
+            raise ValueError(what, *wrong[:1])
         return tuple(values)
+
+    def is_good(text: Any) -> bool:
+        return isinstance(text, str) and re.fullmatch(pattern, text) is not None
 
     text = {"type": "string", "pattern": f"^({pattern})$"}
     return Kind(read, {**text, "type": ["string", "array"], "items": text, "minItems": 1})
@@ -260,7 +263,7 @@ class Key(NamedTuple):
     is_tree: bool = False
 
     def read(self, value: Any) -> Any:
-        """Make the value; raises ValueError with what is allowed."""
+        """Make the value; raises ValueError as `Kind.read` does."""
         return self.kind.read(value)
 
 
@@ -312,6 +315,10 @@ KEYS: Mapping[str, Key] = {
 }
 
 
+_AS_KEYS: Mapping[str, str] = MappingProxyType({})
+"""Every option is called like its key."""
+
+
 def default_config_file() -> str | None:
     """Return the config file that is used when none is named.
 
@@ -324,35 +331,46 @@ def default_config_file() -> str | None:
     return None
 
 
-def load_pidfile(config_file: str | None, options: Mapping[str, Any]) -> str:
+def load_pidfile(
+    config_file: str | None, options: Mapping[str, Any], spelling: Mapping[str, str] = _AS_KEYS
+) -> str:
     """Return the path of the pidfile, whatever else is wrong in the configuration.
 
     Arguments and errors are those of `load`.
     """
     problems: list[str] = []
-    values = _gather(config_file if "pidfile" not in options else None, options, problems)
+    try:
+        path = config_file if "pidfile" not in options else None
+        values = _gather(path, options, spelling, problems)
+    except ConfigError as error:
+        hint = "--pidfile FILE finds the daemon without it"
+        raise ConfigError([f"{problem}; {hint}" for problem in error.problems]) from None
     problems.clear()
-    path = _settle(KEYS["pidfile"], values.get("pidfile"), problems)
+    pidfile = _settle(KEYS["pidfile"], values.get("pidfile"), problems)
     if problems:
         raise ConfigError(problems)
-    return str(path or default_pidfile())
+    return str(pidfile or default_pidfile())
 
 
-def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
+def load(
+    config_file: str | None, options: Mapping[str, Any], spelling: Mapping[str, str] = _AS_KEYS
+) -> Settings:
     """Return the settings from options, config file and defaults.
 
     Args:
         config_file: path of a YAML file, or None.
         options: what was given on the command line, by key.
+        spelling: how the options were called there, by key, where the key does not tell.
 
     Raises:
         ConfigError: with everything that is wrong in the file and the options.
     """
     problems: list[str] = []
-    values = _gather(config_file, options, problems)
+    values = _gather(config_file, options, spelling, problems)
     is_missing = "docroot" not in values or values["docroot"].raw is None
     if is_missing and not any(": docroot: " in problem for problem in problems):
-        problems.append("docroot: is not set; give --base DIR, or docroot in the config file")
+        place = f"{config_file}: docroot" if config_file else "docroot"
+        problems.append(f"{place}: is not set; give --base DIR, or docroot in the config file")
     settings = {key.name: _settle(key, values.get(key.name), problems) for key in KEYS.values()}
     if problems:
         raise ConfigError(problems)
@@ -360,13 +378,16 @@ def load(config_file: str | None, options: Mapping[str, Any]) -> Settings:
 
 
 def _gather(
-    config_file: str | None, options: Mapping[str, Any], problems: list[str]
+    config_file: str | None,
+    options: Mapping[str, Any],
+    spelling: Mapping[str, str],
+    problems: list[str],
 ) -> dict[str, Value]:
     trees = {key.name for key in KEYS.values() if key.is_tree}
     values = read_config_file(config_file, KEYS, trees, problems) if config_file else {}
     cwd = os.getcwd()
     for name, raw in options.items():
-        values[name] = Value(raw, f"--{name.replace('_', '-')}", cwd)
+        values[name] = Value(raw, spelling.get(name, f"--{name.replace('_', '-')}"), cwd)
     return values
 
 
@@ -378,8 +399,9 @@ def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
         if key.is_path and isinstance(raw, str) and raw:
             raw = os.path.normpath(os.path.join(value.folder, os.path.expanduser(raw)))
         return key.read(raw)
-    except ValueError as allowed:
-        problems.append(refuse(value.place, raw, allowed))
+    except ValueError as error:
+        allowed, *wrong = error.args
+        problems.append(refuse(value.place, wrong[0] if wrong else raw, allowed))
     except ConfigError as error:
         problems.extend(error.problems)
     return None

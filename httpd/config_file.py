@@ -6,6 +6,8 @@ Called by `httpd.config`, which knows what the values mean.
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +16,11 @@ import yaml
 
 _YAML = "tag:yaml.org,2002:"
 _NULL = f"{_YAML}null"
+_LIST = f"{_YAML}seq"
+_INTEGER = f"{_YAML}int"
+_NUMBERS = (_INTEGER, f"{_YAML}float")
+_OTHER_NUMBER = re.compile(r"[-+]?[0-9.]+[^0-9.].*|[-+]?\.[^0-9].*")
+_KINDS = {_NULL: "nothing", _LIST: "a list", f"{_YAML}map": "a mapping"}
 
 
 class ConfigError(Exception):
@@ -80,7 +87,7 @@ class Tree:
 
     def items(self) -> list[Tree] | None:
         """Return the items of a list, or None for anything else."""
-        if not isinstance(self.node, yaml.SequenceNode):
+        if not isinstance(self.node, yaml.SequenceNode) or self.node.tag != _LIST:
             return None
         return [
             Tree(item, self.path, item.start_mark.line + 1, self.keys) for item in self.node.value
@@ -106,7 +113,7 @@ class Tree:
                 continue
             entry = Tree(value, self.path, line, (*self.keys, name))
             if known and name not in known:
-                problems.append(f"{entry.place}: unknown key{_suggest(name, known)}")
+                problems.append(f"{entry.place}: unknown key{suggest(name, known)}")
             elif name.lower() in seen:
                 problems.append(f"{entry.place}: is set a second time")
             else:
@@ -117,9 +124,7 @@ class Tree:
     def __repr__(self) -> str:
         if (text := self.text()) is not None:
             return repr(text)
-        if isinstance(self.node, yaml.ScalarNode):
-            return "nothing" if self.is_null else f"the tag {self.node.tag}"
-        return "a list" if isinstance(self.node, yaml.SequenceNode) else "a mapping"
+        return _KINDS.get(self.node.tag, f"the tag {self.node.tag}")
 
 
 def read_config_file(
@@ -142,7 +147,7 @@ def read_config_file(
     folder = os.path.dirname(os.path.abspath(path))
     for name, tree in (entries or {}).items():
         try:
-            raw = tree if name in trees else _construct(loader, tree.node)
+            raw = tree if name in trees else _construct(loader, tree)
             values[name] = Value(raw, tree.place, folder)
         except ValueError as error:
             problems.append(f"{tree.place}: {error}")
@@ -151,8 +156,7 @@ def read_config_file(
 
 def _parse(path: str) -> tuple[yaml.SafeLoader, yaml.MappingNode | None]:
     try:
-        with open(path, encoding="utf-8") as file:
-            loader = yaml.SafeLoader(file.read())
+        loader = yaml.SafeLoader(_read_text(path))
         root = loader.get_single_node()
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
@@ -169,9 +173,41 @@ def _parse(path: str) -> tuple[yaml.SafeLoader, yaml.MappingNode | None]:
     return loader, root
 
 
-def _construct(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+def _read_text(path: str) -> str:
+    # A FIFO is not waited for, and what cannot be read again is of no use to a reload.
+    with open(path, encoding="utf-8", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        is_null = os.path.samestat(status, os.stat(os.devnull))
+        if not stat.S_ISREG(status.st_mode) and not is_null:
+            raise ConfigError([f"{path}: is not a regular file"])
+        return file.read()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _construct(loader: yaml.SafeLoader, tree: Tree) -> Any:
+    """Return a single value, or a list of these.
+
+    No key takes anything else, which therefore stays a `Tree`: by aliases, ten lines can be a list
+    of a billion items.
+    """
+    items = tree.items()
+    if items is None:
+        return _construct_one(loader, tree)
+    return [_construct_one(loader, item) for item in items]
+
+
+def _construct_one(loader: yaml.SafeLoader, tree: Tree) -> Any:
+    node = tree.node
+    if not isinstance(node, yaml.ScalarNode):
+        return tree
+    # A number is decimal, as in an option: to PyYAML 010 is eight, and 1:30 is ninety.
+    if node.tag in _NUMBERS and _OTHER_NUMBER.fullmatch(node.value):
+        return node.value
     try:
-        return loader.construct_object(node, deep=True)
+        return int(node.value) if node.tag == _INTEGER else loader.construct_object(node, deep=True)
     except yaml.YAMLError as error:
         raise ValueError(_problem(error)) from None
     except Exception:  # PyYAML's constructors trip over “!!bool maybe” and the like
@@ -184,7 +220,8 @@ def _problem(error: yaml.YAMLError) -> str:
     return problem + "; a value that begins with “*” must be quoted" * is_alias
 
 
-def _suggest(name: str, known: Collection[str]) -> str:
+def suggest(name: str, known: Collection[str]) -> str:
+    """Return the end of a problem: what an unknown name may have been meant to be."""
     import difflib  # noqa: PLC0415 - nothing is wrong with most files
 
     nearest = difflib.get_close_matches(name, known, n=1)

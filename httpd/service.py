@@ -29,6 +29,7 @@ from httpd.process.errors import (
     StartError,
     status_of,
 )
+from httpd.process.folders import make_folder_of
 from httpd.process.generation import Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
@@ -185,16 +186,14 @@ class Service:
 
 def _open_log_file(path: str) -> int:
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        # O_NONBLOCK: a FIFO that nobody reads is refused instead of waited for.
+        make_folder_of(path)
+        # O_NONBLOCK: a FIFO that nobody reads takes no more at some time, and is not waited for.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        fd = os.open(path, flags, _LOG_MODE)
-        os.set_blocking(fd, True)
+        return os.open(path, flags, _LOG_MODE)
     except OSError as error:
         raise StartError(
             status_of(error), f"cannot write the log file {path}: {error.strerror}"
         ) from None
-    return fd
 
 
 def _open_listeners(settings: Settings) -> list[socket.socket]:

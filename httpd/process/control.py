@@ -120,12 +120,7 @@ def status(pidfile: str, *, as_json: bool) -> int:
 
 
 def _find(pidfile: str) -> int:
-    try:
-        pid = find_supervisor(pidfile)
-    except OSError as error:
-        raise StartError(
-            EX_NOPERM, f"cannot read the pidfile {pidfile}: {error.strerror}"
-        ) from None
+    pid = find_supervisor(pidfile)
     if pid is None:
         raise StartError(EX_NOT_RUNNING, f"phttpd is not running (pidfile {pidfile})")
     return pid

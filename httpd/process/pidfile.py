@@ -7,6 +7,7 @@ is for people and scripts.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -15,6 +16,7 @@ import struct
 import time
 
 from httpd.process.errors import EX_UNAVAILABLE, StartError, status_of
+from httpd.process.folders import make_folder_of
 
 _FLOCK = struct.Struct("hhqqi4x")
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
@@ -39,7 +41,7 @@ class Pidfile:
                 cannot be written.
         """
         try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            make_folder_of(self._path)
             while not self._lock():
                 os.close(self._fd)
         except OSError as error:
@@ -112,9 +114,7 @@ class Pidfile:
         return StartError(EX_UNAVAILABLE, f"pidfile {self._path}: {why}")
 
     def _unwritable(self, error: OSError) -> StartError:
-        return StartError(
-            status_of(error), f"cannot write the pidfile {self._path}: {error.strerror}"
-        )
+        return _refused("write", self._path, error)
 
     def release(self) -> None:
         """Remove the file, if it is still ours."""
@@ -134,16 +134,25 @@ def find_supervisor(path: str) -> int | None:
     """Return the pid of the running supervisor that holds a pidfile, or None.
 
     Raises:
-        OSError: when the file is there and cannot be read.
+        StartError: when the file is there and cannot be read.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _refused("read", path, error) from None
     try:
         return _lock_holder(fd)
     finally:
         os.close(fd)
+
+
+def _refused(what: str, path: str, error: OSError) -> StartError:
+    why = error.strerror
+    if error.errno == errno.ELOOP and os.path.islink(path):  # by O_NOFOLLOW
+        why = "it is a symbolic link; name another one"
+    return StartError(status_of(error), f"cannot {what} the pidfile {path}: {why}")
 
 
 def _lock_holder(fd: int) -> int | None:

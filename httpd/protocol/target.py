@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# A worker may not be able to read the codec when it needs it first, so it is loaded before.
+import encodings.unicode_escape  # noqa: F401
 from typing import NamedTuple
 
 from httpd.protocol import grammar

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.launch import run
+from tests.process.launch import daemon, run
+from tests.support.raw import ask
 
 CONFIG = 78
 
@@ -140,6 +142,15 @@ def test_value_that_contains_itself(site: Path, tmp_path: Path) -> None:
     assert f"{path}:2: host: " in line
 
 
+@pytest.mark.parametrize("key", ["port", "recv"])
+def test_a_few_aliases_that_mean_a_billion_items(site: Path, tmp_path: Path, key: str) -> None:
+    lists = ", ".join(f"&a{i + 1} [{', '.join([f'*a{i}'] * 9)}]" for i in range(20))
+    path = written(tmp_path, f"docroot: {site}\n{key}: [&a0 [a], {lists}]\n")
+    (line,) = complaints(path)
+    assert f"{path}:2: {key}: [a list, a list, " in line
+    assert len(line) < 400
+
+
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     text = "port: http\ntreads: 4\nrecv: 0\nverbose: perhaps\ndocroot: gone\n"
     lines = complaints(path := written(tmp_path, text))
@@ -191,6 +202,44 @@ def test_not_text(tmp_path: Path, data: bytes) -> None:
     assert str(path) in lines[0]
 
 
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    for words in [["--check"], ["--foreground"], ["reload"]]:
+        done = run(*words, "-c", path)
+        assert (done.returncode, done.stdout) == (CONFIG, "")
+        assert done.stderr.startswith(f"phttpd: {path}: is not a regular file")
+
+
+def test_a_link_to_nothing_but_the_defaults(tmp_path: Path, site: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    done = run("--check", "-c", link, "--base", site)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_fifo_does_not_hang_a_reload(site: Path) -> None:
+    with daemon(site) as server:
+        server.config.unlink()
+        os.mkfifo(server.config)
+        done = run("reload", "--pidfile", server.pidfile)
+        assert done.returncode == CONFIG
+        assert f"nothing has changed: {server.config}: is not a regular file" in done.stderr
+        assert ask(server.port, "/").status == 200
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", "/proc/self/fd/0", "/"])
+def test_no_regular_file(path: str) -> None:
+    (line,) = complaints(Path(path))
+    assert line.startswith(f"phttpd: {path}: ")
+
+
+def test_no_config_at_all(site: Path) -> None:
+    """Neither one that is named nor the default."""
+    done = run("--check", "-c", os.devnull, "--base", site)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_a_config_runs_no_code(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     path = written(tmp_path, f"docroot: !!python/object/apply:os.mkdir ['{trap}']\n")
@@ -211,3 +260,78 @@ def test_control_characters_do_not_reach_the_terminal(site: Path, tmp_path: Path
     done = run("--check", "-c", path)
     assert done.returncode == CONFIG
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["stop", "--check"], "--check"),
+        (["status", "--check"], "--check"),
+        (["--json"], "--json"),
+        (["reload", "--json"], "--json"),
+        (["reload", "--port", "1"], "--port"),
+        (["stop", "--recv=5"], "--recv"),
+        (["status", "--docroot", "x"], "--docroot"),
+        (["upgrade", "--base", "x"], "--base"),
+        (["--foreground", "-c", "a.yaml", "reload"], "--foreground"),
+        (["stop", "--host", "a", "--pidfile", "b"], "--host"),
+        (["status", "--verbose", "--json"], "--verbose"),
+        (["--config", "", "--check"], "--config"),
+        (["-c", "", "stop"], "--config"),
+    ],
+)
+def test_options_that_would_do_something_else(words: list[str], wrong: str) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert re.fullmatch(rf"phttpd: {wrong}:? .*", done.stderr.strip())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--prot", "8080"], "--prot: unknown option; did you mean --port?"),
+        (["--prot=8080"], "--prot: unknown option; did you mean --port?"),
+        (["reload", "--confg", "a.yaml"], "--confg: unknown option; did you mean --config?"),
+        (["--prot", "8080", "stop"], "--prot: unknown option; did you mean --port?"),
+        (["--verb"], "--verb: unknown option; did you mean --verbose?"),
+        (["-p", "8080"], "-p: unknown option; known are --"),
+        (["--base", ".", "restart"], "'restart': unknown command; known are start, stop, "),
+        (["8080"], "'8080': unknown command; known are "),
+        (["stop", "now"], "'now': there is a command already"),
+        (["--port", "-1", ""], "'': unknown command"),
+        (["stop", ""], "'': there is a command already"),
+    ],
+)
+def test_misspelt_words(words: list[str], said: str) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith(f"phttpd: {said}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--base", "/gone"], "--base: '/gone' "),
+        (["--docroot", "/gone"], "--docroot: '/gone' "),
+        (["--docroot=/gone"], "--docroot: '/gone' "),
+        (["--base", "/", "--log-file", ""], "--log-file: '' "),
+        (["--base", "/", "--host", "a b"], "--host: 'a b' "),
+        (["--base", "/", "--host", "a", "--host", "b c"], "--host: 'b c' "),
+    ],
+)
+def test_options_are_named_as_they_were_typed(words: list[str], said: str) -> None:
+    done = run("--check", *words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith(f"phttpd: {said}is not allowed here; expected ")
+
+
+def test_a_daemon_whose_config_is_no_yaml_any_more(site: Path) -> None:
+    with daemon(site) as server:
+        server.config.write_text("port: [80\n")
+        for word in ["status", "stop"]:
+            done = server.run(word)
+            assert (done.returncode, done.stdout) == (CONFIG, "")
+            assert "; --pidfile FILE finds the daemon without it" in done.stderr
+        done = server.run("stop", "--pidfile", server.pidfile)
+        assert (done.returncode, done.stderr) == (0, "")

@@ -136,10 +136,25 @@ def test_user_that_one_may_not_become(server: Daemon, unprivileged: list[str]) -
     refusal(done, done.returncode)
 
 
-def test_log_file_below_a_file(server: Daemon, site: Path) -> None:
-    done = server.run("--log-file", site / "index.html" / "phttpd.log")
-    assert done.returncode in {CONFIG, OS_ERROR}
-    refusal(done, done.returncode, site / "index.html")
+@pytest.mark.parametrize("option", ["--log-file", "--pidfile"])
+@pytest.mark.parametrize("name", ["a", "folder/a", "folder/folder/a"])
+def test_file_below_a_file(server: Daemon, site: Path, option: str, name: str) -> None:
+    file = site / "index.html"
+    refusal(server.run(option, file / name), OS_ERROR, f"{file / name}: {file} is not a folder")
+
+
+def test_file_below_a_link_to_nowhere(server: Daemon, site: Path) -> None:
+    link = site / "link"
+    link.symlink_to("gone")
+    for name in "a", "folder/a":
+        refusal(server.run("--pidfile", link / name), OS_ERROR, f"{link} is not a folder")
+
+
+def test_pidfile_below_a_link_to_itself(server: Daemon, site: Path) -> None:
+    link = site / "link"
+    link.symlink_to("link")
+    done = server.run("stop", "--pidfile", link / "a")
+    assert "Too many levels of symbolic links" in done.stderr
 
 
 def test_log_file_that_is_a_folder(server: Daemon, tmp_path: Path) -> None:
@@ -152,12 +167,6 @@ def test_log_file_not_writable(server: Daemon, unprivileged: list[str]) -> None:
     server.log.path.write_text("")
     server.log.path.chmod(0o400)
     refusal(server.run(prefix=unprivileged), PERMISSION, server.log.path)
-
-
-def test_pidfile_below_a_file(server: Daemon, site: Path) -> None:
-    done = server.run("--pidfile", site / "index.html" / "phttpd.pid")
-    assert done.returncode in {CONFIG, OS_ERROR}
-    refusal(done, done.returncode, site / "index.html")
 
 
 def test_pidfile_not_writable(server: Daemon, tmp_path: Path, unprivileged: list[str]) -> None:

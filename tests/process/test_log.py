@@ -435,3 +435,13 @@ def test_log_file_in_the_foreground_leaves_the_console_silent(site: Path, tmp_pa
         assert len(requests_in(log.lines())) == 1
     finally:
         server.kill()
+
+
+def test_a_fifo_that_nobody_reads_holds_nobody_up(site: Path) -> None:
+    fifo = site.parent / "fifo"
+    os.mkfifo(fifo)
+    (site.parent / "phttpd.log").touch()
+    with daemon(site, "--verbose", log_file=str(fifo), workers=1, threads=1) as server:
+        for number in range(200):  # a pipe holds 64 KiB
+            assert ask(server.port, f"/{number}{'x' * 1000}").status == 404
+        assert server.run("stop").returncode == 0

@@ -196,6 +196,15 @@ def test_dangling_symlink_creates_no_other_file(site: Path) -> None:
     assert not created
 
 
+@pytest.mark.parametrize("word", ["start", "stop", "reload", "upgrade", "status"])
+def test_symlink_is_told_alike_by_every_command(site: Path, word: str) -> None:
+    server = Daemon(site)
+    server.pidfile.symlink_to("nowhere")
+    done = server.run(word)
+    assert (done.returncode, done.stdout) == (71, "")
+    assert f"pidfile {server.pidfile}: it is a symbolic link; " in done.stderr
+
+
 def test_overwritten_by_somebody_else_is_not_removed(site: Path) -> None:
     server = Daemon(site)
     server.start()

@@ -252,6 +252,20 @@ def test_help_tells_every_option_and_word(tmp_path: Path) -> None:
         assert re.search(rf"(?<![\w-]){word}(?![\w-])", done.stdout), word
 
 
+def test_help_where_the_terminal_lacks_a_character(tmp_path: Path) -> None:
+    done = run("--help", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"with \u201cstart\u201d" in done.stdout
+
+
+def test_status_where_the_terminal_lacks_a_character(site: Path) -> None:
+    strange = site.rename(site.with_name("\udcff\u03a9"))
+    with daemon(strange) as server:
+        done = server.run("status", env={"PYTHONIOENCODING": "utf-8:strict"})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert r"/\udcff" in done.stdout
+
+
 def python(program: str, *words: str) -> str:
     """Run a program in an interpreter of its own, and return what it prints."""
     done = subprocess.run(
@@ -272,6 +286,8 @@ def test_a_server_imports_nothing_that_it_does_without() -> None:
     imported = set(python(program).split())
     assert "httpd.process.supervisor" in imported
     assert not imported & without
+    # A worker that has become another user may not be able to read it when a path needs it.
+    assert "encodings.unicode_escape" in imported
 
 
 def test_a_worker_looks_for_garbage_but_not_among_what_was_imported(site: Path) -> None:

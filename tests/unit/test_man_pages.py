@@ -29,5 +29,5 @@ def test_options_and_commands() -> None:
         for option in action.option_strings:
             if option.startswith("--"):
                 assert re.search(rf"Fl Fl {option[2:]}$|Fl Fl {option[2:]} ", page, re.M), option
-        for command in action.choices or ():
-            assert re.search(rf"(Cm|\|) {command}\b", page), command
+    for command in cli.COMMANDS:
+        assert re.search(rf"(Cm|\|) {command}\b", page), command

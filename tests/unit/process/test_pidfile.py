@@ -301,7 +301,7 @@ def test_a_fifo_is_nobody_and_is_not_waited_for(path: Path) -> None:
     with must_end():
         try:
             assert find_supervisor(str(path)) is None
-        except OSError:
+        except StartError:
             pass
 
 
