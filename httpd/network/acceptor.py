@@ -9,6 +9,11 @@ for nobody:
 * the loop that holds the fewest is never above the mean, so it never steps back;
 * whoever steps back returns after `STEP_BACK` seconds, whatever the others do;
 * who returns goes to the end of the kernel's queue, and accepts if there is something to accept.
+
+While that one loop is busy the kernel wakes another one for each connection that comes, though the
+first would take it as soon.  The loops of a worker share one interpreter, so whoever is woken for
+nothing has only been in the way: it rests for a while, unless all others of its worker do.  Nobody
+rests while one of them may be held up by a disk, since then others are free to accept.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ import errno
 import os
 import select
 import socket
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +33,13 @@ from httpd.observe.log import Log
 STEP_BACK = 0.0005
 """Seconds for which a loop with more than its share leaves the listeners to others; epoll_wait(2)
 makes that a millisecond.  In a burst, all may step back, and whoever has come waits for so long."""
+REST = 0.02
+"""Seconds for which a loop that was woken for nothing leaves the listeners to the others of its
+worker."""
+AWAKE = 0.1
+"""Seconds for which no loop of a worker rests after something may have been read from a disk.
+
+If that takes longer, a new connection may wait for `REST`."""
 PAUSE = 0.25
 """Seconds without accepting when descriptors or memory have run out."""
 SLACK = 1
@@ -56,33 +70,78 @@ _CLIENT_FAILED = frozenset(
 _WATCHED = select.EPOLLIN | select.EPOLLEXCLUSIVE
 
 
+class Listeners:
+    """What the loops of a worker wait for together, and who of them rests.
+
+    Args:
+        sockets: non-blocking listening sockets, shared with other workers.
+        loops: of the worker.
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket], loops: int) -> None:
+        self.sockets = sockets
+        self._others = loops - 1
+        self._resting: set[Acceptor] = set()  # each is put in and taken out by its own loop
+        self._awake_until = 0.0
+        self._lock = threading.Lock()
+
+    def rest(self, acceptor: Acceptor, now: float) -> bool:
+        """Let a loop rest if not all others do, and none may be held up; tell whether it may."""
+        with self._lock:
+            if now < self._awake_until or len(self._resting) == self._others:
+                return False
+            self._resting.add(acceptor)
+            return True
+
+    def is_resting(self, acceptor: Acceptor) -> bool:
+        """Tell whether a loop rests; to be asked by itself."""
+        return acceptor in self._resting
+
+    def end_rest(self, acceptor: Acceptor) -> None:
+        """Take note that a loop is back, if it has rested."""
+        self._resting.discard(acceptor)
+
+    def rouse(self) -> None:
+        """Have all loops wait for connections: the one that calls may be held up."""
+        self._awake_until = time.monotonic() + AWAKE
+        if self._resting:
+            with self._lock:  # not between the two steps of who is about to rest
+                resting = tuple(self._resting)
+            for acceptor in resting:
+                acceptor.call_back()
+
+
 class Acceptor:
     """Takes connections from the listeners for one loop.
 
     Args:
-        listeners: non-blocking listening sockets, shared with other loops.
+        listeners: those of its worker.
         epoll: that of the loop.
         counts: how many connections each loop of the server holds.
         me: the index of this loop in `counts`.
         on_accept: called with descriptor and address of each new connection.
         on_exhausted: called when there is no descriptor left; closes what it can do without.
+        call: has the loop's thread call something soon; to be called by any thread.
         log: is told when that happens.
     """
 
     def __init__(
         self,
-        listeners: Sequence[socket.socket],
+        listeners: Listeners,
         epoll: select.epoll,
         counts: memoryview,
         me: int,
         on_accept: Callable[[int, Any], None],
         on_exhausted: Callable[[], None],
+        call: Callable[[Callable[[], None]], None],
         log: Log,
     ) -> None:
-        self._accepts = {listener.fileno(): _raw_accept(listener) for listener in listeners}
+        self._accepts = {listener.fileno(): _raw_accept(listener) for listener in listeners.sockets}
         self._epoll = epoll
         self._counts = counts
         self._me = me
+        self._listeners = listeners
+        self._call = call
         self._on_accept = on_accept
         self._on_exhausted = on_exhausted
         self._log = log
@@ -94,6 +153,7 @@ class Acceptor:
         for fd in self._accepts:
             self._epoll.register(fd, _WATCHED)
         self.returns_at = None
+        self._listeners.end_rest(self)
 
     def watch_again(self, now: float) -> None:
         """Return to the listeners, if it is time."""
@@ -114,9 +174,11 @@ class Acceptor:
         """
         if self.returns_at is not None or fd not in self._accepts:
             return  # an event of the time before stepping back, or of a connection just closed
-        for _ in range(_BATCH):
+        for accepted in range(_BATCH):
             try:
                 if not self._accept_one(fd):
+                    if not accepted:
+                        self._rest(now)
                     return
             except OSError as error:
                 # The descriptor is taken before the queue is looked at: perhaps nobody waits.
@@ -145,6 +207,16 @@ class Acceptor:
         mine = counts[self._me]
         return mine > SLACK and (mine - SLACK) * len(counts) * 8 > sum(counts) * 9
 
+    def _rest(self, now: float) -> None:
+        """Leave the listeners to the others of this worker, unless connections are due to us."""
+        counts = self._counts
+        if counts[self._me] * len(counts) >= sum(counts) and self._listeners.rest(self, now):
+            self._step_back(now + REST)
+
+    def call_back(self) -> None:
+        """End the rest of the loop; may be called by another one."""
+        self._call(lambda: self._watch() if self._listeners.is_resting(self) else None)
+
     def _pause(self, error: OSError, now: float) -> None:
         self._log.error(f"cannot accept connections: {error.strerror}; trying again shortly")
         self._on_exhausted()
@@ -168,6 +240,7 @@ class Acceptor:
             self._step_back(float("inf"))
         self._accepts = {}
         self.returns_at = None
+        self._listeners.end_rest(self)
 
 
 def _raw_accept(listener: socket.socket) -> Callable[[], tuple[int, Any]]:

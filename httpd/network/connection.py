@@ -47,8 +47,7 @@ BUSY_SECONDS = 1.0
 NEXT_REQUEST_SECONDS = 0.2
 """How long a drain waits for the request of such a client."""
 _REFUSALS = {413: "body too large", 500: "internal error", 503: "too many open files"}
-READ = select.EPOLLIN
-WRITE = select.EPOLLOUT
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 
 class Connection:
@@ -62,8 +61,8 @@ class Connection:
         "_head",
         "_interest",
         "_loop",
-        "_more",
         "_reason",
+        "_received",
         "_request",
         "_started",
         "_transfer",
@@ -95,7 +94,7 @@ class Connection:
         self._answer: Answer | None = None  # the running one
         self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
         self._unsent_limit = UNLIMITED  # bytes that the kernel holds at the most and has not sent
-        self._more = False  # whether the kernel may have received more than was read
+        self._received = 0  # bytes that were read last; there may be more if all that was asked for
         self._reason = "answered"  # for a close after the last answer
         self._arrived = 0.0  # when something was received last
         self._started = 0.0  # when the running request began to arrive
@@ -110,7 +109,14 @@ class Connection:
         """Go on: the socket is ready for what the state waits for, or broken."""
         state = self.state
         if state is IDLE or state is HEAD or state is BODY:
-            self._receive()
+            try:
+                data = os.read(self.fd, self._loop.recv)
+            except BlockingIOError:
+                self._wait_for(READ)
+            except OSError:
+                self.close("client reset")
+            else:
+                self.receive(data)
             return
         self._loop.send_answers()
         if state is SENDING:
@@ -148,9 +154,8 @@ class Connection:
         Args:
             started: when the drain began, by the monotonic clock.
         """
-        if self.state is not IDLE:
-            return
-        self._receive()
+        if self.state is IDLE:
+            self.on_event()
         if self.state is not IDLE:
             return
         settings = self._loop.settings
@@ -178,20 +183,13 @@ class Connection:
 
     # ---------------------------------------------------------------- receiving
 
-    def _receive(self) -> None:
-        loop = self._loop
-        try:
-            data = os.read(self.fd, loop.recv)
-        except BlockingIOError:
-            self._wait_for(READ)
-            return
-        except OSError:
-            self.close("client reset")
-            return
+    def receive(self, data: bytes) -> None:
+        """Go on with what has been read from the socket; nothing at its end."""
         if not data:
             self.close("client closed")
             return
-        self._more = len(data) == loop.recv
+        loop = self._loop
+        self._received = len(data)
         if self._buffer is not None:
             self._arrived = loop.now
             self._buffer += data
@@ -291,9 +289,8 @@ class Connection:
         """A client that waits to be asked for its body is answered at once (RFC 9110 §10.1.1)."""
         if request.has_body and not request.header.expects_continue:
             assert self._buffer is not None
-            self._body = Body(
-                self._buffer, request.header.body_length, self._loop.settings.max_body
-            )
+            max_body = self._loop.settings.max_body
+            self._body = Body(self._buffer, request.header.body_length, max_body)
             self._enter_receiving(BODY)
 
     def _go_on(self) -> None:
@@ -356,8 +353,12 @@ class Connection:
             self._loop.sent += sent
             self._finish(answer)
             return
+        self.resume(answer, (*before, wire, answer.behind), sent)
+
+    def resume(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
+        """Go on with an answer of which the socket has taken some; -1 if that is broken."""
         self._answer = answer
-        self._transfer = Transfer(answer, (*before, wire, answer.behind), max(0, sent))
+        self._transfer = Transfer(answer, parts, max(0, sent))
         self._loop.shares.begin()
         if sent < 0:
             self.close("client reset")
@@ -398,6 +399,7 @@ class Connection:
     def _send_slice(self, transfer: Transfer) -> None:
         """Send until the slice is full, or the socket is, which BlockingIOError may say."""
         loop = self._loop
+        loop.rouse()
         self._limit_unsent(loop.shares.limit)
         budget = loop.shares.each // 2
         if transfer.unsent() > budget:
@@ -436,7 +438,7 @@ class Connection:
             self.deadline = loop.now + loop.settings.keepalive_timeout
             if not self._interest:
                 self._wait_for(READ)
-        elif self._buffer or self._more or answer.lingers or answer.length:
+        elif self._buffer or self._received == loop.recv or answer.lingers or answer.length:
             self._linger()
         else:
             self.close(self._reason)
@@ -490,10 +492,8 @@ class Connection:
         self.deadline = deadline
 
     def _wait_for(self, interest: int) -> None:
-        if interest == self._interest:
-            return
-        if self._interest:
-            self._loop.epoll.modify(self.fd, interest)
-        else:
+        if not self._interest:
             self._loop.adopt(self, interest)
+        elif interest != self._interest:
+            self._loop.epoll.modify(self.fd, interest)
         self._interest = interest

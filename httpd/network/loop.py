@@ -10,19 +10,19 @@ from __future__ import annotations
 import math
 import os
 import select
-import socket
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from httpd.network.acceptor import Acceptor
+from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.connection import Connection
 from httpd.network.listener import format_peer
 from httpd.network.shares import Shares
 from httpd.network.state import IDLE
+from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
@@ -36,7 +36,7 @@ from httpd.site.responder import Responder, SiteSettings, Work
 from httpd.site.store import Store
 
 TICK = 1.0
-"""Seconds between two looks at the deadlines."""
+"""Seconds between two looks at the deadlines, as the timer has it."""
 DRAIN_TICK = 0.05
 """The same while draining, when every moment counts."""
 PATIENCE = 0.002
@@ -84,7 +84,7 @@ class Loop:
 
     Args:
         index: its row in the scoreboard.
-        listeners: shared listening sockets.
+        listeners: those of the worker.
         settings: for its connections.
         site: for its responder.
         store: the files that all loops of the worker share.
@@ -96,7 +96,7 @@ class Loop:
     def __init__(
         self,
         index: int,
-        listeners: Sequence[socket.socket],
+        listeners: Listeners,
         settings: LoopSettings,
         site: SiteSettings,
         store: Store,
@@ -131,13 +131,24 @@ class Loop:
         """Seconds from a slice of a download to the first look at whether it is being taken."""
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.epoll.register(self._wake_fd, select.EPOLLIN)
+        self._timer_fd = open_timer()
+        self.epoll.register(self._timer_fd, select.EPOLLIN)
         self._commands: list[Callable[[], None]] = []
         self._use(store.memo(int(self.now)))
         self._next_tick = self.now
         self._drain_deadline: float | None = None
         self._drain_started = self.now
+        self.rouse = listeners.rouse
+        """To be called before a disk may keep the loop waiting."""
         self._acceptor = Acceptor(
-            listeners, self.epoll, self._counts, index, self._welcome, self._make_room, log
+            listeners,
+            self.epoll,
+            self._counts,
+            index,
+            self._welcome,
+            self._make_room,
+            self._call,
+            log,
         )
 
     # ---------------------------------------------------------------- from other threads
@@ -165,6 +176,7 @@ class Loop:
         name_thread(self.log.role)
         poll = self.epoll.poll
         connections = self._connections
+        self._tick()
         while self._drain_deadline is None or connections:
             events = poll(self._timeout(), _EVENTS)
             self.now = time.monotonic()
@@ -200,20 +212,23 @@ class Loop:
         self.answered.clear()
 
     def _timeout(self) -> float | None:
-        """Seconds until the next thing that happens by itself; None while there is none."""
-        until = self._next_tick
+        """Seconds until the next thing that happens by itself; None while the timer is enough."""
+        if self._drain_deadline is not None:
+            return max(0.0, self._next_tick - self.now)
         if self._acceptor.returns_at is not None:
-            until = min(until, self._acceptor.returns_at)
-        return max(0.0, until - self.now)
+            return max(0.0, self._acceptor.returns_at - self.now)
+        return None
 
     def _on_other_event(self, fd: int) -> None:
         self.send_answers()
-        if fd != self._wake_fd:
+        if fd == self._timer_fd:
+            os.read(fd, 8)  # the turn has begun with a tick
+        elif fd == self._wake_fd:
+            os.eventfd_read(fd)
+            while self._commands:
+                self._commands.pop(0)()
+        else:
             self._acceptor.accept(fd, self.now)
-            return
-        os.eventfd_read(self._wake_fd)
-        while self._commands:
-            self._commands.pop(0)()
 
     def _tick(self) -> None:
         if self._drain_deadline is None:
@@ -260,14 +275,49 @@ class Loop:
 
     def _welcome(self, fd: int, address: Any) -> None:
         """Take over an accepted connection, and serve it at once: its request is mostly there."""
+        data = b""
+        if not self.verbose:  # else there is more to be told than is known yet
+            try:
+                data = os.read(fd, self.recv)
+            except OSError:  # as the connection will find out
+                pass
+        if data and self._answer_and_close(fd, address, data):
+            return
         connection = Connection(self, fd, format_peer(address))
         if sum(self._counts) >= self.settings.max_connections and not self._close_an_idle_one():
             error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
-            connection.refuse(error, "too many connections")
+            refuse = partial(connection.refuse, error, "too many connections")
+            self._carefully(connection, refuse)
             return
         self._responder.look_anew()  # it may have connected in this very turn
-        self._carefully(connection, connection.on_event)
+        go_on = partial(connection.receive, data) if data else connection.on_event
+        self._carefully(connection, go_on)
         self.send_answers()
+
+    def _answer_and_close(self, fd: int, address: Any, data: bytes) -> bool:
+        """Answer a client that asks for one small thing that is known, and wants nothing more.
+
+        It takes nothing of what a connection has to bear in mind, and no place among those that may
+        be open.
+        """
+        answer = self.known(data)
+        if answer is None or answer.keep_alive or answer.lingers or answer.behind or answer.length:
+            return False
+        if len(data) == self.recv:  # there may be more, and closing would reset the connection
+            return False
+        wire = answer.wire
+        try:
+            sent = os.write(fd, wire)
+        except OSError:  # as the connection will find out
+            return False
+        if sent < len(wire):
+            connection = Connection(self, fd, format_peer(address))
+            self._carefully(connection, partial(connection.resume, answer, (wire,), sent))
+            return True
+        self.requests += 1
+        self.sent += sent
+        os.close(fd)
+        return True
 
     def adopt(self, connection: Connection, interest: int) -> None:
         """Begin to watch a connection that has something to wait for."""
@@ -355,6 +405,7 @@ class Loop:
             return None
         if self.answered and time.monotonic() - self.now > PATIENCE:
             self.send_answers()
+        self.rouse()
         try:
             made = self._responder.respond(request, may_keep_alive=True)
         except Exception:
@@ -376,8 +427,8 @@ class Loop:
         return answer
 
     def _remember(self, head: bytes, answer: Answer) -> None:
-        """Remember an answer that has just been made, unless its file is to tell."""
-        if not (answer.is_passing or answer.is_kept) and answer.status < 500:
+        """Remember an answer that has just been made, but for one that the store is to recall."""
+        if not answer.is_of_file and answer.status < 500:
             self._memo.remember(head, answer)
 
     def parse(self, head: bytes) -> Request:
@@ -403,6 +454,7 @@ class Loop:
         return made
 
     def _make_answer(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:
+        self.rouse()
         try:
             try:
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)
@@ -421,6 +473,7 @@ class Loop:
         Raises:
             HTTPError: when something is wrong on our side.
         """
+        self.rouse()
         try:
             next(work)
         except StopIteration as end:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop, LoopSettings
 from httpd.observe.access_formats import Format
 from httpd.observe.access_log import AccessLog
@@ -106,7 +107,7 @@ class _Worker:
         channel: Channel,
         log: Log,
     ) -> None:
-        self._listeners = listeners
+        self._listeners = Listeners(listeners, settings.threads)
         self._channel = channel
         self._log = log
         self._failed = False
@@ -211,6 +212,6 @@ class _Worker:
         with self._lock:
             self._watching -= 1
             if not self._watching:
-                for listener in self._listeners:
+                for listener in self._listeners.sockets:
                     listener.close()
                 self._channel.send(Message.LEFT)

@@ -11,6 +11,10 @@ import re
 import time
 from functools import lru_cache
 
+EARLIEST = -62_135_596_800
+LATEST = 253_402_300_799
+"""The years 1 to 9999, in seconds since the epoch: what comes before or after has no HTTP date."""
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -32,7 +36,7 @@ _FORMATS = (
 
 @lru_cache(1024)
 def format_date(seconds: int) -> str:
-    """Return the IMF-fixdate of `seconds` since the epoch.
+    """Return the IMF-fixdate of `seconds` since the epoch, from EARLIEST to LATEST.
 
     Files that were put in place together often have the same, so some are remembered.
     """

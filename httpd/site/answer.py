@@ -50,16 +50,14 @@ class Answer:
 
     `fields` are the header lines that do not depend on the time, up to the empty line.  `expires`
     is how many seconds it may be kept, if the answer says so.  `lingers` tells that the client may
-    still be sending when the connection is to be closed.  `second` is that of the stamp.  `is_kept`
-    tells that the store keeps the answer with its file, and `is_passing` that nobody is to keep it,
-    since its file may never be asked for again.
+    still be sending when the connection is to be closed.  `second` is that of the stamp.
+    `is_of_file` tells that it was made of a file: if it is kept, then by the store, with the file.
     """
 
     status: int
     fields: bytes
     keep_alive: bool = False
     body: bytes = b""
-    is_passing: bool = False
     source: Resource | Listing | None = None
     segments: tuple[bytes | range, ...] = ()
     length: int = 0
@@ -68,7 +66,7 @@ class Answer:
     wire: bytes = b""
     behind: bytes = b""
     second: int = -1
-    is_kept: bool = False
+    is_of_file: bool = False
 
     def stamp(self, stamp: Stamp) -> Answer:
         """Fill `wire` with the time of `stamp`, and return the answer itself.

@@ -63,6 +63,7 @@ class Draft(NamedTuple):
             status=self.status,
             fields=lines.encode("latin-1"),
             expires=None if "expires" in self.treatment.removed else self.expires,
+            is_of_file=self.variants is not None,
         )
         if head_only:
             return answer

@@ -16,14 +16,13 @@ from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from httpd.protocol.dates import EARLIEST, LATEST
 from httpd.site.docroot import Docroot, is_hidden
 
 STEP = 64
 """Entries that are read in one step."""
 _RUN = 1024
 """Entries from which on a run is sorted and packed."""
-_EARLIEST = -62_135_596_800  # the years 1 to 9999, which have a date in four digits
-_LATEST = 253_402_300_799
 
 # A record: what the order goes by, the name, a NUL, which is below every byte of a longer name, and
 # what there is to say.
@@ -112,7 +111,7 @@ def _look_at(docroot: Docroot, folder: int, item: os.DirEntry[str]) -> Entry | N
         status = docroot.stat(name, folder)
         if status is None:
             return None
-    modified = min(max(status.st_mtime_ns // 1_000_000_000, _EARLIEST), _LATEST)
+    modified = min(max(status.st_mtime_ns // 1_000_000_000, EARLIEST), LATEST)
     if stat.S_ISDIR(status.st_mode):
         return Entry(name, True, 0, modified)
     if stat.S_ISREG(status.st_mode):
@@ -121,7 +120,7 @@ def _look_at(docroot: Docroot, folder: int, item: os.DirEntry[str]) -> Entry | N
 
 
 def _make_record(entry: Entry, order: Order) -> bytes:
-    key = {"name": 0, "size": entry.size, "modified": entry.modified - _EARLIEST}[order.key]
+    key = {"name": 0, "size": entry.size, "modified": entry.modified - EARLIEST}[order.key]
     head = _HEAD.pack(entry.is_folder is order.descending, key)
     return b"%b%b\0%b" % (head, entry.name, _TAIL.pack(*entry[1:]))
 

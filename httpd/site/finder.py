@@ -81,7 +81,7 @@ class Finder:
         key = canonical_path(path)
         known = self._store.kept.get(key) if key is not None else None
         known = self.check(known) if known else None
-        if known and (not known.is_fragile or self.is_current(known)):
+        if known and known.is_in_place():
             return known
         opened = self._docroot.open(decode_segments(path))
         if opened is None:

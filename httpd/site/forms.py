@@ -2,11 +2,14 @@
 
 Asking for a name that is not there makes the kernel search the folder, which costs more than all
 else that a file takes to be found.  So the names in a folder that files are asked from are read
-once, and not again as long as it stays the same.
+once, and not again as long as it stays the same; and those of many folders one after the other, for
+half of the time at the most, since others wait meanwhile.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from httpd.site.docroot import FolderState
@@ -30,6 +33,7 @@ class BareFolders:
     def __init__(self) -> None:
         self._asked: dict[FolderState, int] = {}
         self._is_bare: dict[FolderState, bool] = {}
+        self._next_read = 0.0  # by the monotonic clock
 
     def has(
         self,
@@ -54,10 +58,14 @@ class BareFolders:
         if len(self._asked) >= _MOST_FOLDERS:
             self._asked, self._is_bare = {}, {}
         self._asked[folder] = asked
-        if asked <= _PATIENCE:
+        start = time.monotonic()
+        if asked <= _PATIENCE or start < self._next_read:
             return False
-        self._is_bare[folder] = False  # for the other loops, until this one knows better
-        names = read(name, MOST_NAMES)
+        self._next_read = math.inf  # for the other loops, until this one knows better
+        try:
+            names = read(name, MOST_NAMES)
+        finally:
+            self._next_read = 2 * time.monotonic() - start
         is_bare = names is not None and not any(name.endswith(_ENDINGS) for name in names)
         self._is_bare[folder] = is_bare
         return is_bare

@@ -35,15 +35,26 @@ class Listing:
     `content` is the whole of a small one.  A large one has `content` None and an open `fd`, which
     is closed when the last answer that holds the listing lets go of it.  That is of a file in
     memory: it needs no folder that the server may write to, writing to it never waits for a disk,
-    and nothing is left of it when the process ends, however it does.
+    and nothing is left of it when the process ends, however it does.  `second` is the one in which
+    the folder was last read for it.
     """
 
-    __slots__ = ("__weakref__", "_checksum", "content", "fd", "media_type", "name", "size")
+    __slots__ = (
+        "__weakref__",
+        "_checksum",
+        "content",
+        "fd",
+        "media_type",
+        "name",
+        "second",
+        "size",
+    )
     is_snapshot = True
 
     def __init__(self, name: bytes, media_type: str) -> None:
         self.fd = -1  # should there be no descriptor left
         self.name = name
+        self.second = 0
         self.fd = os.memfd_create("listing", os.MFD_CLOEXEC)
         self.content: bytes | None = None
         self.size = 0
@@ -136,32 +147,38 @@ class Listings:
         self._docroot = docroot
         self._budget = budget
         self._is_busy = False
-        self._sent: WeakValueDictionary[_Key, Listing] = WeakValueDictionary()
+        self._made: WeakValueDictionary[_Key, Listing] = WeakValueDictionary()
+        self._second = 0
         self.tick()
 
     def tick(self) -> None:
         """Begin a second, in which folders may have changed."""
-        self._made: WeakValueDictionary[_Key, Listing] = WeakValueDictionary()
+        self._second += 1
         self._kept: list[Listing] = []  # while nobody is being sent them
         self._room = self._budget
 
     def make(self, path: bytes, order: Order, *, as_json: bool) -> Generator[None, None, Listing]:
-        """Return a listing of this second, or make one; see `list_folder`."""
+        """Return a listing of this second or a later one, or make one; see `list_folder`."""
         # A path can be written in any number of ways, which must not mean as many listings.
         key = (tuple(decode_segments(path)), order, as_json)
-        while (made := self._made.get(key)) is None and self._is_busy:
+        asked = self._second
+        while (made := self._made.get(key)) is None or made.second < asked:
+            if not self._is_busy:
+                break
             yield
-        if made is not None:
+        else:
             return made
         self._is_busy = True
+        begun = self._second
         try:
             listing = yield from list_folder(self._docroot, path, order, as_json=as_json)
         finally:
             self._is_busy = False
-        same = self._sent.get(key)
-        if same is not None and same.etag == listing.etag:
-            listing = same
-        self._sent[key] = self._made[key] = listing
+        made = self._made.get(key)
+        if made is not None and made.etag == listing.etag:
+            listing = made
+        listing.second = begun
+        self._made[key] = listing
         if listing.size <= self._room:
             self._room -= listing.size
             self._kept.append(listing)

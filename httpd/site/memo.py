@@ -32,11 +32,11 @@ class Memo:
     def remember(self, head: bytes, answer: Answer) -> None:
         """Let `answer` be the answer to `head`, if there is room for it.
 
-        An answer that would hold a file open is not remembered.  Of one that the store keeps, only
-        the head takes room.
+        An answer that would hold a file open is not remembered.  One that is made of a file is to
+        be one that the store keeps, so that only the head takes room.
         """
         cost = len(head)
-        if answer.is_kept:
+        if answer.is_of_file:
             cost += _KEPT_OVERHEAD
         else:
             cost += len(answer.wire) + len(answer.behind) + _OVERHEAD

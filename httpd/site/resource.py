@@ -8,7 +8,7 @@ import time
 from binascii import crc32
 from copy import copy
 
-from httpd.protocol.dates import format_date
+from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
 from httpd.site.docroot import SETTLED_NS, OpenedFile, explain
@@ -66,8 +66,8 @@ class Resource:
         self._read(status)
         age = time.time_ns() - self.modified_ns
         self._checkable = is_only_choice and age > SETTLED_NS
-        # A date in the future must not be sent (RFC 9110 §8.8.2.1).
-        self.modified = min(self.modified_ns // 1_000_000_000, date)
+        # A date in the future must not be sent (RFC 9110 §8.8.2.1), one before the year 1 cannot.
+        self.modified = min(max(self.modified_ns // 1_000_000_000, EARLIEST), date)
         self.last_modified = format_date(self.modified)
         self.etag = self._make_etag()
         named = original or self
@@ -159,6 +159,13 @@ class Resource:
         except OSError:
             return None
         return body if len(body) == sum(map(len, segments)) and self.is_intact() else None
+
+    def is_in_place(self) -> bool:
+        """Tell whether the name still leads to the file, and that is still what it was."""
+        try:
+            return _identify(os.stat(self.name)) == self._identity
+        except OSError:
+            return False
 
     def is_intact(self) -> bool:
         """Tell whether the file is still what it was; a deleted one is as long as it is not

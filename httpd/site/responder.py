@@ -20,7 +20,7 @@ from httpd.site.listing import Listings, wants_json
 from httpd.site.pages import POLICY
 from httpd.site.resource import Resource
 from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
-from httpd.site.store import Store
+from httpd.site.store import Store, Variants
 
 _ALLOW = "GET, HEAD, OPTIONS"
 _KNOWN_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
@@ -153,7 +153,7 @@ class Responder:
             if variants is None or answer is None:
                 return None
             # If an open file has changed within this second, its download would only break.
-            if answer.length and variants.is_fragile and not self._finder.is_current(variants):
+            if answer.length and not variants.is_in_place():
                 return None
         except OutOfDescriptorsError:
             return None
@@ -186,22 +186,22 @@ class Responder:
         # A client that did not ask for the close may be sending its next request.
         answer.lingers = header.expects_continue or header.keep_alive
         answer.stamp(self._stamp)
-        answer.is_passing = draft.variants is not None and not draft.variants.is_kept
-        if may_keep_alive and not answer.is_passing:  # so the next one will be like this
-            self._remember(request, draft, answer)
+        variants = draft.variants
+        if variants and variants.is_kept and may_keep_alive:  # so the next one will be like this
+            self._remember(request, draft, variants, answer)
         return answer
 
-    def _remember(self, request: Request, draft: Draft, answer: Answer) -> None:
+    def _remember(self, request: Request, draft: Draft, variants: Variants, answer: Answer) -> None:
         """Keep an answer with the file that it was made of.
 
         One of several ranges is not kept: the next one gets a boundary of its own.
         """
         selector = request.header.selector
         is_multipart = draft.segments is not None and len(draft.segments) > 1
-        if draft.variants and selector and not is_multipart:
+        if selector and not is_multipart:
             if request.method == "HEAD":
                 selector = _HEAD + selector
-            self._store.remember(draft.variants, selector, answer)
+            self._store.remember(variants, selector, answer)
 
     # ---------------------------------------------------------------- methods
 

@@ -79,6 +79,14 @@ class Variants:
         self.is_kept = self.is_fragile = False
         self.cost = self.size = self.open_files = 0
 
+    def is_in_place(self) -> bool:
+        """Tell whether what somebody may have changed is still there, and what it was."""
+        return not self.is_fragile or all(
+            resource.is_in_place()
+            for resource in (self.original, *self.coded.values())
+            if resource.is_fragile
+        )
+
     def be_kept(self) -> None:
         """Work out what is of interest from now on; to be called once."""
         self.is_kept = True
@@ -191,7 +199,6 @@ class Store:
                 self._used -= variants.cost - variants.size
                 variants.cost = variants.size
             variants.answers[selector] = answer
-            answer.is_kept = True
             variants.cost += cost
             self._used += cost
             self._shrink()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop, LoopSettings
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
@@ -53,7 +54,14 @@ def site_settings(docroot: Path, cache: int = 8 * 1024 * 1024) -> SiteSettings:
 class RunningLoop:
     """A loop that serves; what it logs can be read line by line."""
 
-    def __init__(self, docroot: Path, settings: LoopSettings, board: Scoreboard) -> None:
+    def __init__(
+        self,
+        docroot: Path,
+        settings: LoopSettings,
+        board: Scoreboard,
+        *,
+        verbose: bool = True,
+    ) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener.setblocking(False)
         self.port: int = self.listener.getsockname()[1]
@@ -62,12 +70,11 @@ class RunningLoop:
         """Whether the test has provoked an error that the loop reports."""
         self.log, self._log_fd = _pipe_lines()
         self.access, self._access_fd = _pipe_lines()
-        log = Log("loop 0.0", self._log_fd, self._log_fd, verbose=True)
-        access_log = AccessLog(self._access_fd, log, FORMATS["combined"])
+        log = Log("loop 0.0", self._log_fd, self._log_fd, verbose=verbose)
+        access_log = AccessLog(self._access_fd, log, FORMATS["combined"]) if verbose else None
         site = site_settings(docroot)
-        self.loop = Loop(
-            0, [self.listener], settings, site, Store(site.cache), board, log, access_log
-        )
+        listeners = Listeners([self.listener], 1)
+        self.loop = Loop(0, listeners, settings, site, Store(site.cache), board, log, access_log)
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:
@@ -88,6 +95,8 @@ class RunningLoop:
         assert not self._thread.is_alive(), "the loop does not end"
 
     def close(self) -> None:
+        if self._thread.ident is None:  # the loop closes all that it has made
+            self.start()
         self.loop.stop()
         self.join()
         self.listener.close()

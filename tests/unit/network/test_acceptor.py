@@ -7,7 +7,8 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.network.acceptor import PAUSE, STEP_BACK, Acceptor
+from httpd.network.acceptor import AWAKE, PAUSE, REST, STEP_BACK, Acceptor, Listeners
 from httpd.observe.log import Log
 from tests.unit.guard import descriptors_left
 
@@ -26,7 +27,11 @@ class Bench:
     """An acceptor with a listener of its own, and what it has done."""
 
     def __init__(
-        self, counts: list[int], me: int = 0, kind: type[socket.socket] = socket.socket
+        self,
+        counts: list[int],
+        me: int = 0,
+        kind: type[socket.socket] = socket.socket,
+        loops: int = 1,
     ) -> None:
         self.stack = ExitStack()
         self.listener = self.stack.enter_context(kind(socket.AF_INET, socket.SOCK_STREAM))
@@ -36,21 +41,27 @@ class Bench:
         self.epoll = self.stack.enter_context(select.epoll())
         self.counts = memoryview(array.array("Q", counts))
         self.accepted: list[int] = []
+        self.commands: list[Callable[[], None]] = []
         self.exhausted = 0
         self.closes_when_exhausted = False
         self.log_read, log_write = os.pipe()
         os.set_blocking(self.log_read, False)
         self.stack.callback(os.close, self.log_read)
         self.stack.callback(os.close, log_write)
-        log = Log("loop 0.0", log_write, log_write, verbose=True)
-        self.acceptor = Acceptor(
-            [self.listener],
-            self.epoll,
+        self.log = Log("loop 0.0", log_write, log_write, verbose=True)
+        self.listeners = Listeners([self.listener], loops)
+        self.acceptor = self.make_acceptor(me, self.epoll)
+
+    def make_acceptor(self, me: int, epoll: select.epoll) -> Acceptor:
+        return Acceptor(
+            self.listeners,
+            epoll,
             self.counts,
             me,
             self._on_accept,
             self._on_exhausted,
-            log,
+            self.commands.append,
+            self.log,
         )
 
     def _on_accept(self, fd: int, address: Any) -> None:
@@ -89,9 +100,12 @@ class Bench:
 
 @contextmanager
 def bench(
-    counts: list[int], me: int = 0, kind: type[socket.socket] = socket.socket
+    counts: list[int],
+    me: int = 0,
+    kind: type[socket.socket] = socket.socket,
+    loops: int = 1,
 ) -> Iterator[Bench]:
-    made = Bench(counts, me, kind)
+    made = Bench(counts, me, kind, loops)
     with made.stack:
         yield made
         if not made.closes_when_exhausted:
@@ -218,12 +232,13 @@ def test_several_listeners_are_left_together() -> None:
         log = Log("loop 0.0", 2, 2, verbose=False)
         epoll = made.stack.enter_context(select.epoll())
         acceptor = Acceptor(
-            [made.listener, second],
+            Listeners([made.listener, second], 1),
             epoll,
             made.counts,
             0,
             lambda fd, _: os.close(fd),
             lambda: None,
+            lambda _: None,
             log,
         )
         made.connect()
@@ -233,6 +248,83 @@ def test_several_listeners_are_left_together() -> None:
         assert epoll.poll(0) == []
         acceptor.watch_again(NOW + STEP_BACK)
         assert [fd for fd, _ in epoll.poll(10)] == [made.listener.fileno()]
+
+
+# ---------------------------------------------------------------- woken for nothing
+
+
+def test_who_was_woken_for_nothing_rests() -> None:
+    with bench([0, 0], loops=2) as made:
+        for now in NOW, NOW + REST:  # it may rest as often as it likes
+            made.accept(now)
+            assert made.acceptor.returns_at == now + REST
+            made.connect()
+            assert not made.is_watching()
+            made.acceptor.watch_again(now + REST)
+            assert made.is_watching()
+            made.accept(now + REST)
+            assert made.acceptor.returns_at is None
+        assert len(made.accepted) == 2
+
+
+@pytest.mark.parametrize(
+    ("counts", "rests"),
+    [([0, 0], True), ([1, 1], True), ([2, 1], True), ([1, 2], False), ([0, 1], False)],
+)
+def test_nobody_rests_who_is_due_a_connection(counts: list[int], rests: bool) -> None:
+    with bench(counts, loops=2) as made:
+        made.accept()
+        assert made.acceptor.returns_at == (NOW + REST if rests else None)
+
+
+def test_one_loop_of_a_worker_always_stays() -> None:
+    with bench([0, 0, 0], loops=3) as made:
+        epolls = [made.stack.enter_context(select.epoll()) for _ in range(2)]
+        others = [made.make_acceptor(me, epoll) for me, epoll in enumerate(epolls, 1)]
+        acceptors = [made.acceptor, *others]
+        for acceptor in acceptors:
+            acceptor.accept(made.listener.fileno(), NOW)
+        assert [acceptor.returns_at for acceptor in acceptors] == [NOW + REST, NOW + REST, None]
+        made.acceptor.watch_again(NOW + REST)
+        acceptors[2].accept(made.listener.fileno(), NOW + REST)
+        assert acceptors[2].returns_at == NOW + 2 * REST
+        made.accept(NOW + REST)
+        assert made.acceptor.returns_at is None
+
+
+def test_nobody_rests_while_a_loop_may_be_held_up() -> None:
+    with bench([0, 0], loops=3) as made:
+        now = time.monotonic()
+        made.accept(now)
+        assert made.acceptor.returns_at == now + REST
+        made.listeners.rouse()
+        (command,) = made.commands
+        command()
+        assert made.acceptor.returns_at is None
+        made.connect()
+        assert made.is_watching()
+        for later in now, time.monotonic() + AWAKE:
+            made.accept(later)
+        assert len(made.accepted) == 1
+        assert made.acceptor.returns_at == later + REST
+        command()
+        command()  # who is back already stays so
+        made.acceptor.drain()
+        made.listeners.rouse()
+        assert made.commands == [command]
+
+
+def test_who_rested_is_called_back_from_nothing_else() -> None:
+    with bench([9, 0], loops=2) as made:
+        made.accept()
+        made.listeners.rouse()
+        made.acceptor.watch_again(NOW + REST)
+        made.connect()
+        made.accept(NOW + REST)
+        assert made.acceptor.returns_at == NOW + REST + STEP_BACK
+        for command in made.commands:
+            command()
+        assert made.acceptor.returns_at == NOW + REST + STEP_BACK
 
 
 def test_an_event_of_something_else_is_no_accept() -> None:

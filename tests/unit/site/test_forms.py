@@ -71,6 +71,36 @@ def test_who_is_asked_meanwhile_does_not_read_it_again() -> None:
     assert any(folders.has(STATE, NAME, read) for _ in range(100))
 
 
+def test_folders_are_read_for_half_of_the_time_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = BareFolders()
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def read(name: bytes, most: int) -> list[str]:
+        clock[0] += 0.5
+        return []
+
+    assert any(folders.has(STATE, NAME, read) for _ in range(100))
+    clock[0] += 0.4
+    assert not any(folders.has(OTHER_STATE, NAME, read) for _ in range(100))
+    clock[0] += 0.1
+    assert folders.has(OTHER_STATE, NAME, read)
+    assert clock == [1001.5]
+
+
+def test_who_fails_to_read_a_folder_does_not_keep_others_from_it() -> None:
+    folders = BareFolders()
+    _, read = reader([])
+
+    def fail(name: bytes, most: int) -> list[str]:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        for _ in range(100):
+            folders.has(STATE, NAME, fail)
+    assert any(folders.has(STATE, NAME, read) for _ in range(100_000))
+
+
 def test_it_does_not_grow_for_ever() -> None:
     folders = BareFolders()
     _, read = reader([])

@@ -649,6 +649,29 @@ def test_a_second_later_it_is_made_again(tmp_path: Path) -> None:
     assert len(json.loads(read(finish(listings.make(b"/", Order(), as_json=True))))) == 2
 
 
+def test_one_that_took_until_the_next_second_is_not_of_that(tmp_path: Path) -> None:
+    """Who asks in the next second gets one that was begun then, and all of them the same."""
+    make_many(tmp_path, 1200)
+    docroot = Docroot(str(tmp_path), ())
+    count = sum(1 for _ in list_folder(docroot, b"/", Order(), as_json=True))
+    listings = Listings(docroot, 0)
+    first, *others = (listings.make(b"/", Order(), as_json=True) for _ in range(4))
+    for _ in range(count):
+        next(first)
+    listings.tick()
+    write(tmp_path / "new")
+    for other in others:
+        next(other)
+    old = finish(first)
+    next(others[0])
+    listings.tick()
+    for other in others[1:]:
+        next(other)
+    made = finish(others[0])
+    assert len(json.loads(read(made))) == len(json.loads(read(old))) + 1
+    assert all(finish(other) is made for other in others[1:])
+
+
 def test_one_that_has_not_changed_is_not_held_twice(many: Path) -> None:
     listings = Listings(Docroot(str(many), ()), 0)
     first = finish(listings.make(b"/", Order(), as_json=True))

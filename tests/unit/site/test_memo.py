@@ -13,9 +13,9 @@ from httpd.site.answer import Answer
 from httpd.site.memo import Memo
 
 
-def answer(size: int = 100, behind: int = 0, *, is_kept: bool = False) -> Answer:
+def answer(size: int = 100, behind: int = 0, *, is_of_file: bool = False) -> Answer:
     return Answer(
-        200, b"", keep_alive=True, wire=bytes(size), behind=bytes(behind), is_kept=is_kept
+        200, b"", keep_alive=True, wire=bytes(size), behind=bytes(behind), is_of_file=is_of_file
     )
 
 
@@ -27,15 +27,15 @@ def test_a_closed_one_remembers_nothing() -> None:
     assert answers == {b"head": first}
     memo.close()
     memo.remember(b"head", first)
-    memo.remember(b"head", answer(is_kept=True))
+    memo.remember(b"head", answer(is_of_file=True))
     assert memo.answers is answers, "loops hold on to it"
     assert answers == {}
 
 
-def test_of_an_answer_that_is_kept_only_the_head_takes_room() -> None:
+def test_of_an_answer_that_is_made_of_a_file_only_the_head_takes_room() -> None:
     memo = Memo(10_000)
-    memo.remember(b"large", answer(4000, 100_000, is_kept=True))
-    memo.remember(b"x" * 10_000, answer(is_kept=True))
+    memo.remember(b"large", answer(4000, 100_000, is_of_file=True))
+    memo.remember(b"x" * 10_000, answer(is_of_file=True))
     assert set(memo.answers) == {b"large"}
 
 
@@ -52,7 +52,7 @@ def test_a_download_is_not_remembered() -> None:
     """It would hold its file open."""
     memo = Memo(10_000)
     memo.remember(b"head", Answer(200, b"", wire=b"head", length=1 << 30))
-    memo.remember(b"head", Answer(200, b"", wire=b"head", length=1 << 30, is_kept=True))
+    memo.remember(b"head", Answer(200, b"", wire=b"head", length=1 << 30, is_of_file=True))
     assert memo.answers == {}
 
 
@@ -76,17 +76,17 @@ def test_heads_and_answers_never_exceed_the_budget(flood: list[tuple[int, int, i
         assert used <= budget
 
 
-@pytest.mark.parametrize("is_kept", [False, True])
-def test_real_memory_stays_within_the_budget(*, is_kept: bool) -> None:
+@pytest.mark.parametrize("is_of_file", [False, True])
+def test_real_memory_stays_within_the_budget(*, is_of_file: bool) -> None:
     budget = 1024 * 1024
     memo = Memo(budget)
-    kept = answer(900, 100_000, is_kept=True)
+    kept = answer(900, 100_000, is_of_file=True)
     gc.collect()
     tracemalloc.start()
     try:
         for number in range(20_000):
             head = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number
-            if is_kept:
+            if is_of_file:
                 memo.remember(head, kept)
                 continue
             memo.remember(

@@ -18,6 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
@@ -107,7 +108,9 @@ class ManualLoop:
         self._log_fd = os.open("/dev/null", os.O_WRONLY)
         log = Log("loop", self._log_fd, self._log_fd, verbose=False)
         board = Scoreboard.create(1, 1, 1)
-        self.loop = Loop(0, [], SETTINGS, site_settings(root), self.store, board, log, None)
+        nobody = Listeners([], 1)
+        site = site_settings(root)
+        self.loop = Loop(0, nobody, SETTINGS, site, self.store, board, log, None)
         self.tick()
 
     def tick(self, seconds: float = 1.0) -> None:
@@ -331,9 +334,7 @@ def test_a_remembered_answer_has_the_same_body_and_the_new_time(tmp_path: Path) 
     loop.close()
 
 
-@pytest.mark.parametrize(
-    "lines", [[], ["If-None-Match: *"], ["Range: bytes=0-0"], ["Range: bytes=0-0,2-2"]]
-)
+@pytest.mark.parametrize("lines", [[], ["If-None-Match: *"], ["Range: bytes=0-0"]])
 def test_what_is_made_of_a_file_that_was_asked_for_once_is_not_kept(
     tmp_path: Path, lines: list[str]
 ) -> None:
@@ -346,6 +347,17 @@ def test_what_is_made_of_a_file_that_was_asked_for_once_is_not_kept(
     second = loop.ask(data)
     assert loop.loop.recall(data) is second
     assert second is not first
+    loop.close()
+
+
+def test_several_ranges_have_a_boundary_of_their_own_each_time(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "abc", age=3600)
+    loop = ManualLoop(tmp_path)
+    loop.ask_twice("/a.txt")
+    data = head("Range: bytes=0-0,2-2", target="/a.txt")
+    bodies = {answer.body for _ in range(3) if isinstance(answer := loop.ask(data), Answer)}
+    assert len(bodies) == 3
+    assert loop.loop.recall(data) is None
     loop.close()
 
 
@@ -482,6 +494,34 @@ def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path)
     second = loop.ask(data)
     assert isinstance(second, Answer)
     assert second.length == LARGE + 4
+    loop.close()
+
+
+@pytest.mark.parametrize("lines", [[], ["Range: bytes=0-"]], ids=["remembered", "kept"])
+@pytest.mark.parametrize(("link", "to"), [("site", "2"), ("1/now", "new")])
+def test_a_download_behind_a_link_that_leads_elsewhere(
+    tmp_path: Path, link: str, to: str, lines: list[str]
+) -> None:
+    """The old file is whole, but whoever downloads it would be told that another took its place."""
+    (tmp_path / "site").symlink_to("1")
+    for version, now in ("1", "old"), ("2", "new"):
+        for folder, size in ("old", LARGE), ("new", LARGE + 1):
+            path = write_sparse(tmp_path / version / folder / "large.bin", size)
+            os.utime(path, ns=(OLD, OLD))
+        (tmp_path / version / "now").symlink_to(now)
+    loop = ManualLoop(tmp_path / "site")
+    assert loop.ask_twice("/now/large.bin").length == LARGE
+    (tmp_path / link).unlink()
+    (tmp_path / link).symlink_to(to)
+    loop.loop._responder.look_anew()
+    answer = loop.ask(head(*lines, target="/now/large.bin"))
+    assert isinstance(answer, Answer)
+    assert answer.length == LARGE + 1
+    (tmp_path / link).unlink()
+    loop.loop._responder.look_anew()
+    answer = loop.ask(head(*lines, target="/now/large.bin"))
+    assert isinstance(answer, Answer)
+    assert answer.status == 404
     loop.close()
 
 

@@ -9,6 +9,7 @@ import tracemalloc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -126,6 +127,13 @@ def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
     resource = find(finder, "/a")
     assert resource.modified <= now
     assert resource.last_modified == format_date(resource.modified)
+
+
+def test_a_modification_before_the_year_1() -> None:
+    """Which not every file system can tell of, but that of shared memory can."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        os.utime(write(Path(folder, "a")), (-70_000_000_000, -70_000_000_000))
+        assert find(make(Path(folder)), "/a").last_modified == "Mon, 01 Jan 0001 00:00:00 GMT"
 
 
 @pytest.mark.parametrize("content", [None, "small"])

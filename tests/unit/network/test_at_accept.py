@@ -1,0 +1,167 @@
+"""Clients that are served at accept, and gone before anything would remember them."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from httpd.network.connection import Connection
+from httpd.network.loop import LoopSettings
+from httpd.observe.scoreboard import Scoreboard
+from tests.support.raw import Answer, Client, request
+from tests.unit.network.running import SETTINGS, RunningLoop
+from tests.unit.site.folders import settle, write
+
+BODY = b"x" * 4096
+CLOSING = request("/small.txt", "Connection: close")
+
+
+class Door:
+    """A silent loop that accepts when the test says so."""
+
+    def __init__(self, site: Path, settings: LoopSettings = SETTINGS) -> None:
+        self.site = site
+        write(site / "small.txt", BODY)
+        self.running = RunningLoop(site, settings, Scoreboard.create(1, 1, 1), verbose=False)
+        self.loop = self.running.loop
+        self.loop._tick()
+        for _ in range(3):  # then the answer is known
+            assert self.ask().body == BODY
+
+    def accept(self) -> None:
+        self.loop._acceptor.accept(self.running.listener.fileno(), self.loop.now)
+
+    def ask(self) -> Answer:
+        with self.running.connect() as client:
+            client.send(CLOSING)
+            self.accept()
+            answer = client.answer()
+            assert client.rest() == b""
+            return answer
+
+
+@pytest.fixture
+def door(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    settle(monkeypatch)
+    made = Door(site)
+    yield made
+    made.running.close()
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    """Those that the loop has made since."""
+    made: list[Connection] = []
+
+    class Noted(Connection):
+        __slots__ = ()
+
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)  # type: ignore[arg-type]
+            made.append(self)
+
+    monkeypatch.setattr("httpd.network.loop.Connection", Noted)
+    return made
+
+
+def test_a_small_known_thing_needs_no_connection(door: Door, connections: list[Connection]) -> None:
+    before = door.loop.requests, door.loop.sent
+    answer = door.ask()
+    assert (answer.status, answer["Connection"], answer.body) == (200, "close", BODY)
+    assert connections == []
+    assert door.loop.requests == before[0] + 1
+    assert door.loop.sent - before[1] == before[1] // before[0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request("/small.txt"),
+        request("/medium.bin", "Connection: close"),
+        request("/huge.bin", "Connection: close"),
+        CLOSING + CLOSING,
+        CLOSING[:-1],
+        b"",
+    ],
+    ids=["keep-alive", "medium", "huge", "pipelined", "half", "silent"],
+)
+def test_what_takes_more_gets_a_connection(
+    door: Door, connections: list[Connection], data: bytes
+) -> None:
+    for _ in range(3):
+        with door.running.connect() as client:
+            client.send(data)
+            door.accept()
+    assert len(connections) == 3
+    assert door.ask().body == BODY
+
+
+def test_a_client_that_may_be_sending_more_is_not_cut_off(site: Path) -> None:
+    """All that was asked for was received; closing would reset what the rest comes by."""
+    door = Door(site, replace(SETTINGS, recv=len(CLOSING)))
+    with door.running.connect() as client:
+        client.send(CLOSING + b"more than was asked for")
+        door.accept()
+        assert client.answer().body == BODY
+        client.send(b"and more")
+        assert client.rest() == b""
+    door.running.close()
+
+
+def test_what_the_socket_does_not_take_at_once_comes_later(door: Door) -> None:
+    door.running.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    before = door.loop.sent
+    with Client(door.running.port, receive_buffer=1) as client:
+        client.send(CLOSING)
+        door.accept()
+        assert 0 < door.loop.sent - before < len(BODY)
+        door.running.start()
+        assert client.answer().body == BODY
+        assert client.rest() == b""
+
+
+def test_a_client_that_is_gone_does_no_harm(door: Door, connections: list[Connection]) -> None:
+    client = door.running.connect()
+    client.send(CLOSING)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    door.accept()
+    assert len(connections) == 1
+    assert door.ask().body == BODY
+
+
+@pytest.mark.parametrize(
+    ("target", "may_wait"),
+    [
+        ("/small.txt", False),
+        ("/small.txt?new", False),
+        ("/a.txt", True),
+        ("/nothing", True),
+        ("/huge.bin", True),
+        ("/listed/", True),
+    ],
+)
+def test_others_are_roused_before_a_disk_may_keep_the_loop_waiting(
+    door: Door, monkeypatch: pytest.MonkeyPatch, target: str, may_wait: bool
+) -> None:
+    write(door.site / "listed" / "a")
+    roused = []
+    monkeypatch.setattr(door.loop, "rouse", lambda: roused.append(True))
+    with door.running.connect() as client:
+        client.send(request(target, "Connection: close"))
+        door.accept()
+        assert bool(roused) is may_wait
+
+
+def test_it_takes_no_place_among_the_connections(site: Path) -> None:
+    door = Door(site, replace(SETTINGS, max_connections=1))
+    with door.running.connect() as busy:
+        busy.send(b"GET /")
+        door.accept()
+        assert door.ask().status == 200
+    door.running.close()
