@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,11 +16,14 @@ from tests.bench import kinds, servers
 from tests.bench.environment import MeasurementError
 from tests.bench.race.cells import CELLS
 from tests.bench.race.check import check
-from tests.bench.race.load import Round
+from tests.bench.race.load import Round, in_turns
 from tests.bench.race.page import render
 from tests.bench.race.results import Results
 from tests.support import require
 from tests.support.server import DEADLINE
+
+if TYPE_CHECKING:
+    from tests.bench.race.command import Plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +70,21 @@ def test_a_tiny_race(tmp_path: Path) -> None:
         assert (again / name).read_bytes() == (output / name).read_bytes()
 
 
+def test_two_races_are_compared(tmp_path: Path) -> None:
+    for name, cpu in (("earlier", 5.0), ("now", 6.0)):
+        rounds = {"phttpd": [Round(cpu, 1, 1, 1, 1)], "nginx": [Round(10, 1, 1, 1, 1)]}
+        if name == "now":
+            rounds["h2o"] = [Round(1, 1, 1, 1, 1)]
+        Results(titles={"4k": "4 kB"}, rounds={"4k": rounds}).save(tmp_path / f"{name}.json")
+    done = race("--from", tmp_path / "now.json", "--against", tmp_path / "earlier.json")
+    row = "**0.50** [0.50 – 0.50] | **0.60** [0.60 – 0.60] | +20%"
+    assert f"\n| 4 kB | {row} | {row} |\n" in done.stdout
+
+    (tmp_path / "earlier.json").write_text("[]")
+    done = race("--from", tmp_path / "now.json", "--against", tmp_path / "earlier.json")
+    assert (done.returncode, "not the result of a race" in done.stderr) == (69, True)
+
+
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     done = race("--cells=304", "--servers=phttpd", path=str(tmp_path))
     assert done.returncode == 69
@@ -110,16 +129,35 @@ def test_wrong_answers_are_found_out(tmp_path: Path, answer: bytes, wrong: str |
             check(server.port, CELLS["4k"], tmp_path)
 
 
-def test_the_whole_race_takes_less_than_a_quarter_of_an_hour() -> None:
+def whole_plan() -> Plan:
     from tests.bench.race import command  # noqa: PLC0415  # needs rich
 
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    plan = command.make_plan(parser.parse_args([]), whole=True)
-    assert plan.total() < 15 * 60
+    return command.make_plan(parser.parse_args([]), whole=True)
+
+
+def test_the_whole_race_takes_less_than_a_quarter_of_an_hour() -> None:
+    assert whole_plan().total() < 15 * 60
+
+
+def test_each_round_has_servers_whom_nobody_has_asked_before() -> None:
+    plan = whole_plan()
+    assert plan.starts_of(plan.cells["first"]) == [1, 1, 1]
+    assert plan.starts_of(plan.cells["4k"]) == [5]
+
+
+def test_each_round_begins_with_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.bench.race.load.measure", lambda *_: Round(1, 1, 1, 1, 1))
+    racers = {name: servers.Server(0, 0) for name in ("phttpd", "nginx", "h2o")}
+    order: list[str] = []
+    measured, _ = in_turns(racers, CELLS["4k"], 3, 1, 0, order.append)
+    assert order == [*racers, "nginx", "h2o", "phttpd", "h2o", "phttpd", "nginx"]
+    assert {name: len(own) for name, own in measured.items()} == dict.fromkeys(racers, 3)
 
 
 def test_the_ratio_is_to_the_best() -> None:
+    """It is that of the rounds beside each other, and the best has the lowest median."""
     costs = {"phttpd": [4, 5, 30], "nginx": [10, 10, 10], "h2o": [8, 50, 8], "floor": [1, 1, 1]}
     rounds = {name: [Round(cpu, 1000, 10, None, 1e6) for cpu in own] for name, own in costs.items()}
     results = Results(
@@ -128,5 +166,5 @@ def test_the_ratio_is_to_the_best() -> None:
         failures={"4k": {"lighttpd": "it | broke"}},
     )
     page = render(results, None)
-    assert "| 4 kB | 5.00 | 10.0 | 8.00 | 1.00 | **0.62** [0.10 – 3.75] (h2o) | **0.50** " in page
+    assert "| 4 kB | 5.00 | 10.0 | 8.00 | 1.00 | **0.50** [0.10 – 3.75] (h2o) | **0.50** " in page
     assert "| 4 kB | lighttpd | it \\| broke |" in page

@@ -60,7 +60,9 @@ class Cell:
         by_downloads: whether the load is a client of ours that discards what it receives; wrk
             would rather measure itself.
         log: whether the servers log the requests.
+        starts_anew: whether the servers do so for each round.
         rounds: of each server, an odd number.
+        warm_up: rounds before these, which are told apart.
         seconds: of load in a round, at least.
     """
 
@@ -76,7 +78,9 @@ class Cell:
     revalidates: bool = False
     by_downloads: bool = False
     log: bool = False
+    starts_anew: bool = False
     rounds: int = 3
+    warm_up: int = 0
     seconds: int = 1
 
 
@@ -85,14 +89,15 @@ def script(name: str, *arguments: object) -> tuple[str, ...]:
 
 
 CELLS = {
-    "1k-1": Cell("1 kB, 1 connection", "/1k.txt", WITH_FLOOR, connections=1),
+    # One connection, or very many, cost differently from round to round.
+    "1k-1": Cell("1 kB, 1 connection", "/1k.txt", WITH_FLOOR, connections=1, rounds=5),
     "1k": Cell("1 kB, 64 connections", "/1k.txt", WITH_FLOOR),
-    "1k-512": Cell("1 kB, 512 connections", "/1k.txt", WITH_FLOOR, connections=512),
+    "1k-512": Cell("1 kB, 512 connections", "/1k.txt", WITH_FLOOR, connections=512, rounds=5),
     "1k-5000": Cell("1 kB, 5000 connections", "/1k.txt", connections=5000, seconds=2),
-    "4k-1": Cell("4 kB, 1 connection", racers=WITH_FLOOR, connections=1),
+    "4k-1": Cell("4 kB, 1 connection", racers=WITH_FLOOR, connections=1, rounds=5),
     "4k": Cell("4 kB, 64 connections", racers=(*WITH_ALL_C, *PYTHON), rounds=5),
     # Apache closes connections while it starts enough processes for so many.
-    "4k-512": Cell("4 kB, 512 connections", racers=WITH_FLOOR, connections=512),
+    "4k-512": Cell("4 kB, 512 connections", racers=WITH_FLOOR, connections=512, rounds=5),
     "4k-5000": Cell("4 kB, 5000 connections", connections=5000, seconds=2),
     "close": Cell(
         "4 kB, `Connection: close`",
@@ -120,8 +125,8 @@ CELLS = {
         "mix of 10 000 files",
         f"/{site.MIX}",
         script=script("mix", site.MIX_FILES),
-        rounds=5,  # in the first one, all has to be read
-        seconds=2,
+        warm_up=1,  # each file has to be asked for twice until it is kept
+        seconds=4,
     ),
     "miss": Cell("4 kB, a query that is always new", script=script("miss")),
     "cold": Cell(
@@ -131,7 +136,7 @@ CELLS = {
         "4 kB, a file that nobody has asked for before",
         f"/{site.FIRST}",
         script=script("first", site.FIRST_FILES),
-        rounds=1,
+        starts_anew=True,
         seconds=2,
     ),
     "pipelined": Cell(

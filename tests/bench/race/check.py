@@ -118,7 +118,10 @@ def request(path: str, fields: list[str]) -> bytes:
 
 
 def receive(client: socket.socket) -> bytes:
-    piece = client.recv(PIECE)
+    try:
+        piece = client.recv(PIECE)
+    except ConnectionResetError:  # the end came before the request
+        piece = b""
     if not piece:
         raise MeasurementError("the answer ended too early")
     return piece

@@ -27,14 +27,14 @@ from tests.bench.race import further, machine, page, plot, site
 from tests.bench.race.cells import CELLS, RACERS, US, Cell
 from tests.bench.race.check import answer_of, check
 from tests.bench.race.floor import has_compiler
-from tests.bench.race.load import in_turns, rounds_of
+from tests.bench.race.load import Round, in_turns, rounds_of
 from tests.bench.race.results import Results
 from tests.bench.report import Report, console
 
 DOCS = servers.PROJECT / "docs"
 
-OVERHEAD = 0.35
-"""Seconds that a round takes beside its load: wrk's start, and a look around."""
+OVERHEAD = 0.15
+"""Seconds that a round takes beside its load: wrk's start and end, and a look around."""
 
 SPARE = 1000
 """Connections that servers can hold beside those of the load."""
@@ -60,12 +60,19 @@ class Plan:
     def rounds_of(self, cell: Cell) -> int:
         return min(self.rounds or cell.rounds, cell.rounds)
 
+    def starts_of(self, cell: Cell) -> list[int]:
+        """Return how many rounds follow each start of the servers."""
+        rounds = self.rounds_of(cell)
+        return [1] * rounds if cell.starts_anew else [cell.warm_up + rounds]
+
     def seconds_of(self, cell: Cell) -> int:
         return max(self.seconds or 1, cell.seconds)
 
     def estimate(self, cell: Cell) -> float:
-        rounds = sum(rounds_of(racer, self.rounds_of(cell)) for racer in cell.racers)
-        return len(cell.racers) * RUN_UP + rounds * (self.seconds_of(cell) + OVERHEAD)
+        starts = self.starts_of(cell)
+        rounds = sum(rounds_of(racer, sum(starts)) for racer in cell.racers)
+        run_up = len(starts) * len(cell.racers) * RUN_UP
+        return run_up + rounds * (self.seconds_of(cell) + OVERHEAD)
 
     def total(self) -> float:
         """Return the seconds that all of it takes, about."""
@@ -110,6 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seconds", type=int, metavar="S", help="per round, at least (default: 1 or 2)")
     add("--output", type=Path, metavar="DIR", help="where to write race.md, race.svg, race.json")
     add("--from", dest="source", type=Path, metavar="FILE", help="write them anew from a race.json")
+    add("--against", type=Path, metavar="FILE", help="show what has changed since a race.json")
     add("--server-core", type=int, default=cores[0], metavar="N", help=f"default: {cores[0]}")
     add("--client-core", type=int, default=cores[-1], metavar="N", help=f"default: {cores[-1]}")
 
@@ -120,23 +128,34 @@ QUICK = ("1k", "4k", "4k-512", "close", "100k", "1m", "1g", "304", "404", "mix",
 def run(args: argparse.Namespace, report: Report) -> None:
     whole = not (args.quick or args.cells or args.servers or args.questions)
     output = args.output or (DOCS if whole else None)
+    earlier = read_results(args.against) if args.against else None  # which may be written over
     if args.source is not None:
-        try:
-            results = Results.load(args.source)
-        except (OSError, ValueError) as error:
-            raise UnavailableError(str(error)) from None
-        write(results, args.output)
-        return
-    plan = make_plan(args, whole=whole)
+        results, output = read_results(args.source), args.output
+    else:
+        plan = make_plan(args, whole=whole)
+        prepare(plan, output)
+        results = race(plan, args, output)
+        report.figures = asdict(results)
+    write(results, output)
+    if earlier is not None:
+        console.print(page.compare(earlier, results), markup=False, soft_wrap=True)
+
+
+def read_results(path: Path) -> Results:
+    """Read the figures of a race that was run before."""
+    try:
+        return Results.load(path)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(str(error)) from None
+
+
+def prepare(plan: Plan, output: Path | None) -> None:
+    """See to all that a plan needs before it runs."""
     require(plan)
     most = max(cell.connections for cell in plan.cells.values())
     allow_files(most + SPARE + kinds.OPEN_FILES)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-    results = Results(machine=machine.describe())
-    race(plan, args, results, output)
-    report.figures = asdict(results)
-    write(results, output)
 
 
 def make_plan(args: argparse.Namespace, *, whole: bool) -> Plan:
@@ -172,8 +191,9 @@ def require(plan: Plan) -> None:
         raise UnavailableError("; ".join(dict.fromkeys(missing)))
 
 
-def race(plan: Plan, args: argparse.Namespace, results: Results, output: Path | None) -> None:
+def race(plan: Plan, args: argparse.Namespace, output: Path | None) -> Results:
     """Run all cells and answer all questions; after each one, save what is known."""
+    results = Results(machine=machine.describe())
     with folder(None) as docroot, progress() as bar:
         total = bar.add_task("writing the files", total=plan.total())
         site.write(docroot, plan.paths())
@@ -187,6 +207,8 @@ def race(plan: Plan, args: argparse.Namespace, results: Results, output: Path | 
         for name in plan.questions:
             question = further.QUESTIONS[name]
             bar.update(total, description=question.title)
+            for path in question.paths:
+                site.read(docroot, path)
             try:
                 results.further[question.title] = question.ask(ground)
             except (MeasurementError, UnavailableError, OSError) as reason:
@@ -194,6 +216,7 @@ def race(plan: Plan, args: argparse.Namespace, results: Results, output: Path | 
             bar.advance(total, question.seconds)
             if output is not None:
                 results.save(output / "race.json")
+    return results
 
 
 def run_cell(
@@ -204,16 +227,51 @@ def run_cell(
     results: Results,
     bar: Progress,
 ) -> None:
-    """Start the servers of a cell, check their answers, and load those that answer rightly."""
+    """Measure all servers of a cell that answer rightly."""
     cell = plan.cells[name]
-    rounds, seconds = plan.rounds_of(cell), plan.seconds_of(cell)
+    measured: dict[str, list[Round]] = {}
+    failures: dict[str, str] = {}
+    site.read(docroot, cell.path)
+    for rounds in plan.starts_of(cell):
+        found, failed = run_side_by_side(cell, rounds, plan, args, docroot, bar)
+        for racer, own in found.items():
+            measured.setdefault(racer, []).extend(own)
+            if racer not in results.versions:
+                results.versions[racer] = machine.version_of(racer)
+        failures |= failed
+    measured = {racer: own for racer, own in measured.items() if racer not in failures}
+    if cell.warm_up:
+        results.titles[f"{name}-first"] = f"{cell.title}, while they are new to the server"
+        results.rounds[f"{name}-first"] = {
+            racer: own[: cell.warm_up] for racer, own in measured.items()
+        }
+    results.titles[name] = cell.title
+    results.rounds[name] = {racer: own[cell.warm_up :] for racer, own in measured.items()}
+    if failures:
+        results.failures[name] = failures
+
+
+def run_side_by_side(
+    cell: Cell,
+    rounds: int,
+    plan: Plan,
+    args: argparse.Namespace,
+    docroot: Path,
+    bar: Progress,
+) -> tuple[dict[str, list[Round]], dict[str, str]]:
+    """Start the servers of a cell, check their answers, and load those that answer rightly.
+
+    Returns:
+        The rounds of each server, and why a server has none.
+    """
+    seconds = plan.seconds_of(cell)
     task, step = bar.task_ids[0], seconds + OVERHEAD
 
     def on_round(racer: str) -> None:
         bar.update(task, description=f"{cell.title}: {racer}")
         bar.advance(task, step)
 
-    results.titles[name], results.rounds[name] = cell.title, {}
+    measured: dict[str, list[Round]] = {}
     failures: dict[str, str] = {}
     try:
         with ExitStack() as stack:
@@ -221,18 +279,14 @@ def run_cell(
             for racer in cell.racers:
                 try:
                     running[racer] = start(racer, cell, args, docroot, running, stack)
-                    results.versions.setdefault(racer, machine.version_of(racer))
                 except (MeasurementError, UnavailableError, OSError) as reason:
                     failures[racer] = str(reason)
                 bar.advance(task, RUN_UP)
-            results.rounds[name], failed = in_turns(
-                running, cell, rounds, seconds, args.client_core, on_round
-            )
+            measured, failed = in_turns(running, cell, rounds, seconds, args.client_core, on_round)
             failures |= failed
     except MeasurementError as reason:  # at the end: one has ended by itself, complained, or hangs
         failures["one of them"] = str(reason)
-    if failures:
-        results.failures[name] = failures
+    return measured, failures
 
 
 def start(

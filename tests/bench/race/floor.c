@@ -9,6 +9,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +26,9 @@ static int closes;
 static int epoll_fd;
 
 /* Of each connection, by descriptor. */
-static size_t owed[MOST_FILES];          /* bytes still to be sent */
+static size_t owed[MOST_FILES];           /* bytes still to be sent */
 static unsigned char matched[MOST_FILES]; /* bytes of CR LF CR LF seen at the end so far */
+static unsigned watched[MOST_FILES];      /* the events that are waited for */
 
 static void fail(const char *what)
 {
@@ -33,11 +36,14 @@ static void fail(const char *what)
     exit(1);
 }
 
-static void watch(int fd, int operation, unsigned interest)
+static void watch(int fd, unsigned events)
 {
-    struct epoll_event event = {.events = interest, .data.fd = fd};
-    if (epoll_ctl(epoll_fd, operation, fd, &event) < 0)
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    if (watched[fd] == events)
+        return;
+    if (epoll_ctl(epoll_fd, watched[fd] ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0)
         fail("epoll_ctl");
+    watched[fd] = events;
 }
 
 /* Returns how many heads end in the data. */
@@ -75,22 +81,20 @@ static int pay(int fd)
 static int serve(int fd)
 {
     static char buffer[65536];
-    int was_behind = owed[fd] > 0;
-    if (!was_behind) {
+    if (!owed[fd]) {
         ssize_t size = recv(fd, buffer, sizeof buffer, 0);
-        if (size <= 0)
-            return size < 0 && errno == EAGAIN ? 0 : -1;
-        owed[fd] = count_heads(fd, buffer, size) * length;
-        if (!owed[fd])
-            return 0;
+        if (size == 0 || (size < 0 && errno != EAGAIN))
+            return -1;
+        if (size > 0)
+            owed[fd] = count_heads(fd, buffer, size) * length;
     }
-    if (pay(fd) < 0)
+    if (owed[fd] && pay(fd) < 0)
         return -1;
-    if (was_behind != (owed[fd] > 0))
-        watch(fd, EPOLL_CTL_MOD, owed[fd] ? EPOLLOUT : EPOLLIN);
+    watch(fd, owed[fd] ? EPOLLOUT : EPOLLIN);
     return 0;
 }
 
+/* Serves at once: a connection comes with its request, and what closes is never waited for. */
 static void welcome(int listener)
 {
     int fd;
@@ -101,7 +105,9 @@ static void welcome(int listener)
         }
         owed[fd] = 0;
         matched[fd] = 0;
-        watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+        watched[fd] = 0;
+        if (serve(fd) < 0)
+            close(fd);
     }
 }
 
@@ -131,10 +137,11 @@ int main(int count, char **words)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(words[1]))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &yes, sizeof yes);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 4096) < 0)
         fail("listen");
     epoll_fd = epoll_create1(0);
-    watch(listener, EPOLL_CTL_ADD, EPOLLIN);
+    watch(listener, EPOLLIN);
     for (;;) {
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(epoll_fd, events, EVENTS, -1);

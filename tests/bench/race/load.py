@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -114,18 +115,22 @@ def in_turns(
 ) -> tuple[dict[str, list[Round]], dict[str, str]]:
     """Measure several servers side by side: each round of one has a round of the others beside it.
 
+    Another one begins each round, since what one leaves behind may be dear for the next.
+
     Returns:
         The rounds of each server, and why a server has none: it failed.
     """
     measured: dict[str, list[Round]] = {name: [] for name in servers}
     failures: dict[str, str] = {}
+    order = deque(servers)
     for number in range(rounds):
-        for name, server in servers.items():
+        for name in order:
             if name in failures or number >= rounds_of(name, rounds):
                 continue
             on_round(name)
             try:
-                measured[name].append(measure(server, cell, seconds, core))
+                measured[name].append(measure(servers[name], cell, seconds, core))
             except (MeasurementError, OSError) as reason:
                 failures[name] = str(reason)
+        order.rotate(-1)
     return {name: own for name, own in measured.items() if name not in failures}, failures

@@ -18,22 +18,25 @@ METHOD = """\
 CPU time is user and system time of all processes of a server. Each server has one core and one
 worker (phttpd with four loops). The load has another core: wrk, or for 1 GB a client that lets
 the kernel discard what it receives. The servers of a cell run side by side and are loaded in
-turns; shown are medians over the rounds, and in brackets the least and the most. Every server
-answers each kind of request right, byte by byte, before it is measured. Access logs are off but
-where the cell says so, and the servers send comparable fields.
+turns, each round beginning with another one; shown are medians over the rounds. A ratio is the
+median of those of the single rounds, of which the least and the most stand in brackets: other work
+on the machine changes from second to second, and does the same to servers that are loaded one after
+the other. Every server answers each kind of request right, byte by byte, before it is measured.
+Access logs are off but where the cell says so, and the servers send comparable fields.
 
 * `nginx` is as Debian ships it, with `sendfile` and `tcp_nopush`; `nginx-cache` also has
   `open_file_cache`, valid for 1 s.
 * `floor` is a small C program that only receives, and sends the very bytes that phttpd answered.
 * The Python servers have four threads where they have threads: gunicorn (`gthread`) and cheroot
   serve with whitenoise, uvicorn (uvloop, httptools) and granian with starlette.
-* The file of 1 GB is sparse but for its ends, and in the page cache. Its “requests” are
+* All files are in the page cache. That of 1 GB is sparse but for its ends; its “requests” are
   gigabytes.
 * The mix is 10 000 files of log-normal sizes, 8 kB in the median and 2 MB at most, picked at
-  random.
+  random. The first round, in which a server has them for the first and second time, is told apart.
 * With a query that is always new, or a path that is always spelled anew (letters
   percent-encoded), no request is like another, but the file is always the same.
-* Files that nobody has asked for before are 150 000 names of 100 files; each is asked for once.
+* Files that nobody has asked for before are 150 000 names of 100 files; each is asked for once by
+  every server, which starts anew for each round.
 * Requests are logged in the Combined Log Format; nginx has a buffer of 64 kB, flushed every
   second.
 """
@@ -101,6 +104,28 @@ def ratio(value: Ratio | None) -> str:
         return NONE
     text = f"{value.value:.2f}"
     return f"{f'**{text}**' if value.value < 1 else text} [{value.least:.2f} – {value.most:.2f}]"
+
+
+def compare(earlier: Results, now: Results) -> str:
+    """Return a table of what has become of the ratios that an earlier race had.
+
+    The best is that of the earlier race: another one may not take part now.
+    """
+    columns = ["request"]
+    for rival in (AS_SHIPPED, "the best"):
+        columns += [f"to {rival}, earlier", "now", "change"]
+    rows = []
+    for cell in now.rounds:
+        best, _ = earlier.best(cell) or ("", 0)
+        to_nginx = _change(earlier.to_nginx(cell), now.to_nginx(cell))
+        to_best = _change(earlier.ratio(cell, best), now.ratio(cell, best))
+        rows.append([title(now, cell), *to_nginx, *to_best])
+    return "\n".join(table(columns, rows))
+
+
+def _change(before: Ratio | None, after: Ratio | None) -> list[str]:
+    change = f"{after.value / before.value - 1:+.0%}" if before and after else NONE
+    return [ratio(before), ratio(after), change]
 
 
 def title(results: Results, cell: str) -> str:

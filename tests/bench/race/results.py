@@ -73,13 +73,15 @@ class Results:
         return min(times.items(), key=lambda item: item[1]) if times else None
 
     def ratio(self, cell: str, rival: str) -> Ratio | None:
-        """Return our CPU time in a cell to that of a rival."""
-        ours, theirs = self.medians(cell, US), self.medians(cell, rival)
-        if ours is None or theirs is None or not theirs.cpu:
-            return None
-        pairs = zip(self.rounds[cell][US], self.rounds[cell][rival], strict=False)
+        """Return our CPU time in a cell to that of a rival.
+
+        What else the machine does changes from second to second, so rounds that were run beside
+        each other are compared, and not one's median with the other's.
+        """
+        servers = self.rounds.get(cell, {})
+        pairs = zip(servers.get(US, ()), servers.get(rival, ()), strict=False)
         each = [mine.cpu / other.cpu for mine, other in pairs if other.cpu]
-        return Ratio(ours.cpu / theirs.cpu, min(each), max(each)) if each else None
+        return Ratio(median(each), min(each), max(each)) if each else None
 
     def to_best(self, cell: str) -> Ratio | None:
         best = self.best(cell)
@@ -97,7 +99,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of medians, and the least and the most of it over the rounds."""
+    """The median of a ratio over the rounds, and the least and the most of it."""
 
     value: float
     least: float

@@ -41,8 +41,7 @@ AGE = 86400
 def write(docroot: Path, paths: Container[str]) -> None:
     """Write the files into an empty folder; the mix and the large one only if they are asked for.
 
-    The file of 1 GB is sparse but for its two ends, so it is quickly there; read once, its pages
-    are in the page cache like those of any other file.
+    The file of 1 GB is sparse but for its two ends, so it is quickly there.
     """
     chance = random.Random(1)
     for name, size in SIZES.items():
@@ -60,6 +59,22 @@ def write(docroot: Path, paths: Container[str]) -> None:
         # So many names in a folder are those of one file.
         for name in [*(names if len(names) < FIRST_FILES // 100 else names[:1]), "."]:
             os.utime(Path(folder, name), (then, then))
+
+
+def read(docroot: Path, path: str) -> None:
+    """Have a file in the page cache, and all that are asked for with it.
+
+    The kernel may have let go of it while other files were raced, and the first server would wait
+    for the disk.
+    """
+    place = docroot / path.split("/")[1]
+    known: set[int] = set()
+    for file in [place, *place.rglob("*")]:
+        if file.is_file() and (inode := file.stat().st_ino) not in known:
+            known.add(inode)
+            with file.open("rb") as opened:
+                while opened.read(MB):
+                    pass
 
 
 def write_first(folder: Path, chance: random.Random) -> None:
@@ -96,6 +111,3 @@ def write_large(path: Path, chance: random.Random) -> None:
         file.write(chance.randbytes(4096))
         file.seek(-4096, os.SEEK_END)
         file.write(chance.randbytes(4096))
-        file.seek(0)
-        while file.read(MB):
-            pass
