@@ -196,7 +196,7 @@ class Connection:
             if self.state is not IDLE:
                 self.deadline = min(self._until, loop.now + STALL_SECONDS)
             self._answer_buffer(len(self._buffer) - len(data))
-        elif answer := loop.known(data) or loop.answer_at_once(data):
+        elif answer := loop.known(data) or loop.find(data) or loop.answer_at_once(data):
             self._head = data
             self._started = loop.now
             self.state = SENDING

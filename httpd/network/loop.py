@@ -28,7 +28,6 @@ from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.parser import Parser, read_plain
-from httpd.protocol.target import PERCENT, QUESTION_MARK
 from httpd.site.answer import Answer
 from httpd.site.docroot import OutOfDescriptorsError
 from httpd.site.memo import Memo
@@ -370,16 +369,18 @@ class Loop:
     def _use(self, memo: Memo) -> None:
         self._memo = memo
         self.known: Callable[[bytes], Answer | None] = memo.answers.get
-        """Returns the answer to a head that is known by its bytes; `look_up` is to be asked next.
+        """Returns the answer to a head that is known by its bytes; `find` is to be asked next, and
+        then `look_up`.
 
         Most requests need nothing else, so it is no method.
         """
+        self.find = memo.find
 
     def recall(self, head: bytes) -> Answer | None:
         """Return the answer to a head that is known by its bytes or its parts, if it is of this
         second; `head` may be any bytes.
         """
-        return self.known(head) or self.look_up(head)
+        return self.known(head) or self.find(head) or self.look_up(head)
 
     def look_up(self, head: bytes) -> Answer | None:
         """Return the answer to a head that is known by its parts."""
@@ -421,8 +422,7 @@ class Loop:
 
     def _recall(self, head: bytes, line: bytes, header: Header) -> Answer | None:
         answer = self._responder.recall(line, header)
-        # Whatever has a query or percent-encoding can be spelled anew each time.
-        if answer is not None and QUESTION_MARK not in line and PERCENT not in line:
+        if answer is not None:
             self._memo.remember(head, answer)
         return answer
 

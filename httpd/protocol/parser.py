@@ -19,7 +19,8 @@ MAX_HEAD = 32 * 1024
 """Bytes of a whole head with its empty line."""
 MAX_FIELDS = 100
 """Field lines in a head."""
-_VERSION = b" HTTP/1."
+VERSION = b" HTTP/1."
+"""What stands between the target of a request and all that is the same in many heads."""
 _OVERHEAD = 2000
 _SELECTING_PART = (
     "if-match",
@@ -111,7 +112,7 @@ class Parser:
             None if it cannot be said at once.  Otherwise, `head` is a whole head with nothing
             behind it, if only the request line is right.
         """
-        line, _, rest = head.partition(_VERSION)
+        line, _, rest = head.partition(VERSION)
         header = self._known.get(rest)
         if header is None:
             header = self._aging.get(rest)
@@ -126,7 +127,7 @@ class Parser:
         if (known := self.split(head)) and (request := read_plain(*known)):
             return request
         request = parse_head(head)
-        self._remember(head.partition(_VERSION)[2], request.header)
+        self._remember(head.partition(VERSION)[2], request.header)
         return request
 
     def _remember(self, rest: bytes, header: Header) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-# A worker may not be able to read the codec when it needs it first, so it is loaded before.
-import encodings.unicode_escape  # noqa: F401
+from codecs import unicode_escape_decode
 from typing import NamedTuple
 
 from httpd.protocol import grammar
@@ -74,9 +73,10 @@ def decode_segments(path: bytes) -> list[bytes]:
 
 def _decode(text: bytes) -> bytes:
     try:
-        # ``%HH`` means what ``\xHH`` does in Python, whose own decoder is by far the quickest.
+        # ``%HH`` means what ``\xHH`` does in Python, whose own decoder is by far the quickest (but
+        # to find it by its name takes longer than to decode).
         escaped = text.replace(b"\\", rb"\x5c").replace(b"%", rb"\x")
-        decoded = escaped.decode("unicode_escape").encode("latin-1")
+        decoded = unicode_escape_decode(escaped)[0].encode("latin-1")
     except UnicodeDecodeError:
         decoded = b"\0"
     if 0 in decoded:
@@ -96,19 +96,40 @@ def canonical_path(path: bytes) -> bytes | None:
         None where characters are no path's, or percent-encoding is malformed or hides a slash or a
         NUL.
     """
-    decoded = path
-    if PERCENT in path:
-        try:
-            decoded = _decode(path)
-        except HTTPError:
-            return None
-        if decoded.count(b"/") != path.count(b"/"):
-            return None
+    decoded = _decode_path(path) if PERCENT in path else path
+    if decoded is None:
+        return None
     while decoded.find(b"//") >= 0:
         decoded = decoded.replace(b"//", b"/")
     if not decoded.translate(None, _PCHAR):
         return decoded
     return None if path.translate(None, TARGET_CHARACTERS) else encode_path(decoded).encode()
+
+
+def plain_path(target: bytes) -> bytes | None:
+    """Return the path in a target without its query and percent-encoding.
+
+    Targets with the same plain path ask for the same, if that is a canonical path.
+
+    Args:
+        target: any bytes.
+
+    Returns:
+        None where characters are no query's, or percent-encoding is malformed or hides a slash or a
+        NUL.
+    """
+    path, _, query = target.partition(b"?")
+    if query and query.translate(None, TARGET_CHARACTERS):
+        return None
+    return _decode_path(path) if PERCENT in path else path
+
+
+def _decode_path(path: bytes) -> bytes | None:
+    try:
+        decoded = _decode(path)
+    except HTTPError:
+        return None
+    return decoded if decoded.count(b"/") == path.count(b"/") else None
 
 
 _PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"

@@ -286,8 +286,6 @@ def test_a_server_imports_nothing_that_it_does_without() -> None:
     imported = set(python(program).split())
     assert "httpd.process.supervisor" in imported
     assert not imported & without
-    # A worker that has become another user may not be able to read it when a path needs it.
-    assert "encodings.unicode_escape" in imported
 
 
 def test_a_worker_looks_for_garbage_but_not_among_what_was_imported(site: Path) -> None:

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.target import canonical_path, decode_segments, encode_path, parse_target
+from httpd.protocol.target import (
+    canonical_path,
+    decode_segments,
+    encode_path,
+    parse_target,
+    plain_path,
+)
 from tests.unit.guard import must_end
 
 NAMES = st.binary(min_size=1, max_size=12).filter(
@@ -248,6 +254,24 @@ def test_the_canonical_spelling_has_the_same_segments(rest: bytes) -> None:
         assert canonical == b"/" + encode_path(b"/".join(segments)).encode()
         assert canonical_path(canonical) == canonical
         assert decode_segments(canonical) == segments
+
+
+@given(
+    VISIBLE | st.lists(NAMES, max_size=4).map(lambda names: encode_path(b"/".join(names)).encode()),
+    VISIBLE,
+)
+@settings(max_examples=500)
+def test_who_has_a_canonical_plain_path_asks_for_it(rest: bytes, query: bytes) -> None:
+    path = b"/" + rest.replace(b"?", b"")
+    plain = plain_path(path + b"?" + query)
+    assert plain == plain_path(path) or (plain is None and b"#" in query)
+    if plain is not None and canonical_path(plain) == plain:
+        assert canonical_path(path) == plain
+
+
+@pytest.mark.parametrize("query", ["#", " ", "\0", "\x80", "\t"])
+def test_what_is_no_query_has_no_plain_path(query: str) -> None:
+    assert plain_path(b"/a?b" + query.encode()) is None
 
 
 @pytest.mark.parametrize(

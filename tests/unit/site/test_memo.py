@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from httpd.protocol.parser import MAX_REQUEST_LINE
 from httpd.site.answer import Answer
 from httpd.site.memo import Memo
+from tests.unit.protocol.heads import head
 
 
 def answer(size: int = 100, behind: int = 0, *, is_of_file: bool = False) -> Answer:
@@ -30,6 +33,83 @@ def test_a_closed_one_remembers_nothing() -> None:
     memo.remember(b"head", answer(is_of_file=True))
     assert memo.answers is answers, "loops hold on to it"
     assert answers == {}
+
+
+FOUND = head(target="/a%2eb?c")
+
+
+@pytest.mark.parametrize(
+    "target", ["/a.b?", "/a.b?d", "/a.b?%", "/%61.b", "/%61%2E%62?e?f", "/a%2eb?c"]
+)
+def test_query_and_spelling_make_no_difference_to_a_file(target: str) -> None:
+    memo = Memo(10_000)
+    first = answer(is_of_file=True)
+    memo.remember(FOUND, first)
+    assert memo.find(head(target=target)) is first
+    assert FOUND not in memo.answers
+    memo.close()
+    assert memo.find(head(target=target)) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head(target="/a.b"),  # by its bytes only
+        head(target="/a.b?#"),
+        head(target="/a.b? "),
+        head(target="/a.b?\x80"),
+        head(target="/a.b?" + "x" * MAX_REQUEST_LINE),
+        head(target="/A.b?"),
+        head(target="/a%2"),
+        head(target="/a.b%00"),
+        head(target="//a.b?"),
+        head(target="http://a/a.b?"),
+        head(target="/a.b?", method="HEAD"),
+        head(target="/a.b?", method="PUT"),
+        head(target="/a.b?", minor=0),
+        head("Connection: close", target="/a.b?"),
+        FOUND.replace(b"GET ", b"GET%20"),
+        FOUND.replace(b"GET ", b"GET  "),
+        FOUND.replace(b"GET ", b"%47ET "),
+        FOUND.replace(b"GET ", b""),
+        FOUND + b"x",
+        FOUND[:-2],
+        b"",
+    ],
+)
+def test_what_is_another_request_is_not_found(data: bytes) -> None:
+    memo = Memo(10_000)
+    memo.remember(FOUND, answer(is_of_file=True))
+    assert memo.find(data) is None
+
+
+@pytest.mark.parametrize("target", ["/a%3fb?", "/a%20b?", "/a%2fb?", "//a?", "/a?#", "/a%?"])
+def test_a_path_that_others_could_be_taken_for_is_not_remembered(target: str) -> None:
+    memo = Memo(10_000)
+    memo.remember(head(target=target), answer(is_of_file=True))
+    memo.remember(head(target="/c?", method="HEAD"), answer(is_of_file=True))
+    for other in target, unquote(target), unquote(target) + "?", "/c?":
+        assert memo.find(head(target=other)) is None
+
+
+def test_what_is_not_made_of_a_file_is_known_by_its_bytes_only() -> None:
+    memo = Memo(10_000)
+    page = answer()
+    memo.remember(FOUND, page)
+    assert memo.answers == {FOUND: page}
+    assert memo.find(FOUND) is None
+
+
+def test_spellings_take_room_once() -> None:
+    memo = Memo(2000)
+    kept = answer(is_of_file=True)
+    for number in range(100):
+        memo.remember(head(target=f"/a?{number}"), kept)
+    memo.remember(head(target="/b?"), kept)
+    assert memo.find(head(target="/b?")) is kept
+    for number in range(100):
+        memo.remember(head(target=f"/{number}?"), kept)
+    assert memo.find(head(target="/99?")) is None
 
 
 def test_of_an_answer_that_is_made_of_a_file_only_the_head_takes_room() -> None:
@@ -77,7 +157,8 @@ def test_heads_and_answers_never_exceed_the_budget(flood: list[tuple[int, int, i
 
 
 @pytest.mark.parametrize("is_of_file", [False, True])
-def test_real_memory_stays_within_the_budget(*, is_of_file: bool) -> None:
+@pytest.mark.parametrize("query", [b"", b"?"])
+def test_real_memory_stays_within_the_budget(*, is_of_file: bool, query: bytes) -> None:
     budget = 1024 * 1024
     memo = Memo(budget)
     kept = answer(900, 100_000, is_of_file=True)
@@ -85,12 +166,12 @@ def test_real_memory_stays_within_the_budget(*, is_of_file: bool) -> None:
     tracemalloc.start()
     try:
         for number in range(20_000):
-            head = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number
+            data = b"GET /%d%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (number, query)
             if is_of_file:
-                memo.remember(head, kept)
+                memo.remember(data, kept)
                 continue
             memo.remember(
-                head,
+                data,
                 Answer(
                     status=404,
                     fields=bytes(200 + number % 2),

@@ -405,6 +405,7 @@ def test_what_is_no_other_spelling_is_not_recalled(tmp_path: Path, target: str) 
     write(tmp_path / "a.txt", "a", age=3600)
     loop = ManualLoop(tmp_path)
     loop.ask_twice("/a.txt")
+    recalled(loop, "/%61.txt?b")  # by which others are known from now on
     assert loop.loop.recall(head(target=target)) is None
     loop.close()
 
