@@ -14,6 +14,7 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import takewhile
 
 from httpd.site.answer import JOINED, Answer
 from httpd.site.docroot import FolderState
@@ -24,7 +25,8 @@ from httpd.site.resource import Resource
 KEPT_SECONDS = 60
 """How long an unused file is kept in memory."""
 OPEN_SECONDS = 10
-"""How long an unused file is kept open; a deleted file's disk space is free after that."""
+"""How long an unused file is kept open, if it is no snapshot; a deleted file's disk space is free
+after that."""
 MAX_OPEN_FILES = 512
 """Descriptors that a worker keeps open for files that nobody downloads."""
 _MOST_ANSWERS = 64
@@ -208,8 +210,11 @@ class Store:
         # What is asked for less often than it would be kept gains nothing by it.
         self._minute = second // KEPT_SECONDS
         with self._lock:
-            self._expire(self._open, second - OPEN_SECONDS)
-            self._expire(self.kept, second - KEPT_SECONDS)
+            for path, variants in _find_unused(self._open, second - OPEN_SECONDS):
+                if variants.is_fragile:
+                    self._drop(path)
+            for path, _ in _find_unused(self.kept, second - KEPT_SECONDS):
+                self._drop(path)
 
     def clear(self) -> None:
         """Let go of everything, to free descriptors."""
@@ -234,13 +239,6 @@ class Store:
         while self._open_files > MAX_OPEN_FILES:
             self._drop(next(iter(self._open)))
 
-    def _expire(self, kept: OrderedDict[bytes, Variants], last: int) -> None:
-        while kept:
-            path, variants = next(iter(kept.items()))
-            if variants.checked > last:
-                break
-            self._drop(path)
-
     def _drop(self, path: bytes) -> None:
         variants = self.kept.pop(path, None)
         if variants is not None:
@@ -248,6 +246,11 @@ class Store:
             if variants.open_files:
                 del self._open[path]
                 self._open_files -= variants.open_files
+
+
+def _find_unused(kept: OrderedDict[bytes, Variants], last: int) -> list[tuple[bytes, Variants]]:
+    """Return what was not checked after a second."""
+    return list(takewhile(lambda item: item[1].checked <= last, kept.items()))
 
 
 def _cost(variants: Variants, answer: Answer) -> int:

@@ -12,7 +12,7 @@ import pytest
 from httpd.site.docroot import Docroot
 from httpd.site.finder import Finder
 from httpd.site.resource import MEDIUM_FILE, SMALL_FILE, Resource
-from httpd.site.store import OPEN_SECONDS, Store, Variants
+from httpd.site.store import KEPT_SECONDS, Store, Variants
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.folders import write, write_sparse
 
@@ -66,7 +66,7 @@ def test_a_file_is_copied_when_it_is_asked_for_in_a_later_second(tmp_path: Path)
     tick(finder, 3)
     assert find(finder).original is again
     del again
-    tick(finder, 3 + OPEN_SECONDS)
+    tick(finder, 3 + KEPT_SECONDS)
     assert opened_since(before) == []
 
 

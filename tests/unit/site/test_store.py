@@ -21,14 +21,17 @@ SIZES = (0, 1000, 50_000, SMALL_FILE + 1)
 
 @pytest.fixture(scope="module")
 def resources(tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
-    """Files of several sizes, the last one open."""
+    """Files of several sizes, the last one open, and a snapshot of that."""
     root = tmp_path_factory.mktemp("store")
     docroot = Docroot(str(root), ())
     for size in SIZES[:-1]:
         write(root / str(size), bytes(size))
     write_sparse(root / str(SIZES[-1]), SIZES[-1])
     opened = [docroot.open([str(size).encode()]) for size in SIZES]
-    return [Resource(file, int(time.time())) for file in opened if file]
+    files = [Resource(file, int(time.time())) for file in opened if file]
+    snapshot = files[-1].snapshot()
+    assert snapshot is not None
+    return [*files, snapshot]
 
 
 def variants(path: bytes, resource: Resource, checked: int = 1) -> Variants:
@@ -82,7 +85,9 @@ def test_what_is_kept_is_found_until_it_is_forgotten(resources: list[Resource]) 
     assert store.kept == {}
 
 
-@pytest.mark.parametrize(("number", "seconds"), [(1, KEPT_SECONDS), (3, OPEN_SECONDS)])
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(1, KEPT_SECONDS), (3, OPEN_SECONDS), (4, KEPT_SECONDS)]
+)
 def test_it_is_let_go_when_it_was_not_checked_for_long(
     resources: list[Resource], number: int, seconds: int
 ) -> None:
@@ -94,6 +99,14 @@ def test_it_is_let_go_when_it_was_not_checked_for_long(
     assert b"/a" in store.kept
     store.tick(100 + seconds)
     assert store.kept == {}
+
+
+def test_a_snapshot_stays_longer_than_an_open_file(resources: list[Resource]) -> None:
+    store = Store(1 << 20)
+    store.keep(variants(b"/snapshot", resources[4]))
+    store.keep(variants(b"/open", resources[3]))
+    store.tick(1 + OPEN_SECONDS)
+    assert set(store.kept) == {b"/snapshot"}
 
 
 def test_the_one_that_was_not_checked_for_longest_goes_first(resources: list[Resource]) -> None:
