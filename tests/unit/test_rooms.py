@@ -24,6 +24,8 @@ ALLOWED = {
 BORROWED = {"http", "urllib", "socketserver", "asyncio", "wsgiref", "ssl", "cgi", "xmlrpc", "email"}
 IMPURE = {"os", "socket", "select", "threading", "logging", "random", "io", "pathlib", "subprocess"}
 DEPENDENCIES = {"yaml", "daemon"}
+MOST_LINES = 50
+"""Lines of a function, without its docstring."""
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -89,7 +91,17 @@ def test_no_global_that_changes(path: Path) -> None:
 def test_every_module_says_what_it_is_for_and_is_read_in_minutes(path: Path) -> None:
     text = path.read_text("utf-8")
     assert ast.get_docstring(ast.parse(text)), path
-    assert text.count("\n") < 500, path
+    assert text.count("\n") < 600, path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_every_function_fits_on_a_screen(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            has_docstring = ast.get_docstring(node) is not None and len(node.body) > 1
+            first = node.body[1 if has_docstring else 0]
+            assert node.end_lineno is not None
+            assert node.end_lineno - first.lineno < MOST_LINES, f"{path}: {node.name}"
 
 
 @pytest.mark.parametrize("name", ["__init__.py", "__main__.py"])
