@@ -318,13 +318,20 @@ class Connection:
         if self.state is IDLE:
             self._wait_for(READ)
 
-    def refuse(self, error: HTTPError, reason: str) -> None:
-        """Send a last answer to what is no request or not served, and read no further."""
-        if not self._head and self._buffer:
-            self._head = bytes(self._buffer[:8192])
+    def refuse(self, error: HTTPError, reason: str, data: bytes = b"") -> None:
+        """Send a last answer to what is no request or not served, and read no further.
+
+        Args:
+            error: what the answer tells of.
+            reason: for the log.
+            data: what was received, if it did not go through `receive`.
+        """
+        if not self._head:
+            self._head = bytes(self._buffer or data)[:8192]
         self._buffer = self._body = self._request = None
         self._reason = reason
-        is_head = self._head.lstrip(b"\r\n").startswith(b"HEAD ")
+        method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have been read
+        is_head = method != b"" and b"HEAD ".startswith(method)
         self.begin(self._loop.refuse(error, head_only=is_head))
 
     # ---------------------------------------------------------------- sending

@@ -284,14 +284,22 @@ class Loop:
             return
         connection = Connection(self, fd, format_peer(address))
         if sum(self._counts) >= self.settings.max_connections and not self._close_an_idle_one():
-            error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
-            refuse = partial(connection.refuse, error, "too many connections")
-            self._carefully(connection, refuse)
+            self._carefully(connection, partial(self._turn_away, connection, data))
             return
         self._responder.look_anew()  # it may have connected in this very turn
         go_on = partial(connection.receive, data) if data else connection.on_event
         self._carefully(connection, go_on)
         self.send_answers()
+
+    def _turn_away(self, connection: Connection, data: bytes) -> None:
+        """Refuse a client for want of room; `data` is what was read from it, if that was tried."""
+        if not data:
+            try:
+                data = os.read(connection.fd, self.recv)
+            except OSError:  # it has said nothing yet, or is gone
+                pass
+        error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
+        connection.refuse(error, "too many connections", data)
 
     def _answer_and_close(self, fd: int, address: Any, data: bytes) -> bool:
         """Answer a client that asks for one small thing that is known, and wants nothing more.

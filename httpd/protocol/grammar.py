@@ -27,10 +27,14 @@ FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
 FIELD_NAME = re.compile(_TCHAR.decode() + "+")
 FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 
-# Host = uri-host [ ":" port ] (RFC 9110 §7.2, RFC 3986 §3.2.2)
-# What stands between brackets is for the caller to check.
+# unreserved / sub-delims (RFC 3986 §2.2, §2.3)
+_NAME = rb"0-9A-Za-z\-._~!$&'()*+,;="
+
+# Host = uri-host [ ":" port ] (RFC 9110 §7.2, RFC 3986 §3.2.2), but for an empty host, which an
+# http URI cannot have (RFC 9110 §4.2.1).  An IPv6 address is for the caller to check.
 HOST = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+    rb"(?:\[(?:([0-9A-Fa-f:.]+)|[Vv][0-9A-Fa-f]+\.[%b:]+)\]|(?:[%b]|%%[0-9A-Fa-f]{2})+)(?::[0-9]*)?"
+    % (_NAME, _NAME)
 )
 
 # absolute-form = scheme "://" authority path-abempty [ "?" query ] (RFC 9112 §3.2.2)

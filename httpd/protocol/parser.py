@@ -205,9 +205,11 @@ def _parse_fields(lines: list[bytes]) -> dict[str, str]:
 def _check_host(fields: dict[str, str], authority: bytes | None, minor_version: int) -> None:
     """RFC 9112 §3.2: exactly one valid Host in HTTP/1.1; an absolute target overrules its value."""
     host = fields.get("host")
-    if host is None and minor_version >= 1:
-        raise HTTPError(400, "The request has no Host field.")
-    if host is not None and not _is_host(host.encode("latin-1")):
+    if not host:
+        if minor_version >= 1:
+            what = "no Host field" if host is None else "an empty Host field"
+            raise HTTPError(400, f"The request has {what}.")
+    elif not _is_host(host.encode("latin-1")):
         raise HTTPError(400, "The Host field is not a host name with an optional port.")
     if authority is not None and not _is_host(authority):
         raise HTTPError(400, "The request target does not name a valid host.")

@@ -5,15 +5,20 @@ from __future__ import annotations
 from httpd.protocol import grammar
 from httpd.protocol.messages import HTTPError
 
-MAX_RANGES = 64
-"""Ranges in one request; who asks for more gets the whole (RFC 9110 §14.2, §17.15)."""
+MAX_RANGES = 256
+"""Ranges in one request; who asks for more gets the whole (RFC 9110 §14.2, §17.15).
+
+zchunk asks for up to 256.
+"""
 
 
 def parse_ranges(text: str, size: int) -> list[range] | None:
     """Return the offsets that a Range field asks for, or None when the whole is to be sent.
 
-    Other units, malformed values and too many ranges are ignored, as RFC 9110 §14.2 allows.  Ranges
-    that overlap or touch are sent as one; others are in the order of the request (§15.3.7.2).
+    Other units, malformed values and too many ranges are ignored, as RFC 9110 §14.2 allows.  So is
+    any range of nothing: a client that splits what it does not know the size of gets the empty
+    whole, and no error.  Ranges that overlap or touch are sent as one; others are in the order of
+    the request (§15.3.7.2).
 
     Args:
         text: the value of the Range field.
@@ -23,7 +28,7 @@ def parse_ranges(text: str, size: int) -> list[range] | None:
         HTTPError: 416 when all ranges lie wholly outside of the representation.
     """
     match = grammar.BYTE_RANGES.fullmatch(text)
-    if not match:
+    if not match or not size:
         return None
     specs = [spec for element in match[1].split(",") if (spec := element.strip(" \t"))]
     if not specs or len(specs) > MAX_RANGES:
@@ -54,8 +59,6 @@ def _parse_spec(spec: str, size: int) -> range | None:
     first_text, last_text, suffix_text = match.groups()
     if suffix_text is not None:
         suffix = _bounded(suffix_text, size)
-        if not size and suffix_text.strip("0"):
-            return None  # satisfiable (§14.1.2), but Content-Range cannot say “no byte”
         return range(size - suffix, size)
     if not last_text:
         return range(_bounded(first_text, size), size)

@@ -149,7 +149,7 @@ def test_overlapping_and_touching_ranges_are_one(client: Client) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_as_many_as_are_allowed_and_one_more(client: Client, name: str) -> None:
-    specs = [f"{10 * n}-{10 * n + 4}" for n in range(MAX_RANGES + 1)]
+    specs = [f"{3 * n}-{3 * n + 1}" for n in range(MAX_RANGES + 1)]
     answer = client.ask(f"/{name}", f"Range: bytes={','.join(specs[:-1])}")
     check(answer, FILES[name], specs[:-1], TYPES[name])
     answer = client.ask(f"/{name}", f"Range: bytes={','.join(specs)}")

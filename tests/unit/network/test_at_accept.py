@@ -165,3 +165,24 @@ def test_it_takes_no_place_among_the_connections(site: Path) -> None:
         door.accept()
         assert door.ask().status == 200
     door.running.close()
+
+
+@pytest.mark.parametrize("recv", [1, 4, 65536])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_head_request_beyond_the_limit_gets_no_body(
+    door: Door, recv: int, *, verbose: bool
+) -> None:
+    """RFC 9110 §9.3.2: however little is read of it, and whether or not a verbose loop reads it."""
+    door.loop.settings = replace(SETTINGS, max_connections=1)
+    door.loop.verbose = verbose
+    with door.running.connect() as busy:
+        busy.send(b"GET /")
+        door.accept()
+        door.loop.recv = recv
+        with door.running.connect() as newcomer:
+            newcomer.send(request("/small.txt", method="HEAD"))
+            door.accept()
+            answer = newcomer.answer("HEAD")
+            assert answer.status == 503
+            assert int(answer["Content-Length"]) > 0
+            assert newcomer.rest() == b""

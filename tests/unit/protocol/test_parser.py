@@ -351,7 +351,6 @@ def test_bad_field_lines(line: str) -> None:
 # ---------------------------------------------------------------- Host
 
 GOOD_HOSTS = [
-    "",
     "localhost",
     "localhost:",
     "localhost:8080",
@@ -360,6 +359,9 @@ GOOD_HOSTS = [
     "[::1]:80",
     "[2001:db8::1]:",
     "[::ffff:127.0.0.1]",
+    "[v1.a]",
+    "[V0f.fe80::a+en1]:80",
+    "[v7.!$&'()*+,;=:-._~]",
     "ex%41mple.com",
     "my_host.local.",
     "a,b;c=d!$&'()*+~",
@@ -395,6 +397,16 @@ BAD_HOSTS = [
     "[::1::2]",
     "[1:2:3:4:5:6:7:8:9]",
     "[12345::]",
+    "[v1]",
+    "[v1.]",
+    "[v.a]",
+    "[vg.a]",
+    "[v1.a%41]",
+    "[v1.a/b]",
+    "[v1.[]",
+    "v1.a]",
+    ":",
+    ":80",
     "h\xe4st",
     "a\tb",
 ]
@@ -418,6 +430,15 @@ def test_bad_hosts(host: str, minor: int) -> None:
 def test_a_missing_host(minor: int, target: str) -> None:
     """RFC 9112 §3.2: needed since HTTP/1.1, also with an absolute target."""
     outcome = parse_whole(join(f"OPTIONS {target} HTTP/1.{minor}"))
+    assert outcome == 400 if minor else isinstance(outcome, Request)
+
+
+@pytest.mark.parametrize("target", ["/", "http://localhost/", "*"])
+@pytest.mark.parametrize("minor", range(10))
+@pytest.mark.parametrize("line", ["Host:", "Host: \t"])
+def test_an_empty_host_is_none(line: str, minor: int, target: str) -> None:
+    """RFC 9110 §4.2.1: an http URI has a host; HTTP/1.0 needs none in its fields."""
+    outcome = parse_whole(join(f"OPTIONS {target} HTTP/1.{minor}", line))
     assert outcome == 400 if minor else isinstance(outcome, Request)
 
 
