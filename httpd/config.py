@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from httpd.config_file import ConfigError, Value, read_config_file, refuse
 from httpd.config_rules import any_case, read_rules, rules_schema
+from httpd.machine import count_cores, share_memory
 from httpd.observe.access_formats import FORMATS
 from httpd.site.rules import Rule
 
@@ -151,18 +152,8 @@ def _or_auto(kind: Kind, auto: Callable[[], int], least: int, most: int, pattern
     return Kind(read, _number_or_text("integer", least, most, f"auto|{pattern}"))
 
 
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _share_memory() -> int:
-    """Return a small share of the machine's memory, of which all workers together leave most."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(max(memory // 64, 32 * 1024**2), 256 * 1024**2)
-
-
-_WORKERS = _or_auto(_whole(1, 256), _count_cores, 1, 256, _DIGITS)
-_CACHE = _or_auto(_size(0, 64 * 1024**3), _share_memory, 0, 64 * 1024**3, _SIZE)
+_WORKERS = _or_auto(_whole(1, 256), count_cores, 1, 256, _DIGITS)
+_CACHE = _or_auto(_size(0, 64 * 1024**3), share_memory, 0, 64 * 1024**3, _SIZE)
 
 
 def _read_flag(value: Any) -> bool:

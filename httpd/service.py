@@ -227,7 +227,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         docroot=settings.docroot,
         index=settings.index,
         expires=settings.expires,
-        cache=settings.cache,
+        cache=settings.cache // settings.workers,
         precompressed=settings.precompressed,
         listing=settings.listing,
         rules=settings.rules,

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from httpd.config import (
     KEYS,
     Settings,
-    _share_memory,
     default_config_file,
     load,
     load_pidfile,
 )
 from httpd.config_file import ConfigError
+from httpd.machine import count_cores, share_memory
+from httpd.service import _worker_settings
 from httpd.site.rules import Rules
 from tests.unit.guard import must_end
 
@@ -33,7 +34,7 @@ SHIPPED = ROOT / "etc" / "phttpd.yaml"
 SHIPPED_TEXT = SHIPPED.read_text("utf-8")
 ME = getpass.getuser()
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
-CORES = len(os.sched_getaffinity(0))
+CORES = count_cores()
 
 Write = Callable[[str], str]
 
@@ -88,7 +89,7 @@ def test_defaults(site: Path) -> None:
         max_body=1024 * 1024,
         expires=43200,
         rules=(),
-        cache=_share_memory(),
+        cache=share_memory(),
         user=None,
         group=None,
         pidfile=None,
@@ -306,6 +307,11 @@ def test_a_number_that_is_too_long_to_be_one(write: Write, name: str, text: str)
 def test_a_name_with_a_nul(write: Write, name: str) -> None:
     (problem,) = problems_of(write(f'{name}: "a\\0b"'))
     assert f"the name of a {name} of this machine" in problem
+
+
+def test_workers_divide_the_cache_of_the_server(write: Write) -> None:
+    settings = load(write("workers: 4\ncache: 8MiB"), {})
+    assert _worker_settings(settings).site.cache == 2 << 20
 
 
 def test_every_number_in_its_range(write: Write) -> None:
