@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from httpd.config_file import ConfigError, Value, read_config_file, refuse
+from httpd.config_file import ConfigError, Tree, Value, read_config_file, refuse
 from httpd.config_rules import any_case, read_rules, rules_schema
 from httpd.machine import count_cores, share_memory
 from httpd.observe.access_formats import FORMATS
@@ -34,6 +34,7 @@ class Settings:
     index: tuple[str, ...]
     listing: bool
     precompressed: bool
+    charset: str | None
     recv: int
     workers: int
     threads: int
@@ -199,6 +200,29 @@ _INDEX = _texts(
 )
 
 
+_NO_CHARSET = "|".join(map(any_case, ("none", "null", "auto")))
+_CHARSET_NAME = rf"(?!({_NO_CHARSET})$)[0-9A-Za-z][0-9A-Za-z._+-]{{0,39}}"
+
+
+def _read_charset(value: Any) -> str | None:
+    """Return the name of a charset.
+
+    ``null`` has a meaning here, other than for the other keys: so an empty value is refused.
+
+    Args:
+        value: a `Tree`; a text is the default.
+    """
+    if isinstance(value, Tree) and value.is_null and value.is_written:
+        return None
+    text = value.text() if isinstance(value, Tree) and not value.is_flag else value
+    if not isinstance(text, str) or not re.fullmatch(_CHARSET_NAME, text):
+        raise ValueError("a charset such as utf-8 or iso-8859-1, or null to leave it out")
+    return text
+
+
+_CHARSET = Kind(_read_charset, {"type": "string", "pattern": f"^({_CHARSET_NAME})$"})
+
+
 def _read_path(value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("a path")
@@ -282,6 +306,7 @@ KEYS: Mapping[str, Key] = {
         Key("index", _INDEX, "index.html"),
         Key("listing", _FLAG, False),
         Key("precompressed", _FLAG, True),
+        Key("charset", _CHARSET, "utf-8", is_tree=True),
         Key("recv", _size(1, 16 * 1024**2), "64KiB"),
         Key("workers", _WORKERS, "auto"),
         Key("threads", _whole(1, 256), 4),

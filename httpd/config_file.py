@@ -17,6 +17,7 @@ import yaml
 _YAML = "tag:yaml.org,2002:"
 _NULL = f"{_YAML}null"
 _LIST = f"{_YAML}seq"
+_FLAG = f"{_YAML}bool"
 _INTEGER = f"{_YAML}int"
 _NUMBERS = (_INTEGER, f"{_YAML}float")
 _OTHER_NUMBER = re.compile(r"[-+]?[0-9.]+[^0-9.].*|[-+]?\.[^0-9].*")
@@ -78,6 +79,16 @@ class Tree:
     def is_null(self) -> bool:
         """Whether there is nothing, or ``null``."""
         return bool(self.node.tag == _NULL)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is any text, be it ``null``."""
+        return bool(self.node.value)
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether YAML takes the text for true or false."""
+        return bool(self.node.tag == _FLAG)
 
     def text(self) -> str | None:
         """Return a text, number, date or flag as it is written, or None for anything else."""

@@ -229,6 +229,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         expires=settings.expires,
         cache=settings.cache // settings.workers,
         precompressed=settings.precompressed,
+        charset=settings.charset,
         listing=settings.listing,
         rules=settings.rules,
     )

@@ -127,6 +127,7 @@ def draft_redirect(request: Request, treatment: Treatment) -> Draft:
 def draft_file(
     variants: Variants,
     resource: Resource,
+    media_type: str,
     ranges: list[range] | None,
     fields: Fields,
     treatment: Treatment,
@@ -137,6 +138,7 @@ def draft_file(
     Args:
         variants: what the file was chosen from.
         resource: the file.
+        media_type: of the file, if no rule says another one.
         ranges: what is to be sent, or None for the whole.
         fields: about the file, but for its type.
         treatment: what the rules say about the path.
@@ -144,7 +146,7 @@ def draft_file(
     """
     size = resource.size
     rest = resource, variants, expires
-    media_type = treatment.get("content-type") or resource.media_type
+    media_type = treatment.get("content-type") or media_type
     if ranges is None:
         fields = (("Content-Type", media_type), *fields)
         return Draft(200, fields, treatment, (range(size),), *rest)

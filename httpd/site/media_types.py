@@ -12,19 +12,31 @@ from collections.abc import Mapping
 
 _COMMON = """
     application/atom+xml            atom
+    application/dash+xml            mpd
     application/epub+zip            epub
+    application/geo+json            geojson
+    application/gpx+xml             gpx
     application/gzip                gz tgz
     application/java-archive        jar
-    application/json                json map
+    application/json                json map topojson
+    application/jsonl               jsonl
     application/ld+json             jsonld
     application/manifest+json       webmanifest
+    application/metalink4+xml       meta4
     application/msword              doc
     application/ogg                 ogx
     application/pdf                 pdf
     application/rss+xml             rss
     application/rtf                 rtf
+    application/vnd.android.package-archive apk
+    application/vnd.apple.mpegurl   m3u m3u8
     application/vnd.debian.binary-package deb
+    application/vnd.google-earth.kml+xml kml
+    application/vnd.google-earth.kmz kmz
+    application/vnd.mapbox-vector-tile mvt
+    application/vnd.mozilla.xul+xml xul
     application/vnd.ms-excel        xls
+    application/vnd.ms-fontobject   eot
     application/vnd.ms-powerpoint   ppt
     application/vnd.openxmlformats-officedocument.presentationml.presentation pptx
     application/vnd.openxmlformats-officedocument.spreadsheetml.sheet xlsx
@@ -33,8 +45,13 @@ _COMMON = """
     application/vnd.oasis.opendocument.spreadsheet ods
     application/wasm                wasm
     application/x-7z-compressed     7z
+    application/x-apple-aspen-config mobileconfig
+    application/x-bittorrent        torrent
     application/x-bzip2             bz2
+    application/x-ipynb+json        ipynb
     application/x-iso9660-image     iso
+    application/x-ndjson            ndjson
+    application/x-protobuf          pbf
     application/x-rar-compressed    rar
     application/x-rpm               rpm
     application/x-sh                sh
@@ -53,6 +70,7 @@ _COMMON = """
     audio/ogg                       oga ogg opus
     audio/wav                       wav
     audio/webm                      weba
+    font/collection                 ttc otc
     font/otf                        otf
     font/ttf                        ttf
     font/woff                       woff
@@ -61,6 +79,8 @@ _COMMON = """
     image/avif                      avif
     image/bmp                       bmp
     image/gif                       gif
+    image/heic                      heic
+    image/heif                      heif
     image/jpeg                      jpg jpeg jpe
     image/jxl                       jxl
     image/png                       png
@@ -68,16 +88,29 @@ _COMMON = """
     image/tiff                      tif tiff
     image/webp                      webp
     image/x-icon                    ico
+    model/3mf                       3mf
+    model/gltf+json                 gltf
+    model/gltf-binary               glb
+    model/obj                       obj
+    model/stl                       stl
+    model/vnd.usdz+zip              usdz
     text/calendar                   ics
     text/css                        css
     text/csv                        csv
     text/html                       html htm
-    text/javascript                 js mjs
+    text/javascript                 js mjs cjs
     text/markdown                   md markdown
-    text/plain                      txt text log conf cfg ini py c h cc cpp hpp rs go java toml
+    text/plain                      txt text log conf cfg ini toml diff patch
+    text/plain                      md5 sha1 sha256 sha512
+    text/plain                      bat c cc clj cpp cs cxx dart erl ex exs f90 go h hpp hs java jl
+    text/plain                      jsx kt less lua ml php pl proto py r rb rs sass scala scss sql
+    text/plain                      svelte swift tsx vue zig
     text/vcard                      vcf
     text/vtt                        vtt
+    text/x-rst                      rst
     text/yaml                       yaml yml
+    video/iso.segment               m4s
+    video/mp2t                      ts
     video/mp4                       mp4 m4v
     video/mpeg                      mpeg mpg
     video/ogg                       ogv
@@ -87,8 +120,37 @@ _COMMON = """
     video/x-msvideo                 avi
 """
 
+_TEXTS = """
+    authors bugs changelog changes codeowners containerfile contributing contributors
+    copying copyright credits dockerfile gemfile gnumakefile history inrelease install jenkinsfile
+    license license-apache license-mit licence maintainers makefile manifest md5sums news notice
+    packages procfile rakefile readme release sha1sums sha256sums sha512sums sources thanks todo
+    vagrantfile version
+"""
+"""Names without an extension that text files have by custom, in lower case."""
+
+_COMPRESSIBLE = """
+    application/json application/jsonl application/n-quads application/n-triples
+    application/postscript application/rtf application/trig application/vnd.apple.mpegurl
+    application/vnd.mapbox-vector-tile application/vnd.ms-fontobject application/wasm
+    application/x-latex application/x-ndjson application/x-protobuf application/x-sh
+    application/x-tex application/xml font/collection font/otf font/ttf image/bmp image/x-icon
+    model/gltf-binary model/obj model/stl
+"""
+"""Types that compress well, beside text and what is made of JSON or XML."""
+
 _UNKNOWN = "application/octet-stream"
-_UTF_8_TYPES = frozenset({"application/xml", "application/xhtml+xml", "image/svg+xml"})
+
+MPEG_TS = "video/mp2t"
+"""Of a name in ``.ts``, which video and TypeScript share; `check_ts` tells them apart."""
+MPEG_TS_HEAD = 189
+"""Bytes from the beginning of a file by which `check_ts` knows it."""
+_SYNC_BYTE, _PACKET = 0x47, 188
+
+
+def _is_compressible(media_type: str) -> bool:
+    is_text = media_type.startswith("text/") or media_type.endswith(("+json", "+xml"))
+    return is_text or media_type in _COMPRESSIBLE.split()
 
 
 def _build_table() -> Mapping[bytes, str]:
@@ -96,18 +158,49 @@ def _build_table() -> Mapping[bytes, str]:
     for line in _COMMON.strip().splitlines():
         kind, *extensions = line.split()
         table.update(dict.fromkeys(extensions, kind))
-    return {extension.encode(): _with_charset(kind) for extension, kind in table.items()}
-
-
-def _with_charset(kind: str) -> str:
-    is_text = kind.startswith("text/") or kind in _UTF_8_TYPES
-    return f"{kind}; charset=utf-8" if is_text else kind
+    return {extension.encode(): kind for extension, kind in table.items()}
 
 
 _TABLE = _build_table()
+_TEXT_NAMES = frozenset(name.encode() for name in _TEXTS.split())
+COMPRESSIBLE = frozenset(filter(_is_compressible, _TABLE.values()))
+"""Types whose files become much smaller by compression, so that precompressed forms of them are
+made.  A ``.gz`` beside another one, such as an archive, is a file of its own."""
 
 
 def guess_media_type(name: bytes) -> str:
-    """Return the Content-Type for a file name; text comes with its charset, which is UTF-8."""
+    """Return the media type for a file name, without parameters; see `MPEG_TS` for ``.ts``."""
     stem, dot, extension = name.rpartition(b".")
-    return _TABLE.get(extension.lower(), _UNKNOWN) if dot and stem else _UNKNOWN
+    if dot and stem:
+        return _TABLE.get(extension.lower(), _UNKNOWN)
+    return "text/plain" if name.lower() in _TEXT_NAMES else _UNKNOWN
+
+
+def check_ts(head: bytes) -> str:
+    """Return the media type of a file with a name in ``.ts``.
+
+    A transport stream is packets of 188 bytes, each of which begins with 0x47 (ISO/IEC 13818-1
+    §2.4.3.2); anything else is taken for TypeScript.
+
+    Args:
+        head: the first `MPEG_TS_HEAD` bytes of the file, or all of a shorter one.
+    """
+    is_stream = len(head) > _PACKET and head[0] == head[_PACKET] == _SYNC_BYTE
+    return MPEG_TS if is_stream else "text/plain"
+
+
+def content_types(charset: str | None) -> Mapping[str, str]:
+    """Return the Content-Type for each media type that a file can have.
+
+    XML tells its encoding itself, which a charset would overrule (RFC 7303 §3.1), and JSON has only
+    one (RFC 8259 §8.1).
+
+    Args:
+        charset: of text; None to say nothing of it.
+    """
+    return {
+        media_type: f"{media_type}; charset={charset}"
+        if charset and media_type.startswith("text/")
+        else media_type
+        for media_type in (*_TABLE.values(), _UNKNOWN)
+    }

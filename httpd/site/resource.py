@@ -12,7 +12,7 @@ from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
 from httpd.site.docroot import SETTLED_NS, OpenedFile, explain
-from httpd.site.media_types import guess_media_type
+from httpd.site.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
 
 SMALL_FILE = 128 * 1024
 """Bytes up to which a file is read into memory."""
@@ -70,8 +70,7 @@ class Resource:
         self.modified = min(max(self.modified_ns // 1_000_000_000, EARLIEST), date)
         self.last_modified = format_date(self.modified)
         self.etag = self._make_etag()
-        named = original or self
-        self.media_type = guess_media_type(named.name.rpartition(b"/")[2])
+        self.media_type: str = original.media_type if original else self._guess_media_type()
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -121,6 +120,18 @@ class Resource:
         if self.coding != IDENTITY:
             etag += f"-{self.coding}"
         return f'"{etag}"'
+
+    def _guess_media_type(self) -> str:
+        """Return the type by the name, and by the content where a name means two types."""
+        media_type = guess_media_type(self.name.rpartition(b"/")[2])
+        if media_type != MPEG_TS:
+            return media_type
+        if self.content is not None:
+            return check_ts(self.content[:MPEG_TS_HEAD])
+        try:
+            return check_ts(os.pread(self.fd, MPEG_TS_HEAD, 0))
+        except OSError as error:
+            raise explain(error) from None
 
     def snapshot(self) -> Resource | None:
         """Return the same with a copy of a file of medium size; None where that cannot be had."""

@@ -17,6 +17,7 @@ from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
 from httpd.site.entries import parse_order
 from httpd.site.finder import Finder
 from httpd.site.listing import Listings, wants_json
+from httpd.site.media_types import content_types
 from httpd.site.pages import POLICY
 from httpd.site.resource import Resource
 from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
@@ -41,6 +42,7 @@ class SiteSettings:
         expires: seconds from now that clients may keep what they got.
         cache: bytes that a worker may use for files and answers.
         precompressed: whether to send precompressed forms of files.
+        charset: of text files; None to say nothing of it.
         listing: whether to list folders without an index file.
         rules: about fields and lifetimes by path.
     """
@@ -50,6 +52,7 @@ class SiteSettings:
     expires: int
     cache: int
     precompressed: bool = True
+    charset: str | None = "utf-8"
     listing: bool = False
     rules: tuple[Rule, ...] = ()
 
@@ -71,6 +74,7 @@ class Responder:
         self._listings = Listings(docroot, settings.cache // 16) if settings.listing else None
         self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
+        self._content_types = content_types(settings.charset)
         self.tick(0)
 
     def tick(self, now: int) -> None:
@@ -238,7 +242,8 @@ class Responder:
         if coding != IDENTITY:
             fields += (("Content-Encoding", coding),)
         ranges = None if header.is_plain else self._find_ranges(request, resource)
-        return draft_file(variants, resource, ranges, fields, treatment, expires)
+        media_type = self._content_types[resource.media_type]
+        return draft_file(variants, resource, media_type, ranges, fields, treatment, expires)
 
     def _is_unmodified(self, request: Request, etag: str, modified: int | None) -> bool:
         """Tell whether a 304 is the answer; a condition that is not met is a 412."""

@@ -48,9 +48,9 @@ TYPES = {
     "a.txt": "text/plain; charset=utf-8",
     "a.csv": "text/csv; charset=utf-8",
     "a.md": "text/markdown; charset=utf-8",
-    "a.json": "application/json(; charset=utf-8)?",
-    "a.xml": "(text|application)/xml(; charset=utf-8)?",
-    "a.svg": r"image/svg\+xml(; charset=utf-8)?",
+    "a.json": "application/json",
+    "a.xml": "application/xml",
+    "a.svg": r"image/svg\+xml",
     "a.png": "image/png",
     "a.PNG": "image/png",
     "a.jpg": "image/jpeg",
@@ -71,6 +71,8 @@ TYPES = {
     "a.webm": "video/webm",
     "a.strange": "application/octet-stream",
     "a": "application/octet-stream",
+    "a.ts": "text/plain; charset=utf-8",
+    "README": "text/plain; charset=utf-8",
     "html": "application/octet-stream",
 }
 """Patterns of the media types that files are served as."""

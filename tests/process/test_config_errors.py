@@ -98,6 +98,7 @@ IMPOSSIBLE = [
     "max_connections: lots",
     "listing: maybe",
     "precompressed: gzip",
+    "charset: no",
     "max_body: endless",
     "expires: never",
     "rules: none",

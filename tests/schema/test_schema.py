@@ -26,6 +26,7 @@ GOOD = {
     "index": ["index.html", "[a.html, ..b]"],
     "listing": ["true", "no"],
     "precompressed": ["false"],
+    "charset": ["utf-8", "Shift_JIS", "null"],
     "recv": ["1", "64KiB", "16 mib", "65536"],
     "workers": ["auto", "1", "256", '"2"'],
     "threads": ["1", "256"],
@@ -58,6 +59,7 @@ BAD = {
     "index": ['""', "a/b", "..", "[]", "[.]", "true"],
     "listing": ["1", '"yes"'],
     "precompressed": ["0"],
+    "charset": ['""', "None", "[utf-8]", "a b", "true"],
     "recv": ["0", "16777217", "x", "64XiB", "1.5", "true"],
     "workers": ["0", "257", "Auto", "true"],
     "threads": ["0", "257", "auto"],
@@ -136,7 +138,7 @@ def test_bad_values(tmp_path: Path, name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", KEYS)
 def test_no_value(tmp_path: Path, name: str) -> None:
-    assert is_loaded(tmp_path, f"{name}:\n") == (name != "docroot")
+    assert is_loaded(tmp_path, f"{name}:\n") == (name not in ("docroot", "charset"))
     assert is_valid({name: None})
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from httpd.site.media_types import guess_media_type
+from httpd.site.media_types import (
+    COMPRESSIBLE,
+    MPEG_TS,
+    MPEG_TS_HEAD,
+    check_ts,
+    content_types,
+    guess_media_type,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -16,18 +24,18 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize(
     ("name", "media_type"),
     [
-        ("index.html", "text/html; charset=utf-8"),
-        ("index.htm", "text/html; charset=utf-8"),
-        ("INDEX.HTML", "text/html; charset=utf-8"),
-        ("site.css", "text/css; charset=utf-8"),
-        ("start.js", "text/javascript; charset=utf-8"),
-        ("module.mjs", "text/javascript; charset=utf-8"),
-        ("notes.txt", "text/plain; charset=utf-8"),
-        ("table.csv", "text/csv; charset=utf-8"),
-        ("README.md", "text/markdown; charset=utf-8"),
-        ("mark.svg", "image/svg+xml; charset=utf-8"),
-        ("feed.xml", "application/xml; charset=utf-8"),
-        ("page.xhtml", "application/xhtml+xml; charset=utf-8"),
+        ("index.html", "text/html"),
+        ("index.htm", "text/html"),
+        ("INDEX.HTML", "text/html"),
+        ("site.css", "text/css"),
+        ("start.js", "text/javascript"),
+        ("module.mjs", "text/javascript"),
+        ("notes.txt", "text/plain"),
+        ("table.csv", "text/csv"),
+        ("README.md", "text/markdown"),
+        ("mark.svg", "image/svg+xml"),
+        ("feed.xml", "application/xml"),
+        ("page.xhtml", "application/xhtml+xml"),
         ("data.json", "application/json"),
         ("app.webmanifest", "application/manifest+json"),
         ("a.png", "image/png"),
@@ -50,6 +58,36 @@ ROOT = Path(__file__).parents[3]
         ("a.html.bak", "application/octet-stream"),
         ("large.bin", "application/octet-stream"),
         ("no-extension", "application/octet-stream"),
+        ("module.cjs", "text/javascript"),
+        ("App.tsx", "text/plain"),
+        ("App.vue", "text/plain"),
+        ("rows.jsonl", "application/jsonl"),
+        ("lab.ipynb", "application/x-ipynb+json"),
+        ("scene.glb", "model/gltf-binary"),
+        ("scene.gltf", "model/gltf+json"),
+        ("scene.usdz", "model/vnd.usdz+zip"),
+        ("part.m4s", "video/iso.segment"),
+        ("stream.mpd", "application/dash+xml"),
+        ("stream.m3u8", "application/vnd.apple.mpegurl"),
+        ("map.geojson", "application/geo+json"),
+        ("7.pbf", "application/x-protobuf"),
+        ("a.ttc", "font/collection"),
+        ("a.eot", "application/vnd.ms-fontobject"),
+        ("a.apk", "application/vnd.android.package-archive"),
+        ("a.mobileconfig", "application/x-apple-aspen-config"),
+        ("a.jxl", "image/jxl"),
+        ("stream.ts", "video/mp2t"),
+        ("README", "text/plain"),
+        ("readme", "text/plain"),
+        ("LICENSE", "text/plain"),
+        ("COPYING", "text/plain"),
+        ("CHANGELOG", "text/plain"),
+        ("Makefile", "text/plain"),
+        ("Dockerfile", "text/plain"),
+        ("SHA256SUMS", "text/plain"),
+        ("InRelease", "text/plain"),
+        ("LICENSE.bin", "application/octet-stream"),
+        ("READMES", "application/octet-stream"),
         ("", "application/octet-stream"),
         (".", "application/octet-stream"),
         (".html", "application/octet-stream"),
@@ -58,7 +96,7 @@ ROOT = Path(__file__).parents[3]
         ("a.unknown", "application/octet-stream"),
         ("a.html ", "application/octet-stream"),
         ("a.html;x.png", "image/png"),
-        ("a b.html", "text/html; charset=utf-8"),
+        ("a b.html", "text/html"),
         ("Ωμέγα.png", "image/png"),
     ],
 )
@@ -66,9 +104,56 @@ def test_by_name(name: str, media_type: str) -> None:
     assert guess_media_type(name.encode()) == media_type
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
+def test_a_charset_is_that_of_text_only(charset: str) -> None:
+    types = content_types(charset)
+    for media_type, content_type in types.items():
+        is_text = media_type.startswith("text/")
+        assert content_type == (f"{media_type}; charset={charset}" if is_text else media_type)
+    for media_type in ("application/xml", "application/xhtml+xml", "image/svg+xml"):
+        assert types[media_type] == media_type
+
+
+def test_no_type_of_xml_is_one_of_text() -> None:
+    assert not [name for name in content_types(None) if re.search("^text/.*x[mu]l", name)]
+
+
+def test_no_charset() -> None:
+    assert all(media_type == same for media_type, same in content_types(None).items())
+
+
+PACKET = b"G" + bytes(187)
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (PACKET * 3, MPEG_TS),
+        (PACKET + b"G", MPEG_TS),
+        (PACKET, "text/plain"),
+        (PACKET + b"g", "text/plain"),
+        (b"g" + PACKET[1:] + b"G", "text/plain"),
+        (b"G", "text/plain"),
+        (b"", "text/plain"),
+        (b"export const a = 1;\n" * 20, "text/plain"),
+    ],
+)
+def test_a_stream_and_typescript_are_told_apart(content: bytes, media_type: str) -> None:
+    assert check_ts(content[:MPEG_TS_HEAD]) == media_type
+
+
+def test_what_compresses() -> None:
+    names = "a.html a.js a.json a.xml a.svg a.ttf a.otf a.wasm a.md README a.geojson a.ipynb a.eot"
+    assert {guess_media_type(name.encode()) for name in names.split()} <= COMPRESSIBLE
+    names = (
+        "a.tar a.gz a.zip a.png a.jpg a.mp4 a.ts a.pdf a.woff a.woff2 a.deb a.bin a a.docx a.iso"
+    )
+    assert not {guess_media_type(name.encode()) for name in names.split()} & COMPRESSIBLE
+
+
 def test_any_bytes_have_a_type() -> None:
     for byte in range(256):
-        assert guess_media_type(b"a.%c" % byte)
+        assert guess_media_type(b"a.%c" % byte) in content_types(None)
         assert guess_media_type(b"a.\xff%c.png" % byte) == "image/png"
 
 

@@ -76,6 +76,19 @@ def status_of(finder: Finder, path: str) -> int:
 # ---------------------------------------------------------------- one resource
 
 
+@pytest.mark.parametrize("size", [0, 200, LARGE])
+def test_the_type_of_ts_is_that_of_its_content(tmp_path: Path, size: int) -> None:
+    stream = (b"G" + bytes(187)) * (size // 188 + 1)
+    write(tmp_path / "stream.ts", stream[:size], age=OLD)
+    write(tmp_path / "STREAM.TS", stream[:size], age=OLD)
+    write(tmp_path / "code.ts", b"let a = 1;".ljust(size, b"\n"), age=OLD)
+    finder = make(tmp_path)
+    media_type = "video/mp2t" if size else "text/plain"
+    assert find(finder, "/stream.ts").media_type == media_type
+    assert find(finder, "/STREAM.TS").media_type == media_type
+    assert find(finder, "/code.ts").media_type == "text/plain"
+
+
 def test_what_is_known_of_a_small_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "content", age=OLD)
     resource = find(make(tmp_path), "/a.txt")
@@ -83,7 +96,7 @@ def test_what_is_known_of_a_small_file(tmp_path: Path) -> None:
     assert resource.fd < 0
     assert resource.size == 7
     assert resource.name == os.fsencode(path)
-    assert resource.media_type == "text/plain; charset=utf-8"
+    assert resource.media_type == "text/plain"
     assert resource.modified == int(path.stat().st_mtime)
     assert resource.last_modified == format_date(path.stat().st_mtime)
 
@@ -115,7 +128,7 @@ def test_large_files_are_open(tmp_path: Path, size: int) -> None:
 
 def test_the_name_of_an_index_counts_for_the_media_type(tmp_path: Path) -> None:
     write(tmp_path / "folder.png" / "index.html")
-    assert find(make(tmp_path), "/folder.png/").media_type == "text/html; charset=utf-8"
+    assert find(make(tmp_path), "/folder.png/").media_type == "text/html"
 
 
 def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
