@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from httpd.config_file import ConfigError, Tree, Value, read_config_file, refuse
+from httpd.config_errors import ConfigError, refuse
 from httpd.config_rules import any_case, read_rules, rules_schema
+from httpd.config_tree import Tree, Value
 from httpd.machine import count_cores, share_memory
 from httpd.observe.access_formats import FORMATS
+from httpd.packages import needing_packages
 from httpd.site.rules import Rule
 
 
@@ -400,11 +402,18 @@ def _gather(
     problems: list[str],
 ) -> dict[str, Value]:
     trees = {key.name for key in KEYS.values() if key.is_tree}
-    values = read_config_file(config_file, KEYS, trees, problems) if config_file else {}
+    values = _read_file(config_file, trees, problems) if config_file else {}
     cwd = os.getcwd()
     for name, raw in options.items():
         values[name] = Value(raw, spelling.get(name, f"--{name.replace('_', '-')}"), cwd)
     return values
+
+
+def _read_file(path: str, trees: set[str], problems: list[str]) -> dict[str, Value]:
+    with needing_packages():
+        # A server without a config file does without PyYAML.
+        from httpd.config_file import read_config_file  # noqa: PLC0415
+    return read_config_file(path, KEYS, trees, problems)
 
 
 def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from httpd.config_file import ConfigError, Tree, refuse
+from httpd.config_errors import ConfigError, refuse
+from httpd.config_tree import Tree
 from httpd.protocol.grammar import FIELD_NAME, FIELD_VALUE
 from httpd.site.rules import OWN_FIELDS, Rule, check_pattern
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from httpd import __version__
 from httpd.config import Settings
-from httpd.config_file import ConfigError
+from httpd.config_errors import ConfigError
 from httpd.network.listener import adopt_listener, format_url, open_listeners
 from httpd.network.loop import LoopSettings
 from httpd.observe.access_formats import FORMATS

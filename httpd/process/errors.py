@@ -9,7 +9,7 @@ EX_NOT_RUNNING = 3
 """No daemon to control (Linux Standard Base, “init script actions”)."""
 EX_USAGE = os.EX_USAGE
 EX_UNAVAILABLE = os.EX_UNAVAILABLE
-"""A port or a pidfile is taken."""
+"""A port or a pidfile is taken, or a package that is needed is missing."""
 EX_WORKER = os.EX_SOFTWARE
 """A worker could not boot."""
 EX_OSERR = os.EX_OSERR

@@ -22,6 +22,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith(("make ", "phttpd "))
 ]
+COMMANDS_OF_DAEMON = {"start", "status", "reload", "upgrade", "stop", "--check"}
 
 
 @pytest.fixture
@@ -82,11 +83,11 @@ def start(command: list[str], checkout: Path) -> subprocess.Popen[str]:
 
 def test_the_commands_of_the_readme(checkout: Path) -> None:
     commands = [line for line in COMMANDS if line.startswith("phttpd ")]
-    assert len(commands) >= 6
+    assert len(commands) >= 8
     for line in commands:
         words = [word.replace("~", str(checkout.parent)) for word in shlex.split(line)[1:]]
-        if "--foreground" in words:
-            words += ["--port", "0", "--pidfile", str(checkout.parent / "foreground.pid")]
+        if words[0] not in COMMANDS_OF_DAEMON:
+            words += ["--port", "0", *["--verbose"] * ("--verbose" not in words)]
             assert interrupt_when_ready(start([*PHTTPD, *words], checkout)) == 0
         else:
             result = run(checkout, *words)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd.config import KEYS, load
-from httpd.config_file import ConfigError
+from httpd.config_errors import ConfigError
 from tests.schema.generate import ETC, SCHEMA, generate
 
 TEXT = SCHEMA.read_text("utf-8")

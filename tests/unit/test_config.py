@@ -23,7 +23,7 @@ from httpd.config import (
     load,
     load_pidfile,
 )
-from httpd.config_file import ConfigError
+from httpd.config_errors import ConfigError
 from httpd.machine import count_cores, share_memory
 from httpd.service import _worker_settings
 from httpd.site.rules import Rules

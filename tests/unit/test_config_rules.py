@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from httpd.config import load
-from httpd.config_file import ConfigError
+from httpd.config_errors import ConfigError
 from httpd.site.rules import OWN_FIELDS, Rule
 from tests.unit.guard import must_end
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from httpd import cli
+from httpd import arguments
 from httpd.config import KEYS, Key
 
 PAGES = Path(__file__).parents[2] / "docs" / "man"
@@ -25,9 +25,9 @@ def test_keys(key: Key) -> None:
 
 def test_options_and_commands() -> None:
     page = (PAGES / "phttpd.8").read_text()
-    for action in cli._make_parser()._actions:
+    for action in arguments.make_parser()._actions:
         for option in action.option_strings:
             if option.startswith("--"):
                 assert re.search(rf"Fl Fl {option[2:]}$|Fl Fl {option[2:]} ", page, re.M), option
-    for command in cli.COMMANDS:
+    for command in arguments.COMMANDS:
         assert re.search(rf"(Cm|\|) {command}\b", page), command

@@ -1,0 +1,166 @@
+"""The command line: commands, options, and what is said of one that makes no sense.
+
+Called by `httpd.cli`, which does what it asks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from httpd import __version__
+from httpd.config_errors import refuse, suggest
+from httpd.process.errors import EX_USAGE
+
+COMMANDS = ("start", "stop", "reload", "upgrade", "status")
+
+_USAGE = """\
+phttpd [options] DIR
+       phttpd [options] start
+       phttpd [options] stop | reload | upgrade | status"""
+
+_DESCRIPTION = """\
+Serve the files below a directory over HTTP/1.1, to thousands of clients at a time.
+
+With a directory, phttpd serves it in the foreground until Ctrl-C, without config file and pidfile;
+with “start”, it starts the daemon that the config file describes, and returns when it serves.
+“stop” lets the running daemon finish the requests in progress and waits for that; “reload” makes it
+read its configuration again, and “upgrade” replaces it by the code as it is on the disk, both
+without a failed request; “status” shows what it is doing.
+"""
+
+_EPILOG = """\
+A word that is a command is not taken for a directory; ./start is one.
+
+signals:
+  TERM, INT   drain: finish the requests in progress, then end; a second one ends at once
+  HUP         read the configuration again; if it is bad, go on as before
+  USR1        open the log file again
+  USR2        upgrade: start phttpd again, which takes over; if it cannot, go on as before
+
+exit status:
+  0 fine   3 no daemon is running   64 wrong usage   69 port or pidfile taken, or package missing
+  70 a worker could not boot   71 system error   77 not permitted   78 wrong configuration
+
+An option beats the config file, and the config file beats the defaults.  The config file is the one
+of --config.  Without it, commands, --foreground, --daemon and --check use the one in the checkout's
+etc/, or /etc/phttpd/phttpd.yaml, unless a directory is given.  Commands other than “start” take
+--config and --pidfile only, and “status” also --json.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EX_USAGE, f"phttpd: {message}; see phttpd --help\n")
+
+    def spelling(self, arguments: Sequence[str]) -> dict[str, str]:
+        """Return the options of a command line as they are spelt there, by what they set."""
+        known = self._option_string_actions
+        words = [argument.partition("=")[0] for argument in arguments]
+        return {known[word].dest: word for word in words if word in known}
+
+    def refuse_unknown_options(self, arguments: Sequence[str]) -> None:
+        """End the program at the first option that there is not, before anything else is said."""
+        known = self._option_string_actions
+        for argument in arguments:
+            if argument == "--":
+                return
+            option = argument.partition("=")[0]
+            if not re.match(r"-[^0-9]", option) or option in known:
+                continue
+            if option[:2] != "--" and option[:2] in known:  # -cFILE
+                continue
+            self.error(f"{option}: unknown option{suggest(option, [o for o in known if o[2:]])}")
+
+
+def make_parser() -> _Parser:
+    """Return the parser of all options; `parse` also checks what it cannot know."""
+    parser = _Parser(
+        prog="phttpd",
+        usage=_USAGE,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    # Checked by `parse`, which alone can tell a directory from a misspelt command.
+    add("word", nargs="?", metavar="DIR | COMMAND", help="a directory to serve, or a command")
+    add("-c", "--config", metavar="FILE", help="YAML config file")
+    add("--base", "--docroot", dest="docroot", metavar="DIR", help="the directory to serve")
+    add("--host", action="append", metavar="ADDR", help="address to listen on; may be repeated (*)")
+    add("--port", metavar="N", help="port to listen on, 0 for any free one (8080)")
+    add("--recv", metavar="SIZE", help="bytes to ask for in each recv (64KiB)")
+    add("--workers", metavar="N", help="worker processes, or auto: one per core (auto)")
+    add("--threads", metavar="N", help="threads, each an event loop, per worker (4)")
+    add("--user", metavar="NAME", help="the user that workers become when root starts phttpd")
+    add("--group", metavar="NAME", help="likewise their group")
+    add("--pidfile", metavar="FILE", help="the file for the pid of the daemon")
+    add(
+        "--log-file", metavar="FILE", help="where a daemon logs; in the foreground: instead of here"
+    )
+    place = parser.add_mutually_exclusive_group()
+    for option, value, text in (
+        ("--foreground", False, "stay in the foreground, as with a directory"),
+        ("--daemon", True, "run in the background, as with a config file"),
+    ):
+        place.add_argument(option, dest="daemon", action="store_const", const=value, help=text)
+    add("--verbose", action="store_const", const=True, help="log every request, and more")
+    add("--check", action="store_true", help="check the configuration and exit")
+    add("--json", action="store_true", help="with status: for programs")
+    add("--version", action="version", version=f"phttpd {__version__}")
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options, `command`, and `spelling`: how each option was called.
+
+    `command` is None where nothing says what to do: no command, directory, --config, --foreground,
+    --daemon or --check.  A command line that makes no sense ends the program.
+
+    Args:
+        arguments: without the name of the program.
+    """
+    parser = make_parser()
+    parser.refuse_unknown_options(arguments)
+    parsed, left = parser.parse_known_args(arguments)
+    parsed.spelling = parser.spelling(arguments)
+    _read_word(parser, parsed)
+    if left := [word for word in left if word != "--"]:
+        what = "command" if parsed.word in COMMANDS else "directory"
+        parser.error(f"{left[0]!r}: there is a {what} already")
+    command = parsed.command or "start"
+    for name, option in parsed.spelling.items():
+        if not _is_heeded(name, command):
+            parser.error(f"{option} does not go with {command!r}")
+    if parsed.config == "":
+        parser.error(refuse("--config", parsed.config, "a path"))
+    return parsed
+
+
+def _read_word(parser: _Parser, parsed: argparse.Namespace) -> None:
+    """Take the first word for a command or, if it is none, for the docroot."""
+    word = parsed.word
+    if word in COMMANDS:
+        parsed.command = word
+        return
+    if word is not None:
+        if "/" not in word and not os.path.isdir(word):
+            known = f"{', '.join(COMMANDS)}, or a directory to serve"
+            parser.error(f"{word!r}: unknown command; known are {known}")
+        if parsed.docroot is not None:
+            parser.error(f"{word!r}: {parsed.spelling['docroot']} names a directory already")
+        parsed.docroot, parsed.spelling["docroot"] = word, "DIR"
+    says_what = parsed.check or parsed.daemon is not None
+    named = parsed.docroot is not None or parsed.config is not None
+    parsed.command = "start" if says_what or named else None
+
+
+def _is_heeded(name: str, command: str) -> bool:
+    """Tell whether a command does anything with an option: all but the start find a daemon only."""
+    if name == "json":
+        return command == "status"
+    return command == "start" or name in ("config", "pidfile")
