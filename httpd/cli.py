@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,16 +21,21 @@ from httpd.config import (
     load_pidfile,
 )
 from httpd.config_errors import ConfigError
+from httpd.network.addresses import machine_addresses, visible_urls
+from httpd.observe import terminal
 from httpd.observe.log import PRIORITIES, is_journal
+from httpd.observe.scoreboard import read_all
 from httpd.packages import needing_packages
 from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
+from httpd.process.pidfile import find_supervisor
 from httpd.process.signals import reset_signals
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from httpd.process.upgrade import Command, Predecessor
+    from httpd.service import Service
 
 _SHORT_HELP = """\
 usage: phttpd DIR                   serve a directory, in the foreground, at port 8080 or --port N
@@ -153,18 +159,43 @@ def _serve(
         return _complete(load(config_file, options, parsed.spelling), in_foreground, options)
 
     passed = take_listeners(os.environ)
-    service = Service(
-        reload, _complete(settings, in_foreground, options), command, passed, predecessor
-    )
+    settings = _complete(settings, in_foreground, options)
+    service = Service(reload, settings, command, passed, predecessor)
     if in_foreground:
-        return service.run(on_ready=lambda: None)
+        is_first = predecessor is None  # its successors serve at the same addresses
+        return service.run(on_ready=_announce if is_first else lambda: None)
     if predecessor:  # which was a daemon, so this is one
         os.chdir("/")
         os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
         return service.run(on_ready=lambda: None)
+    return _launch(service, passed, settings.pidfile)
+
+
+def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) -> int:
     with needing_packages():
         from httpd.process.daemon import launch  # noqa: PLC0415 - a foreground server does without
-    return launch(service.run, keep=passed)
+    status = launch(service.run, keep=passed)
+    pid = find_supervisor(pidfile) if pidfile and terminal.is_terminal() else None
+    if pid:
+        _announce(pid)
+    return status
+
+
+def _announce(daemon: int | None = None) -> None:
+    """Say on a terminal where the server is found, as a browser wants it.
+
+    Args:
+        daemon: pid of a daemon; None where this process is the supervisor.
+    """
+    if not terminal.is_terminal():
+        return
+    try:
+        facts = read_all(daemon or os.getpid())[0].facts
+        urls = visible_urls(facts["addresses"], machine_addresses())
+    except (OSError, LookupError):
+        return  # the daemon has just ended, or may not be looked at: no reason to fail
+    how = f"in the background with pid {daemon}" if daemon else "until Ctrl-C"
+    terminal.say(f"phttpd: serving {facts['docroot']} {how}: {' '.join(urls)}")
 
 
 def _complete(settings: Settings, in_foreground: bool, options: dict[str, Any]) -> Settings:

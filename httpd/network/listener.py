@@ -145,10 +145,15 @@ def format_address(address: _Address) -> str:
 
 
 def format_url(listener: socket.socket) -> str:
-    """Return where clients find a listener: a URL, or ``unix:`` and a path or ``@name``."""
+    """Return where clients find a listener: a URL, or ``unix:`` and a path or ``@name``.
+
+    The host is ``*`` where it is every address, IPv4 and IPv6.
+    """
     address = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return "unix:" + os.fsdecode(address).replace("\0", "@", 1)
+    if address[0] == "::" and not listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+        return f"http://*:{address[1]}/"
     return f"http://{format_address(address)}/"
 
 

@@ -106,7 +106,8 @@ def test_daemon_survives_its_terminal(site: Path) -> None:
     except OSError:  # EIO: every other end is closed
         said = b""
     os.close(terminal)  # the line is dropped: whoever is still on it gets SIGHUP
-    assert (done.returncode, said) == (0, b"")
+    assert done.returncode == 0
+    assert re.fullmatch(rb"phttpd: serving [^\n]* in the background [^\n]*\r\n", said)
     with Process(server.pid) as supervisor:
         assert ask(server.port, "/").status == 200
         assert server.run("stop").returncode == 0
