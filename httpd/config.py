@@ -44,7 +44,8 @@ class Settings:
     keepalive_timeout: float
     header_timeout: float
     send_timeout: float
-    drain_timeout: float
+    drain_timeout: float | None
+    shutdown_timeout: float
     max_connections: int
     max_body: int
     expires: int
@@ -316,7 +317,8 @@ KEYS: Mapping[str, Key] = {
         Key("keepalive_timeout", _duration(0.1, 86400), "30s"),
         Key("header_timeout", _duration(0.1, 86400), "20s"),
         Key("send_timeout", _duration(0.1, 86400), "60s"),
-        Key("drain_timeout", _duration(0, 30 * 86400), "5min"),
+        Key("drain_timeout", _duration(0, 30 * 86400), None),
+        Key("shutdown_timeout", _duration(0, 30 * 86400), "30s"),
         Key("max_connections", _whole(1, 1_000_000), 16384),
         Key("max_body", _size(0, 1024**3), "1MiB"),
         Key("expires", _EXPIRES, "12h"),

@@ -7,6 +7,7 @@ own.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
 import sys
@@ -164,6 +165,7 @@ class Service:
             worker=_worker_settings(settings),
             listeners=listeners,
             endpoint=endpoint,
+            shutdown_timeout=settings.shutdown_timeout,
             log_file=settings.log_file,
             verbose=settings.verbose,
             facts=self._facts(settings, listeners),
@@ -219,7 +221,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         keepalive_timeout=settings.keepalive_timeout,
         header_timeout=settings.header_timeout,
         send_timeout=settings.send_timeout,
-        drain_timeout=settings.drain_timeout,
+        drain_timeout=math.inf if settings.drain_timeout is None else settings.drain_timeout,
         max_connections=settings.max_connections,
         max_body=settings.max_body,
     )

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from httpd.network import options
+from httpd.network.pace import Pace
 from httpd.network.pipelining import take_known
 from httpd.network.shares import UNLIMITED
 from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
@@ -61,6 +62,7 @@ class Connection:
         "_head",
         "_interest",
         "_loop",
+        "_pace",
         "_reason",
         "_received",
         "_request",
@@ -93,6 +95,7 @@ class Connection:
         self._until = 0.0  # when the head or body must have arrived
         self._answer: Answer | None = None  # the running one
         self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
+        self._pace: Pace | None = None  # of that transfer, once a drain waits for it
         self._unsent_limit = UNLIMITED  # bytes that the kernel holds at the most and has not sent
         self._received = 0  # bytes that were read last; there may be more if all that was asked for
         self._reason = "answered"  # for a close after the last answer
@@ -140,7 +143,7 @@ class Connection:
         elif self._transfer and self._transfer.is_being_taken(self.fd):
             self.deadline = self._loop.now + self._loop.settings.send_timeout
         elif self.state in (SENDING, WAITING):
-            self.close("send timeout")
+            self.cut("send timeout") if self._loop.is_draining() else self.close("send timeout")
         else:
             self.close(self._reason)
 
@@ -156,6 +159,8 @@ class Connection:
         """
         if self.state is IDLE:
             self.on_event()
+        if self.state is SENDING:
+            self._look_at_pace()
         if self.state is not IDLE:
             return
         settings = self._loop.settings
@@ -164,6 +169,37 @@ class Connection:
         is_busy = idle_since >= started - BUSY_SECONDS
         if not is_busy or self._loop.now >= max(started, idle_since) + NEXT_REQUEST_SECONDS:
             self.close("drain")
+
+    def _look_at_pace(self) -> None:
+        """Give up a download that hardly moves: without an end to it, the drain would have none."""
+        now = self._loop.now
+        if self._pace is not None and not self._pace.is_due(now):
+            return
+        left = self.unsent() + options.count_unsent(self.fd)
+        if self._pace is None:
+            self._pace = Pace(left, now)
+        elif not self._pace.suffices(left, now):
+            self.cut("too slow for a drain")
+
+    def cut(self, reason: str) -> None:
+        """Close the socket, and tell the operator of a response that the client gets only in part.
+
+        Args:
+            reason: for the log.
+        """
+        if self.state in (SENDING, WAITING):
+            host, port = self.peer
+            self._loop.log.warning(
+                f"the response with {self._name()} to {host}:{port} was cut, "
+                f"{self.unsent()} bytes were left to send: {reason}"
+            )
+        self.close(reason)
+
+    def _name(self) -> str:
+        """Return what the running response is of: its file, or else the request line."""
+        if self._answer is not None and self._answer.source is not None:
+            return os.fsdecode(self._answer.source.name)
+        return self._head.partition(b"\r\n")[0].decode("latin-1")
 
     def close(self, reason: str) -> None:
         """Close the socket, whatever was going on; `reason` is for the log."""
@@ -391,7 +427,7 @@ class Connection:
         except BlockingIOError:
             pass
         except FileChangedError:
-            self._abort(answer)
+            self._abort()
         except OSError as error:
             self.close("client reset" if isinstance(error, ConnectionError) else "read error")
         if self.state is CLOSED:
@@ -426,11 +462,10 @@ class Connection:
             options.limit_unsent(self.fd, size)
             self._unsent_limit = size
 
-    def _abort(self, answer: Answer) -> None:
+    def _abort(self) -> None:
         host, port = self.peer
-        name = os.fsdecode(answer.source.name) if answer.source else ""
         self._loop.log.warning(
-            f"{name} changed during a download by {host}:{port}; the transfer was ended"
+            f"{self._name()} changed during a download by {host}:{port}; the transfer was ended"
         )
         self.close("file changed")
 
@@ -452,7 +487,7 @@ class Connection:
 
     def _end_transfer(self) -> None:
         if self._transfer is not None:
-            self._transfer = None
+            self._transfer = self._pace = None
             self._loop.shares.end()
 
     def _log_answer(self, answer: Answer) -> None:

@@ -64,7 +64,7 @@ class LoopSettings:
         keepalive_timeout: how long an idle connection stays open.
         header_timeout: how long a request head may take to arrive.
         send_timeout: how long a client may take nothing of what is sent.
-        drain_timeout: how long a drain may take.
+        drain_timeout: how long a drain may take; infinite where it ends when nothing moves.
         max_connections: open connections of the whole server.
         max_body: bytes of a request body that are read at the most.
     """
@@ -152,17 +152,26 @@ class Loop:
 
     # ---------------------------------------------------------------- from other threads
 
-    def drain(self, on_released: Callable[[], None]) -> None:
-        """Ask the loop to finish what is in hand and then end.
+    def drain(self, on_released: Callable[[], None], seconds: float) -> None:
+        """Ask the loop to finish the requests that it has received, and then end.
 
         Args:
             on_released: called in the loop's thread once it has left the listeners for good.
+            seconds: how long that may take; infinite for as long as anything moves.
         """
-        self._call(lambda: self._begin_drain(on_released))
+        self._call(lambda: self._begin_drain(on_released, seconds))
+
+    def limit_drain(self, seconds: float) -> None:
+        """Ask a loop that drains to take no more than so many seconds from now on."""
+        self._call(lambda: self._limit_drain(seconds))
 
     def stop(self) -> None:
         """Ask the loop to close everything and end."""
         self._call(lambda: self._close_all("stop"))
+
+    def is_draining(self) -> bool:
+        """Tell whether the loop finishes what it has, and accepts no more."""
+        return self._drain_deadline is not None
 
     def _call(self, command: Callable[[], None]) -> None:
         self._commands.append(command)
@@ -352,17 +361,21 @@ class Loop:
     def _close_all(self, reason: str) -> None:
         self._drain_deadline = self.now
         for connection in list(self._connections.values()):
-            connection.close(reason)
+            connection.cut(reason)
 
-    def _begin_drain(self, on_released: Callable[[], None]) -> None:
+    def _begin_drain(self, on_released: Callable[[], None], seconds: float) -> None:
         if self._drain_deadline is None:
             self._drain_started = self.now
-            self._drain_deadline = self.now + self.settings.drain_timeout
+            self._drain_deadline = self.now + seconds
             self._next_tick = self.now
             self._use(Memo(0))  # every answer closes from now on, so none is like before
             self._acceptor.drain()
             self._continue_drain(self._drain_deadline)
         on_released()
+
+    def _limit_drain(self, seconds: float) -> None:
+        if self._drain_deadline is not None:
+            self._drain_deadline = min(self._drain_deadline, self.now + seconds)
 
     def _continue_drain(self, deadline: float) -> None:
         """Close what has become idle, or everything if it has taken too long."""

@@ -24,7 +24,8 @@ class Message(enum.StrEnum):
     FAILED = "failed"
     """Worker: I cannot boot; exit status and reason follow."""
     DRAIN = "drain"
-    """Supervisor: finish what is in hand, then end."""
+    """Supervisor: finish the requests that you have received, then end; the seconds that this may
+    take follow.  Said once more, it gives a drain less time."""
     STOP = "stop"
     """Supervisor: end now."""
     LOG = "log"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.process.channel import Channel, Message
 from httpd.process.errors import EX_OSERR, StartError
 from httpd.process.worker import WorkerSettings
@@ -22,6 +22,11 @@ BOOT_SECONDS = 30.0
 """How long a worker may take until it serves."""
 LEAVE_SECONDS = 2.0
 """How long a worker that drains may take until it accepts nobody any more."""
+LAST_WORDS_SECONDS = 2.0
+"""How long a worker may take to end once its drain is over."""
+STUCK_SECONDS = 60.0
+"""How long the loops of a draining generation may not turn until its workers are killed: a drain
+has no other end where `drain_timeout` is not set."""
 MAX_BACK_OFF = 10.0
 """Seconds between two attempts to start a worker that keeps dying, at the most."""
 
@@ -40,6 +45,7 @@ class Plan:
         listeners: open listening sockets.
         endpoint: what the listeners were opened for; the same endpoint keeps them through a reload.
             None when the service manager opened them: it keeps them when this server ends.
+        shutdown_timeout: seconds that a drain may take when the machine shuts down.
         log_file: where messages and the access log go, or None for stdout and stderr.
         verbose: whether to log more than errors.
         facts: for ``phttpd status``.
@@ -49,6 +55,7 @@ class Plan:
     worker: WorkerSettings
     listeners: Sequence[socket.socket]
     endpoint: Endpoint | None
+    shutdown_timeout: float
     log_file: str | None
     verbose: bool
     facts: dict[str, Any]
@@ -93,14 +100,16 @@ class Generation:
         self.drains_until = float("inf")
         self.leaves_until = float("inf")
         self.is_killed = False
+        self._ticks = 0
+        self._ticked_at = float("inf")
 
     def is_ready(self) -> bool:
         """Tell whether all workers serve."""
         return not self.vacancies and all(process.ready for process in self.processes.values())
 
     def is_draining(self) -> bool:
-        """Tell whether the workers were told to finish what is in hand."""
-        return self.drains_until < float("inf")
+        """Tell whether the workers were told to finish the requests that they have received."""
+        return self.leaves_until < float("inf")
 
     def has_left(self) -> bool:
         """Tell whether no worker accepts connections any more, but for one that is stuck."""
@@ -119,27 +128,48 @@ class Generation:
             if not process.ready and process.complaint is None
         )
 
-    def drain(self, grace: float) -> None:
-        """Have all workers leave the listeners and finish what is in hand.
+    def drain(self, seconds: float) -> None:
+        """Have all workers leave the listeners and finish the requests that they have received.
 
         Args:
-            grace: seconds until they are killed.
+            seconds: how long that may take; infinite for as long as anything moves.
         """
         now = time.monotonic()
         self.vacancies.clear()
-        self.drains_until = now + grace
         self.leaves_until = now + LEAVE_SECONDS
-        self.tell(Message.DRAIN)
+        self._ticked_at = now
+        self._give_time(now, seconds)
+
+    def limit_drain(self, seconds: float) -> None:
+        """Give a drain that has begun no more than so many seconds."""
+        now = time.monotonic()
+        if now + seconds + LAST_WORDS_SECONDS < self.drains_until:
+            self._give_time(now, seconds)
+
+    def _give_time(self, now: float, seconds: float) -> None:
+        self.drains_until = now + seconds + LAST_WORDS_SECONDS
+        self.tell(Message.DRAIN, str(seconds))
+
+    def is_stuck(self, now: float) -> bool:
+        """Tell whether a drain is not over when it should be, or no loop has turned for long."""
+        if self.is_killed or not self.is_draining():
+            return False
+        ticks = self.board.total(Column.TICKS)
+        if ticks != self._ticks:
+            self._ticks, self._ticked_at = ticks, now
+        return min(self.drains_until, self._ticked_at + STUCK_SECONDS) <= now
 
     def deadlines(self) -> list[float]:
         """Return when something has to be done by the clock, by the monotonic one."""
         times = [at for at, _ in self.vacancies.values()]
-        return times if self.is_killed else [*times, self.drains_until]
+        if self.is_killed or not self.is_draining():
+            return times
+        return [*times, self.drains_until, self._ticked_at + STUCK_SECONDS]
 
-    def tell(self, message: Message, fd: int | None = None) -> None:
+    def tell(self, message: Message, text: str = "", fd: int | None = None) -> None:
         """Send a message, and a descriptor with it, to all workers."""
         for process in self.processes.values():
-            process.channel.send(message, fd=fd)
+            process.channel.send(message, text, fd)
 
     def kill(self) -> None:
         """End all workers at once."""

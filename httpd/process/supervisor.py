@@ -25,6 +25,7 @@ from httpd.process.channel import Channel, Message
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError
 from httpd.process.generation import (
     BOOT_SECONDS,
+    LAST_WORDS_SECONDS,
     Generation,
     Plan,
     WorkerProcess,
@@ -35,6 +36,7 @@ from httpd.process.generation import (
 )
 from httpd.process.notify import Notifier
 from httpd.process.pulse import Pulse
+from httpd.process.shutdown import machine_shuts_down
 from httpd.process.signals import SignalInbox
 from httpd.process.upgrade import Predecessor, Successor
 from httpd.process.worker import run_worker
@@ -45,9 +47,6 @@ HANDSHAKE_SECONDS = 0.1
 """How long a drain lets handshakes that are under way come to their end."""
 MAX_REASON = 4000
 """Characters that ``phttpd reload`` shows of the reason of a failure; the log has all of it."""
-LAST_WORDS_SECONDS = 2.0
-"""How long a worker may take to end when it must."""
-
 _CHANGES = (signal.SIGHUP, signal.SIGUSR2)
 _NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD, *_CHANGES)
 
@@ -100,6 +99,8 @@ class Supervisor:
         self._changes = 0
         self._draining = False
         self._leaves_at = float("inf")
+        self._drain_limit = float("inf")
+        self._stops_at = float("inf")
         self._postponed: set[signal.Signals] = set()
 
     # ---------------------------------------------------------------- the main loop
@@ -164,7 +165,7 @@ class Supervisor:
 
     def _timeout(self) -> float | None:
         """Milliseconds until the next thing that has to be done by the clock."""
-        times = [self._leaves_at]
+        times = [self._leaves_at, self._stops_at]
         if self._current is not None or self._draining:
             times.append(self._pulse.next_at)
         if self._candidate:
@@ -184,6 +185,8 @@ class Supervisor:
         now = time.monotonic()
         if self._leaves_at <= now:
             self._leave()
+        if self._stops_at <= now:
+            self._stop()
         for generation in self._all():
             due = [i for i, (at, _) in generation.vacancies.items() if at <= now]
             for index in due:
@@ -194,7 +197,7 @@ class Supervisor:
                     self._log.error(cannot_fork(error).text)
                     delay = back_off(failures + 1)
                     generation.vacancies[index] = (now + delay, failures + 1)
-            if generation.drains_until <= now and not generation.is_killed:
+            if generation.is_stuck(now):
                 generation.kill()
 
     # ---------------------------------------------------------------- generations
@@ -301,7 +304,7 @@ class Supervisor:
 
     def _retire(self, generation: Generation) -> None:
         generation.board.phase = Phase.STOPPING if self._draining else Phase.DRAINING
-        generation.drain(generation.plan.worker.loop.drain_timeout + LAST_WORDS_SECONDS)
+        generation.drain(min(generation.plan.worker.loop.drain_timeout, self._drain_limit))
         self._retired.append(generation)
 
     # ---------------------------------------------------------------- workers
@@ -374,7 +377,7 @@ class Supervisor:
             self._log.error(f"{error.text}; going on with the file that is open")
             return
         for other in self._all():
-            other.tell(Message.LOG, fd)
+            other.tell(Message.LOG, fd=fd)
         os.close(fd)
 
     def _drain(self) -> None:
@@ -386,9 +389,7 @@ class Supervisor:
         self._draining = True
         self._tell("STOPPING=1")
         self._leaves_at = time.monotonic()
-        if self._current is not None:
-            loop = self._current.plan.worker.loop
-            self._pulse.begin_drain(loop.send_timeout, loop.drain_timeout + LAST_WORDS_SECONDS)
+        self._limit_drain()
         for generation in self._all():
             generation.board.phase = Phase.STOPPING
             if generation.plan.endpoint is not None and not self._is_replaced:
@@ -397,6 +398,20 @@ class Supervisor:
                     stop_handshakes(listener)
         if self._successor is not None:
             self._successor.signal(signal.SIGTERM)
+
+    def _limit_drain(self) -> None:
+        """Set what the drain of the server may take: less if the machine waits for it as well."""
+        if self._current is None:
+            return
+        plan = self._current.plan
+        seconds = plan.worker.loop.drain_timeout
+        if not self._is_replaced and machine_shuts_down():
+            seconds = min(seconds, plan.shutdown_timeout)
+        self._drain_limit = seconds
+        self._stops_at = time.monotonic() + seconds + LAST_WORDS_SECONDS
+        self._pulse.begin_drain(plan.worker.loop.send_timeout, seconds + LAST_WORDS_SECONDS)
+        for generation in self._retired:
+            generation.limit_drain(seconds)
 
     def _leave(self) -> None:
         """Have all workers leave the listeners and finish what is in hand."""
@@ -416,12 +431,13 @@ class Supervisor:
         self._pulse.tell_status(self._serving(), is_draining=self._draining, first=assignments)
 
     def _stop(self) -> None:
-        """Somebody is in a hurry."""
+        """End without draining, or end the drain."""
+        self._stops_at = float("inf")
         if self._leaves_at < float("inf"):
             self._leave()
         for generation in self._retired:
             generation.tell(Message.STOP)
-            generation.drains_until = time.monotonic() + LAST_WORDS_SECONDS
+            generation.limit_drain(0)
         if self._successor is not None:
             self._successor.signal(signal.SIGTERM)
         if self._predecessor is not None and self._predecessor.has_hung_up:

@@ -112,6 +112,7 @@ class _Worker:
         self._log = log
         self._failed = False
         self._draining = False
+        self._drain_timeout = settings.loop.drain_timeout
         self._orphan_until = float("inf")
         self._lock = threading.Lock()
         self._watching = settings.threads
@@ -151,7 +152,7 @@ class _Worker:
             for fd, _ in poll.poll(self._timeout()):
                 if fd == inbox.fileno():
                     inbox.take()
-                    self._drain()
+                    self._drain(self._drain_timeout)
                 elif fd == self._channel.fileno():
                     self._obey(poll)
                 else:
@@ -182,26 +183,29 @@ class _Worker:
         received = self._channel.receive()
         if received is None:  # the supervisor is gone, and nobody would ever stop us
             poll.unregister(self._channel)
-            self._drain()
+            self._drain(ORPHAN_SECONDS)
             self._orphan_until = time.monotonic() + ORPHAN_SECONDS
             return
-        message, _, fd = received
+        message, text, fd = received
         if message is Message.DRAIN:
-            self._drain()
+            self._drain(float(text))
         elif message is Message.STOP:
             self._stop()
         elif message is Message.LOG and fd is not None:
             os.dup2(fd, self._log.output)
             os.close(fd)
 
-    def _drain(self) -> None:
-        if not self._draining:
-            self._draining = True
-            for loop in self._loops:
-                loop.drain(self._leave_listeners)
+    def _drain(self, seconds: float) -> None:
+        """Drain, or give a drain that has begun no more than so many seconds."""
+        is_first, self._draining = not self._draining, True
+        for loop in self._loops:
+            if is_first:
+                loop.drain(self._leave_listeners, seconds)
+            else:
+                loop.limit_drain(seconds)
 
     def _stop(self) -> None:
-        self._drain()
+        self._drain(0)
         for loop in self._loops:
             loop.stop()
 

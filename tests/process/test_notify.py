@@ -176,7 +176,7 @@ def test_a_drain_with_progress_asks_for_time(site: Path, manager: Manager) -> No
 
 def test_a_drain_asks_for_no_more_than_its_timeout(site: Path, manager: Manager) -> None:
     with (
-        foreground(site, env=told(manager), drain_timeout="3s") as server,
+        foreground(site, env=told(manager), drain_timeout="3s", errors="was cut") as server,
         begin_download(server, site),
     ):
         server.signal(signal.SIGTERM)

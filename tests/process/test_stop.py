@@ -256,7 +256,7 @@ def test_requests_during_the_drain_are_told_that_it_is_over(site: Path, large: b
 
 @BOTH
 def test_a_second_signal_ends_it_at_once(site: Path, large: bytes, number: signal.Signals) -> None:
-    with foreground(site, pidfile="two.pid") as server, begin(server) as client:
+    with foreground(site, pidfile="two.pid", errors=CUT) as server, begin(server) as client:
         server.signal(number)
         server.out.wait_for("draining")
         assert server.process.poll() is None
@@ -345,22 +345,67 @@ def test_ctrl_c_in_a_terminal(site: Path, large: bytes, tmp_path: Path) -> None:
         os.close(terminal)
 
 
+CUT = r"warning .*: the response with .* was cut, \d+ bytes were left to send: "
+
+
 def test_drain_timeout_ends_a_download_that_is_stuck(site: Path, large: bytes) -> None:
     with (
-        foreground(site, drain_timeout="300ms", pidfile="stuck.pid") as server,
-        begin(server),
+        foreground(site, drain_timeout="300ms", pidfile="stuck.pid", errors=CUT) as server,
+        begin(server) as client,
     ):
+        port = client.socket.getsockname()[1]
         with Process(server.pid) as supervisor:
             server.signal(signal.SIGTERM)
             supervisor.wait(SOON)
         assert server.wait() == 0
         assert any(line.endswith("closed: drain timeout") for line in server.out.seen)
+        (said,) = server.err.seen
+        told = re.search(
+            rf"with {re.escape(str(site))}/large to 127\.0\.0\.1:{port} was cut, "
+            r"(\d+) bytes were left to send: drain timeout$",
+            said,
+        )
+        assert told
+        assert 0 < int(told[1]) < len(large)
     assert not (site.parent / "stuck.pid").exists()
+
+
+def test_drain_without_a_timeout_ends_when_a_client_takes_nothing(site: Path, large: bytes) -> None:
+    with foreground(site, send_timeout="1s", errors=CUT) as server, begin(server):
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        (said,) = server.err.seen
+        assert said.endswith(": send timeout")
+
+
+def test_drain_of_a_reload_takes_no_longer_than_the_drain_of_the_server_may(
+    site: Path, large: bytes
+) -> None:
+    """Workers that have drained since a reload have no limit until the whole server ends."""
+    with foreground(site, errors=CUT) as server, begin(server):
+        config = site.with_name(f"{site.name}.yaml")
+        config.write_text(config.read_text() + 'drain_timeout: "300ms"\n')
+        server.signal(signal.SIGHUP)
+        server.out.wait_for("reloaded")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        (said,) = server.err.seen
+        assert said.endswith(": drain timeout")
+
+
+@pytest.mark.skipif(
+    not Path("/run/systemd/system").is_dir(), reason="only where systemd runs the machine"
+)
+def test_drain_is_not_short_while_the_machine_goes_on(site: Path, large: bytes) -> None:
+    with foreground(site, shutdown_timeout="0s") as server, begin(server) as client:
+        server.signal(signal.SIGTERM)
+        server.out.wait_for("draining")
+        assert client.body(len(large)) == large
 
 
 def test_drain_timeout_spares_those_who_are_faster(site: Path, large: bytes) -> None:
     with (
-        foreground(site, drain_timeout="2s") as server,
+        foreground(site, drain_timeout="2s", errors=CUT) as server,
         begin(server) as stuck,
         begin(server) as fast,
     ):

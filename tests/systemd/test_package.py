@@ -12,7 +12,7 @@ import pytest
 
 from tests.process.load import Load
 from tests.support import require
-from tests.support.raw import ask
+from tests.support.raw import Client, ask, request
 from tests.support.server import DEADLINE
 from tests.systemd.conftest import build
 from tests.systemd.machine import Machine
@@ -60,6 +60,26 @@ def test_installing_starts_it_now_and_at_boot(installed: Service) -> None:
     assert machine.run("systemctl", "is-system-running").strip() == "running"
     with machine.network():
         assert b"phttpd serves" in installed.fetch().body
+
+
+def test_shutdown_of_the_machine_waits_for_a_drain_only_for_a_moment(installed: Service) -> None:
+    machine = installed.machine
+    log = "/var/log/phttpd/phttpd.log"
+    installed.configure(shutdown_timeout="1s")
+    installed.drop_in(
+        f"[Service]\nExecStart=\nExecStart=/usr/bin/phttpd --foreground --log-file {log} "
+        f"--config {CONFIG}\n"
+    )
+    installed.put("large.bin", 64 << 20)
+    machine.run("systemctl", "restart", installed.name)
+    with machine.network(), Client(80, receive_buffer=65536) as client:
+        client.send(request("/large.bin"))
+        assert client.head().status == 200
+        machine.power_off()
+    cut = machine.files.joinpath(log[1:]).read_text()
+    assert "/srv/phttpd/large.bin to 127.0.0.1:" in cut
+    assert "bytes were left to send: drain timeout" in cut
+    machine.boot()
 
 
 def test_upgrade_keeps_the_config_and_refuses_nobody(installed: Service, newer: Path) -> None:

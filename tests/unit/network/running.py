@@ -86,7 +86,7 @@ class RunningLoop:
     def drain(self) -> threading.Event:
         """Begin to drain; the event is set when the loop has left the listener."""
         released = threading.Event()
-        self.loop.drain(released.set)
+        self.loop.drain(released.set, self.loop.settings.drain_timeout)
         return released
 
     def join(self) -> None:

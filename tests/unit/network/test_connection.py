@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from httpd.network import pace
 from httpd.network.connection import PIPELINED
 from httpd.network.options import count_unsent
 from httpd.network.shares import LEAST, MOST, TOTAL
@@ -235,6 +236,10 @@ def test_all_downloads_move(site: Path) -> None:
             assert running.log.wait_for(CLOSED)[1] == "client reset"
 
 
+HEAD = 1024
+"""Bytes that a response head takes at the most here."""
+
+
 def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None:
     """Clients that read nothing: what was sent is what the kernel has taken."""
     count = TOTAL // LEAST * 3 // 2
@@ -250,7 +255,7 @@ def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None
             held.append([int(line.rsplit(" ", 1)[1]) for line in lines])
         assert held[0][0] > MOST // 2
         # The first ones did not know how many would come.
-        assert sorted(held[1])[count // 2] < 2 * LEAST
+        assert sorted(held[1])[count // 2] < 2 * LEAST + HEAD
         running.log.wait_for("send timeout")
         assert running.loop.shares.each == MOST
 
@@ -617,6 +622,35 @@ def test_a_drain_has_an_end(site: Path) -> None:
         assert running.log.wait_for(CLOSED)[1] == "drain timeout"
         running.join()
         client.rest()
+
+
+def test_drain_cuts_a_download_that_is_too_slow(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "WINDOW", SHORT)
+    monkeypatch.setattr(pace, "LEAST_RATE", 1 << 40)
+    with running_loop(site) as running, running.connect() as client:
+        client.send(request("/huge.bin"))
+        client.head()
+        running.drain()
+        running.log.wait_for("was cut")
+        assert running.log.wait_for(CLOSED)[1] == "too slow for a drain"
+        running.join()
+        client.rest()
+
+
+def test_drain_spares_a_download_that_moves(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "WINDOW", SHORT)
+    monkeypatch.setattr(pace, "LEAST_RATE", 0)
+    content = os.urandom(4 * MOST)
+    write(site / "random.bin", content)
+    with running_loop(site) as running, running.connect() as client:
+        client.send(request("/random.bin"))
+        client.head()
+        running.drain()
+        assert client.body(len(content)) == content
+        client.close()
+        running.join()
 
 
 def test_a_stop_closes_everything(site: Path) -> None:

@@ -174,5 +174,5 @@ def test_who_comes_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: Pat
         link.unlink()
         link.symlink_to("1")
         client.send(request("/1.txt"))
-        running.loop._begin_drain(lambda: None)
+        running.loop._begin_drain(lambda: None, 3600)
         assert client.answer().status == 200

@@ -384,7 +384,7 @@ def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> 
         assert answer.status == status
     for target in ("/", "*", "c", "http://c/c", "/c#", "/c d"):  # "/" takes several steps to list
         assert loop.answer_at_once(head(target=target)) is None
-    loop._begin_drain(lambda: None)
+    loop._begin_drain(lambda: None, 3600)
     assert loop.answer_at_once(head(target="/b")) is None
 
 
@@ -476,7 +476,7 @@ def test_a_draining_loop_does_not_recall_what_others_remember(
     """Its answers close."""
     first, second = loops
     first.ask_twice("/a.txt")
-    second.loop._begin_drain(lambda: None)
+    second.loop._begin_drain(lambda: None, 3600)
     for _ in range(2):
         assert second.loop.recall(head(target="/a.txt")) is None
         second.tick()

@@ -1,0 +1,47 @@
+"""Whether the machine shuts down, as systemd knows: then a drain must not keep it waiting.
+
+Called by `httpd.process.supervisor` when it is told to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+
+BOOTED = "/run/systemd/system"
+"""There is a directory of that name where systemd runs the machine (sd_booted(3))."""
+MOST_SECONDS = 2.0
+"""How long the answer may take; most often it is there after 10 ms."""
+_QUESTION = ("systemctl", "is-system-running")
+
+
+def machine_shuts_down() -> bool:
+    """Ask systemd whether it stops the machine (systemctl(1), is-system-running).
+
+    Returns:
+        False where systemd does not run, or does not say.
+    """
+    if not os.path.isdir(BOOTED):
+        return False
+    reading, writing = os.pipe()
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_DUP2, writing, 2)]
+        pid = os.posix_spawnp(_QUESTION[0], _QUESTION, os.environ, file_actions=actions)
+    except OSError:
+        os.close(reading)
+        return False
+    finally:
+        os.close(writing)
+    answer = _read_line(reading)
+    os.close(reading)
+    with suppress(ProcessLookupError):
+        os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return answer == b"stopping"
+
+
+def _read_line(fd: int) -> bytes:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return os.read(fd, 64).strip() if poll.poll(MOST_SECONDS * 1000) else b""
