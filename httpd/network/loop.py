@@ -483,7 +483,7 @@ class Loop:
                 self._make_room()
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)
         except OutOfDescriptorsError:
-            self.log.error(f"cannot open {request.path.decode()}: Too many open files")
+            self.log.error(f"cannot open {os.fsdecode(request.path)}: Too many open files")
             raise
         except Exception:
             raise self._confess() from None

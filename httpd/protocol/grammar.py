@@ -11,13 +11,16 @@ import re
 # token = 1*tchar (RFC 9110 §5.6.2)
 _TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 
-# request-line = method SP request-target SP HTTP-version (RFC 9112 §3).
-# A target is visible ASCII: browsers send characters there that RFC 3986 would have encoded.
-REQUEST_LINE = re.compile(rb"(%b+) ([!-~]+) HTTP/([0-9])\.([0-9])" % _TCHAR)
+# What may be in a target: visible ASCII and all bytes beyond ASCII.  Clients send characters there
+# that RFC 3986 would have encoded; only what could end the target or a line must not be in it.
+_TARGET = rb"!-~\x80-\xff"
+
+# request-line = method SP request-target SP HTTP-version (RFC 9112 §3)
+REQUEST_LINE = re.compile(rb"(%b+) ([%b]+) HTTP/([0-9])\.([0-9])" % (_TCHAR, _TARGET))
 
 # The same without its version, for the two methods and the form of target that nearly all use:
 # origin-form = absolute-path [ "?" query ] (RFC 9112 §3.2.1)
-PLAIN_REQUEST = re.compile(rb"(GET|HEAD) (/[!\"$->@-~]*)(\?[!\"$-~]*)?")
+PLAIN_REQUEST = re.compile(rb"(GET|HEAD) (/[!\"$->@-~\x80-\xff]*)(\?[!\"$-~\x80-\xff]*)?")
 
 # field-line = field-name ":" OWS field-value OWS (RFC 9112 §5);
 # field-value holds HTAB, SP, VCHAR and obs-text only (RFC 9110 §5.5).

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from httpd.protocol import grammar
 from httpd.protocol.messages import HTTPError
 
-TARGET_CHARACTERS = bytes(byte for byte in range(0x21, 0x7F) if byte != ord("#"))
+TARGET_CHARACTERS = bytes(byte for byte in range(0x21, 0x100) if byte not in b"#\x7f")
 """What paths and queries are made of, as far as they are not refused; see
 `httpd.protocol.grammar`.
 """
@@ -31,7 +31,7 @@ def parse_target(method: bytes, target: bytes) -> Target:
 
     Args:
         method: the request method; CONNECT and OPTIONS have forms of their own.
-        target: visible ASCII, as it stood in the request line.
+        target: as it stood in the request line, see `grammar.REQUEST_LINE`.
 
     Raises:
         HTTPError: 400 when `target` has none of the forms of RFC 9112 §3.2, 421 for https.
@@ -53,22 +53,45 @@ def parse_target(method: bytes, target: bytes) -> Target:
 
 
 def decode_segments(path: bytes) -> list[bytes]:
-    """Split an absolute path at its slashes and percent-decode each segment.
+    """Return the names that an absolute path consists of, as every policy sees them.
 
-    The split comes first: an encoded slash is a character of a name and never a separator.  Empty
-    segments are dropped, except that the last item is empty when the path ends in a slash.
+    The path is percent-decoded, then its dot segments are removed (RFC 3986 §5.2.4, §6.2.2.3), then
+    its empty segments.  An encoded slash is a slash, since it can be part of no file name.  So a
+    dot segment or a hidden name is one in whatever spelling, and no name has a slash in it.  The
+    last item is empty when the path ends in a slash or a dot segment.
 
     Raises:
-        HTTPError: 400 for a malformed percent-encoding, a NUL, or a ``..`` segment.
+        HTTPError: 400 for a malformed percent-encoding, a NUL, or a path that leads above the root.
     """
-    segments = path.removeprefix(b"/").split(b"/")
     if PERCENT in path:
-        segments = [_decode(segment) if PERCENT in segment else segment for segment in segments]
+        path = _decode(path)
+    if path.find(b"/.") >= 0:
+        straight = _remove_dot_segments(path)
+        if straight is None:
+            raise HTTPError(400, "The path leads above the root.")
+        path = straight
+    segments = path.removeprefix(b"/").split(b"/")
     if b"" in segments[:-1]:
         segments = [*filter(None, segments[:-1]), segments[-1]]
-    if b".." in segments:
-        raise HTTPError(400, "The path has a “..” segment.")
     return segments
+
+
+def _remove_dot_segments(path: bytes) -> bytes | None:
+    """Follow RFC 3986 §5.2.4 through a decoded path; None where that leads above the root, or does
+    not begin there.
+    """
+    names: list[bytes] = []
+    root, *segments = path.split(b"/")
+    for segment in segments:
+        if segment == b"..":
+            if not names:
+                return None
+            names.pop()
+        elif segment != b".":
+            names.append(segment)
+    if segments[-1] in (b".", b".."):
+        names.append(b"")
+    return None if root else b"/" + b"/".join(names)
 
 
 def _decode(text: bytes) -> bytes:
@@ -87,16 +110,18 @@ def _decode(text: bytes) -> bytes:
 def canonical_path(path: bytes) -> bytes | None:
     """Return the one spelling that all spellings of a path share (RFC 3986 §6.2.2).
 
-    It has no empty segments, and is percent-encoded only where it has to be.
+    It has no dot segments and no empty ones, and is percent-encoded only where it has to be.
 
     Args:
         path: any bytes.
 
     Returns:
-        None where characters are no path's, or percent-encoding is malformed or hides a slash or a
-        NUL.
+        None where characters are no path's, the path leads above the root, or percent-encoding is
+        malformed or hides a NUL.
     """
     decoded = _decode_path(path) if PERCENT in path else path
+    if decoded is not None and decoded.find(b"/.") >= 0:
+        decoded = _remove_dot_segments(decoded)
     if decoded is None:
         return None
     while decoded.find(b"//") >= 0:
@@ -115,8 +140,7 @@ def plain_path(target: bytes) -> bytes | None:
         target: any bytes.
 
     Returns:
-        None where characters are no query's, or percent-encoding is malformed or hides a slash or a
-        NUL.
+        None where characters are no query's, or percent-encoding is malformed or hides a NUL.
     """
     path, _, query = target.partition(b"?")
     if query and query.translate(None, TARGET_CHARACTERS):
@@ -125,11 +149,12 @@ def plain_path(target: bytes) -> bytes | None:
 
 
 def _decode_path(path: bytes) -> bytes | None:
+    if not path.startswith(b"/"):  # an encoded slash must not make a path of what is none
+        return None
     try:
-        decoded = _decode(path)
+        return _decode(path)
     except HTTPError:
         return None
-    return decoded if decoded.count(b"/") == path.count(b"/") else None
 
 
 _PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
@@ -139,3 +164,8 @@ _ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in ran
 def encode_path(path: bytes) -> str:
     """Percent-encode all of `path` but slashes and the characters of RFC 3986's pchar."""
     return "".join([_ENCODED[byte] for byte in path])
+
+
+def encode_query(query: bytes) -> str:
+    """Percent-encode what is not ASCII in the query of a target, and leave the rest as it is."""
+    return "".join([chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in query])

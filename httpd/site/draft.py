@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from httpd import __version__
 from httpd.protocol.messages import HTTPError, Request
-from httpd.protocol.target import decode_segments, encode_path
+from httpd.protocol.target import decode_segments, encode_path, encode_query
 from httpd.site.answer import Answer
 from httpd.site.listing import Listing
 from httpd.site.pages import POLICY, render_page
@@ -120,7 +120,7 @@ def draft_redirect(request: Request, treatment: Treatment) -> Draft:
     take for another host.
     """
     path = "/" + encode_path(b"/".join(decode_segments(request.path))) + "/"
-    location = ("Location", path + request.query.decode())
+    location = ("Location", path + encode_query(request.query))
     return draft_page(301, "This is a folder; its address ends in a slash.", (location,), treatment)
 
 

@@ -86,13 +86,20 @@ NAME_CASES = [
     Case("case-matters", "RFC 3986 6.2.2.1", get("/PLAIN.TXT"), 404),
     Case("raw-space", URI, line("GET /a b.txt HTTP/1.1"), 400),
     Case("raw-hash", URI, get("/plain.txt#top"), 400),
-    Case("raw-utf-8", URI, get("/gr\xc3\xbcn.txt"), (400, 200), b"utf-8"),
-    Case("raw-quote", URI, get("/quote'\".txt"), (400, 200), b"quotes"),
-    Case("raw-backslash", URI, get("/back\\slash.txt"), (400, 200), b"backslash"),
+    Case("raw-utf-8", URI, get("/gr\xc3\xbcn.txt"), 200, b"utf-8"),
+    Case("raw-latin-1", URI, get("/latin-\xff.txt"), 200, b"latin-1"),
+    Case("raw-half-encoded", URI, get("/gr\xc3%BCn.txt"), 200, b"utf-8"),
+    Case("raw-utf-8-query", QUERY, get("/plain.txt?q=\xc3\xbc"), 200, PLAIN),
+    Case("raw-c1-control", URI, get("/\x85"), 404),
+    Case("raw-utf-8-method", URI, line("G\xc3\xbc / HTTP/1.1"), 400),
+    Case("raw-quote", URI, get("/quote'\".txt"), 200, b"quotes"),
+    Case("raw-backslash", URI, get("/back\\slash.txt"), 200, b"backslash"),
     Case("raw-angles", URI, get("/<script>"), (400, 404)),
     Case("raw-delete", URI, get("/\x7f"), 400),
     Case("raw-nul", URI, get("/\0"), 400),
     Case("raw-control", URI, get("/\x01"), 400),
+    Case("raw-delete-query", URI, get("/plain.txt?\x7f"), 400),
+    Case("raw-space-query", URI, line("GET /plain.txt?a b HTTP/1.1"), 400),
 ]
 
 FOLDER_CASES = [

@@ -31,7 +31,7 @@ from tests.unit.protocol.heads import (
 
 TCHAR = frozenset((string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~").encode())
 VALUE_BYTES = frozenset({9, *range(0x20, 0x7F), *range(0x80, 0x100)})
-TARGET_BYTES = frozenset(range(0x21, 0x7F)) - {0x23}  # the “#” has no place in a target
+TARGET_BYTES = frozenset(range(0x21, 0x100)) - {0x23, 0x7F}  # “#” has no place in a target
 SPACE = frozenset(b" ")
 CUTS = st.lists(st.integers(0, 1 << 16), max_size=8)
 

@@ -389,7 +389,19 @@ def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "target", ["/a.txt?", "/a.txt?b=%63", "/%61.txt", "//a%2etxt", "/%61.txt?/"]
+    "target",
+    [
+        "/a.txt?",
+        "/a.txt?b=%63",
+        "/a.txt?\xc3\xbc",
+        "/%61.txt",
+        "//a%2etxt",
+        "/%61.txt?/",
+        "/%2fa.txt",
+        "/./a.txt",
+        "/x/../a.txt",
+        "/x%2F%2e%2e/a.txt?b",
+    ],
 )
 def test_another_spelling_is_recalled_at_once(tmp_path: Path, target: str) -> None:
     write(tmp_path / "a.txt", "a", age=3600)
@@ -399,7 +411,19 @@ def test_another_spelling_is_recalled_at_once(tmp_path: Path, target: str) -> No
 
 
 @pytest.mark.parametrize(
-    "target", ["/a.txt#", "/a.txt?#", "/a.txt ", "/a%2", "/%2fa.txt", "/x/../a.txt", "a.txt"]
+    "target",
+    [
+        "/a.txt#",
+        "/a.txt?#",
+        "/a.txt ",
+        "/a%2",
+        "/../a.txt",
+        "/x/../%2e./a.txt",
+        "x/../a.txt",
+        "%2fa.txt",
+        "%2fa.txt?b",
+        "a.txt",
+    ],
 )
 def test_what_is_no_other_spelling_is_not_recalled(tmp_path: Path, target: str) -> None:
     write(tmp_path / "a.txt", "a", age=3600)
