@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from httpd import __version__
 from httpd.config_errors import refuse, suggest
 from httpd.process.errors import EX_USAGE
+from httpd.process.output import write_output
 
 COMMANDS = ("start", "stop", "reload", "upgrade", "status")
 
@@ -53,6 +55,13 @@ etc/, or /etc/phttpd/phttpd.yaml, unless a directory is given.  Commands other t
 
 
 class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or the version; argparse would take no notice of a full disk."""
+        if file is sys.stdout:
+            write_output(message.rstrip("\n"))
+        else:
+            super()._print_message(message, file)
+
     def error(self, message: str) -> NoReturn:
         self.exit(EX_USAGE, f"phttpd: {message}; see phttpd --help\n")
 

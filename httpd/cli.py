@@ -54,16 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     _open_standard_streams()
     reset_signals()
-    parsed = parse(arguments)
-    if parsed.command is None:
-        config = default_config_file() or "the config file, of which there is none yet"
-        print(_SHORT_HELP.format(config=config), end="", file=sys.stderr)
-        return EX_USAGE
-    options = {
-        name: value for name, value in vars(parsed).items() if name in KEYS and value is not None
-    }
     try:
-        return _carry_out(parsed, options)
+        return _carry_out(parse(arguments))
     except StartError as error:
         _complain(error.text)
         return error.status
@@ -76,7 +68,14 @@ def run(arguments: Sequence[str]) -> int:
 
 def _complain(text: str) -> None:
     priority = f"<{PRIORITIES['error']}>" if is_journal(sys.stderr.fileno()) else ""
-    print(f"{priority}phttpd: {text}", file=sys.stderr)
+    _write_error(f"{priority}phttpd: {text}\n")
+
+
+def _write_error(text: str) -> None:
+    try:
+        print(text, end="", file=sys.stderr)
+    except OSError:
+        pass  # nothing takes it; the exit status says it as well
 
 
 def _open_standard_streams() -> None:
@@ -91,7 +90,14 @@ def _open_standard_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever its encoding lacks
 
 
-def _carry_out(parsed: Namespace, options: dict[str, Any]) -> int:
+def _carry_out(parsed: Namespace) -> int:
+    if parsed.command is None:
+        config = default_config_file() or "the config file, of which there is none yet"
+        _write_error(_SHORT_HELP.format(config=config))
+        return EX_USAGE
+    options = {
+        name: value for name, value in vars(parsed).items() if name in KEYS and value is not None
+    }
     config_file = _choose_config_file(parsed)
     if config_file is None and parsed.daemon is None:
         options["daemon"] = False

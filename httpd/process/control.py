@@ -11,17 +11,26 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
-from httpd.process.errors import EX_NOPERM, EX_NOT_RUNNING, EX_OK, EX_UNAVAILABLE, StartError
+from httpd.process.errors import (
+    EX_NOPERM,
+    EX_NOT_RUNNING,
+    EX_OK,
+    EX_UNAVAILABLE,
+    StartError,
+)
 from httpd.process.figures import describe_drain, format_bytes, total
+from httpd.process.output import write_output
 from httpd.process.pidfile import find_supervisor
 
 _LOOK_SECONDS = 1.0
 _CHANGE_LOOK_SECONDS = 0.02
 _CHANGE_SECONDS = 60.0
+_MAX_PID = 64
+"""Bytes of a pidfile that are looked at."""
 
 
 def stop(pidfile: str) -> int:
@@ -43,7 +52,8 @@ def stop(pidfile: str) -> int:
         except (ProcessLookupError, PermissionError):
             continue
         if text != shown:
-            print(text, flush=True)
+            with suppress(StartError):  # the drain goes on whether or not it can be shown
+                write_output(text)
             shown = text
     os.close(handle)
     return EX_OK
@@ -115,7 +125,7 @@ def status(pidfile: str, *, as_json: bool) -> int:
     if not boards:
         raise StartError(EX_NOT_RUNNING, f"the daemon (pid {pid}) is just starting or ending")
     report = _report(pid, boards)
-    print(json.dumps(report, indent=2) if as_json else _format_report(report))
+    write_output(json.dumps(report, indent=2) if as_json else _format_report(report))
     return EX_OK
 
 
@@ -123,7 +133,23 @@ def _find(pidfile: str) -> int:
     pid = find_supervisor(pidfile)
     if pid is None:
         raise StartError(EX_NOT_RUNNING, f"phttpd is not running (pidfile {pidfile})")
+    if pid == 0:  # fcntl(2), F_GETLK: the holder of the lock is not visible in this namespace
+        raise StartError(EX_UNAVAILABLE, _describe_elsewhere(pidfile))
     return pid
+
+
+def _describe_elsewhere(pidfile: str) -> str:
+    """Say where a daemon runs that has no pid here."""
+    try:
+        with open(pidfile, "rb") as file:
+            text = file.read(_MAX_PID).decode("ascii", "replace").strip()
+    except OSError:
+        text = ""
+    number = f", where its pid is {text}" if text.isdecimal() else ""
+    return (
+        f"phttpd (pidfile {pidfile}) runs in another PID namespace{number}; "
+        "give this command there: in its container, or on the host"
+    )
 
 
 @contextmanager

@@ -15,9 +15,12 @@ from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import PHTTPD, ROOT, Daemon, daemon, environment, foreground, refused, run
 from tests.support.raw import Client, ask, request
+from tests.support.require import command
 from tests.support.server import DEADLINE, Lines
 
 NOT_RUNNING = 3
+UNAVAILABLE = 69
+SYSTEM_ERROR = 71
 
 
 def test_stop_returns_when_all_is_over(site: Path) -> None:
@@ -174,3 +177,104 @@ def test_a_second_stop_waits_and_ends_nothing(site: Path) -> None:
             Lines(process.stdout).wait_for("waiting for 1 request")
         assert client.body(20_000_000) == bytes(20_000_000)
         assert [process.wait(DEADLINE) for process in stops] == [0, 0]
+
+
+# ---------------------------------------------------------------- where nothing takes the output
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"]], ids=repr)
+def test_status_whose_reader_leaves_is_no_error(site: Path, words: list[str]) -> None:
+    with daemon(site) as server:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            [*PHTTPD, "-c", str(server.config), *words],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment(),
+            timeout=DEADLINE,
+            check=False,
+        )
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def to_full_disk(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    with open("/dev/full", "w") as full:
+        return subprocess.run(
+            [*PHTTPD, *map(str, words)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment(),
+            timeout=DEADLINE,
+            check=False,
+        )
+
+
+@pytest.mark.parametrize("word", ["status", "--help", "--version"])
+def test_output_that_cannot_be_written_is_an_error(site: Path, word: str) -> None:
+    with daemon(site) as server:
+        done = to_full_disk("--config", server.config, word)
+    assert done.returncode == SYSTEM_ERROR
+    assert done.stderr == "phttpd: cannot write the output: No space left on device\n"
+
+
+def test_a_stop_that_cannot_show_what_it_waits_for_waits_all_the_same(site: Path) -> None:
+    (site / "large").write_bytes(bytes(16 << 20))
+    with daemon(site) as server, Client(server.port, receive_buffer=65536) as client:
+        client.send(request("/large"))
+        client.head()
+        with open("/dev/full", "w") as full, Process(server.pid) as supervisor:
+            stop = subprocess.Popen(
+                [*PHTTPD, "-c", str(server.config), "stop"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+                env=environment(),
+            )
+            until(lambda: refused(server.port), "draining")
+            assert len(client.body(16 << 20)) == 16 << 20
+            assert stop.communicate(timeout=DEADLINE)[1] == ""
+            assert (stop.returncode, supervisor.ended()) == (0, True)
+
+
+@pytest.mark.parametrize("words", [[], ["--prot"], ["--base", "/gone"], ["stop"]], ids=repr)
+def test_errors_that_cannot_be_written_leave_the_exit_status(
+    tmp_path: Path, words: list[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PHTTPD, *words, *(["--pidfile", "none.pid"] if words == ["stop"] else [])],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=DEADLINE,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (NOT_RUNNING if words == ["stop"] else 64, "")
+
+
+# ---------------------------------------------------------------- another PID namespace
+
+
+@pytest.mark.parametrize("word", ["status", "stop", "reload", "upgrade"])
+def test_a_daemon_of_another_pid_namespace_is_said_to_be_there(site: Path, word: str) -> None:
+    prefix = [command("unshare", "util-linux"), "--user", "--map-root-user", "--fork", "--pid"]
+    prefix += ["--kill-child", "--mount-proc"]
+    probe = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"no PID namespace for us: {probe.stderr!r}")
+    with daemon(site) as server:
+        done = server.run(word, prefix=prefix)
+        assert (done.returncode, done.stdout) == (UNAVAILABLE, "")
+        (line,) = done.stderr.splitlines()
+        assert f"(pidfile {server.pidfile}) runs in another PID namespace" in line
+        assert f"where its pid is {server.pid}; " in line
+        assert server.run("status").returncode == 0
