@@ -57,7 +57,7 @@ def matches(tags: str, etag: str, *, weak: bool) -> bool:
 
 
 def range_applies(
-    fields: Mapping[str, str], etag: str, modified: int, now: int, this_year: int
+    fields: Mapping[str, str], etag: str, modified: int | None, now: int, this_year: int
 ) -> bool:
     """Tell whether If-Range lets the Range field count (RFC 9110 §13.1.5).
 
@@ -68,12 +68,13 @@ def range_applies(
     Args:
         fields: the fields of the request.
         etag: the strong entity tag of the representation, with its quotes.
-        modified: its Last-Modified, in seconds since the epoch.
+        modified: its Last-Modified, in seconds since the epoch; None if a date cannot tell it from
+            another representation.
         now: seconds since the epoch.
         this_year: see `parse_date`.
     """
     condition = fields.get("if-range")
     if condition is None:
         return True
-    is_strong = modified < now
+    is_strong = modified is not None and modified < now
     return condition == etag or (is_strong and parse_date(condition, this_year) == modified)

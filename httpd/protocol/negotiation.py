@@ -29,8 +29,8 @@ def parse_weights(text: str) -> dict[str, int]:
     return weights
 
 
-def choose_coding(accept: str | None, available: Iterable[str]) -> str | None:
-    """Return the content coding that a client likes best (RFC 9110 §12.5.3).
+def rank_codings(accept: str | None, available: Iterable[str]) -> list[str]:
+    """Return the content codings that a client accepts, the best one first (RFC 9110 §12.5.3).
 
     A coding beats no coding unless the client says that it would rather have `IDENTITY`.
 
@@ -39,22 +39,15 @@ def choose_coding(accept: str | None, available: Iterable[str]) -> str | None:
             nothing for a coding either.
         available: the codings that there are, the best one first; the content is there without a
             coding as well.
-
-    Returns:
-        One of `available`, or `IDENTITY`; None when the client accepts none of them.
     """
     if accept is None:
-        return IDENTITY
+        return [IDENTITY, *available]
     weights = parse_weights(accept)
     for alias, name in _ALIASES.items():
         if alias in weights:
             weights.setdefault(name, weights[alias])
     others = weights.get("*", 0)
-    best, best_weight = None, 0
-    for coding in available:
-        weight = weights.get(coding, others)
-        if weight > best_weight:
-            best, best_weight = coding, weight
+    found = {coding: weights.get(coding, others) for coding in available}
     # What is not said of identity: it is acceptable, and nobody's favourite.
-    identity_weight = weights.get(IDENTITY, others if "*" in weights else 1)
-    return IDENTITY if identity_weight > best_weight else best
+    found[IDENTITY] = weights.get(IDENTITY, others if "*" in weights else 1)
+    return sorted(filter(found.get, found), key=found.__getitem__, reverse=True)

@@ -12,10 +12,13 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import canonical_path, decode_segments
 from httpd.site.docroot import Docroot, FolderState, OutOfDescriptorsError
 from httpd.site.forms import CODINGS
+from httpd.site.media_types import COMPRESSIBLE
 from httpd.site.resource import MEDIUM_FILE, Resource
 from httpd.site.store import Store, Variants
 
-_SECOND_NS = 1_000_000_000
+_LAG_NS = 5_000_000_000
+"""How much older than its original a precompressed form may be: a deploy writes both in any order,
+and some tools cut times to seconds."""
 
 
 class Finder:
@@ -133,11 +136,14 @@ class Finder:
         return resource.snapshot() or resource
 
     def _look_for_forms(self, original: Resource, folder: FolderState | None) -> list[str]:
-        """Return the codings for which there is anything, be it a link that leads to nothing."""
+        """Return the codings for which there is anything, be it a link that leads to nothing.
+
+        There are none of a type that does not compress: ``a.tar.gz`` is no form of ``a.tar``.
+        """
         name = original.name
-        if not self._codings or self._store.bare_folders.has(
-            folder, name, self._docroot.names_beside
-        ):
+        if not self._codings or original.media_type not in COMPRESSIBLE:
+            return []
+        if self._store.bare_folders.has(folder, name, self._docroot.names_beside):
             return []
         return [
             coding
@@ -151,9 +157,7 @@ class Finder:
         status = self._docroot.stat(name)
         if status is None or not stat.S_ISREG(status.st_mode):
             return False
-        # Some tools give it the time of the original, cut to seconds.
-        second = original.modified_ns // _SECOND_NS * _SECOND_NS
-        return status.st_mtime_ns == second or status.st_mtime_ns >= original.modified_ns
+        return original.modified_ns - status.st_mtime_ns <= _LAG_NS
 
     def _open_coded(self, original: Resource, coding: str) -> Resource | None:
         if not self._has_coded(original, coding):

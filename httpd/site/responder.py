@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from httpd.protocol import conditional
 from httpd.protocol.messages import Header, HTTPError, Request
-from httpd.protocol.negotiation import IDENTITY, choose_coding
+from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.ranges import parse_ranges
 from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
 from httpd.site.answer import Answer, Stamp
@@ -19,6 +19,7 @@ from httpd.site.finder import Finder
 from httpd.site.listing import Listings, wants_json
 from httpd.site.media_types import content_types
 from httpd.site.pages import POLICY
+from httpd.site.representation import choose
 from httpd.site.resource import Resource
 from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
 from httpd.site.store import Store, Variants
@@ -224,12 +225,7 @@ class Responder:
         if variants is None:
             return draft_redirect(request, treatment)
         header = request.header
-        vary: Fields = (("Vary", "Accept-Encoding"),) if variants.coded else ()
-        coding = choose_coding(header.fields.get("accept-encoding"), variants.coded)
-        if coding is None:
-            names = ", ".join((IDENTITY, *variants.coded))
-            raise HTTPError(406, f"The file is there in these content codings: {names}.", vary)
-        resource = variants.original if coding == IDENTITY else variants.coded[coding]
+        resource, vary = choose(request, variants)
         expires = self._expires if treatment.expires is None else treatment.expires
         fields: Fields = (
             ("ETag", resource.etag),
@@ -239,8 +235,8 @@ class Responder:
         if not header.is_plain and self._is_unmodified(request, resource.etag, resource.modified):
             return Draft(304, fields, treatment.for_not_modified(), None, None, variants, expires)
         fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
-        if coding != IDENTITY:
-            fields += (("Content-Encoding", coding),)
+        if resource.coding != IDENTITY:
+            fields += (("Content-Encoding", resource.coding),)
         ranges = None if header.is_plain else self._find_ranges(request, resource)
         media_type = self._content_types[resource.media_type]
         return draft_file(variants, resource, media_type, ranges, fields, treatment, expires)
@@ -256,11 +252,13 @@ class Responder:
         """Return what a Range field asks for, which only GET can do (RFC 9110 §14.2).
 
         Of a coded file that is one range or the whole: Content-Encoding would say of a multipart
-        body that all of it is coded.
+        body that all of it is coded.  A date may be that of the file without a coding as well, so
+        that the client could mix both: it does not count.
         """
         text = request.fields.get("range") if request.method == "GET" else None
+        modified = resource.modified if resource.coding == IDENTITY else None
         if text is None or not conditional.range_applies(
-            request.fields, resource.etag, resource.modified, self._date, self._this_year
+            request.fields, resource.etag, modified, self._date, self._this_year
         ):
             return None
         ranges = parse_ranges(text, resource.size)

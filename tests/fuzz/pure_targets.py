@@ -18,7 +18,7 @@ from httpd.protocol.body import Body
 from httpd.protocol.conditional import evaluate, range_applies
 from httpd.protocol.dates import format_date, parse_date
 from httpd.protocol.messages import REASONS, HTTPError, Request
-from httpd.protocol.negotiation import IDENTITY, choose_coding, parse_weights
+from httpd.protocol.negotiation import IDENTITY, parse_weights, rank_codings
 from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.ranges import MAX_RANGES, parse_ranges
 from httpd.site.entries import parse_order
@@ -147,12 +147,10 @@ def check_negotiation(data: bytes) -> None:
     weights = parse_weights(accept)
     assert all(0 <= weight <= 1000 for weight in weights.values())
     available = CODINGS[len(data) % 4 :]
-    chosen = choose_coding(accept, available)
-    assert chosen in (*available, IDENTITY, None)
-    if chosen is not None:
-        assert weights.get(chosen) != 0
-    else:
-        assert weights.get(IDENTITY, weights.get("*")) == 0
+    ranked = rank_codings(accept, available)
+    assert set(ranked) <= {*available, IDENTITY}
+    assert not any(weights.get(coding) == 0 for coding in ranked)
+    assert IDENTITY in ranked or weights.get(IDENTITY, weights.get("*")) == 0
 
 
 def check_rules(data: bytes) -> None:

@@ -41,7 +41,7 @@ WAY_TO_A_FILE = 3
 READING = 3
 
 PRECOMPRESSED = 3
-"""Asking whether there is one, for each form."""
+"""Asking whether there is one, for each form of a file of a type that compresses."""
 
 TURN = 2
 """Waiting, and giving way: once for all requests of a turn."""
@@ -91,10 +91,10 @@ def files(tmp_path: Path) -> Path:
         "query",
         "closed",
         "range",
-        *(f"file{n}" for n in range(REQUESTS)),
+        *(f"file{n}.txt" for n in range(REQUESTS)),
     ]:
         (docroot / name).write_bytes(b"x" * 4096)
-    (docroot / "download").write_bytes(b"x" * 300_000)
+    (docroot / "download.txt").write_bytes(b"x" * 300_000)
     with (docroot / "large").open("wb") as file:
         file.truncate(LARGE)
     for path in docroot.iterdir():
@@ -138,10 +138,10 @@ def use(port: int) -> None:
             for _ in range(PIPELINED):
                 client.answer()
             client.ask(f"/query?{number}")
-            client.ask(f"/file{number}")
+            client.ask(f"/file{number}.txt")
             client.ask(f"/missing{number}")
             client.ask("/range", f"Range: bytes={number}-99")
-            client.ask("/download")
+            client.ask("/download.txt")
             ask(port, "/closed", "Connection: close")
         client.ask("/large")
 
@@ -199,7 +199,7 @@ def test_no_small_segment_is_sent_between_two_slices(files: Path) -> None:
 
 def test_the_head_of_a_download_is_sent_with_its_first_bytes(files: Path) -> None:
     with traced(files) as port, Client(port) as client:
-        client.ask("/download")
+        client.ask("/download.txt")
     trace = (files.parent / "trace").read_text()
     assert re.search(
         r'sendto\(\d+, "HTTP/1.1 200 OK.*, MSG_MORE, NULL, 0\) = \d+\n.*sendfile', trace

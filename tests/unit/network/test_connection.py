@@ -791,15 +791,15 @@ def test_no_descriptor_for_a_link_in_a_listing(site: Path) -> None:
 
 def test_no_descriptor_for_a_precompressed_form(site: Path) -> None:
     """The form is not taken for missing."""
-    write_sparse(site / "large.bin", 200_000)
-    write(site / "large.bin.gz", "gzip")
+    write_sparse(site / "large.txt", 200_000)
+    write(site / "large.txt.gz", "gzip")
     statuses = []
     for left in range(8):
         with running_loop(site) as running, running.connect() as client:
             for _ in range(2):
                 assert client.ask("/nothing").status == 404
             with descriptors_left(left):
-                answer = client.ask("/large.bin", "Accept-Encoding: gzip", method="HEAD")
+                answer = client.ask("/large.txt", "Accept-Encoding: gzip", method="HEAD")
             statuses.append(answer.status)
             if answer.status == 200:
                 assert answer["Content-Encoding"] == "gzip"

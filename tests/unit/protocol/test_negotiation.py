@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.protocol.negotiation import IDENTITY, MAX_ELEMENTS, choose_coding, parse_weights
+from httpd.protocol.negotiation import IDENTITY, MAX_ELEMENTS, parse_weights, rank_codings
 from tests.unit.guard import must_end
 
 ALL = ("br", "zstd", "gzip")
+
+
+def choose_coding(accept: str | None, available: Iterable[str]) -> str | None:
+    """Return the best coding; None when none is accepted."""
+    return next(iter(rank_codings(accept, available)), None)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,22 @@ def test_with_all_codings(accept: str | None, expected: str | None) -> None:
 )
 def test_with_some(accept: str, available: list[str], expected: str | None) -> None:
     assert choose_coding(accept, available) == expected
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, [IDENTITY, *ALL]),
+        ("", [IDENTITY]),
+        ("*", [*ALL, IDENTITY]),
+        ("gzip, br;q=0.5", ["gzip", "br", IDENTITY]),
+        ("gzip;q=0.5, identity;q=0.7, br;q=0.5", [IDENTITY, "br", "gzip"]),
+        ("identity;q=0, gzip", ["gzip"]),
+        ("*;q=0", []),
+    ],
+)
+def test_all_that_are_accepted_the_best_one_first(accept: str | None, expected: list[str]) -> None:
+    assert rank_codings(accept, ALL) == expected
 
 
 def test_every_combination_against_the_words_of_the_rfc() -> None:

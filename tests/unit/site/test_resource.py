@@ -524,22 +524,22 @@ def test_in_a_folder_that_has_settled_no_forms_are_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its times tell that none was added; and when one is, it is found."""
-    write(tmp_path / "a", "a", age=OLD)
+    write(tmp_path / "a.txt", "a", age=OLD)
     finder = make(tmp_path)
     asked = note_asked(monkeypatch)
-    resource = find(finder, "/a")
+    resource = find(finder, "/a.txt")
     assert len(asked) == 2 * 3
-    assert stays(finder, "/a", resource, 2), "the folder was changed just now"
+    assert stays(finder, "/a.txt", resource, 2), "the folder was changed just now"
     assert len(asked) == 3 * 3
     settle(monkeypatch)
-    assert stays(finder, "/a", resource, 3)
+    assert stays(finder, "/a.txt", resource, 3)
     assert len(asked) == 4 * 3
     for second in range(4, 10):
-        assert stays(finder, "/a", resource, second)
+        assert stays(finder, "/a.txt", resource, second)
     assert len(asked) == 4 * 3
-    write(tmp_path / "a.gz", "z")
+    write(tmp_path / "a.txt.gz", "z")
     tick(finder, 10)
-    variants = finder.find(b"/a")
+    variants = finder.find(b"/a.txt")
     assert variants is not None
     assert set(variants.coded) == {"gzip"}
 
@@ -549,24 +549,24 @@ def test_a_form_that_cannot_be_used_now_may_be_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     """Without a change of the folder."""
-    write(tmp_path / "a", "a", age=OLD)
+    write(tmp_path / "a.txt", "a", age=OLD)
     write(tmp_path / "there" / "other", "z", age=OLD)
     if form == "older":
-        write(tmp_path / "a.gz", "z", age=2 * OLD)
+        write(tmp_path / "a.txt.gz", "z", age=2 * OLD)
     else:
-        (tmp_path / "a.gz").symlink_to("there/form" if form == "dangling" else "there")
+        (tmp_path / "a.txt.gz").symlink_to("there/form" if form == "dangling" else "there")
     settle(monkeypatch)
     finder = make(tmp_path)
-    resource = find(finder, "/a")
-    assert stays(finder, "/a", resource, 2)
+    resource = find(finder, "/a.txt")
+    assert stays(finder, "/a.txt", resource, 2)
     if form == "older":
-        os.utime(tmp_path / "a.gz")
+        os.utime(tmp_path / "a.txt.gz")
     elif form == "dangling":
         write(tmp_path / "there" / "form", "z", age=OLD)
     else:
         (tmp_path / "there").rename(tmp_path / "there~")
         write(tmp_path / "there", "z", age=OLD)
     tick(finder, 3)
-    variants = finder.find(b"/a")
+    variants = finder.find(b"/a.txt")
     assert variants is not None
     assert set(variants.coded) == {"gzip"}

@@ -217,13 +217,14 @@ def test_several_ranges_of_a_coded_file_are_the_whole(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", TEXT)
     write(tmp_path / "a.txt.gz", b"\x1f\x8b" + TEXT)
     responder = make(tmp_path)
-    coded = head("Accept-Encoding: gzip", "Range: bytes=0-1,5-6", target="/a.txt")
+    accept = "Accept-Encoding: gzip, identity;q=0"
+    coded = head(accept, "Range: bytes=0-1,5-6", target="/a.txt")
     answer, seen = ask(responder, coded)
     assert (answer.status, seen["Content-Encoding"]) == (200, "gzip")
     assert seen.body == b"\x1f\x8b" + TEXT
     answer, seen = ask(responder, coded.replace(b"5-6", b"2-6"))
     assert (answer.status, seen.body) == (206, (b"\x1f\x8b" + TEXT)[:7])
-    answer, seen = ask(responder, coded.replace(b"gzip", b"none"))
+    answer, seen = ask(responder, coded.replace(b";q=0", b""))
     assert answer.status == 206
     assert "Content-Encoding" not in seen
 

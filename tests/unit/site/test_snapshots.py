@@ -32,18 +32,18 @@ def tick(finder: Finder, now: int) -> None:
     finder.tick(now, int(time.time()))
 
 
-def find(finder: Finder) -> Variants:
-    variants = finder.find(b"/a")
+def find(finder: Finder, path: bytes = b"/a") -> Variants:
+    variants = finder.find(path)
     assert variants is not None
     return variants
 
 
-def find_again(finder: Finder) -> Resource:
+def find_again(finder: Finder, path: bytes = b"/a") -> Resource:
     """Return what is found in the second after the first one, in which it was asked for twice."""
-    find(finder)
-    assert not find(finder).original.is_snapshot
+    find(finder, path)
+    assert not find(finder, path).original.is_snapshot
     tick(finder, 2)
-    return find(finder).original
+    return find(finder, path).original
 
 
 def read(resource: Resource) -> bytes:
@@ -113,16 +113,16 @@ def test_snapshots_count_in_bytes(tmp_path: Path) -> None:
 
 
 def test_precompressed_forms_are_copied_as_well(tmp_path: Path) -> None:
-    write(tmp_path / "a", CONTENT, age=OLD)
-    write(tmp_path / "a.gz", CONTENT[::-1], age=OLD)
-    write(tmp_path / "a.br", b"small", age=OLD)
+    write(tmp_path / "a.txt", CONTENT, age=OLD)
+    write(tmp_path / "a.txt.gz", CONTENT[::-1], age=OLD)
+    write(tmp_path / "a.txt.br", b"small", age=OLD)
     finder = make(tmp_path)
-    find_again(finder)
-    coded = find(finder).coded
+    find_again(finder, b"/a.txt")
+    coded = find(finder, b"/a.txt").coded
     assert read(coded["gzip"]) == CONTENT[::-1]
     assert coded["gzip"].is_snapshot
     assert coded["br"].content == b"small"
-    assert not find(finder).is_fragile
+    assert not find(finder, b"/a.txt").is_fragile
 
 
 def test_a_file_that_changes_while_it_is_copied(
