@@ -38,10 +38,10 @@ _EPILOG = """\
 A word that is a command is not taken for a directory; ./start is one.
 
 signals:
-  TERM, INT   drain: finish the requests in progress, then end; a second one ends at once
-  HUP         read the configuration again; if it is bad, go on as before
-  USR1        open the log file again
-  USR2        upgrade: start phttpd again, which takes over; if it cannot, go on as before
+  TERM, INT, QUIT   drain: finish the requests in progress, then end; a second one ends at once
+  HUP               read the configuration again; if it is bad, go on as before
+  USR1              open the log file again
+  USR2              upgrade: start phttpd again, which takes over; if it cannot, go on as before
 
 exit status:
   0 fine   3 no daemon is running   64 wrong usage   69 port or pidfile taken, or package missing

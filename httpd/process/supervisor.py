@@ -48,7 +48,9 @@ HANDSHAKE_SECONDS = 0.1
 MAX_REASON = 4000
 """Characters that ``phttpd reload`` shows of the reason of a failure; the log has all of it."""
 _CHANGES = (signal.SIGHUP, signal.SIGUSR2)
-_NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD, *_CHANGES)
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""All mean a drain.  INT is Ctrl-C; QUIT is how nginx and containers made for it are stopped."""
+_NOTED = (*_STOPS, signal.SIGUSR1, signal.SIGCHLD, *_CHANGES)
 
 
 def make_inbox() -> SignalInbox:
@@ -348,7 +350,7 @@ class Supervisor:
     # ---------------------------------------------------------------- signals
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if number in (signal.SIGTERM, signal.SIGINT):
+        if number in _STOPS:
             self._stop() if self._draining else self._drain()
         elif number is signal.SIGUSR1:
             self._open_logs()

@@ -75,7 +75,10 @@ def run_worker(
     """
     inbox = SignalInbox(
         [signal.SIGTERM],
-        ignored=[signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2],
+        ignored=[
+            *(signal.SIGINT, signal.SIGQUIT),  # a terminal sends these to the whole group
+            *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+        ],
     )
     log = log.named(f"worker {index}")
     name_thread(log.role)

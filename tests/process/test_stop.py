@@ -38,6 +38,7 @@ SOON = 10.0
 """Seconds; less than every timeout of the server by default."""
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+EACH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
 
 MIB = 1 << 20
 
@@ -254,7 +255,7 @@ def test_requests_during_the_drain_are_told_that_it_is_over(site: Path, large: b
         assert client.rest() == b""
 
 
-@BOTH
+@EACH
 def test_a_second_signal_ends_it_at_once(site: Path, large: bytes, number: signal.Signals) -> None:
     with foreground(site, pidfile="two.pid", errors=CUT) as server, begin(server) as client:
         server.signal(number)
@@ -277,7 +278,7 @@ def test_a_burst_of_signals(site: Path, number: signal.Signals) -> None:
         assert server.err.seen == []
 
 
-@BOTH
+@EACH
 def test_while_still_starting(site: Path, number: signal.Signals, tmp_path: Path) -> None:
     config = write_config(
         tmp_path / "a.yaml", docroot=str(site), host="127.0.0.1", port=0, pidfile="early.pid"
@@ -295,7 +296,7 @@ def test_while_still_starting(site: Path, number: signal.Signals, tmp_path: Path
             server.kill()
 
 
-@BOTH
+@EACH
 def test_a_signal_to_the_whole_group_drains_once(
     site: Path, large: bytes, number: signal.Signals
 ) -> None:
