@@ -5,7 +5,8 @@
 # make bench   measure: BENCH=fairness, idle, slow, spread or race
 # make race    phttpd side by side with nginx, lighttpd, h2o and others; 15 minutes, writes docs/race.md;
 #              ARGS=--quick for a few minutes, ARGS=--help for more; as root it installs what it needs
-# make report  lay Siege to phttpd and a sequential server: docs/siege-report.pdf; TIME=2s for a quick look
+# make report  lay Siege to phttpd and a sequential server: docs/siege-report.pdf; TIME=2s for a quick look,
+#              which goes to build/siege-report.pdf
 # make dist    pack what is committed, source and report: dist/phttpd-VERSION.tar.gz
 # make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
 # make deb     build the Debian package into dist/
@@ -23,9 +24,10 @@ TARGET ?=
 SECONDS ?= 60
 ARGS ?=
 
-# Time of each of Siege's 18 runs, and where the report goes, without .pdf and .json.
+# Time of each of Siege's 18 runs, and where the report goes, without .pdf and .json: by default only that
+# of 60s goes to docs/siege-report, and a quick look to build/siege-report.
 TIME = 60s
-REPORT = docs/siege-report
+REPORT =
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' httpd/__init__.py)
 
@@ -63,7 +65,7 @@ race:
 	@.venv-race/bin/python -m tests.bench race $(ARGS)
 
 report: $(VENV)/installed-report
-	$(BIN)/python -m tests.bench.siege --time $(TIME) --output $(REPORT) $(ARGS)
+	$(BIN)/python -m tests.bench.siege --time $(TIME) $(if $(REPORT),--output $(REPORT)) $(ARGS)
 
 # The same commit gives the same bytes, whatever the umask of whoever packs it.
 dist:

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 
+from tests.bench.siege.__main__ import parse
 from tests.bench.siege.document import write
 from tests.bench.siege.figures import Cell, FiguresError, Report, Series, report_from
 from tests.bench.siege.reading import reading
@@ -61,7 +63,7 @@ def rows(series: Series) -> Iterator[list[str]]:
 def printed(value: float | None) -> str:
     if value is None:
         return "–"
-    return str(value) if isinstance(value, int) else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def assert_same(pdf: Path, report: Report) -> None:
@@ -116,6 +118,40 @@ def test_the_same_figures_give_the_same_bytes(tmp_path: Path) -> None:
     write(EVENTFUL, first)
     write(report_from(EVENTFUL.to_json()), second)
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_pdf_is_dated_as_its_report(tmp_path: Path) -> None:
+    pdf = tmp_path / "report.pdf"
+    write(EVENTFUL, pdf)
+    metadata = PdfReader(pdf).metadata
+    assert metadata is not None
+    assert metadata.creation_date == datetime.fromisoformat(EVENTFUL.date)
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ([], "docs/siege-report"),
+        (["--time", "60"], "docs/siege-report"),
+        (["--time", "2s"], "build/siege-report"),
+        (["--users", "1,8"], "build/siege-report"),
+        (["--from", "a/b.json"], "a/b"),
+        (["--time", "2s", "--output", "a"], "a"),
+    ],
+)
+def test_report_of_a_quick_look_does_not_replace_the_published_one(
+    options: list[str], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["siege", *options])
+    assert parse().output in (ROOT / place, Path(place))
+
+
+def test_report_of_make_goes_where_its_time_says() -> None:
+    for words, place in (([], ""), (["REPORT=/tmp/x"], "--output /tmp/x")):
+        command = ["make", "--dry-run", "report", "TIME=2s", *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        (line,) = [line for line in done.stdout.splitlines() if "tests.bench.siege" in line]
+        assert line.partition("--time 2s")[2].split() == place.split()
 
 
 def test_json_there_and_back() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.bench.siege.figures import KEEP_ALIVE, PHTTPD, SEQUENTIAL, Cell, Series
-from tests.bench.siege.reading import reading
+from tests.bench.siege.reading import NOT_READY, reading
 from tests.report.values import EVENTFUL, cell, figures, report, series
 
 
@@ -15,20 +15,21 @@ def text(*every: Series) -> str:
 
 def test_an_eventful_report() -> None:
     assert reading(EVENTFUL) == [
-        "The sequential server answered at most 5022 transactions a second, to 8 users. "
-        "phttpd answered at most 9222 transactions a second, to 128 users. "
+        "The original web server answered at most 5,022 transactions a second, to 8 users. "
+        "phttpd answered at most 9,222 transactions a second, to 128 users. "
         "phttpd had the higher rate with 64 and 128 users; the most with 128, "
-        "2.0 times that of the sequential server. "
+        "2.0 times that of the original web server. "
         "The rates were about the same with 1 and 8 users. "
         "With 128 users, a transaction took 25.6 ms on average and 7.07 s at the longest "
-        "from the sequential server, and 13.8 ms on average and 7.07 s at the longest "
+        "from the original web server, and 13.8 ms on average and 7.07 s at the longest "
         "from phttpd.",
-        "With 64 users, 3 of 293448 transactions with the sequential server failed. "
-        "The series with the sequential server ended at 256 users: Siege gave up after 1025 failed "
-        "transactions (Siege: “socket: unable to connect Connection refused”, 1025 times). "
+        "With 64 users, 3 of 293,448 transactions with the original web server failed. "
+        "The series with the original web server ended at 256 users: Siege gave up after 1025 "
+        "failed transactions (Siege: “socket: unable to connect Connection refused”, 1,025 times; "
+        "“other <odd> & rare”, once). "
         "The series with phttpd ended at 2048 users: Siege did not end within 80 s.",
-        "Beyond 512 users, phttpd answered 7654 a second to 1024 users. "
-        "With persistent connections it answered at most 12346 transactions a second, to 512 "
+        "Beyond 512 users, phttpd answered 7,654 a second to 1024 users. "
+        "With persistent connections it answered at most 12,346 transactions a second, to 512 "
         "users: 1.3 times its best without them.",
         "At its best rate phttpd used 0.61 cores and Siege 1.23. Siege took more of the machine "
         "than the server that it measured, so a part of the limit is Siege’s own.",
@@ -37,7 +38,7 @@ def test_an_eventful_report() -> None:
 
 def test_a_slower_phttpd_is_called_slower() -> None:
     said = text(series(SEQUENTIAL, cell(1, 3000.0)), series(PHTTPD, cell(1, 2000.0)))
-    assert "The sequential server had the higher rate with 1 user; the most with 1, 1.5" in said
+    assert "The original web server had the higher rate with 1 user; the most with 1, 1.5" in said
     assert "phttpd had the higher rate" not in said
     assert "about the same" not in said
 
@@ -75,3 +76,22 @@ def test_nothing_measured() -> None:
     ):
         assert text(*every)
     assert "ended at 1 user: the server has ended" in text(series(PHTTPD, dead))
+
+
+TIMED_OUT = "socket: read check timed out(30) Connection timed out"
+
+
+def failed(count: int, errors: dict[str, int]) -> str:
+    return text(
+        series(PHTTPD, Cell(512, figures(2000.0, failed=count), errors=errors)),
+    )
+
+
+def test_failures_with_several_messages_are_all_explained() -> None:
+    said = failed(178, {NOT_READY: 126, TIMED_OUT: 126, "socket: read error": 52})
+    assert f"(Siege: “{TIMED_OUT}”, 126 times; “socket: read error”, 52 times)" in said
+
+
+def test_failures_without_a_message_are_counted() -> None:
+    said = failed(5, {NOT_READY: 3})
+    assert f"(Siege: “{NOT_READY}”, 3 times; 2 without a message)" in said

@@ -38,6 +38,8 @@ from tests.bench.siege.figures import FiguresError, Report, report_from
 from tests.bench.siege.measure import PLANS, Plan, measure
 from tests.bench.siege.servers import PROJECT
 
+WHOLE = 60
+"""Seconds of each run of the report that is published."""
 FAILED = 1
 USAGE = 2
 UNAVAILABLE = 69
@@ -65,20 +67,30 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--time", type=duration, default=60, metavar="TIME", help="of each run (default: 60s)")
+    add("--time", type=duration, default=WHOLE, metavar="TIME", help="of each run (default: 60s)")
     add("--users", type=numbers, metavar="N,...", help="only these numbers of users")
     add("--from", type=Path, dest="source", metavar="FILE.json", help="measure nothing")
     add(
         "--output",
         type=Path,
-        default=PROJECT / "docs" / "siege-report",
         metavar="FILE",
-        help="without .json and .pdf (default: docs/siege-report)",
+        help="without .json and .pdf (default: docs/siege-report for the whole report, "
+        "build/siege-report for a quick look, and with --from the place of the figures)",
     )
     args = parser.parse_args()
+    if args.output is None:
+        args.output = place(args)
     if not chosen(args.users):
         parser.error("--users has none of 1, 8, 64, 128, 256, 512, 1024 and 2048")
     return args
+
+
+def place(args: argparse.Namespace) -> Path:
+    """Return where a report goes: a quick look does not take the place of the published one."""
+    if args.source is not None:
+        return Path(args.source).with_suffix("")
+    is_whole = args.time == WHOLE and args.users is None
+    return PROJECT / ("docs" if is_whole else "build") / "siege-report"
 
 
 def chosen(users: Sequence[int] | None) -> list[Plan]:

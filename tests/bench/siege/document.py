@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -18,7 +21,6 @@ from reportlab.platypus import (
     Flowable,
     Image,
     KeepTogether,
-    PageBreak,
     Paragraph,
     SimpleDocTemplate,
     Table,
@@ -53,8 +55,8 @@ HEADING = ParagraphStyle(
 HEAD = ParagraphStyle("head", parent=BODY, fontName=BOLD, fontSize=20, leading=26)
 
 CAPTIONS = {
-    (SEQUENTIAL, CLOSE): "The sequential server",
-    (PHTTPD, CLOSE): "The parallel server, phttpd",
+    (SEQUENTIAL, CLOSE): "The original web server (Project 1)",
+    (PHTTPD, CLOSE): "The parallel web server, phttpd (Project 2)",
     (PHTTPD, KEEP_ALIVE): "phttpd with persistent connections",
 }
 
@@ -64,17 +66,17 @@ NOTHING = "–"
 # The rows of the assignment, in its order; then the other figures of Siege.
 ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("Response time (s)", lambda one: f"{one.response_time:.2f}"),
-    ("Transaction rate (1/s)", lambda one: f"{one.transaction_rate:.2f}"),
-    ("Throughput (MB/s)", lambda one: f"{one.throughput:.2f}"),
-    ("Concurrency", lambda one: f"{one.concurrency:.2f}"),
-    ("Successful transactions", lambda one: f"{one.successful_transactions}"),
-    ("Failed transactions", lambda one: f"{one.failed_transactions}"),
+    ("Transaction rate (1/s)", lambda one: f"{one.transaction_rate:,.2f}"),
+    ("Throughput (MB/s)", lambda one: f"{one.throughput:,.2f}"),
+    ("Concurrency", lambda one: f"{one.concurrency:,.2f}"),
+    ("Successful transactions", lambda one: f"{one.successful_transactions:,}"),
+    ("Failed transactions", lambda one: f"{one.failed_transactions:,}"),
     ("Longest transaction (s)", lambda one: f"{one.longest_transaction:.2f}"),
     ("Shortest transaction (s)", lambda one: f"{one.shortest_transaction:.2f}"),
-    ("Transactions", lambda one: f"{one.transactions}"),
+    ("Transactions", lambda one: f"{one.transactions:,}"),
     ("Availability (%)", lambda one: f"{one.availability:.2f}"),
     ("Elapsed time (s)", lambda one: f"{one.elapsed_time:.2f}"),
-    ("Data transferred (MB)", lambda one: f"{one.data_transferred:.2f}"),
+    ("Data transferred (MB)", lambda one: f"{one.data_transferred:,.2f}"),
     ("Mean response time¹ (ms)", lambda one: mean(one.mean_ms)),
 )
 
@@ -93,7 +95,7 @@ def mean(milliseconds: float | None) -> str:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the PDF of a report."""
+    """Write the PDF of a report, with the date of the report: the same figures, the same bytes."""
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     for name in (REGULAR, BOLD):
         pdfmetrics.registerFont(TTFont(name, str(fonts / f"{name}.ttf")))
@@ -110,7 +112,23 @@ def write(report: Report, path: Path) -> None:
         subject=f"Siege, {report.seconds} s per run, {report.date}",
         invariant=1,
     )
-    template.build(list(story(report)), onFirstPage=number_page, onLaterPages=number_page)
+    with dated(report.date):
+        template.build(list(story(report)), onFirstPage=number_page, onLaterPages=number_page)
+
+
+@contextmanager
+def dated(date: str) -> Iterator[None]:
+    """Have reportlab write a date into the PDF instead of that of today (reproducible builds)."""
+    name = "SOURCE_DATE_EPOCH"
+    before = os.environ.get(name)
+    os.environ[name] = str(int(datetime.fromisoformat(date).timestamp()))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def number_page(canvas: Canvas, _: object) -> None:
@@ -123,30 +141,29 @@ def number_page(canvas: Canvas, _: object) -> None:
 def story(report: Report) -> Iterator[Flowable]:
     yield Paragraph(TITLE, HEAD)
     yield Paragraph(
-        f"A sequential and a parallel HTTP server, {report.date[:16].replace('T', ' ')} UTC", SMALL
+        "The original web server (Project 1) is sequential, and phttpd (Project 2) is parallel. "
+        f"{report.date[:16].replace('T', ' ')} UTC",
+        SMALL,
     )
     yield Paragraph("Result", HEADING)
     for text in reading(report):
         yield Paragraph(escape(text), BODY)
-    yield Paragraph("Machine and versions", HEADING)
-    yield facts(report.machine | report.versions)
-    yield Paragraph("Method", HEADING)
-    for text in method(report):
-        yield Paragraph(escape(text), BODY)
-    yield PageBreak()
+    if any(series.measured for series in report.series):
+        yield Image(draw(report), WIDTH, WIDTH * SIZE[1] / SIZE[0])
+    if any(series.broken for series in report.series):
+        yield Paragraph("A red cross is a run in which the server, or Siege, broke down.", SMALL)
     for series in report.series:
         if series.connection == CLOSE:
             yield KeepTogether(list(section(series)))
     yield Paragraph(NOTES, SMALL)
-    yield PageBreak()
+    yield Paragraph("Machine and versions", HEADING)
+    yield facts(report.machine | report.versions)
     for series in report.series:
         if series.connection == KEEP_ALIVE:
             yield KeepTogether(list(section(series)))
-    if any(series.measured for series in report.series):
-        yield Paragraph("Rate and response time by the number of users", HEADING)
-        yield Image(draw(report), WIDTH, WIDTH * SIZE[1] / SIZE[0])
-    if any(series.broken for series in report.series):
-        yield Paragraph("A red cross is a run in which the server, or Siege, broke down.", SMALL)
+    yield Paragraph("Method", HEADING)
+    for text in method(report):
+        yield Paragraph(escape(text), BODY)
 
 
 def facts(values: dict[str, str]) -> Table:
@@ -181,13 +198,15 @@ def method(report: Report) -> Iterator[str]:
         f"--concurrent=N http://127.0.0.1:PORT/{report.page}”. The page has {report.page_bytes} "
         "bytes; each user loads it and begins again at once. Siege had a configuration of its own: "
         "“parser = false”, as it would otherwise also load what the page links to; “limit” raised "
-        f"to the number of users; and its defaults of {FAILURES} failures after which it gives up "
+        "from 255, beyond which Siege starts no more users, to their number (“siege --config” "
+        "names the file in which to write “limit = 512”); and its defaults of "
+        f"{FAILURES} failures after which it gives up "
         f"and {SOCKET_TIMEOUT} s that it waits for a connection. Siege counts whole seconds of the "
         "clock, so a run may be up to a second shorter or longer than asked for, and it does not "
         "count what is under way at the end."
     )
     yield (
-        "The sequential server is one process that takes one client at a time: accept, read the "
+        "The original web server is one process that takes one client at a time: accept, read the "
         "request, send the file, close, and again. Who comes meanwhile waits in the listen queue, "
         "of 128 connections. phttpd ran with its defaults and silent. Both served the same folder "
         "with the same Python. Siege sends “Connection: close”, but for the runs with persistent "

@@ -12,8 +12,8 @@ from tests.bench.siege.figures import CLOSE, KEEP_ALIVE, PHTTPD, SEQUENTIAL, Rep
 
 # Colours that anybody can tell apart, and marks for those who print in grey.
 STYLES = {
-    (SEQUENTIAL, CLOSE): ("sequential server", "#b45309", "s"),
-    (PHTTPD, CLOSE): ("phttpd", "#1d4ed8", "o"),
+    (SEQUENTIAL, CLOSE): ("original web server (Project 1)", "#b45309", "s"),
+    (PHTTPD, CLOSE): ("phttpd (Project 2)", "#1d4ed8", "o"),
     (PHTTPD, KEEP_ALIVE): ("phttpd, persistent", "#0891b2", "^"),
 }
 
@@ -45,6 +45,7 @@ def draw(report: Report) -> BytesIO:
     label(rate, "Transaction rate (per second)", every)
     label(time, "Mean response time (ms)", every)
     rate.set_ylim(bottom=0)
+    rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     rate.legend(frameon=False)
     time.set_yscale("log")
     time.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

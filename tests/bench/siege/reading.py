@@ -21,6 +21,9 @@ ALIKE = 1.05
 BUSY = 0.25
 """Load per core from which on a machine is not idle."""
 
+NOT_READY = "socket: select and discovered it's not ready Connection timed out"
+"""What Siege says besides of a transaction that timed out, which has a message of its own."""
+
 SPEC_USERS = 512
 """The largest number of users that both servers are to be measured with."""
 
@@ -43,7 +46,7 @@ def reading(report: Report) -> list[str]:
 
 def comparison(sequential: Series, phttpd: Series) -> Iterator[str]:
     """Compare the best rates, who was ahead, and the largest number of users that both had."""
-    yield f"{best('The sequential server', sequential)} {best('phttpd', phttpd)}"
+    yield f"{best('The original web server', sequential)} {best('phttpd', phttpd)}"
     ours, theirs = phttpd.sound, sequential.sound
     common = [users for users in ours if users in theirs]
     if not common:
@@ -56,26 +59,26 @@ def comparison(sequential: Series, phttpd: Series) -> Iterator[str]:
         most = max(ahead, key=lambda users: leads[users])
         yield (
             f"phttpd had the higher rate with {listed(ahead)}; the most with {most}, "
-            f"{leads[most]:.1f} times that of the sequential server."
+            f"{leads[most]:.1f} times that of the original web server."
         )
     if level:
         yield f"The rates were about the same with {listed(level)}."
     if behind:
         least = min(behind, key=lambda users: leads[users])
         yield (
-            f"The sequential server had the higher rate with {listed(behind)}; the most with "
+            f"The original web server had the higher rate with {listed(behind)}; the most with "
             f"{least}, {1 / leads[least]:.1f} times that of phttpd."
         )
     largest = common[-1]
     yield (
-        f"With {plural(largest)}, a transaction took {times(theirs[largest])} from the sequential "
-        f"server, and {times(ours[largest])} from phttpd."
+        f"With {plural(largest)}, a transaction took {times(theirs[largest])} from the original "
+        f"web server, and {times(ours[largest])} from phttpd."
     )
 
 
 def best(name: str, series: Series) -> str:
     users, figures = peak(series)
-    rate = f"{figures.transaction_rate:.0f} transactions a second"
+    rate = f"{figures.transaction_rate:,.0f} transactions a second"
     return f"{name} answered at most {rate}, to {plural(users)}."
 
 
@@ -97,8 +100,9 @@ def failures(report: Report) -> Iterator[str]:
             if cell.figures and cell.figures.failed_transactions and not cell.breakdown:
                 failed = True
                 yield (
-                    f"With {plural(cell.users)}, {cell.figures.failed_transactions} of "
-                    f"{cell.figures.failed_transactions + cell.figures.transactions} transactions "
+                    f"With {plural(cell.users)}, {cell.figures.failed_transactions:,} of "
+                    f"{cell.figures.failed_transactions + cell.figures.transactions:,} "
+                    "transactions "
                     f"with {name_of(series)} failed{messages(cell)}."
                 )
         if series.broken:
@@ -113,23 +117,32 @@ def failures(report: Report) -> Iterator[str]:
 
 def name_of(series: Series) -> str:
     if series.server == SEQUENTIAL:
-        return "the sequential server"
+        return "the original web server"
     return "phttpd and persistent connections" if series.connection == KEEP_ALIVE else "phttpd"
 
 
 def messages(cell: Cell) -> str:
-    """Return Siege's most frequent message, if it had any."""
-    if not cell.errors:
-        return ""
-    message, count = next(iter(cell.errors.items()))
-    return f" (Siege: “{message}”, {count} times)"
+    """Return Siege's messages, which say why transactions failed, if there were any."""
+    said = dict(cell.errors)
+    also = said.pop(NOT_READY, 0)
+    if also and also not in said.values():  # else another message is of the same transactions
+        said[NOT_READY] = also
+    parts = [f"“{message}”, {often(count)}" for message, count in said.items()]
+    failed = cell.figures.failed_transactions if cell.figures else 0
+    if parts and failed > sum(said.values()):
+        parts.append(f"{failed - sum(said.values()):,} without a message")
+    return f" (Siege: {'; '.join(parts)})" if parts else ""
+
+
+def often(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def more_users(phttpd: Series | None) -> Iterator[str]:
     """Say how it went with more users than the assignment asks for."""
     more = {n: one for n, one in phttpd.sound.items() if n > SPEC_USERS} if phttpd else {}
     if more:
-        rates = [f"{one.transaction_rate:.0f} a second to {plural(n)}" for n, one in more.items()]
+        rates = [f"{one.transaction_rate:,.0f} a second to {plural(n)}" for n, one in more.items()]
         yield f"Beyond {SPEC_USERS} users, phttpd answered {' and '.join(rates)}."
 
 
@@ -140,7 +153,7 @@ def persistence(close: Series | None, keep_alive: Series | None) -> Iterator[str
     users, figures = peak(keep_alive)
     ratio = figures.transaction_rate / peak(close)[1].transaction_rate
     yield (
-        f"With persistent connections it answered at most {figures.transaction_rate:.0f} "
+        f"With persistent connections it answered at most {figures.transaction_rate:,.0f} "
         f"transactions a second, to {plural(users)}: {ratio:.1f} times its best without them."
     )
 
