@@ -147,7 +147,7 @@ def _or_auto(kind: Kind, auto: Callable[[], int], least: int, most: int, pattern
 
     def read(value: Any) -> int:
         if value == "auto":
-            return auto()
+            return min(auto(), most)
         try:
             return int(kind.read(value))
         except ValueError as allowed:

@@ -133,7 +133,7 @@ class Log:
 
     def _write(self, fd: int, level: str, text: str) -> None:
         head = f"<{PRIORITIES[level]}>" if fd in self.journal else f"{_stamp()} {level} "
-        line = f"{head}{self.role}[{os.getpid()}]: {_printable(text)}"
+        line = f"{head}{self.role}[{os.getpid()}]: {printable(text)}"
         try:
             append_lines(fd, _shorten(line.encode()) + b"\n")
         except OSError:
@@ -155,8 +155,11 @@ def _shorten(line: bytes) -> bytes:
     return start.decode(errors="ignore").encode() + b"..." + end.decode(errors="ignore").encode()
 
 
-def _printable(text: str) -> str:
-    """Keep names of files and the like from being lines of their own, or orders to a terminal."""
+def printable(text: str) -> str:
+    """Return a text on one line and without control characters, which a terminal would obey.
+
+    What clients, files and other processes say is shown to the operator.
+    """
     if text.isprintable():
         return text
     lines = text.strip("\n").replace("\n", " | ")

@@ -18,6 +18,8 @@ from typing import Any
 _MAGIC = 0x7068747470640001
 _TEXT_SIZE = 64 * 1024
 _CELL = 8
+_MOST = 256
+"""Workers, and loops of each, at the most."""
 _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
 
 
@@ -215,6 +217,9 @@ def _read(path: str) -> Scoreboard | None:
     if len(memory) < _CELL * len(_Header) or len(memory) % _CELL:
         return None
     header = memoryview(memory).cast("Q")
-    if header[_Header.MAGIC] != _MAGIC:
+    workers, threads = header[_Header.WORKERS], header[_Header.THREADS]
+    if header[_Header.MAGIC] != _MAGIC or not 0 < workers <= _MOST or not 0 < threads <= _MOST:
         return None
-    return Scoreboard(memory, header[_Header.WORKERS], header[_Header.THREADS])
+    if len(memory) < _text_offset(workers, threads):
+        return None
+    return Scoreboard(memory, workers, threads)

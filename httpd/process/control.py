@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from httpd.observe.log import printable
 from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
 from httpd.process.errors import (
     EX_NOPERM,
@@ -100,13 +101,19 @@ def _change(pidfile: str, number: signal.Signals, what: str) -> int:
             except ProcessLookupError:
                 continue
             if serving is not None and serving.changes != before:
-                outcome, why_not = serving.facts["outcome"]
-                if outcome != EX_OK:
-                    raise StartError(outcome, f"the {what} failed, nothing has changed: {why_not}")
-                return EX_OK
+                return _tell_outcome(pid, serving, what)
     finally:
         os.close(handle)
     raise StartError(EX_UNAVAILABLE, f"no answer in {_CHANGE_SECONDS:g} s from pid {pid}")
+
+
+def _tell_outcome(pid: int, serving: Scoreboard, what: str) -> int:
+    with _permission(pid):
+        outcome, why_not = serving.facts["outcome"]
+        if outcome != EX_OK:
+            text = f"the {what} failed, nothing has changed: {why_not}"
+            raise StartError(int(outcome), text)
+    return EX_OK
 
 
 def status(pidfile: str, *, as_json: bool) -> int:
@@ -122,10 +129,11 @@ def status(pidfile: str, *, as_json: bool) -> int:
     pid = _find(pidfile)
     with _permission(pid):
         boards = read_all(pid)
-    if not boards:
-        raise StartError(EX_NOT_RUNNING, f"the daemon (pid {pid}) is just starting or ending")
-    report = _report(pid, boards)
-    write_output(json.dumps(report, indent=2) if as_json else _format_report(report))
+        if not boards:
+            raise StartError(EX_NOT_RUNNING, f"the daemon (pid {pid}) is just starting or ending")
+        report = _report(pid, boards)
+        text = json.dumps(report, indent=2) if as_json else _format_report(report)
+    write_output(text)
     return EX_OK
 
 
@@ -161,6 +169,9 @@ def _permission(pid: int) -> Iterator[None]:
         raise StartError(EX_NOPERM, text) from None
     except ProcessLookupError:
         raise StartError(EX_NOT_RUNNING, "phttpd has just ended") from None
+    except (KeyError, TypeError, ValueError):
+        text = f"the process {pid} is no phttpd of this version; it cannot be understood"
+        raise StartError(EX_UNAVAILABLE, text) from None
 
 
 def _ends_within(handle: int, seconds: float) -> bool:
@@ -212,4 +223,4 @@ def _format_report(report: dict[str, Any]) -> str:
         connections = ", ".join(str(loop["connections"]) for loop in worker["loops"])
         who = f"worker {worker['worker']}"
         lines.append(f"  {who:<12} pid {worker['pid']}, connections by loop: {connections}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))  # the daemon may be another user's

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from httpd.observe.log import printable
+
 EX_OK = os.EX_OK
 EX_NOT_RUNNING = 3
 """No daemon to control (Linux Standard Base, “init script actions”)."""
@@ -22,13 +24,14 @@ class StartError(Exception):
 
     Args:
         status: exit status of the command.
-        text: one line that says why, and what would help.
+        text: what is wrong, and what would help; it is shown on one line, and what another process
+            has said may be a part of it.
     """
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(status, text)
         self.status = status
-        self.text = text
+        self.text = printable(text)
 
 
 def status_of(error: OSError) -> int:

@@ -1,8 +1,9 @@
 """The pidfile: who is the supervisor, and is it alive?
 
-A running supervisor holds a POSIX lock (fcntl(2)) on its pidfile.  The kernel drops it with the
-process, however that ends, and no child inherits it, so the lock is the truth and the number inside
-is for people and scripts.
+A running supervisor holds a POSIX lock (fcntl(2)) on a file beside its pidfile, which only its user
+and root can open: whoever can open a file can lock it as well, and pose as the supervisor.  The
+kernel drops the lock with the process, however that ends, and no child inherits it, so the lock is
+the truth.  The pidfile itself is for people and monitors, and everybody may read it.
 """
 
 from __future__ import annotations
@@ -10,149 +11,259 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pwd
 import re
 import stat
 import struct
-import time
+from contextlib import suppress
 
-from httpd.process.errors import EX_UNAVAILABLE, StartError, status_of
+from httpd.process.errors import EX_NOPERM, EX_UNAVAILABLE, StartError, status_of
 from httpd.process.folders import make_folder_of
 
 _FLOCK = struct.Struct("hhqqi4x")
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
+_LOCK_MODE, _PIDFILE_MODE = 0o600, 0o644
+_OTHERS = 0o077
 _MAX_TEXT = 64
 _PID = re.compile(rb"\s*[1-9][0-9]{0,9}\s*")
+_CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Pidfile:
-    """The pidfile of this process, from `acquire` or `prepare` to `release`."""
+    """The pidfile of this process, and the lock beside it, from `acquire` or `prepare` to
+    `release`.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._place = path  # where the file is now
-        self._fd = -1
+        self._lock_path = _lock_of(path)
+        self._places = (path, self._lock_path)  # where the two files are at present
+        self._written: os.stat_result | None = None
+        self._lock_fd = -1
+        os.register_at_fork(after_in_child=self._close)
 
     def acquire(self) -> None:
-        """Write the pid of this process, unless somebody else has the file.
+        """Take the lock and write the pid of this process, unless another process has the lock.
 
         Raises:
-            StartError: when a live process holds it, when it holds something that is no pid, or
-                when it
-                cannot be written.
+            StartError: when a live process has it, when the pidfile holds something that is no pid,
+                or when one of the two cannot be written.
         """
         try:
             make_folder_of(self._path)
             while not self._lock():
-                os.close(self._fd)
+                self._close()
+            self._check_replaceable()
+            self._write_new()
         except OSError as error:
-            raise self._unwritable(error) from None
-        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
-            raise self._taken("it is no regular file; name another one")
-        self._check_predecessor(os.pread(self._fd, _MAX_TEXT, 0))
-        try:
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
-        except OSError as error:
-            raise self._unwritable(error) from None
+            self.release()
+            raise _refused("write", self._path, error) from None
+        except StartError:
+            self.release()
+            raise
 
     def prepare(self) -> None:
-        """Write and lock a file to put in place of that of a running supervisor.
+        """Write a pidfile and lock a file, to put in place of those of a running supervisor.
 
         Raises:
-            StartError: when it cannot be written.
+            StartError: when they cannot be written.
         """
-        self._place = f"{self._path}.{os.getpid()}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        places = f"{self._path}.{os.getpid()}", f"{self._lock_path}.{os.getpid()}"
         try:
-            self._fd = os.open(self._place, flags, 0o644)
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+            self._written = _write_pid(places[0])
+            self._places = places
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._lock_fd = os.open(places[1], flags, _LOCK_MODE)
+            fcntl.lockf(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise self._unwritable(error) from None
+            self.release()
+            raise _refused("write", self._path, error) from None
 
     def replace(self) -> None:
-        """Put the prepared file in place: at every moment the name leads to one that is locked.
+        """Put the prepared files in place: at every moment the name of the lock leads to a file
+        that is locked.
+
+        The pidfile goes first: who sees the new lock finds the new pid.
 
         Raises:
             StartError: when the system refuses.
         """
         try:
-            os.rename(self._place, self._path)
+            os.rename(self._places[0], self._path)
+            self._places = (self._path, self._places[1])
+            os.rename(self._places[1], self._lock_path)
+            self._places = (self._path, self._lock_path)
         except OSError as error:
-            raise self._unwritable(error) from None
-        self._place = self._path
-
-    def _lock(self) -> bool:
-        """Open and lock the file; false if its last owner has removed it in between."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        self._fd = os.open(self._path, flags, 0o644)
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = _lock_holder(self._fd)
-            text = f"phttpd is already running with pid {pid}; another one needs another pidfile"
-            raise self._taken(text) from None
-        try:
-            return os.path.samestat(os.fstat(self._fd), os.lstat(self._path))
-        except FileNotFoundError:
-            return False
-
-    def _check_predecessor(self, text: bytes) -> None:
-        """Nobody of ours runs.  What is in the file may be stale, or not be ours at all."""
-        if not text:
-            return
-        if not _PID.fullmatch(text):
-            raise self._taken("it exists and is no pidfile; remove it or name another one")
-        pid = int(text)
-        written = os.fstat(self._fd).st_mtime
-        if (started := _start_time(pid)) is not None and started <= written and pid != os.getpid():
-            raise self._taken(f"it belongs to the running process {pid} ({_process_name(pid)})")
-
-    def _taken(self, why: str) -> StartError:
-        os.close(self._fd)
-        self._fd = -1
-        return StartError(EX_UNAVAILABLE, f"pidfile {self._path}: {why}")
-
-    def _unwritable(self, error: OSError) -> StartError:
-        return _refused("write", self._path, error)
+            raise _refused("write", self._path, error) from None
 
     def release(self) -> None:
-        """Remove the file, if it is still ours."""
-        if self._fd < 0:
+        """Remove both files, if they are still ours, and drop the lock."""
+        if self._written is not None and _is_same(self._places[0], self._written):
+            with suppress(OSError):  # gone, or its directory may not be written any more
+                if _read_text(self._places[0]).strip() == b"%d" % os.getpid():
+                    os.unlink(self._places[0])
+        self._written = None
+        if self._lock_fd >= 0 and _is_same(self._places[1], os.fstat(self._lock_fd)):
+            with suppress(OSError):
+                os.unlink(self._places[1])
+        self._close()
+
+    def _close(self) -> None:
+        """Close the lock file, which drops the lock; in a child, which has no lock, that is all:
+        who serves must not be able to lock the file in the place of its supervisor.
+        """
+        self._written = None
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+        self._lock_fd = -1
+
+    def _lock(self) -> bool:
+        """Open and lock the lock file; false if its last owner has removed it in between."""
+        fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | _CAREFULLY, _LOCK_MODE)
+        try:
+            status = os.fstat(fd)
+            _check_lock_file(self._lock_path, status)
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (OSError, StartError) as error:
+            pid = _lock_holder(fd) if isinstance(error, BlockingIOError) else None
+            os.close(fd)
+            if not isinstance(error, BlockingIOError):
+                raise
+            where = f"with pid {pid}" if pid else "in another PID namespace"
+            text = f"phttpd is already running {where}; another one needs another pidfile"
+            raise _taken(self._path, text) from None
+        self._lock_fd = fd
+        return _is_same(self._lock_path, status)
+
+    def _check_replaceable(self) -> None:
+        """No supervisor runs, so a pid in the file is stale; but it may be no pidfile at all."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | _CAREFULLY)
+        except FileNotFoundError:
             return
         try:
-            same = os.path.samestat(os.fstat(self._fd), os.lstat(self._place))
-            if same and os.pread(self._fd, _MAX_TEXT, 0).strip() == b"%d" % os.getpid():
-                os.unlink(self._place)
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise _taken(self._path, "it is no regular file; name another one")
+            text = os.pread(fd, _MAX_TEXT, 0)
+        finally:
+            os.close(fd)
+        if text and not _PID.fullmatch(text):
+            why = "it exists and is no pidfile; remove it or name another one"
+            raise _taken(self._path, why)
+
+    def _write_new(self) -> None:
+        """Write the pidfile under another name and rename it, so that it is never seen empty."""
+        new = f"{self._path}.new"
+        with suppress(FileNotFoundError):
+            os.unlink(new)  # of somebody who was killed here: we have the lock
+        written = _write_pid(new)
+        try:
+            os.rename(new, self._path)
         except OSError:
-            pass  # it is gone, or its folder is no longer ours to write in
-        os.close(self._fd)
-        self._fd = -1
+            os.unlink(new)
+            raise
+        self._written = written
 
 
 def find_supervisor(path: str) -> int | None:
-    """Return the pid of the running supervisor that holds a pidfile, or None.
+    """Return the pid of the running supervisor that has the lock of a pidfile, or None.
 
     Raises:
-        StartError: when the file is there and cannot be read.
+        StartError: when this user may not know, or a process has the lock that must not have it.
     """
+    lock = _lock_of(path)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if os.path.islink(path):
+            raise _refused("read", path, OSError(errno.ELOOP, os.strerror(errno.ELOOP), path))
+        fd = os.open(lock, os.O_RDONLY | _CAREFULLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise _not_ours(path, error) from None
     except OSError as error:
         raise _refused("read", path, error) from None
     try:
-        return _lock_holder(fd)
+        status = os.fstat(fd)
+        _check_lock_file(lock, status)
+        pid = _lock_holder(fd)
+    finally:
+        os.close(fd)
+    if pid:  # 0 is one of another PID namespace
+        user = _user_of(pid)
+        if user is None:
+            return None  # it has ended since
+        if user not in (0, status.st_uid):
+            who = f"the process {pid} of the user {_name_of(user)}"
+            raise _taken(path, f"{who} has locked {lock}, which belongs to {_owner_of(status)}")
+    return pid
+
+
+def _lock_of(path: str) -> str:
+    return f"{path}.lock"
+
+
+def _check_lock_file(path: str, status: os.stat_result) -> None:
+    """Refuse a lock file that others can open, and could have locked."""
+    if not stat.S_ISREG(status.st_mode):
+        raise _taken(path, "it is no regular file; remove it")
+    if status.st_mode & _OTHERS:
+        mode = stat.S_IMODE(status.st_mode)
+        raise _taken(path, f"its mode is {mode:04o}, and 0600 would be right; remove it")
+
+
+def _write_pid(path: str) -> os.stat_result:
+    """Make a file with the pid of this process, and return its status."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PIDFILE_MODE)
+    try:
+        os.fchmod(fd, _PIDFILE_MODE)  # whatever the umask is
+        os.write(fd, b"%d\n" % os.getpid())
+        return os.fstat(fd)
+    except OSError:
+        os.unlink(path)
+        raise
     finally:
         os.close(fd)
 
 
+def _read_text(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | _CAREFULLY)
+    try:
+        return os.pread(fd, _MAX_TEXT, 0)
+    finally:
+        os.close(fd)
+
+
+def _is_same(path: str, status: os.stat_result) -> bool:
+    """Tell whether a path still leads to the file that had this status."""
+    try:
+        return os.path.samestat(os.lstat(path), status)
+    except OSError:
+        return False
+
+
+def _taken(path: str, why: str) -> StartError:
+    return StartError(EX_UNAVAILABLE, f"pidfile {path}: {why}")
+
+
 def _refused(what: str, path: str, error: OSError) -> StartError:
+    is_lock = error.filename == _lock_of(path)
+    file = f"lock file {error.filename}" if is_lock else f"pidfile {path}"
     why = error.strerror
-    if error.errno == errno.ELOOP and os.path.islink(path):  # by O_NOFOLLOW
+    if error.errno == errno.ELOOP and os.path.islink(error.filename):  # by O_NOFOLLOW
         why = "it is a symbolic link; name another one"
-    return StartError(status_of(error), f"cannot {what} the pidfile {path}: {why}")
+    return StartError(status_of(error), f"cannot {what} the {file}: {why}")
+
+
+def _not_ours(path: str, error: OSError) -> StartError:
+    """Say what can be known of the daemon of another user."""
+    try:
+        owner = _owner_of(os.stat(_lock_of(path), follow_symlinks=False))
+    except OSError:  # its directory may not be searched
+        return _refused("read", path, error)
+    text = f"the pidfile {path} is that of the user {owner}"
+    return StartError(
+        EX_NOPERM, f"{text}; only {owner} and root can tell whether its daemon runs, and control it"
+    )
 
 
 def _lock_holder(fd: int) -> int | None:
@@ -162,23 +273,27 @@ def _lock_holder(fd: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else pid
 
 
-def _start_time(pid: int) -> float | None:
-    """Return when a process started, in seconds since the epoch; None if it does not run."""
+def _user_of(pid: int) -> int | None:
+    """Return the effective user ID of a process; None if it does not run.
+
+    The owner of its directory in /proc may be another one (proc(5), “dumpable”).
+    """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
+        with open(f"/proc/{pid}/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"Uid:"):
+                    return int(line.split()[2])
     except OSError:
-        return None
-    if fields[0] in (b"Z", b"X"):
-        return None
-    ticks = int(fields[19])  # field 22 of proc_pid_stat(5), counted from the one after the name
-    since_boot = ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+        pass
+    return None
 
 
-def _process_name(pid: int) -> str:
+def _owner_of(status: os.stat_result) -> str:
+    return _name_of(status.st_uid)
+
+
+def _name_of(user: int) -> str:
     try:
-        with open(f"/proc/{pid}/comm") as comm:
-            return comm.read().strip()
-    except OSError:
-        return "unknown"
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)

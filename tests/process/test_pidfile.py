@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pwd
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import (
     PHTTPD,
@@ -23,8 +27,10 @@ from tests.process.launch import (
 )
 from tests.support.raw import ask
 from tests.support.server import DEADLINE
+from tests.unit.process.children import child_doing
 
 UNAVAILABLE, NOT_RUNNING = 69, 3
+NOBODY = pwd.getpwnam("nobody").pw_uid
 NEVER = 1 << 22  # one more than the largest pid there can be: PID_MAX_LIMIT, proc(5)
 
 
@@ -120,12 +126,63 @@ def test_pid_that_went_to_another_program_since_is_replaced(site: Path) -> None:
         assert_replaced(server)
 
 
-def test_other_program_older_than_the_pidfile_is_left_alone(site: Path) -> None:
+def test_pid_of_a_program_that_is_older_than_the_pidfile_is_replaced(site: Path) -> None:
     server = Daemon(site)
     with stranger() as pid:
         server.pidfile.write_text(f"{pid}\n")
-        assert_refused(server, pid)
-        assert server.pidfile.read_text() == f"{pid}\n"
+        assert_replaced(server)
+
+
+def test_workers_hold_neither_the_pidfile_nor_its_lock(site: Path) -> None:
+    with daemon(site) as server:
+        assert pidfiles_of(server, server.pid) == [f"{server.pidfile}.lock"]
+        for pid in server.workers():
+            assert pidfiles_of(server, pid) == []
+
+
+def pidfiles_of(server: Daemon, pid: int) -> list[str]:
+    """Return which of the pidfile and its lock a process has open."""
+    return [to for to in proc.descriptors(pid).values() if to.startswith(str(server.pidfile))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_lock_of_another_user_on_a_stale_pidfile_means_nothing(site: Path) -> None:
+    """He can read the file, so he can lock it."""
+    server = Daemon(site)
+    server.pidfile.write_text(f"{dead()}\n")
+
+    def lock_as_nobody() -> None:
+        fd = os.open(server.pidfile, os.O_RDONLY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        fcntl.lockf(fd, fcntl.LOCK_SH)
+
+    with child_doing(lock_as_nobody) as impostor:
+        assert server.run("status").returncode == NOT_RUNNING
+        assert_replaced(server)
+        assert proc.status(impostor, "State")[0] == "S"
+
+
+@pytest.mark.parametrize("word", ["status", "stop", "reload"])
+def test_what_a_process_says_of_itself_is_no_order_to_the_terminal(site: Path, word: str) -> None:
+    """It has the lock, so its word counts; but it is shown, not obeyed."""
+    server = Daemon(site)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.process.impostor", str(server.pidfile)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+            done = server.run(word)
+        finally:
+            process.kill()
+    assert "Traceback" not in done.stderr
+    said = done.stdout + done.stderr
+    assert said.replace("\n", "").isprintable(), said
+    if word != "stop":
+        assert r"\x1b]0;owned" in said
 
 
 def test_live_daemon_is_not_disturbed(site: Path) -> None:

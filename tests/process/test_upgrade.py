@@ -74,9 +74,14 @@ def test_a_new_supervisor_takes_over(server: Daemon, site: Path) -> None:
         assert server.pidfile.read_text() == f"{new}\n"
         server.log.wait_for(rf"notice supervisor\[{old}\]: upgraded: pid {new} serves from now on")
     assert seen == [old, new]
+    locks = [to for to in proc.descriptors(new).values() if ".pid" in to]
+    assert locks == [f"{server.pidfile}.lock"]
+    for worker in server.workers():
+        assert not [to for to in proc.descriptors(worker).values() if ".pid" in to]
     assert sorted(path.name for path in site.parent.iterdir()) == [
         "phttpd.log",
         "phttpd.pid",
+        "phttpd.pid.lock",
         "phttpd.yaml",
         "site",
     ]
@@ -166,7 +171,8 @@ def test_a_port_that_is_taken(server: Daemon, site: Path) -> None:
     assert "is taken by another program" in done.stderr
     assert server.pid == old
     assert sorted(path.name for path in site.parent.iterdir() if ".pid" in path.name) == [
-        "phttpd.pid"
+        "phttpd.pid",
+        "phttpd.pid.lock",
     ]
     assert ask(server.port, "/").status == 200
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pwd
 import re
 import stat
 import subprocess
@@ -17,6 +19,9 @@ from httpd.process.pidfile import Pidfile, find_supervisor
 from tests.unit.guard import must_end, open_descriptors, opened_since
 from tests.unit.process.children import child_doing, run_in_child
 from tests.unit.site.folders import as_nobody, open_folder
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture
@@ -40,6 +45,10 @@ def refusal(path: Path) -> StartError:
     return error.value
 
 
+def lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
 def find_from_outside(path: Path) -> str:
     """Ask in a child, for whoever opens and closes the file in our process drops our lock."""
     return run_in_child(lambda: find_supervisor(str(path)))
@@ -58,11 +67,21 @@ def test_it_has_the_pid_and_is_for_all_to_read(path: Path, held: Pidfile) -> Non
     assert not stat.S_IMODE(path.stat().st_mode) & 0o022
 
 
+def test_everybody_may_read_it_whatever_the_umask(path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        pidfile = hold(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    pidfile.release()
+
+
 def test_it_is_removed(path: Path) -> None:
     before = open_descriptors()
     pidfile = hold(path)
     pidfile.release()
-    assert not path.exists()
+    assert list(path.parent.iterdir()) == []
     assert opened_since(before) == []
     pidfile.release()  # once more is no error
     Pidfile(str(path)).release()  # nor is never having had it
@@ -76,8 +95,13 @@ def test_its_folder_is_made(tmp_path: Path) -> None:
 
 def test_its_descriptor_is_not_inherited(held: Pidfile) -> None:
     for fd, name in open_descriptors().items():
-        if name.endswith("phttpd.pid"):
+        assert "phttpd.pid" not in name or name.endswith("phttpd.pid.lock")
+        if name.endswith("phttpd.pid.lock"):
             assert not os.get_inheritable(fd)
+            assert stat.S_IMODE(os.fstat(fd).st_mode) == 0o600
+            break
+    else:
+        raise AssertionError("nothing is locked")
 
 
 # ---------------------------------------------------------------- who holds it
@@ -193,6 +217,85 @@ def test_starting_and_stopping_in_turns(path: Path) -> None:
     assert not path.exists()
 
 
+# ---------------------------------------------------------------- who may hold it
+
+
+@root_only
+def test_another_user_cannot_open_the_lock(path: Path, held: Pidfile) -> None:
+    with as_nobody(), pytest.raises(PermissionError):
+        os.close(os.open(lock_of(path), os.O_RDONLY))
+
+
+@root_only
+def test_another_user_is_told_that_he_cannot_know() -> None:
+    with open_folder() as folder:
+        path = folder / "phttpd.pid"
+        pidfile = hold(path)
+
+        def find() -> None:
+            with as_nobody():
+                find_supervisor(str(path))
+
+        said = run_in_child(find)
+        pidfile.release()
+    assert f"the pidfile {path} is that of the user root" in said
+    assert str(EX_NOPERM) in said
+
+
+@root_only
+def test_a_lock_of_another_user_is_not_believed(path: Path) -> None:
+    """Neither with a lock on the pidfile, nor with one on a lock file that he could open."""
+    path.write_text("1\n")
+
+    def lock_as_nobody(file: Path) -> None:
+        fd = os.open(file, os.O_RDONLY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        fcntl.lockf(fd, fcntl.LOCK_SH)
+
+    with child_doing(lambda: lock_as_nobody(path)):
+        assert find_supervisor(str(path)) is None
+        hold(path).release()
+    lock_of(path).touch(0o600)
+    with child_doing(lambda: lock_as_nobody(lock_of(path))) as pid:
+        said = run_in_child(lambda: find_supervisor(str(path)))
+        assert f"process {pid} of the user nobody has locked {lock_of(path)}" in said
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o622])
+def test_a_lock_file_that_others_can_open_is_not_used(path: Path, mode: int) -> None:
+    lock_of(path).touch()
+    lock_of(path).chmod(mode)
+    assert f"its mode is {mode:04o}" in refusal(path).text
+    with pytest.raises(StartError, match="its mode is"):
+        find_supervisor(str(path))
+    assert lock_of(path).exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
+def test_what_cannot_be_a_lock_file(path: Path, tmp_path: Path, kind: str) -> None:
+    lock = lock_of(path)
+    if kind == "link":
+        lock.symlink_to(tmp_path / "elsewhere")
+    elif kind == "folder":
+        lock.mkdir(0o700)
+    else:
+        os.mkfifo(lock, 0o600)
+    assert str(lock) in refusal(path).text
+    with must_end(), pytest.raises(StartError, match=re.escape(str(lock))):
+        find_supervisor(str(path))
+    assert list(tmp_path.iterdir()) == [lock]
+
+
+def test_children_do_not_inherit_the_descriptor(held: Pidfile) -> None:
+    """A worker under another user could lock the file in the place of its supervisor."""
+
+    def inherited() -> list[str]:
+        return [name for name in open_descriptors().values() if "phttpd.pid" in name]
+
+    assert inherited() != []
+    assert run_in_child(inherited) == "[]"
+
+
 # ---------------------------------------------------------------- what is in it
 
 
@@ -234,23 +337,15 @@ def test_a_file_of_something_else_is_left_alone(path: Path, content: bytes) -> N
     assert path.read_bytes() == content
 
 
-def test_a_process_that_is_older_than_the_file(path: Path) -> None:
-    """Another daemon's pidfile, named by mistake."""
+@pytest.mark.parametrize("seconds", [10, -(10**8)], ids=["younger file", "older file"])
+def test_the_pid_of_another_program_is_replaced(path: Path, seconds: int) -> None:
+    """The number may be another program's since; without the lock it means nothing."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
         path.write_text(f"{cat.pid}\n")
-        later = time.time() + 10
-        os.utime(path, (later, later))
-        error = refusal(path)
-        assert re.search(rf"belongs to the running process {cat.pid} \(cat\)", error.text)
-        assert path.exists()
-
-
-def test_a_process_that_is_younger_than_the_file(path: Path) -> None:
-    """After a restart of the machine the number is somebody else's."""
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
-        path.write_text(f"{cat.pid}\n")
-        os.utime(path, (1e9, 1e9))
+        at = time.time() + seconds
+        os.utime(path, (at, at))
         hold(path).release()
+        assert cat.poll() is None
 
 
 def test_a_process_that_has_ended_but_was_not_waited_for(path: Path) -> None:
@@ -355,9 +450,9 @@ def test_a_prepared_file_takes_the_place_of_another_one(path: Path, held: Pidfil
 def test_a_prepared_file_that_is_not_used_disappears(path: Path, held: Pidfile) -> None:
     successor = Pidfile(str(path))
     successor.prepare()
-    assert len(list(path.parent.iterdir())) == 2
+    assert len(list(path.parent.iterdir())) == 4
     successor.release()
-    assert list(path.parent.iterdir()) == [path]
+    assert sorted(path.parent.iterdir()) == [path, lock_of(path)]
     assert find_from_outside(path) == str(os.getpid())
 
 
