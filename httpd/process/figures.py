@@ -22,7 +22,7 @@ def describe_drain(active: int, remaining: int) -> str:
         active: connections in the middle of a request.
         remaining: bytes that they still have to get.
     """
-    return f"waiting for {count(active, 'request')} in hand, {format_bytes(remaining)} to send"
+    return f"waiting for {count(active, 'request')}, {format_bytes(remaining)} to send"
 
 
 def count(number: int, noun: str) -> str:

@@ -1,4 +1,5 @@
-"""Once a second, while a service manager listens: watchdog, live figures, and time for a drain.
+"""Once a second, while a service manager listens: watchdog, live figures, and time for a drain;
+and on a terminal, what a drain waits for.
 
 Called by `httpd.process.supervisor`, whose main loop it wakes.  The watchdog is fed as long as
 every loop of every worker turns, not just as long as the supervisor does: each loop counts its
@@ -11,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 
+from httpd.observe import terminal
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.process.figures import count, describe_drain, total
@@ -52,6 +54,8 @@ class Pulse:
         self._counted_at = time.monotonic()
         self._rate = 0
         self._status = ""
+        self._shown = ""  # on a terminal
+        self._shows_from = math.inf  # infinite where there is none, or no drain
         self.remark = ""
         """What the status says besides, until it is changed."""
         self.next_at = time.monotonic() if notifier.is_heard() else math.inf
@@ -74,12 +78,15 @@ class Pulse:
         now = time.monotonic()
         if now < self.next_at:
             return
-        self.next_at = now + self._interval if self._notifier.is_heard() else math.inf
+        has_listener = self._notifier.is_heard() or self._shows_from < math.inf
+        self.next_at = now + self._interval if has_listener else math.inf
         if self._notifier.watchdog is not None and not self._has_stuck_loops(generations):
             self._notifier.tell("WATCHDOG=1")
         others = predecessor.boards() if predecessor and is_draining else ()
         if is_draining:
-            self._extend_drain(generations, others, now)
+            boards = [*(each.board for each in generations), *others]
+            self._extend_drain(boards, now)
+            self._show_drain(boards, now)
         if self._beats % STATUS_BEATS == 0:
             self.tell_status(generations, others, is_draining=is_draining)
         self._beats += 1
@@ -182,15 +189,24 @@ class Pulse:
         self._patience_of_drain = send_timeout + EXTRA_SECONDS
         self._drains_until = now + seconds
         self.next_at = min(self.next_at, now)
+        if terminal.is_terminal():
+            self._shows_from = now + BEAT / 2
 
-    def _extend_drain(
-        self, generations: Sequence[Generation], others: Sequence[Scoreboard], now: float
-    ) -> None:
+    def _show_drain(self, boards: Sequence[Scoreboard], now: float) -> None:
+        """Say on a terminal what the drain waits for; most drains end before the first look."""
+        active = total(boards, Column.ACTIVE)
+        if now < self._shows_from or not active:
+            return
+        text = describe_drain(active, total(boards, Column.REMAINING))
+        if text != self._shown:
+            self._shown = text
+            terminal.say(f"phttpd: {text}; a second Ctrl-C ends it at once")
+
+    def _extend_drain(self, boards: Sequence[Scoreboard], now: float) -> None:
         """Have the service manager wait for who still gets something (`TimeoutStopSec=`).
 
         It is asked anew at every beat with progress, and never for more than `drain_timeout`.
         """
-        boards = [*(each.board for each in generations), *others]
         sent, remaining = total(boards, Column.SENT), total(boards, Column.REMAINING)
         before, self._progress = self._progress, (sent, remaining)
         if before is None or sent > before[0] or remaining < before[1]:

@@ -20,7 +20,7 @@ from httpd.network.addresses import machine_addresses
 from httpd.observe import terminal
 from tests.process.events import until
 from tests.process.launch import PHTTPD, ROOT, Daemon, environment, free_port, refused
-from tests.support.raw import ask
+from tests.support.raw import Client, ask, request
 from tests.support.server import DEADLINE
 
 
@@ -115,6 +115,22 @@ def test_one_address_is_named_as_it_is(site: Path) -> None:
         found = screen.wait_for(r"until Ctrl-C: http://127\.0\.0\.2:(\d+)/\n")
         assert int(found[1]) > 0
         process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) == 0
+
+
+def test_drain_on_a_terminal_says_what_it_waits_for(site: Path) -> None:
+    size = 16 << 20
+    (site / "large").write_bytes(bytes(size))
+    port = free_port()
+    with at_terminal(site, "--port", str(port)) as (process, screen):
+        screen.wait_for("serving .*\n")
+        with Client(port, receive_buffer=65536) as client:
+            client.send(request("/large"))
+            client.head()
+            os.killpg(process.pid, signal.SIGINT)
+            said = r"phttpd: waiting for 1 request, [0-9.]+ MB to send; a second Ctrl-C ends it"
+            screen.wait_for(said)
+            assert client.body(size) == bytes(size)
         assert process.wait(DEADLINE) == 0
 
 

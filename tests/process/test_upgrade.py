@@ -326,7 +326,7 @@ def test_a_stop_asks_for_time_for_the_download_of_before(tmp_path: Path, site: P
         assert int(manager.wait_for(r"^EXTEND_TIMEOUT_USEC=(\d+)$")[1]) > 60_000_000
         client.body(8 * MIB)
         assert int(manager.wait_for(r"^EXTEND_TIMEOUT_USEC=(\d+)$")[1]) > 60_000_000
-        manager.wait_for("^STATUS=draining: waiting for 1 request in hand, .* done.$")
+        manager.wait_for("^STATUS=draining: waiting for 1 request, .* done.$")
         client.body(16 * MIB)
         assert server.wait() == 0
 
