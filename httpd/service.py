@@ -34,6 +34,7 @@ from httpd.process.folders import make_folder_of
 from httpd.process.generation import Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
+from httpd.process.port_owner import describe_owner
 from httpd.process.signals import SignalInbox
 from httpd.process.supervisor import Supervisor, make_inbox
 from httpd.process.upgrade import Command, Predecessor, Successor
@@ -206,13 +207,13 @@ def _open_listeners(settings: Settings) -> list[socket.socket]:
 
 
 def _explain_bind(error: OSError) -> StartError:
-    address = error.filename
+    what = f"cannot listen on {error.filename}"
     if error.errno == errno.EADDRINUSE:
-        return StartError(EX_UNAVAILABLE, f"{address} is taken by another program")
+        text = f"{what}: already in use{describe_owner(error.filename)}"
+        return StartError(EX_UNAVAILABLE, text)
     if error.errno == errno.EACCES:
-        text = f"{address} may not be bound by this user; ports below 1024 need root"
-        return StartError(EX_NOPERM, text)
-    return StartError(EX_UNAVAILABLE, f"cannot listen at {address}: {error.strerror}")
+        return StartError(EX_NOPERM, f"{what}: ports below 1024 need root")
+    return StartError(EX_UNAVAILABLE, f"{what}: {error.strerror}")
 
 
 def _worker_settings(settings: Settings) -> WorkerSettings:

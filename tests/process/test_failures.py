@@ -50,13 +50,16 @@ def server(site: Path) -> Iterator[Daemon]:
 @MODES
 def test_port_taken(server: Daemon, mode: list[str]) -> None:
     with socket.create_server(("127.0.0.1", server.port)):
-        line = refusal(server.run(*mode), UNAVAILABLE, f"127.0.0.1:{server.port}")
-    assert line.startswith("phttpd: ")
+        line = refusal(server.run(*mode), UNAVAILABLE)
+    me = f"{Path('/proc/self/comm').read_text().strip()} (pid {os.getpid()})"
+    what = f"cannot listen on 127.0.0.1:{server.port}"
+    assert line == f"phttpd: {what}: already in use by {me}"
 
 
 def test_port_taken_by_another_phttpd_which_goes_on(server: Daemon, site: Path) -> None:
     with foreground(site) as other:
-        refusal(server.run("--port", str(other.port)), UNAVAILABLE, other.port)
+        line = refusal(server.run("--port", str(other.port)), UNAVAILABLE, other.port)
+        assert line.endswith(f": already in use by phttpd (pid {other.pid})")
         assert ask(other.port, "/").status == 200
 
 

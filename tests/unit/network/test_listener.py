@@ -96,7 +96,7 @@ def test_a_name() -> None:
 
 
 def test_the_same_address_twice() -> None:
-    """As a list of a name and its address is; the port is not “taken by another program”."""
+    """As a list of a name and its address is; the port is not “already in use”."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with listening(["127.0.0.1", "127.0.0.1"], port):

@@ -1,0 +1,117 @@
+"""Who has a port that is already in use, as far as this user may know.
+
+Called by `httpd.service`, when it cannot listen.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from httpd.observe.scoreboard import read_all
+
+_LISTEN = "0A"  # state of a socket in /proc/net/tcp (proc(5))
+_EVERY_ADDRESS = ("0.0.0.0", "::")
+
+
+class _Socket(NamedTuple):
+    """A line of /proc/net/tcp or tcp6."""
+
+    host: str
+    port: int
+    uid: int
+    inode: int
+
+
+def describe_owner(address: str) -> str:
+    """Return who listens at an address, as the end of “already in use”; nothing if none is found.
+
+    Args:
+        address: ``host:port``, with an IPv6 address in brackets.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return ""
+    for listener in _find_listeners(host.strip("[]"), int(port)):
+        pid = _find_process(listener.inode)
+        if pid is not None:
+            return f" by {_name_of(pid)} (pid {pid})"
+        return f" by a process of the user {_user_of(listener.uid)}"
+    return ""
+
+
+def _find_listeners(host: str, port: int) -> Iterator[_Socket]:
+    """Yield the sockets that keep another one from listening at an address."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table) as lines:
+                rows = [line.split() for line in lines][1:]
+        except OSError:
+            continue  # without IPv6 there is no such file
+        for row in rows:
+            found = _parse_row(row)
+            same = found.host == host or host in _EVERY_ADDRESS or found.host in _EVERY_ADDRESS
+            if row[3] == _LISTEN and found.port == port and same:
+                yield found
+
+
+def _parse_row(row: list[str]) -> _Socket:
+    address, _, port = row[1].partition(":")
+    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+    family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
+    # Each word is printed as a number of this machine's byte order.
+    host = socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
+    return _Socket(host, int(port, 16), int(row[7]), int(row[9]))
+
+
+def _find_process(inode: int) -> int | None:
+    """Return the process that has a socket open; of a parent and its children, the parent."""
+    link = f"socket:[{inode}]"
+    pids = {int(name) for name in os.listdir("/proc") if name.isdecimal()}
+    owners = {pid for pid in pids if _has_open(pid, link)}
+    return min((pid for pid in owners if _parent_of(pid) not in owners), default=None)
+
+
+def _has_open(pid: int, link: str) -> bool:
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False  # it has ended, or belongs to another user
+    return any(_read_link(f"/proc/{pid}/fd/{name}") == link for name in names)
+
+
+def _read_link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""  # it has just been closed
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return int(stat.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _name_of(pid: int) -> str:
+    try:
+        if read_all(pid):
+            return "phttpd"
+        with open(f"/proc/{pid}/comm", errors="backslashreplace") as comm:
+            name = comm.read().rstrip("\n")
+    except OSError:
+        return "a process"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def _user_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
