@@ -257,7 +257,7 @@ class Connection:
             try:
                 answer = self._take_request(seen, unknown)
             except HTTPError as error:
-                self.refuse(error, _REFUSALS.get(error.status, "bad request"))
+                self.refuse(error, error.reason or _REFUSALS.get(error.status, "bad request"))
                 return
             if answer is None:
                 self._wait_for(READ)

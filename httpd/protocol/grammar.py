@@ -15,10 +15,19 @@ _TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # that RFC 3986 would have encoded; only what could end the target or a line must not be in it.
 _TARGET = rb"!-~\x80-\xff"
 
-# request-line = method SP request-target SP HTTP-version (RFC 9112 §3)
-REQUEST_LINE = re.compile(rb"(%b+) ([%b]+) HTTP/([0-9])\.([0-9])" % (_TCHAR, _TARGET))
+# request-line CRLF, request-line = method SP request-target SP HTTP-version (RFC 9112 §3)
+REQUEST_LINE = re.compile(rb"(%b+) ([%b]+) HTTP/([0-9])\.([0-9])\r\n" % (_TCHAR, _TARGET))
 
-# The same without its version, for the two methods and the form of target that nearly all use:
+# What may become a request line, after the one empty line that is tolerated (RFC 9112 §2.2)
+REQUEST_BEGINNING = re.compile(
+    rb"\r?|(?:\r\n)?(?:%b*|%b+ [%b]*|%b+ [%b]+ %b)"
+    % (
+        *(_TCHAR, _TCHAR, _TARGET, _TCHAR, _TARGET),
+        rb"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?)?)?)?)?)?)?)?)?",
+    )
+)
+
+# A request line without version, for the two methods and the form of target that nearly all use:
 # origin-form = absolute-path [ "?" query ] (RFC 9112 §3.2.1)
 PLAIN_REQUEST = re.compile(rb"(GET|HEAD) (/[!\"$->@-~\x80-\xff]*)(\?[!\"$-~\x80-\xff]*)?")
 

@@ -83,10 +83,19 @@ class HTTPError(Exception):
         status: one of `REASONS`.
         detail: a sentence for the person who reads the error page.
         fields: more header fields for the answer, names and values.
+        reason: what the log says when the connection is closed for this; empty for what it says of
+            others with that status.
     """
 
-    def __init__(self, status: int, detail: str, fields: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        fields: tuple[tuple[str, str], ...] = (),
+        reason: str = "",
+    ) -> None:
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
         self.fields = fields
+        self.reason = reason

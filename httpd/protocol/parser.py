@@ -11,7 +11,7 @@ import ipaddress
 
 from httpd.protocol import grammar
 from httpd.protocol.messages import Header, HTTPError, Request
-from httpd.protocol.target import parse_target
+from httpd.protocol.target import Target, parse_target
 
 MAX_REQUEST_LINE = 8 * 1024
 """Bytes of a request line without its CRLF (RFC 9112 §3 asks for at least 8000)."""
@@ -19,6 +19,12 @@ MAX_HEAD = 32 * 1024
 """Bytes of a whole head with its empty line."""
 MAX_FIELDS = 100
 """Field lines in a head."""
+_LONGEST_LINE = 2 + MAX_REQUEST_LINE + 2
+"""Bytes of the longest request line, with an empty line before it and a CRLF behind it."""
+_BEGINNING = 256
+"""Bytes of an incomplete request line that are looked at before it ends."""
+_TLS = b"\x16"
+"""What a TLS connection begins with: the type of a handshake record (RFC 8446 §5.1)."""
 VERSION = b" HTTP/1."
 """What stands between the target of a request and all that is the same in many heads."""
 _OVERHEAD = 2000
@@ -41,31 +47,55 @@ def find_head_end(buffer: bytes | bytearray, start: int) -> int:
         start: how many bytes of it an earlier call has seen.
 
     Raises:
-        HTTPError: 414 or 431 when the head is over its limits, complete or not.
+        HTTPError: 414 or 431 when the head is over its limits, complete or not; 400, 421 or 505
+            when more bytes cannot make a request of what is there.
     """
     # What ends a head is at most three bytes, so two of them may have been seen before.
     match = grammar.HEAD_END.search(buffer, max(0, start - 2))
     end = match.end() if match else 0
-    size = end or len(buffer)
-    # Two bytes of an empty line may stand before the request line, and a CRLF ends it.
-    longest = 2 + MAX_REQUEST_LINE + 2
-    if size >= longest and buffer.find(b"\n", 2, longest) < 0:
-        raise HTTPError(414, f"The request line is longer than {MAX_REQUEST_LINE} bytes.")
-    if size > MAX_HEAD:
+    if 0 < end <= MAX_REQUEST_LINE:
+        return end
+    check_beginning(buffer, start)
+    if (end or len(buffer)) > MAX_HEAD:
         raise HTTPError(431, f"The request head is larger than {MAX_HEAD} bytes.")
     return end
+
+
+def check_beginning(buffer: bytes | bytearray, start: int = 0) -> None:
+    """Refuse what cannot become a request, however many bytes follow.
+
+    The request line is judged as soon as it is complete, and before that by its first bytes: who
+    speaks another protocol may wait for an answer, and would send nothing more.
+
+    Args:
+        buffer: what a head begins with.
+        start: how many bytes of it an earlier call has let pass.
+
+    Raises:
+        HTTPError: 400, 414, 421 or 505.
+    """
+    first = 2 if buffer.startswith(b"\r\n") else 0  # after an empty line
+    end = buffer.find(b"\n", first, _LONGEST_LINE) + 1
+    if end > start:
+        _parse_request_line(bytes(buffer[first:end]))
+    elif not end:
+        if start < _BEGINNING and not grammar.REQUEST_BEGINNING.fullmatch(buffer, 0, _BEGINNING):
+            raise _malformed(buffer)
+        if len(buffer) >= _LONGEST_LINE:
+            raise _too_long()
 
 
 def parse_head(head: bytes) -> Request:
     """Parse a complete request head, from its request line to its empty line.
 
     Raises:
-        HTTPError: 400, 414, 417, 431, 501 or 505, for what RFC 9112 does not allow.
+        HTTPError: 400, 414, 417, 421, 431, 501 or 505, for what RFC 9112 does not allow.
     """
-    lines = _split_lines(head)
-    method, target, minor_version = _parse_request_line(lines[0])
-    fields = _parse_fields(lines[1:])
-    path, query, authority = parse_target(method, target)
+    # The request line comes first, as `check_beginning` may see it before the rest is there.
+    head = head.removeprefix(b"\r\n")  # an empty line is tolerated (RFC 9112 §2.2)
+    end = head.find(b"\n") + 1
+    method, (path, query, authority), minor_version = _parse_request_line(head[:end])
+    fields = _parse_fields(_split_lines(head[end:]))
     _check_host(fields, authority, minor_version)
     return Request(method.decode(), path, query, _make_header(fields, minor_version))
 
@@ -162,25 +192,36 @@ def _make_header(fields: dict[str, str], minor_version: int) -> Header:
     )
 
 
-def _split_lines(head: bytes) -> list[bytes]:
-    if head.startswith(b"\r\n"):  # one empty line before a request is tolerated (RFC 9112 §2.2)
-        head = head[2:]
-    lines = head.split(b"\r\n")
-    if lines[-2:] != [b"", b""] or len(lines) < 3:
+def _split_lines(section: bytes) -> list[bytes]:
+    """Return the lines of a header section that ends with its empty line."""
+    lines = section.split(b"\r\n")
+    if lines[-2:] != [b"", b""]:
         raise HTTPError(400, "A line of the request does not end in CRLF.")
     return lines[:-2]
 
 
-def _parse_request_line(line: bytes) -> tuple[bytes, bytes, int]:
-    if len(line) > MAX_REQUEST_LINE:
-        raise HTTPError(414, f"The request line is longer than {MAX_REQUEST_LINE} bytes.")
+def _parse_request_line(line: bytes) -> tuple[bytes, Target, int]:
+    """Return the method, the target and the minor version in a line that has its CRLF."""
     match = grammar.REQUEST_LINE.fullmatch(line)
     if not match:
-        raise HTTPError(400, "The request line is not a method, a target and a version.")
+        raise _malformed(line)
+    if len(line) > MAX_REQUEST_LINE + 2:
+        raise _too_long()
     method, target, major, minor = match.groups()
     if major != b"1":
         raise HTTPError(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
-    return method, target, int(minor)
+    return method, parse_target(method, target), int(minor)
+
+
+def _malformed(line: bytes | bytearray) -> HTTPError:
+    if line.startswith(_TLS):
+        detail = "This port speaks HTTP and not TLS: its addresses begin with http://."
+        return HTTPError(400, detail, reason="TLS on a plain port")
+    return HTTPError(400, "The request line is not a method, a target and a version.")
+
+
+def _too_long() -> HTTPError:
+    return HTTPError(414, f"The request line is longer than {MAX_REQUEST_LINE} bytes.")
 
 
 def _parse_fields(lines: list[bytes]) -> dict[str, str]:

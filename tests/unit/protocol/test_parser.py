@@ -8,12 +8,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from httpd.protocol import grammar
 from httpd.protocol.messages import REASONS, HTTPError, Request
 from httpd.protocol.parser import (
     MAX_FIELDS,
     MAX_HEAD,
     MAX_REQUEST_LINE,
     Parser,
+    check_beginning,
     find_head_end,
     parse_head,
 )
@@ -56,6 +58,11 @@ def one_byte(byte: int) -> bytes:
 @example(b"x\n\n" + b"a" * (MAX_REQUEST_LINE + 10), [3])
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"a" * (MAX_HEAD + 10), [27])
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"a" * (MAX_REQUEST_LINE + 10), [27, 28])
+@example(b"\0" + b"a" * MAX_REQUEST_LINE + b"\r\n", [1])
+@example(b"a" * 300 + b"\0" * MAX_REQUEST_LINE + b"\r\n", [300, 301, MAX_REQUEST_LINE + 303])
+@example(b"GET / HTTP/1.1\r\n" + b"a" * MAX_HEAD + b"\n\n", [5])
+@example(b"GET / HTTP/2.0\r\nno colon\n\n", [16])
+@example(b"GET x HTTP/1.1\r\nno colon\r\n\r\n", [16])
 def test_any_bytes_in_any_pieces_have_one_outcome(data: bytes, places: list[int]) -> None:
     outcome = parse_whole(data)
     assert outcome is None or isinstance(outcome, Request) or outcome in REASONS
@@ -88,8 +95,114 @@ def test_what_follows_a_head_does_not_change_it(data: bytes, rest: bytes) -> Non
 
 @given(likely_heads())
 def test_a_head_that_lacks_its_end_is_waited_for(data: bytes) -> None:
-    """Nothing is said about a head of right line ends before its last byte is there."""
-    assert parse_whole(data[:-1]) is None
+    """Nothing is said about its fields before its last byte is there, but about its first line."""
+    first_line = data.removeprefix(b"\r\n").partition(b"\r\n")[0]
+    alone = parse_whole(join(first_line, "Host: localhost"))
+    expected = alone if isinstance(alone, int) else None
+    assert parse_whole(data[:-1]) == expected
+    assert parse_whole(data[: data.index(first_line) + len(first_line) + 2]) == expected
+
+
+# ---------------------------------------------------------------- what can become a request
+
+
+def may_become_request(data: bytes) -> bool:
+    try:
+        check_beginning(data)
+    except HTTPError:
+        return False
+    return True
+
+
+VALID_HEADS = [
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"!#$%&'*+-.^_`|~09azAZ /\xff?\x80 HTTP/1.0\r\n\r\n",
+    b"HEAD http://[::1]:80/a?b HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"OPTIONS * HTTP/1.9\r\nHost: a\r\n\r\n",
+    b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"HTTP / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", VALID_HEADS, ids=lambda data: repr(data[:24]))
+def test_every_beginning_of_a_request_may_become_one(data: bytes) -> None:
+    assert isinstance(parse_whole(data), Request)
+    for size in range(len(data)):
+        assert may_become_request(data[:size]), data[:size]
+        assert parse_whole(data[:size]) is None
+    assert isinstance(feed(one_byte(byte) for byte in data), Request)
+
+
+@given(likely_heads() | mutated_heads(), st.integers(0, 1 << 16))
+@settings(max_examples=500)
+def test_what_cannot_become_a_request_never_does(data: bytes, size: int) -> None:
+    beginning = data[: size % (len(data) + 1)]
+    if isinstance(parse_whole(data), Request):
+        assert may_become_request(beginning)
+    if not may_become_request(beginning):
+        assert isinstance(parse_whole(beginning + b" / HTTP/1.1\r\nHost: a\r\n\r\n"), int)
+        assert isinstance(parse_whole(data), int)
+
+
+def test_each_byte_after_each_beginning_is_judged_at_once() -> None:
+    """Exhaustively: whether a byte may follow is what the grammar of a whole head says."""
+    line = b"GET /a HTTP/1.1\r\n"
+    for size in range(len(line)):
+        begun = line[:size]
+        for byte in range(256):
+            data = begun + one_byte(byte)
+            # If any of these ends makes a request of it, more bytes may come.
+            ends = [line[size + 1 :], b"X / HTTP/1.1\r\n", b"/ HTTP/1.1\r\n", b"a HTTP/1.1\r\n"]
+            ends += [
+                b" HTTP/1.1\r\n",
+                b" / HTTP/1.1\r\n",
+                b"HTTP/1.1\r\n",
+                b"TTP/1.1\r\n",
+                b"\nGET / HTTP/1.1\r\n",
+            ]
+            possible = any(
+                grammar.REQUEST_LINE.fullmatch((data + end).removeprefix(b"\r\n")) for end in ends
+            )
+            assert (parse_whole(data) is None) is possible, data
+
+
+CLIENT_HELLO = bytes.fromhex("16030102000100")
+NO_REQUESTS = [
+    pytest.param(CLIENT_HELLO, 1, id="tls"),
+    pytest.param(bytes.fromhex("030000130ee000000000000100080003000000"), 1, id="rdp"),
+    pytest.param(b"HELLO A B C\r\n", 9, id="words"),
+    pytest.param(b"GET /\r\n", 6, id="http-0.9"),
+    pytest.param(b"GET / HTTP/2.0\r\n", 16, id="http-2"),
+    pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", 20, id="ssh"),
+    pytest.param(b"EHLO example.com\r\n", 17, id="smtp"),
+    pytest.param(b"\xffSMBr\0", 1, id="smb"),
+    pytest.param(b"\0\0\0\x08\x04\xd2\x16\x2f", 1, id="postgresql"),
+    pytest.param(b"\n", 1, id="bare-lf"),
+    pytest.param(b"\rG", 2, id="bare-cr"),
+    pytest.param(b" GET / HTTP/1.1\r\n", 1, id="space-first"),
+    pytest.param(b"GET  / HTTP/1.1\r\n", 5, id="two-spaces"),
+    pytest.param(b"GET / HTTP/1.1\n", 15, id="lf-after-request-line"),
+    pytest.param(b"GET x HTTP/1.1\r\n", 16, id="no-target"),
+    pytest.param(b"GET /" + b"a" * 5000 + b"\r\n", 5007, id="long-line"),
+]
+
+
+@pytest.mark.parametrize(("data", "needed"), NO_REQUESTS)
+def test_bytes_that_cannot_be_a_request_are_refused_at_once(data: bytes, needed: int) -> None:
+    assert parse_whole(data[: needed - 1]) is None
+    outcome = 505 if b"HTTP/2" in data else 400
+    assert parse_whole(data[:needed]) == parse_whole(data) == outcome
+    assert feed(one_byte(byte) for byte in data) == outcome
+
+
+def test_tls_is_named_as_such() -> None:
+    for data in CLIENT_HELLO, CLIENT_HELLO[:1], CLIENT_HELLO + b"\r\n":
+        with pytest.raises(HTTPError) as error:
+            find_head_end(data, 0)
+        assert error.value.reason == "TLS on a plain port"
 
 
 # ---------------------------------------------------------------- each byte in each place
