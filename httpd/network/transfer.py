@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from httpd.network import options
 from httpd.site.answer import Answer
+from httpd.site.samples import enclose
 
 TAIL = 4096
 """Bytes at the end of a part of a file that are sent from memory, after a last look at the file."""
@@ -18,7 +19,7 @@ _NO_PART = range(0)
 
 
 class FileChangedError(Exception):
-    """The file is not any more what the head of the answer says."""
+    """What the head of the answer promises of the file is not in it any more."""
 
 
 class StillUnsentError(BlockingIOError):
@@ -62,7 +63,9 @@ class Transfer:
         "_has_grown",
         "_held",
         "_part",
+        "_parts",
         "_pending",
+        "_promised",
         "_queues_pages",
         "_segment_size",
         "_segments",
@@ -84,7 +87,12 @@ class Transfer:
             segments = (segments[0][sent:], *segments[1:])
         self._segments = iter((*left, *segments))  # that come after these
         self._waiting = sum(map(len, left)) + answer.length - sent  # bytes of them, with the part
-        self._source = answer.source
+        self._source = source = answer.source
+        self._promised = _NO_PART  # of the file, if others may change it
+        self._parts = 0  # ranges among the segments that come after these
+        if source and not source.is_snapshot:
+            self._promised = enclose(answer.segments)
+            self._parts = sum(isinstance(segment, range) for segment in answer.segments)
         self._queues_pages = False  # whether the kernel may hold pages of the file
         self._held: int | None = None  # by the kernel, if nothing was sent since the last look
         self._segment_size = 0
@@ -136,6 +144,7 @@ class Transfer:
         segment = next(self._segments)
         if isinstance(segment, range):
             self._part = segment
+            self._parts -= 1
         else:
             self._pending = memoryview(segment)
             self._waiting -= len(segment)
@@ -163,14 +172,15 @@ class Transfer:
             self._part = part = part[sent:]
             self._waiting -= sent
             is_checked_next = len(part) <= tail_size
-            if sent and (is_checked_next or source.is_intact()):
+            if sent and (is_checked_next or source.is_intact(self._promised, is_last=False)):
                 return sent
         elif self._queues_pages and options.count_unsent(fd):
             os.write(fd, b"")  # fails if they never will be sent, for they still count then
             raise StillUnsentError
         else:
             tail = os.pread(source.fd, len(part), part.start)
-            if len(tail) == len(part) and source.is_intact():
+            is_last = self._parts == 0
+            if len(tail) == len(part) and source.is_intact(self._promised, is_last=is_last):
                 self._pending = memoryview(tail)
                 self._part = _NO_PART
                 self._waiting -= len(tail)

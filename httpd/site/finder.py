@@ -69,7 +69,8 @@ class Finder:
     def find(self, path: bytes) -> Variants | None:
         """Return what there is at a path, checked against the disk within this second.
 
-        Large files are checked at once: if one has changed, its download would only break.
+        The name of a large file is looked up for each request: what a download begins with is sent
+        to its end, so a new one begins with the newest version.
 
         Args:
             path: the path of a request, percent-encoded.

@@ -65,7 +65,7 @@ class Listing:
         if self.fd >= 0:
             os.close(self.fd)
 
-    def is_intact(self) -> bool:
+    def is_intact(self, part: range, *, is_last: bool) -> bool:  # noqa: ARG002
         """Tell that it is what it was: nobody else can write to it."""
         return True
 

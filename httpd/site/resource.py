@@ -13,6 +13,7 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
 from httpd.site.docroot import SETTLED_NS, OpenedFile, explain
 from httpd.site.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
+from httpd.site.samples import Fingerprint, enclose
 
 SMALL_FILE = 128 * 1024
 """Bytes up to which a file is read into memory."""
@@ -33,11 +34,15 @@ class Resource:
     `content` is the whole of a small file.  A larger one has `content` None and an open `fd`, which
     is closed when the last answer or download that holds the resource lets go of it.  That may be a
     `snapshot`: a copy of the file in memory, which stays as it is.
+
+    A new request is for what the name leads to (`is_in_place`, `is_current`); what is being sent
+    comes from the descriptor, whatever has become of the name (`is_intact`).
     """
 
     __slots__ = (
         "__weakref__",
         "_checkable",
+        "_fingerprint",
         "_identity",
         "_status_changed_ns",
         "coding",
@@ -82,41 +87,62 @@ class Resource:
         return self.content is None and not self.is_snapshot
 
     def _read(self, status: os.stat_result) -> None:
-        """Fill in what comes from the file, whose status was `status` just before."""
+        """Fill in what comes from the file, whose status was `status` just before.
+
+        A large file that is being written to all the time is taken as it is found: if that is a log
+        or a recording, what it had before stays, and if it is not, its downloads are ended.
+        """
         for _ in range(3):
-            self._identity = _identify(status)
-            _, _, self.size, self.modified_ns = self._identity
+            self._identity = _, _, self.size, self.modified_ns = _identify(status)
             self._status_changed_ns = status.st_ctime_ns
-            self.content = content = self._read_content()
+            is_whole = self._read_content(status)
             status = os.fstat(self.fd)
-            is_whole = content is None or len(content) == self.size
             if is_whole and _identify(status) == self._identity:
                 break
             if not stat.S_ISREG(status.st_mode):
                 raise HTTPError(404, "There is nothing at this address.")
         else:
-            raise HTTPError(503, "This file is being written just now.", (("Retry-After", "1"),))
+            if not is_whole and status.st_size == self.size:
+                raise _size_is_wrong()
+            if self.content is not None or not is_whole or status.st_size < self.size:
+                raise HTTPError(
+                    503, "This file is being written just now.", (("Retry-After", "1"),)
+                )
         if self.content is not None:
             os.close(self.fd)
             self.fd = -1
 
-    def _read_content(self) -> bytes | None:
-        """Return all of a small file; None for a large one."""
-        if self.size > SMALL_FILE:
-            return None
+    def _read_content(self, status: os.stat_result) -> bool:
+        """Read all of a small file, or samples of a large one.
+
+        Returns:
+            Whether the file has as many bytes as its status says.
+        """
         try:
-            return os.pread(self.fd, self.size + 1, 0)
+            if self.size > SMALL_FILE:
+                self.content: bytes | None = None
+                self._fingerprint: Fingerprint | None = Fingerprint(self.fd, status)
+                return self._fingerprint.is_whole
+            self._fingerprint = None
+            self.content = content = os.pread(self.fd, self.size + 1, 0)
+            return len(content) == self.size
+        except BlockingIOError:
+            raise _size_is_wrong() from None
         except OSError as error:
             raise explain(error) from None
 
     def _make_etag(self) -> str:
         """Return an entity tag that neither host, time zone nor restart have a part in.
 
-        Where the content is at hand, it tells apart what was written in the same instant.
+        A checksum tells apart what has the same time and size: of all of a small file, and of
+        samples of a large one.
         """
-        etag = f"{self.modified_ns:x}-{self.size:x}"
         if self.content is not None:
-            etag += f"-{crc32(self.content):x}"
+            checksum = crc32(self.content)
+        else:
+            assert self._fingerprint is not None
+            checksum = self._fingerprint.checksum
+        etag = f"{self.modified_ns:x}-{self.size:x}-{checksum:x}"
         if self.coding != IDENTITY:
             etag += f"-{self.coding}"
         return f'"{etag}"'
@@ -142,6 +168,7 @@ class Resource:
         same = copy(self)
         same.fd = fd
         same.is_snapshot = True
+        same._fingerprint = None
         try:
             copied = 0
             while sent := os.sendfile(fd, self.fd, copied, self.size - copied):
@@ -167,30 +194,30 @@ class Resource:
                     for part in segments
                 ]
             )
+            is_whole = len(body) == sum(map(len, segments))
+            return body if is_whole and self.is_intact(enclose(segments), is_last=True) else None
         except OSError:
             return None
-        return body if len(body) == sum(map(len, segments)) and self.is_intact() else None
 
     def is_in_place(self) -> bool:
-        """Tell whether the name still leads to the file, and that is still what it was."""
+        """Tell whether a new request would find this file at its name, as it was."""
         try:
             return _identify(os.stat(self.name)) == self._identity
         except OSError:
             return False
 
-    def is_intact(self) -> bool:
-        """Tell whether the file is still what it was; a deleted one is as long as it is not
-        written.
+    def is_intact(self, part: range, *, is_last: bool) -> bool:
+        """Tell whether a part of what is being sent is still what it was.
+
+        Args:
+            part: what a client was promised, in bytes of the file.
+            is_last: whether no other look comes before the client has all of it.
+
+        Raises:
+            OSError: of the file.
         """
-        if self.is_snapshot:
-            return True
-        try:
-            status = os.stat(self.name)
-        except OSError:
-            if self.fd < 0:
-                return False
-            status = os.fstat(self.fd)
-        return _identify(status) == self._identity
+        fingerprint = self._fingerprint
+        return fingerprint is None or fingerprint.is_intact(part, is_last=is_last)
 
     def is_current(self, status: os.stat_result | None) -> bool:
         """Tell whether a new request for the same name would surely find this very content.
@@ -206,3 +233,10 @@ class Resource:
             and status.st_ctime_ns == self._status_changed_ns
             and _identify(status) == self._identity
         )
+
+
+def _size_is_wrong() -> HTTPError:
+    """Return what a client is told of a file that has no fixed content, as those of procfs and
+    sysfs: to ask again would not help.
+    """
+    return HTTPError(403, "This file cannot be served: its size is not that of its content.")

@@ -157,7 +157,7 @@ class Responder:
             answer = variants.answers.get(selector) if variants else None
             if variants is None or answer is None:
                 return None
-            # If an open file has changed within this second, its download would only break.
+            # A download is finished with the version that it begins with: the newest one.
             if answer.length and not variants.is_in_place():
                 return None
         except OutOfDescriptorsError:

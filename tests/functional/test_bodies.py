@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.functional.configured import serve_with
 from tests.functional.site import FIVE_MB, NOTES, SIZES, pattern
 from tests.support.raw import Client, ask
 from tests.support.server import Server
@@ -131,3 +132,23 @@ def test_a_file_of_100_gigabytes(client: Client, docroot: Path) -> None:
     tail = client.ask("/huge.bin", "Range: bytes=-3000000")
     assert tail.body == bytes(2_999_999) + b"\x08"
     assert client.ask("/huge.bin", f"Range: bytes={HUGE}-").status == 416
+
+
+@pytest.mark.parametrize(
+    ("docroot", "target"),
+    [
+        ("/proc/sys/kernel", "/ostype"),
+        ("/proc/self", "/status"),
+        ("/sys/kernel", "/mm/transparent_hugepage/enabled"),
+    ],
+)
+def test_files_whose_size_is_not_that_of_their_content(docroot: str, target: str) -> None:
+    """They are made while they are read, so no later request would fare better."""
+    if not Path(docroot + target).exists():
+        pytest.skip(f"needs {docroot}{target}, which this kernel does not have")
+    with serve_with(Path(docroot)) as server, Client(server.port) as client:
+        for _ in range(3):
+            answer = client.ask(target)
+            assert (answer.status, answer.get("Retry-After")) == (403, None)
+            assert b"size" in answer.body
+        assert client.ask(target, method="HEAD").status == 403

@@ -1,4 +1,6 @@
-"""What arrives is what is on the disk: a file that changes under a download ends it visibly."""
+"""What arrives is one version of a file: a change of what is sent ends the download visibly, and
+nothing else does.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,41 @@ OLD = random.Random(6).randbytes(SIZE)
 NEW = random.Random(7).randbytes(SIZE)
 
 
+def truncate(path: Path) -> bytes:
+    os.truncate(path, SIZE // 2)
+    return OLD[: SIZE // 2]
+
+
+def truncate_to_nothing(path: Path) -> bytes:
+    os.truncate(path, 0)
+    return b""
+
+
+def overwrite(path: Path) -> bytes:
+    with path.open("r+b") as file:
+        file.write(NEW)
+    return NEW
+
+
+def overwrite_by_more(path: Path) -> bytes:
+    with path.open("r+b") as file:
+        file.write(NEW + b"more")
+    return NEW + b"more"
+
+
+def write_anew(path: Path) -> bytes:
+    path.write_bytes(NEW)
+    return NEW
+
+
+CHANGES = pytest.mark.parametrize(
+    "change",
+    [truncate, truncate_to_nothing, overwrite, overwrite_by_more, write_anew],
+    ids=lambda change: change.__name__,
+)
+"""In place: what the open file has is not what was announced."""
+
+
 def replace(path: Path) -> bytes:
     other = path.with_name("new")
     other.write_bytes(NEW)
@@ -35,14 +72,11 @@ def replace_by_smaller(path: Path) -> bytes:
     return b"small\n"
 
 
-def truncate(path: Path) -> bytes:
-    os.truncate(path, SIZE // 2)
-    return OLD[: SIZE // 2]
-
-
-def truncate_to_nothing(path: Path) -> bytes:
-    os.truncate(path, 0)
-    return b""
+def replace_by_link(path: Path) -> bytes:
+    path.with_name("target").write_bytes(NEW)
+    path.with_name("link").symlink_to("target")
+    path.with_name("link").rename(path)
+    return NEW
 
 
 def append(path: Path) -> bytes:
@@ -51,17 +85,22 @@ def append(path: Path) -> bytes:
     return OLD + b"more"
 
 
-def overwrite(path: Path) -> bytes:
-    with path.open("r+b") as file:
-        file.write(NEW)
-    return NEW
+def touch(path: Path) -> bytes:
+    path.touch()
+    return OLD
 
 
-CHANGES = pytest.mark.parametrize(
-    "change",
-    [replace, replace_by_smaller, truncate, truncate_to_nothing, append, overwrite],
-    ids=lambda change: change.__name__,
+def change_mode(path: Path) -> bytes:
+    path.chmod(0o640)
+    return OLD
+
+
+OTHER_EVENTS = pytest.mark.parametrize(
+    "event",
+    [replace, replace_by_smaller, replace_by_link, append, touch, change_mode],
+    ids=lambda event: event.__name__,
 )
+"""The announced bytes are still in the open file."""
 
 
 @pytest.fixture
@@ -92,7 +131,7 @@ def test_change_ends_the_download(site: Path, file: Path, change: Callable[[Path
         content = change(file)
         got = client.rest()
         assert len(got) < SIZE
-        if change is not overwrite:
+        if change in (truncate, truncate_to_nothing):
             assert OLD.startswith(got), "what came is spliced"
         line = server.err.wait_for(warning).string
         text = f"/large changed during a download by 127.0.0.1:{port}; the transfer was ended"
@@ -102,7 +141,7 @@ def test_change_ends_the_download(site: Path, file: Path, change: Callable[[Path
         assert other.body(SIZE) == OLD
 
 
-@pytest.mark.parametrize("change", [replace, append])
+@CHANGES
 def test_change_ends_a_part_too(site: Path, file: Path, change: Callable[[Path], bytes]) -> None:
     first, last = 1 << 20, SIZE - 10
     with (
@@ -110,20 +149,68 @@ def test_change_ends_a_part_too(site: Path, file: Path, change: Callable[[Path],
         begin(server, f"Range: bytes={first}-{last}") as client,
     ):
         change(file)
-        got = client.rest()
-        assert len(got) < last - first + 1
-        assert OLD[first:].startswith(got)
+        assert len(client.rest()) < last - first + 1
 
 
 def test_all_downloads_of_the_file_end(site: Path, file: Path) -> None:
     with foreground(site, errors="changed during a download") as server:
         clients = [begin(server) for _ in range(12)]
-        replace(file)
+        overwrite(file)
         for client in clients:
-            got = client.rest()
-            assert len(got) < SIZE
-            assert OLD.startswith(got)
+            assert len(client.rest()) < SIZE
             client.close()
+
+
+@OTHER_EVENTS
+@pytest.mark.parametrize("part", [range(SIZE), range(1 << 20, SIZE - 10)], ids=["whole", "part"])
+def test_download_whose_bytes_stay_is_finished(
+    site: Path, file: Path, event: Callable[[Path], bytes], part: range
+) -> None:
+    """And whoever asks next gets what there is then."""
+    line = f"Range: bytes={part.start}-{part.stop - 1}"
+    with foreground(site) as server, begin(server, line) as client:
+        content = event(file)
+        until(lambda: ask(server.port, "/large").body == content, "the new content is served")
+        assert client.body(len(part)) == OLD[part.start : part.stop]
+        assert client.ask("/other", method="HEAD").status == 200  # the connection is still good
+
+
+def test_part_before_the_place_of_a_truncation_is_finished(site: Path, file: Path) -> None:
+    part = range(SIZE - (4 << 20))
+    line = f"Range: bytes=0-{part.stop - 1}"
+    with foreground(site) as server, begin(server, line) as client:
+        os.truncate(file, part.stop)
+        assert client.body(len(part)) == OLD[: part.stop]
+
+
+def test_file_that_is_written_all_the_time_can_be_downloaded(site: Path, file: Path) -> None:
+    """As a log or a recording: each client gets what there was when it asked."""
+    with foreground(site) as server, file.open("ab", buffering=0) as log:
+        for _ in range(3):
+            log.write(b"line\n")
+            size = file.stat().st_size
+            with begin(server) as client:
+                received = b""
+                while len(received) < size:
+                    log.write(b"line\n")
+                    received += client.body(min(SIZE // 8, size - len(received)))
+            assert received == file.read_bytes()[:size]
+
+
+def test_new_version_of_the_site_leaves_downloads_of_the_old_one(site: Path, file: Path) -> None:
+    releases = site.with_name("releases")
+    site.rename(releases)
+    site.symlink_to(releases.name)
+    other = site.with_name("other-releases")
+    other.mkdir()
+    (other / "large").write_bytes(NEW)
+    with foreground(site) as server, begin(server) as client:
+        link = site.with_name("link")
+        link.symlink_to(other.name)
+        link.rename(site)
+        assert ask(server.port, "/large").body == NEW
+        (releases / "large").unlink()
+        assert client.body(SIZE) == OLD
 
 
 def test_deleted_file_is_finished(site: Path, file: Path) -> None:
@@ -143,7 +230,7 @@ def test_file_moved_elsewhere_is_finished(site: Path, file: Path) -> None:
 def test_resumed_download_of_a_changed_file_starts_over(site: Path, file: Path) -> None:
     with foreground(site, errors="changed during a download") as server, begin(server) as client:
         etag = ask(server.port, "/large", method="HEAD")["ETag"]
-        replace(file)
+        overwrite(file)
         got = client.rest()
         fields = [f"Range: bytes={len(got)}-", f"If-Range: {etag}"]
 

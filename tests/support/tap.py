@@ -18,16 +18,23 @@ class Tap:
         port: of the server.
         room: bytes of the server's that are let through in all; then every connection ends.
         on_full: called when that happens for the first time; afterwards there is room for all.
+        cuts: false to let the connections go on after `on_full`, which one of them waits for.
     """
 
     def __init__(
-        self, port: int, room: float = float("inf"), on_full: Callable[[], None] | None = None
+        self,
+        port: int,
+        room: float = float("inf"),
+        on_full: Callable[[], None] | None = None,
+        *,
+        cuts: bool = True,
     ) -> None:
         self.asked: list[str] = []
         """The request heads, in the order in which they came."""
         self._server = port
         self._room = room
         self._on_full = on_full
+        self._cuts = cuts
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._accept)]
@@ -68,6 +75,10 @@ class Tap:
     def _relay_answers(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(65536):
+                if not self._cuts:
+                    self._pause(len(data))
+                    client.sendall(data)
+                    continue
                 with self._lock:
                     data = data[: int(min(self._room, len(data)))]
                     self._room -= len(data)
@@ -79,3 +90,13 @@ class Tap:
                     break
             client.shutdown(socket.SHUT_RDWR)
             server.shutdown(socket.SHUT_RDWR)
+
+    def _pause(self, size: int) -> None:
+        """Take note that so many bytes have come; call `on_full` if they are the first too many."""
+        with self._lock:
+            self._room -= size
+            is_full = self._room < 0
+            if is_full:
+                self._room = float("inf")
+        if is_full and self._on_full:
+            self._on_full()

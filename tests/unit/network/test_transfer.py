@@ -16,6 +16,7 @@ from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginn
 from httpd.site.answer import Answer
 from httpd.site.docroot import Docroot
 from httpd.site.resource import SMALL_FILE, Resource
+from httpd.site.samples import COUNT
 from tests.unit.site.folders import write
 
 SIZE = SMALL_FILE + 3 * TAIL
@@ -25,20 +26,43 @@ HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 LAST = 100 * TAIL
 """More than there are moments."""
 
+Alter = Callable[[], None]
+
 
 def overwrite(path: Path) -> None:
     with path.open("r+b") as file:
         file.write(b"n" * SIZE)
 
 
+def overwrite_by_more(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"n" * 2 * SIZE)
+
+
+def overwrite_as_old(path: Path) -> None:
+    """As `cp -p` does where both files have the same time."""
+    overwrite(path)
+    os.utime(path, (1e9, 1e9))
+
+
 def overwrite_the_end(path: Path) -> None:
     with path.open("r+b") as file:
-        file.seek(SIZE - 1)
+        file.seek(SIZE - 2)
         file.write(b"n")
 
 
 def truncate(path: Path) -> None:
-    os.truncate(path, SIZE - 1)
+    os.truncate(path, SIZE - 2)
+
+
+def write_anew(path: Path) -> None:
+    path.write_bytes(b"n" * SIZE)
+
+
+def vanish_and_overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        path.unlink()
+        file.write(b"n" * SIZE)
 
 
 def append(path: Path) -> None:
@@ -50,13 +74,32 @@ def replace(path: Path) -> None:
     write(path.with_name("new"), b"n" * SIZE).rename(path)
 
 
-def vanish_and_overwrite(path: Path) -> None:
+def replace_by_link(path: Path) -> None:
+    link = path.with_name("link")
+    link.symlink_to(write(path.with_name("new"), b"n"))
+    link.rename(path)
+
+
+def append_and_vanish(path: Path) -> None:
+    append(path)
+    path.unlink()
+
+
+def write_the_same(path: Path) -> None:
     with path.open("r+b") as file:
-        path.unlink()
-        file.write(b"n" * SIZE)
+        file.write(OLD)
+
+
+def touch(path: Path) -> None:
+    path.touch()
+
+
+def change_mode(path: Path) -> None:
+    path.chmod(0o600)
 
 
 def make_answer(folder: Path, segments: tuple[bytes | range, ...]) -> Answer:
+    (folder / "file").unlink(missing_ok=True)  # it may be a link
     path = write(folder / "file", OLD)
     os.utime(path, (1e9, 1e9))
     opened = Docroot(str(folder), ()).open([b"file"])
@@ -107,9 +150,37 @@ SEGMENTS = pytest.mark.parametrize(
 )
 
 
+def send_all(
+    ends: tuple[socket.socket, socket.socket], transfer: Transfer, moment: int, alter: Alter
+) -> tuple[bytes, int]:
+    """Send until the end, or the transfer is given up; `alter` the file after `moment` steps.
+
+    Returns:
+        What came, and the number of steps.
+    """
+    ours, theirs = ends
+    received = b""
+    steps = 0
+    with suppress(FileChangedError):
+        while transfer.unsent():
+            if steps == moment:
+                alter()
+            steps += 1
+            sent = transfer.send(ours.fileno(), BUDGET, SIZE)
+            received += theirs.recv(sent, socket.MSG_WAITALL)
+    theirs.setblocking(False)
+    with suppress(BlockingIOError):  # what was sent before the error
+        received += theirs.recv(1 << 20)
+    theirs.setblocking(True)
+    return received, steps
+
+
 @pytest.mark.parametrize(
     "alter",
-    [overwrite, overwrite_the_end, truncate, append, replace, vanish_and_overwrite],
+    [
+        *(overwrite, overwrite_by_more, overwrite_as_old, overwrite_the_end),
+        *(truncate, write_anew, vanish_and_overwrite),
+    ],
     ids=lambda alter: alter.__name__,
 )
 @SEGMENTS
@@ -120,28 +191,74 @@ def test_nobody_gets_all_of_a_changed_file(
     segments: tuple[bytes | range, ...],
 ) -> None:
     """Whenever it changes: what has come is the file as it was, or less than was announced."""
-    ours, theirs = ends
     whole = expected(segments)
     for moment in range(LAST):
         transfer = begin(tmp_path, segments)
-        received = b""
-        steps = 0
-        with suppress(FileChangedError):
-            while transfer.unsent():
-                if steps == moment:
-                    alter(tmp_path / "file")
-                steps += 1
-                sent = transfer.send(ours.fileno(), BUDGET, SIZE)
-                received += theirs.recv(sent, socket.MSG_WAITALL)
-        theirs.setblocking(False)
-        with suppress(BlockingIOError):  # what was sent before the error
-            received += theirs.recv(1 << 20)
-        theirs.setblocking(True)
+        received, steps = send_all(ends, transfer, moment, lambda: alter(tmp_path / "file"))
         assert received == whole or len(received) < len(whole)
         assert moment > 1 or len(received) < len(whole), "nothing of the file was sent before"
         if steps <= moment:  # it has ended before it was changed
             break
     assert 2 <= moment < LAST
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        *(append, replace, replace_by_link, Path.unlink, append_and_vanish),
+        *(write_the_same, touch, change_mode),
+    ],
+    ids=lambda alter: alter.__name__,
+)
+@SEGMENTS
+def test_transfer_whose_bytes_stay_is_finished(
+    tmp_path: Path,
+    ends: tuple[socket.socket, socket.socket],
+    alter: Callable[[Path], None],
+    segments: tuple[bytes | range, ...],
+) -> None:
+    """Whenever that happens to the file or its name."""
+    for moment in range(LAST):
+        transfer = begin(tmp_path, segments)
+        received, steps = send_all(ends, transfer, moment, lambda: alter(tmp_path / "file"))
+        assert received == expected(segments)
+        if steps <= moment:
+            break
+    assert 2 <= moment < LAST
+
+
+def test_change_beyond_the_part_does_not_end_the_transfer(
+    tmp_path: Path, ends: tuple[socket.socket, socket.socket]
+) -> None:
+    segments = (range(10, SIZE // 2),)
+
+    def alter() -> None:
+        overwrite_the_end(tmp_path / "file")
+        os.truncate(tmp_path / "file", SIZE // 2)
+
+    assert send_all(ends, begin(tmp_path, segments), 1, alter)[0] == expected(segments)
+
+
+def test_file_that_grows_all_the_time_is_sampled_once_a_second_and_at_the_end(
+    tmp_path: Path, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of slices, of which each sees new times."""
+    transfer = begin(tmp_path, (range(SIZE),))
+    monkeypatch.setattr(time, "monotonic", lambda: 7.0)
+    read, reads = os.pread, []
+
+    def note(fd: int, size: int, offset: int) -> bytes:
+        reads.append(offset)
+        return read(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", note)
+    received = b""
+    while transfer.unsent():
+        append(tmp_path / "file")
+        sent = transfer.send(ends[0].fileno(), SIZE // 50, SIZE)
+        received += ends[1].recv(sent, socket.MSG_WAITALL)
+    assert received == HEAD + OLD
+    assert len(reads) == 2 * COUNT + 1, "the last bytes as well"
 
 
 def test_a_change_as_the_last_bytes_are_read(

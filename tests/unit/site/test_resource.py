@@ -17,10 +17,8 @@ from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
 from httpd.site.docroot import Docroot
 from httpd.site.finder import Finder
-from httpd.site.resource import (
-    SMALL_FILE,
-    Resource,
-)
+from httpd.site.resource import SMALL_FILE, Resource
+from httpd.site.samples import sample_offsets
 from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, Store
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
 from tests.unit.site.folders import (
@@ -156,7 +154,7 @@ def test_a_modification_before_1970(tmp_path: Path, content: str | None) -> None
     resource = find(make(tmp_path), "/a")
     assert resource.modified == -2
     assert resource.last_modified == "Wed, 31 Dec 1969 23:59:58 GMT"
-    assert resource.is_intact()
+    assert resource.is_in_place()
 
 
 def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
@@ -168,13 +166,92 @@ def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
     assert opened_since(before) == []
 
 
-def test_a_file_that_is_longer_than_it_says_is_not_served_short() -> None:
-    """As files of /proc are, which all say zero; and as one is that grows while it is read."""
-    finder = Finder(Docroot("/proc/self", ("index.html",)), Store(BUDGET), precompressed=False)
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("/proc/self", "/status"),  # which says that it is empty
+        ("/proc/sys/kernel", "/ostype"),
+        ("/sys/kernel", "/mm/transparent_hugepage/enabled"),  # which says that it is a page
+    ],
+)
+def test_a_file_that_is_not_as_long_as_it_says_is_refused_for_good(folder: str, name: str) -> None:
+    """It is not being written just now, so to ask again would not help."""
+    if not Path(folder + name).exists():
+        pytest.skip(f"needs {folder}{name}, which this kernel does not have")
+    finder = Finder(Docroot(folder, ("index.html",)), Store(BUDGET), precompressed=False)
     before = open_descriptors()
-    assert status_of(finder, "/status") == 503
+    with pytest.raises(HTTPError, match="size") as error:
+        finder.find(name.encode())
+    assert (error.value.status, error.value.fields) == (403, ())
+    del error  # its traceback holds the file
     finder.release()
     assert opened_since(before) == []
+
+
+def lie_about_size(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Let every status say a size, as a file system in user space can."""
+    stat, fstat = os.stat, os.fstat
+
+    def lie(status: os.stat_result) -> os.stat_result:
+        return os.stat_result((*status[:6], size, *status[7:]), _named(status))
+
+    monkeypatch.setattr(os, "stat", lambda *a, **k: lie(stat(*a, **k)))
+    monkeypatch.setattr(os, "fstat", lambda fd: lie(fstat(fd)))
+
+
+def _named(status: os.stat_result) -> dict[str, int]:
+    names = "st_atime_ns", "st_mtime_ns", "st_ctime_ns"
+    return {name: getattr(status, name) for name in names}
+
+
+@pytest.mark.parametrize("size", [4, 6, LARGE])
+def test_a_file_system_that_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    write(tmp_path / "a", b"12345", age=OLD)
+    opened = Docroot(str(tmp_path), ()).open([b"a"])
+    assert opened is not None
+    lie_about_size(monkeypatch, size)
+    with pytest.raises(HTTPError, match="size") as error:
+        Resource(opened._replace(status=os.fstat(opened.fd)), 0)
+    assert error.value.status == 403
+
+
+def write_on_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Do something each time that something is read."""
+    pread = os.pread
+
+    def read(fd: int, size: int, offset: int) -> bytes:
+        act()
+        return pread(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", read)
+
+
+def test_a_large_file_that_grows_while_it_is_opened_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast: a log or recording is served up to where it was."""
+    path = write(tmp_path / "a", b"x" * LARGE)
+    write_on_reading(monkeypatch, lambda: append(path))
+    resource = find(make(tmp_path), "/a")
+    assert resource.size >= LARGE
+    assert resource.is_intact(range(resource.size), is_last=True)
+
+
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_a_file_that_shrinks_while_it_is_opened_may_be_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = write(tmp_path / "a", b"x" * (size + 100))
+
+    def shrink() -> None:
+        os.truncate(path, path.stat().st_size - 1)
+
+    write_on_reading(monkeypatch, shrink)
+    with pytest.raises(HTTPError) as error:
+        make(tmp_path).find(b"/a")
+    assert (error.value.status, error.value.fields) == (503, (("Retry-After", "1"),))
 
 
 # ---------------------------------------------------------------- entity tags
@@ -216,13 +293,32 @@ def test_etags_change_with_the_size(tmp_path: Path, base: int) -> None:
     assert len(tags) == 3
 
 
-def test_etags_change_with_the_content_in_the_same_instant(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [3, LARGE, 3_000_000])
+@pytest.mark.parametrize("place", ["beginning", "middle", "end"])
+def test_etags_change_with_the_content_in_the_same_instant(
+    tmp_path: Path, size: int, place: str
+) -> None:
     """Same size, same time: as files have that a reproducible build has made."""
     tags = set()
-    for content in "one", "two", "six":
-        os.utime(write(tmp_path / "a", content), ns=(10**18, 10**18))
+    for content in b"one", b"two", b"six":
+        start = {"beginning": 0, "middle": sample_offsets(max(size, LARGE))[7], "end": -3}[place]
+        path = write_sparse(tmp_path / "a", size)
+        with path.open("r+b") as file:
+            file.seek(start if size > 3 else 0, os.SEEK_SET if start >= 0 else os.SEEK_END)
+            file.write(content)
+        os.utime(path, ns=(10**18, 10**18))
         tags.add(find(make(tmp_path), "/a").etag)
     assert len(tags) == 3
+
+
+def test_the_tag_of_a_content_is_the_same_everywhere(tmp_path: Path) -> None:
+    """On each processor and in each version: a fleet answers with one tag."""
+    content = bytes(number % 251 for number in range(SMALL_FILE + 4096))
+    tags = []
+    for size in 1000, len(content):
+        os.utime(write(tmp_path / "a", content[:size]), ns=(10**18, 10**18))
+        tags.append(find(make(tmp_path), "/a").etag)
+    assert tags == ['"de0b6b3a7640000-3e8-721746a6"', '"de0b6b3a7640000-21000-2543648f"']
 
 
 # ---------------------------------------------------------------- changes
@@ -273,9 +369,9 @@ def test_changes_are_seen(tmp_path: Path, size: int, change: Callable[[Path], No
     os.utime(path, ns=(10**18, 10**18))
     finder = make(tmp_path)
     resource = find(finder, "/a")
-    assert resource.is_intact()
+    assert resource.is_in_place()
     change(path)
-    assert not resource.is_intact()
+    assert not resource.is_in_place()
     assert not stays(finder, "/a", resource)
 
 
@@ -291,35 +387,26 @@ def test_what_does_not_change_stays(tmp_path: Path, size: int) -> None:
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
 def test_a_deleted_file(tmp_path: Path, size: int) -> None:
-    """A download goes on as long as there is something to take it from; nobody else gets it."""
+    """What is being sent is finished; no new request gets it."""
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
     finder = make(tmp_path)
     resource = find(finder, "/a")
     path.unlink()
-    assert resource.is_intact() is (size == LARGE)
+    assert resource.is_intact(range(size), is_last=True)
+    assert not resource.is_in_place()
     assert not stays(finder, "/a", resource)
     assert status_of(finder, "/a") == 404
 
 
-def test_a_deleted_file_that_is_written_to(tmp_path: Path) -> None:
-    path = write_sparse(tmp_path / "a", LARGE)
-    resource = find(make(tmp_path), "/a")
-    with path.open("ab") as writer:
-        path.unlink()
-        assert resource.is_intact()
-        writer.write(b"more")
-        writer.flush()
-        assert not resource.is_intact()
-
-
-def test_what_a_download_does_not_mind(tmp_path: Path) -> None:
-    path = write_sparse(tmp_path / "a", LARGE)
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_a_change_of_the_status_alone_leaves_the_file_in_place(tmp_path: Path, size: int) -> None:
+    path = write_sparse(tmp_path / "a", size)
     resource = find(make(tmp_path), "/a")
     path.chmod(0o600)
     os.link(path, tmp_path / "b")
     path.read_bytes()
-    assert resource.is_intact()
+    assert resource.is_in_place()
 
 
 def test_a_changed_permission_is_no_longer_current() -> None:
@@ -340,7 +427,7 @@ def test_a_young_file_is_looked_at_anew(tmp_path: Path) -> None:
     write(tmp_path / "a", "a")
     finder = make(tmp_path)
     resource = find(finder, "/a")
-    assert resource.is_intact()
+    assert resource.is_in_place()
     assert not stays(finder, "/a", resource)
 
 
@@ -386,7 +473,7 @@ def test_a_small_file_is_looked_at_once_a_second(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_looked_at_each_time(tmp_path: Path) -> None:
-    """A download of the old one would only break."""
+    """A new download is one of the newest version."""
     path = write_sparse(tmp_path / "a", LARGE)
     finder = make(tmp_path)
     resource = find(finder, "/a")

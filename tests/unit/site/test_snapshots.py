@@ -76,7 +76,7 @@ def test_a_snapshot_stays_and_the_change_is_found(tmp_path: Path) -> None:
     snapshot = find_again(finder)
     path.write_bytes(CONTENT[::-1])
     assert find(finder).original is snapshot, "for the rest of this second"
-    assert snapshot.is_intact()
+    assert snapshot.is_intact(range(SIZE), is_last=True)
     assert read(snapshot) == CONTENT
     tick(finder, 3)
     assert read(find(finder).original) == CONTENT[::-1]
