@@ -16,8 +16,8 @@ def evaluate(fields: Mapping[str, str], etag: str, modified: int | None, this_ye
     Args:
         fields: the fields of the request.
         etag: the strong entity tag of the representation, with its quotes.
-        modified: its Last-Modified, in seconds since the epoch; None if there is none, so that
-            conditions with dates are ignored.
+        modified: its Last-Modified, in seconds since the epoch; None if there is none, or it says
+            nothing about the content, so that conditions with dates are ignored.
         this_year: see `parse_date`.
     """
     if (tags := fields.get("if-match")) is not None:
@@ -69,7 +69,7 @@ def range_applies(
         fields: the fields of the request.
         etag: the strong entity tag of the representation, with its quotes.
         modified: its Last-Modified, in seconds since the epoch; None if a date cannot tell it from
-            another representation.
+            another representation or version.
         now: seconds since the epoch.
         this_year: see `parse_date`.
     """

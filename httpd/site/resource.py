@@ -19,6 +19,9 @@ SMALL_FILE = 128 * 1024
 """Bytes up to which a file is read into memory."""
 MEDIUM_FILE = 1024 * 1024
 """Bytes up to which a file that is asked for again is copied, so that nobody can change it."""
+FIXED_TIMES = frozenset({0, 1, 315_532_800, 499_162_500})
+"""Modification times, in seconds since the epoch, that tools write into every file: ostree, Nix,
+reproducible archives (1980-01-01, the earliest date in a ZIP file) and npm."""
 
 
 def _identify(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -34,6 +37,10 @@ class Resource:
     `content` is the whole of a small file.  A larger one has `content` None and an open `fd`, which
     is closed when the last answer or download that holds the resource lets go of it.  That may be a
     `snapshot`: a copy of the file in memory, which stays as it is.
+
+    `last_modified` is always sent.  `modified` is what conditions with dates are compared with, in
+    seconds since the epoch; it is None for a time that says nothing about the content, one of
+    `FIXED_TIMES`.
 
     A new request is for what the name leads to (`is_in_place`, `is_current`); what is being sent
     comes from the descriptor, whatever has become of the name (`is_intact`).
@@ -72,8 +79,9 @@ class Resource:
         age = time.time_ns() - self.modified_ns
         self._checkable = is_only_choice and age > SETTLED_NS
         # A date in the future must not be sent (RFC 9110 §8.8.2.1), one before the year 1 cannot.
-        self.modified = min(max(self.modified_ns // 1_000_000_000, EARLIEST), date)
-        self.last_modified = format_date(self.modified)
+        modified = min(max(self.modified_ns // 1_000_000_000, EARLIEST), date)
+        self.last_modified = format_date(modified)
+        self.modified = None if modified in FIXED_TIMES else modified
         self.etag = self._make_etag()
         self.media_type: str = original.media_type if original else self._guess_media_type()
 

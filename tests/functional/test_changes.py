@@ -125,6 +125,49 @@ def test_another_file_of_the_same_size_and_time(client: Client, path: Path, fact
     assert answers[-1]["Last-Modified"] == old[1]
 
 
+@pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
+@pytest.mark.parametrize("fixed", [0, 1, 315532800, 499162500])
+def test_validators_of_a_file_whose_time_says_nothing(
+    client: Client, path: Path, fixed: int, factor: int
+) -> None:
+    """As npm, Nix, ostree and reproducible builds write them: no date tells two versions apart."""
+    target = target_of(path)
+    path.write_bytes(OLD * factor)
+    os.utime(path, (fixed, fixed))
+    old = ask_twice(client, target)
+    date = formatdate(fixed, usegmt=True)
+    assert old["Last-Modified"] == date
+    later = formatdate(fixed + 1000, usegmt=True)
+    assert client.ask(target, f"If-None-Match: {old['ETag']}").status == 304
+    assert client.ask(target, "Range: bytes=0-2", f"If-Range: {old['ETag']}").status == 206
+    for lines in (
+        [f"If-Modified-Since: {date}"],
+        [f"If-Modified-Since: {later}"],
+        ["If-Unmodified-Since: Thu, 01 Jan 1960 00:00:00 GMT"],
+        ["Range: bytes=0-2", f"If-Range: {date}"],
+    ):
+        for answer in client.ask(target, *lines), ask_twice(client, target, *lines):
+            assert (answer.status, answer.body, answer["Last-Modified"]) == (200, old.body, date)
+    other = path.with_suffix(".new")
+    other.write_bytes(NEW * factor)
+    os.utime(other, (fixed, fixed))
+    other.replace(path)
+    ask_until(client, target, lambda answer: answer.body == NEW * factor)
+    for lines in (
+        [f"If-None-Match: {old['ETag']}"],
+        ["Range: bytes=0-2", f"If-Range: {old['ETag']}"],
+    ):
+        answer = client.ask(target, *lines)
+        assert (answer.status, answer.body) == (200, NEW * factor)
+
+
+def test_the_date_of_another_old_file_counts(client: Client, path: Path) -> None:
+    path.write_bytes(OLD)
+    os.utime(path, (2, 2))
+    answer = client.ask(target_of(path), f"If-Modified-Since: {formatdate(2, usegmt=True)}")
+    assert answer.status == 304
+
+
 def test_a_conditional_request_sees_the_change(client: Client, path: Path) -> None:
     path.write_bytes(OLD)
     line = f"If-None-Match: {client.ask(target_of(path))['ETag']}"

@@ -239,3 +239,10 @@ def test_if_range_with_a_date_that_may_still_be_that_of_another_version() -> Non
     assert not range_applies(fields, ETAG, MODIFIED, MODIFIED, THIS_YEAR)
     assert range_applies(fields, ETAG, MODIFIED, MODIFIED + 1, THIS_YEAR)
     assert range_applies({"if-range": ETAG}, ETAG, MODIFIED, MODIFIED, THIS_YEAR)
+
+
+def test_if_range_with_the_date_of_a_file_whose_time_says_nothing() -> None:
+    for condition in EQUAL, "Thu, 01 Jan 1970 00:00:00 GMT":
+        assert not range_applies({"if-range": condition}, ETAG, None, NOW, THIS_YEAR)
+    assert range_applies({"if-range": ETAG}, ETAG, None, NOW, THIS_YEAR)
+    assert range_applies({}, ETAG, None, NOW, THIS_YEAR)

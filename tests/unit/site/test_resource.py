@@ -17,7 +17,7 @@ from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
 from httpd.site.docroot import Docroot
 from httpd.site.finder import Finder
-from httpd.site.resource import SMALL_FILE, Resource
+from httpd.site.resource import FIXED_TIMES, SMALL_FILE, Resource
 from httpd.site.samples import sample_offsets
 from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, Store
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
@@ -136,6 +136,7 @@ def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
     now = int(time.time())
     finder.tick(2, now)
     resource = find(finder, "/a")
+    assert resource.modified is not None
     assert resource.modified <= now
     assert resource.last_modified == format_date(resource.modified)
 
@@ -319,6 +320,17 @@ def test_the_tag_of_a_content_is_the_same_everywhere(tmp_path: Path) -> None:
         os.utime(write(tmp_path / "a", content[:size]), ns=(10**18, 10**18))
         tags.append(find(make(tmp_path), "/a").etag)
     assert tags == ['"de0b6b3a7640000-3e8-721746a6"', '"de0b6b3a7640000-21000-2543648f"']
+
+
+@pytest.mark.parametrize("modified", sorted(FIXED_TIMES))
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_a_time_that_tools_write_into_everything_is_told_but_not_compared(
+    tmp_path: Path, modified: int, size: int
+) -> None:
+    os.utime(write_sparse(tmp_path / "a", size), (modified, modified))
+    resource = find(make(tmp_path), "/a")
+    assert resource.last_modified == format_date(modified)
+    assert resource.modified is None
 
 
 # ---------------------------------------------------------------- changes
