@@ -17,6 +17,7 @@ from httpd.config import (
     default_config_file,
     default_log_file,
     default_pidfile,
+    instance_pidfile,
     load,
     load_pidfile,
 )
@@ -106,7 +107,7 @@ def _carry_out(parsed: Namespace) -> int:
         return EX_OK
     if parsed.command == "start":
         return _start(parsed, options, config_file)
-    return _control(parsed, load_pidfile(config_file, options, parsed.spelling))
+    return _control(parsed, _find_pidfile(parsed, options, config_file))
 
 
 def _choose_config_file(parsed: Namespace) -> str | None:
@@ -115,6 +116,15 @@ def _choose_config_file(parsed: Namespace) -> str | None:
     if path is None and parsed.docroot is None:
         path = default_config_file()
     return os.path.abspath(path) if path else None
+
+
+def _find_pidfile(parsed: Namespace, options: dict[str, Any], config_file: str | None) -> str:
+    """Return the pidfile of the daemon that a command is for: a running instance comes first."""
+    if config_file and "pidfile" not in options:
+        instance = instance_pidfile(config_file)
+        if instance and find_supervisor(instance) is not None:
+            return instance
+    return load_pidfile(config_file, options, parsed.spelling)
 
 
 def _control(parsed: Namespace, pidfile: str) -> int:

@@ -351,6 +351,23 @@ def default_config_file() -> str | None:
     return None
 
 
+_CONFIG_FOLDER = "/etc/phttpd"
+_RUNTIME_FOLDER = "/run"
+
+
+def instance_pidfile(config_file: str) -> str | None:
+    """Return where phttpd@NAME.service has its pidfile, for ``/etc/phttpd/NAME.yaml``.
+
+    The unit names it by an option, whatever its config file says.  The config file of
+    phttpd.service is that of no instance.
+    """
+    folder, name = os.path.split(config_file)
+    stem, suffix = os.path.splitext(name)
+    if folder != _CONFIG_FOLDER or suffix != ".yaml" or stem == "phttpd":
+        return None
+    return f"{_RUNTIME_FOLDER}/phttpd-{stem}/phttpd.pid"
+
+
 def load_pidfile(
     config_file: str | None, options: Mapping[str, Any], spelling: Mapping[str, str] = _AS_KEYS
 ) -> str:

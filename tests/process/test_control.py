@@ -11,9 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from httpd.arguments import parse
+from httpd.cli import _find_pidfile
 from tests.process import proc
 from tests.process.events import Process, until
-from tests.process.launch import PHTTPD, ROOT, Daemon, daemon, environment, foreground, refused, run
+from tests.process.launch import (
+    PHTTPD,
+    ROOT,
+    Daemon,
+    Foreground,
+    daemon,
+    environment,
+    foreground,
+    refused,
+    run,
+    write_config,
+)
 from tests.support.raw import Client, ask, request
 from tests.support.require import command
 from tests.support.server import DEADLINE, Lines
@@ -177,6 +190,26 @@ def test_a_second_stop_waits_and_ends_nothing(site: Path) -> None:
             Lines(process.stdout).wait_for("waiting for 1 request")
         assert client.body(20_000_000) == bytes(20_000_000)
         assert [process.wait(DEADLINE) for process in stops] == [0, 0]
+
+
+def test_an_instance_of_the_template_unit_is_found_by_its_config_file(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit names a pidfile of its own; the config file may be a copy of another one."""
+    monkeypatch.setattr("httpd.config._CONFIG_FOLDER", str(tmp_path))
+    monkeypatch.setattr("httpd.config._RUNTIME_FOLDER", str(tmp_path))
+    pidfile, other = tmp_path / "phttpd-lab2" / "phttpd.pid", tmp_path / "other.pid"
+    config = write_config(tmp_path / "lab2.yaml", docroot=str(site), pidfile=str(other))
+    parsed = parse(["--config", str(config), "status"])
+    server = Foreground(site, "--verbose", "--port", "0", "--pidfile", pidfile)
+    try:
+        server.wait_until_ready()
+        assert _find_pidfile(parsed, {}, str(config)) == str(pidfile)
+        assert _find_pidfile(parsed, {"pidfile": str(other)}, str(config)) == str(other)
+        assert server.stop() == 0
+        assert _find_pidfile(parsed, {}, str(config)) == str(other)
+    finally:
+        server.kill()
 
 
 # ---------------------------------------------------------------- where nothing takes the output

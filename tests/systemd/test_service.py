@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from signal import Signals
@@ -205,6 +206,8 @@ def test_instances(service: Service) -> None:
         assert client.ask("/").status == 200
     assert service.fetch().status == 200
     run("systemctl", "reload", "phttpd@lab2.service")
+    status = json.loads(run("phttpd", "--config", "/etc/phttpd/lab2.yaml", "status", "--json"))
+    assert status["pid"] == int(run("systemctl", "show", "--value", "-p", "MainPID", "phttpd@lab2"))
     run("systemctl", "stop", "phttpd@lab2.service")
     assert service.fetch().status == 200
 

@@ -20,6 +20,7 @@ from httpd.config import (
     KEYS,
     Settings,
     default_config_file,
+    instance_pidfile,
     load,
     load_pidfile,
 )
@@ -697,6 +698,23 @@ def test_an_option_names_the_pidfile(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_pidfile_has_a_default() -> None:
     assert os.path.isabs(load_pidfile(None, {}))
+
+
+@pytest.mark.parametrize(
+    ("path", "pidfile"),
+    [
+        ("/etc/phttpd/lab2.yaml", "/run/phttpd-lab2/phttpd.pid"),
+        ("/etc/phttpd/lab-2.b.yaml", "/run/phttpd-lab-2.b/phttpd.pid"),
+        ("/etc/phttpd/phttpd.yaml", None),
+        ("/etc/phttpd/lab2.yml", None),
+        ("/etc/phttpd/x/lab2.yaml", None),
+        ("/srv/lab2.yaml", None),
+    ],
+)
+def test_the_pidfile_of_an_instance_follows_from_its_config_file(
+    path: str, pidfile: str | None
+) -> None:
+    assert instance_pidfile(path) == pidfile
 
 
 # ---------------------------------------------------------------- the file that comes with it
