@@ -30,11 +30,11 @@ from httpd.process.errors import (
     StartError,
     status_of,
 )
-from httpd.process.folders import make_folder_of
 from httpd.process.generation import Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
 from httpd.process.port_owner import describe_owner
+from httpd.process.safe_path import open_file
 from httpd.process.signals import SignalInbox
 from httpd.process.supervisor import Supervisor, make_inbox
 from httpd.process.upgrade import Command, Predecessor, Successor
@@ -189,10 +189,9 @@ class Service:
 
 def _open_log_file(path: str) -> int:
     try:
-        make_folder_of(path)
         # O_NONBLOCK: a FIFO that nobody reads takes no more at some time, and is not waited for.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        return os.open(path, flags, _LOG_MODE)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+        return open_file(path, flags, _LOG_MODE)
     except OSError as error:
         raise StartError(
             status_of(error), f"cannot write the log file {path}: {error.strerror}"

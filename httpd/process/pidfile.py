@@ -18,7 +18,7 @@ import struct
 from contextlib import suppress
 
 from httpd.process.errors import EX_NOPERM, EX_UNAVAILABLE, StartError, status_of
-from httpd.process.folders import make_folder_of
+from httpd.process.safe_path import make_directory_of
 
 _FLOCK = struct.Struct("hhqqi4x")
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
@@ -50,7 +50,7 @@ class Pidfile:
                 or when one of the two cannot be written.
         """
         try:
-            make_folder_of(self._path)
+            make_directory_of(self._path)
             while not self._lock():
                 self._close()
             self._check_replaceable()

@@ -112,6 +112,54 @@ def test_log_of_root_is_written_and_reopened(site: Path) -> None:
         LogFile(server.log.path).wait_for('"GET /second ')
 
 
+@pytest.fixture
+def logs(site: Path) -> Path:
+    """A folder that the user who serves may write, with a file of root beside it."""
+    logs = site.with_name("logs")
+    logs.mkdir()
+    os.chown(logs, NOBODY.pw_uid, NOBODY.pw_gid)
+    site.with_name("precious").write_text("precious\n")
+    return logs
+
+
+def link_as_nobody(link: Path, to: Path) -> None:
+    link.symlink_to(to)
+    os.chown(link, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
+
+
+def test_log_that_is_a_link_of_another_user_is_not_followed(site: Path, logs: Path) -> None:
+    """To a file of root that he may not write, nor make folders beside."""
+    precious = site.with_name("precious")
+    link_as_nobody(logs / "phttpd.log", precious)
+    link_as_nobody(logs / "sub", site.parent)
+    for name in ("phttpd.log", "sub/made/phttpd.log"):
+        done = Daemon(site, user="nobody", log_file=str(logs / name)).run()
+        assert done.returncode == 77, done
+        assert f"{logs}/{name.partition('/')[0]} is a symbolic link" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert precious.read_text() == "precious\n"
+    assert not site.with_name("made").exists()
+
+
+def test_log_that_became_a_link_of_another_user_is_not_reopened(site: Path, logs: Path) -> None:
+    log = logs / "phttpd.log"
+    with daemon(site, user="nobody", verbose=True, log_file=str(log)) as server:
+        old = LogFile(logs / "phttpd.log.1")
+        log.rename(old.path)
+        link_as_nobody(log, site.with_name("precious"))
+        os.kill(server.pid, signal.SIGUSR1)
+        old.wait_for(r"is a symbolic link .* going on with the file that is open")
+        ask(server.port, "/later")
+        old.wait_for('"GET /later ')
+    assert site.with_name("precious").read_text() == "precious\n"
+
+
+def test_log_that_is_a_link_of_root_is_followed(site: Path, logs: Path) -> None:
+    (logs / "phttpd.log").symlink_to(site.with_name("precious"))
+    with daemon(site, user="nobody", verbose=True, log_file=str(logs / "phttpd.log")):
+        LogFile(site.with_name("precious")).wait_for("serving")
+
+
 def test_reload(site: Path) -> None:
     with daemon(site, user="nobody") as server:
         server.configure(threads=3)

@@ -1,0 +1,235 @@
+"""Root follows its own links, and none that another user may have put in its way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import PIPE
+
+import pytest
+
+from httpd.process.safe_path import make_directory_of, open_file
+from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.site.folders import NOBODY, as_nobody
+
+ROOT = Path(__file__).parents[3]
+FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture
+def top() -> Iterator[Path]:
+    """A directory that everybody may enter, and its owner alone may write."""
+    top = Path(tempfile.mkdtemp())
+    top.chmod(0o755)
+    (top / "precious").write_text("precious\n")
+    yield top
+    shutil.rmtree(top)
+
+
+@pytest.fixture
+def theirs(top: Path) -> Path:
+    """A directory of another user, as one for the logs of a service."""
+    theirs = top / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, NOBODY, NOBODY)
+    return theirs
+
+
+def write(path: Path) -> None:
+    """Append a line to the file of a path."""
+    before = open_descriptors()
+    fd = open_file(str(path), FLAGS, 0o640)
+    os.write(fd, b"line\n")
+    os.close(fd)
+    assert opened_since(before) == []
+
+
+def refusal(path: Path) -> str:
+    before = open_descriptors()
+    with pytest.raises(PermissionError) as error:
+        write(path)
+    assert opened_since(before) == []
+    return str(error.value.strerror)
+
+
+def link_as_nobody(link: Path, to: Path | str) -> None:
+    with as_nobody():
+        link.symlink_to(to)
+
+
+# ---------------------------------------------------------------- what is opened
+
+
+def test_a_file_and_its_directories_are_made(top: Path) -> None:
+    path = top / "a" / "b" / "new.log"
+    write(path)
+    write(path)
+    assert path.read_text() == "line\n" * 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("text", ["precious", "./precious", "sub/../precious", "{top}/precious"])
+def test_links_of_our_own_are_followed(top: Path, text: str) -> None:
+    (top / "sub").mkdir()
+    (top / "link").symlink_to(text.format(top=top))
+    (top / "chain").symlink_to("link")
+    write(top / "chain")
+    assert (top / "precious").read_text() == "precious\nline\n"
+
+
+def test_a_directory_behind_a_link_is_entered(top: Path) -> None:
+    (top / "real").mkdir()
+    (top / "link").symlink_to("real")
+    write(top / "link" / "sub" / "file")
+    assert (top / "real" / "sub" / "file").read_text() == "line\n"
+
+
+def test_a_link_to_a_file_that_is_not_there_makes_it(top: Path) -> None:
+    (top / "link").symlink_to("other")
+    write(top / "link")
+    assert (top / "other").read_text() == "line\n"
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_the_standard_output_is_opened_by_its_names(top: Path, name: str, kind: str) -> None:
+    script = (
+        "import os, sys; from httpd.process.safe_path import open_file; "
+        f"os.write(open_file(sys.argv[1], {FLAGS}, 0o640), b'line')"
+    )
+    command = [sys.executable, "-c", script, name]
+    if kind == "pipe":
+        assert subprocess.run(command, stdout=PIPE, check=True, cwd=ROOT).stdout == b"line"
+        return
+    with (top / "precious").open("ab") as file:
+        subprocess.run(command, stdout=file, check=True, cwd=ROOT)
+    assert (top / "precious").read_text() == "precious\nline"
+
+
+def test_devices_and_fifos_are_opened(top: Path) -> None:
+    write(Path("/dev/null"))
+    os.mkfifo(top / "fifo")
+    write(top / "fifo")
+
+
+@root_only
+def test_a_link_of_root_is_followed_where_others_may_write(top: Path, theirs: Path) -> None:
+    (theirs / "link").symlink_to(top / "precious")
+    write(theirs / "link")
+    assert (top / "precious").read_text() == "precious\nline\n"
+
+
+@root_only
+def test_a_file_of_another_user_is_written(theirs: Path) -> None:
+    with as_nobody():
+        (theirs / "own.log").touch()
+    write(theirs / "own.log")
+    write(theirs / "new.log")
+    assert (theirs / "new.log").stat().st_uid == 0
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@root_only
+def test_a_link_of_another_user_is_not_followed(top: Path, theirs: Path) -> None:
+    link_as_nobody(theirs / "phttpd.log", top / "precious")
+    link_as_nobody(theirs / "new.log", top / "new")
+    for name in ("phttpd.log", "new.log"):
+        said = refusal(theirs / name)
+        assert f"{theirs}/{name} is a symbolic link that belongs to the user nobody" in said
+    assert (top / "precious").read_text() == "precious\n"
+    assert not (top / "new").exists()
+
+
+@root_only
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775])
+def test_a_link_of_another_user_where_he_may_write(top: Path, mode: int) -> None:
+    """As in /tmp, or in a directory of his group."""
+    shared = top / "shared"
+    shared.mkdir()
+    os.chown(shared, 0, NOBODY)
+    shared.chmod(mode)
+    link_as_nobody(shared / "link", top / "precious")
+    refusal(shared / "link")
+    refusal(shared / "link" / "file")
+
+
+@root_only
+def test_a_directory_is_not_made_behind_a_link_of_another_user(top: Path, theirs: Path) -> None:
+    (top / "root").mkdir()
+    link_as_nobody(theirs / "sub", top / "root")
+    assert f"{theirs}/sub is a symbolic link" in refusal(theirs / "sub" / "logs" / "file")
+    with pytest.raises(PermissionError):
+        make_directory_of(str(theirs / "sub" / "logs" / "file"))
+    assert list((top / "root").iterdir()) == []
+
+
+@root_only
+def test_a_chain_is_followed_up_to_the_link_of_another_user(top: Path, theirs: Path) -> None:
+    link_as_nobody(theirs / "second", top / "precious")
+    (top / "first").symlink_to(theirs / "second")
+    assert f"{theirs}/second is" in refusal(top / "first")
+
+
+@root_only
+def test_another_name_of_a_file_is_not_written(top: Path, theirs: Path) -> None:
+    """Where link(2) is not restricted (proc_sys_fs(5), protected_hardlinks)."""
+    os.link(top / "precious", theirs / "phttpd.log")
+    assert "has several names" in refusal(theirs / "phttpd.log")
+    (top / "link").symlink_to("precious")
+    os.link(top / "link", theirs / "link", follow_symlinks=False)
+    assert "has several names" in refusal(theirs / "link")
+    assert (top / "precious").read_text() == "precious\n"
+
+
+@root_only
+def test_who_is_not_root_follows_all_links(top: Path, theirs: Path) -> None:
+    """He can only write where he may."""
+    (theirs / "link").symlink_to("file")
+    with as_nobody():
+        write(theirs / "link")
+        write(theirs / "sub" / "new")
+        with pytest.raises(PermissionError):
+            write(top / "new")
+    assert (theirs / "file").read_text() == "line\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [
+        ("loop", errno.ELOOP),
+        ("loop/file", errno.ELOOP),
+        ("precious/file", errno.ENOTDIR),
+        ("precious/sub/file", errno.ENOTDIR),
+        ("gone/file", errno.ENOTDIR),
+        ("gone/sub/file", errno.ENOTDIR),
+        ("folder", errno.EISDIR),
+        (".", errno.EISDIR),
+        ("x" * 300, errno.ENAMETOOLONG),
+    ],
+)
+def test_a_path_that_leads_nowhere(top: Path, path: str, number: int) -> None:
+    (top / "loop").symlink_to("loop")
+    (top / "gone").symlink_to("nowhere")
+    (top / "folder").mkdir()
+    before = open_descriptors()
+    with pytest.raises(OSError, match=r".") as error:
+        open_file(f"{top}/{path}", FLAGS, 0o640)
+    assert error.value.errno == number
+    assert opened_since(before) == []
+    assert not (top / "nowhere").exists()
+
+
+def test_the_root_itself_is_no_file() -> None:
+    with pytest.raises(IsADirectoryError):
+        open_file("/", FLAGS, 0o640)
