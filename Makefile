@@ -39,7 +39,7 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint fuzz bench race report dist clean schema deb install uninstall
+.PHONY: run test lint fuzz bench race report dist clean schema deb install install-files uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
@@ -85,8 +85,12 @@ schema: $(VENV)/installed
 deb:
 	etc/debian/build dist
 
-# Nothing of the machine is touched when files go to DESTDIR: that is how packages are made.
+# Nothing of the machine is touched when files go to DESTDIR: that is how packages are made.  Others than
+# root must be able to read what is installed, whatever the umask of whoever installs it.
 install:
+	@umask 022 && $(MAKE) --no-print-directory install-files
+
+install-files:
 	@test -n "$(DESTDIR)" || $(SYSTEM_PYTHON) -c 'import daemon, yaml' \
 	    || { echo "phttpd needs: apt-get install python3-daemon python3-yaml" >&2; exit 1; }
 	find httpd -name '*.py' -exec install -D -m 644 {} $(DESTDIR)$(LIBRARY)/{} \;

@@ -34,7 +34,7 @@ def bare(machines: None) -> Iterator[Machine]:
 
 def test_install_and_uninstall(bare: Machine) -> None:
     before = bare.find("phttpd")
-    bare.run("make", "-C", CHECKOUT, "install")
+    bare.run("sh", "-c", f"umask 077 && make -C {CHECKOUT} install")
     assert bare.run("systemd-analyze", "verify", "phttpd.service", "phttpd.socket") == ""
     assert bare.run("phttpd", "--version").startswith("phttpd ")
     bare.run("phttpd", "--check")

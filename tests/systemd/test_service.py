@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from signal import Signals
 
@@ -96,6 +97,30 @@ def test_start_with_a_bad_config(service: Service) -> None:
     assert service.show("ActiveState") == "failed"
     assert service.show("NRestarts") == "0"
     assert any("port" in line and "'x'" in line for line in service.journal())
+
+
+def test_start_with_a_port_that_is_taken(service: Service) -> None:
+    """It may be free in a moment, so there are restarts, but not for ever."""
+    service.drop_in("[Service]\nRestartSec=100ms\n")
+    with socket.create_server(("", 80)):
+        assert service.machine.status("systemctl", "start", service.name) != 0
+        until(
+            lambda: any("repeated too quickly" in line for line in service.journal()),
+            "the last start",
+        )
+    assert service.show("ActiveState") == "failed"
+    assert service.show("ExecMainStatus") == "69"
+    starts = [line for line in service.journal() if line.startswith("Starting phttpd")]
+    assert len(starts) == 5
+    service.machine.run("systemctl", "reset-failed", service.name)
+    service.start()
+    assert service.fetch().status == 200
+
+
+def test_a_process_that_is_killed_for_want_of_memory_does_not_end_the_others(
+    running: Service,
+) -> None:
+    assert running.show("OOMPolicy") == "continue"
 
 
 def test_stop_lets_a_slow_download_finish_beyond_its_timeout(service: Service) -> None:

@@ -55,6 +55,18 @@ def test_instances_are_like_the_service() -> None:
     assert instance == service
 
 
+@pytest.mark.parametrize("name", ["phttpd.service", "phttpd@.service"])
+def test_the_limit_of_starts_can_be_reached(name: str) -> None:
+    """Else a service that cannot start is started for ever."""
+    text = (UNITS / name).read_text()
+    interval, burst, pause = (
+        int(re.findall(rf"^{key}=(\d+)(?:min|s|)$", text, re.MULTILINE)[0])
+        for key in ("StartLimitIntervalSec", "StartLimitBurst", "RestartSec")
+    )
+    assert "StartLimitIntervalSec=1min" in text
+    assert 2 * burst * pause <= 60 * interval
+
+
 @pytest.mark.parametrize("units", [["phttpd.service", "phttpd.socket"], ["phttpd@lab2.service"]])
 def test_systemd_has_nothing_to_say_about_them(service: Service, units: list[str]) -> None:
     assert service.machine.run("systemd-analyze", "verify", *units) == ""
