@@ -11,7 +11,7 @@ from typing import Any
 from httpd.config_errors import ConfigError, refuse
 from httpd.config_tree import Tree
 from httpd.protocol.grammar import FIELD_NAME, FIELD_VALUE
-from httpd.site.rules import OWN_FIELDS, Rule, check_pattern
+from httpd.site.rules import CODINGS, OWN_FIELDS, VALIDATORS, Rule, check_pattern
 
 _KEYS = ("path", "expires", "headers")
 _RULES = "a list of rules, each with a path, and expires or headers or both"
@@ -19,6 +19,7 @@ _PATTERN = (
     "a pattern such as /assets/**, /*/logo.png or “*.html” in quotes, or a list of these; it begins"
     " with a slash or has none, and “**” is a whole name"
 )
+_CODING = f"{', '.join(CODINGS)}, or null to send the file as it is"
 _VALUE = "one line of printable ASCII, or null to take the field away"
 
 
@@ -97,7 +98,10 @@ def _read_fields(tree: Tree, problems: list[str]) -> tuple[tuple[str, str | None
     for name, value in (entries or {}).items():
         if problem := _find_fault(name, value):
             problems.append(problem)
-        fields.append((name, value.text()))
+        text = value.text()
+        if text is not None and name.lower() == "content-encoding":
+            text = text.lower()
+        fields.append((name, text))
     return tuple(fields)
 
 
@@ -109,6 +113,11 @@ def _find_fault(name: str, value: Tree) -> str | None:
         return f"{place}: is up to phttpd; a rule has no say in it"
     if name.lower() == "expires" and not value.is_null:
         return refuse(place, value, "null to take the field away; its time is that of “expires:”")
+    if name.lower() in VALIDATORS and not value.is_null:
+        return refuse(place, value, "null to take the field away; its value is up to phttpd")
+    if name.lower() == "content-encoding":
+        is_good = value.is_null or (text is not None and text.lower() in CODINGS)
+        return None if is_good else refuse(place, value, _CODING)
     if name.lower() == "content-type" and value.is_null:
         return refuse(place, value, "a media type")
     if not value.is_null and (text is None or not FIELD_VALUE.fullmatch(text)):
@@ -139,7 +148,11 @@ def rules_schema(expires: Mapping[str, Any]) -> dict[str, Any]:
             "not": {"pattern": f"^({'|'.join(map(any_case, sorted(OWN_FIELDS)))})$"},
         },
         "patternProperties": {
-            f"^{any_case('expires')}$": {"type": "null"},
+            f"^({'|'.join(map(any_case, ('expires', *sorted(VALIDATORS))))})$": {"type": "null"},
+            f"^{any_case('content-encoding')}$": {
+                "type": ["string", "null"],
+                "pattern": f"^({'|'.join(map(any_case, CODINGS))})$",
+            },
             f"^{any_case('content-type')}$": value,
         },
         "additionalProperties": {**value, "type": [*value["type"], "null"]},

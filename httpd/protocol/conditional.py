@@ -8,14 +8,17 @@ from httpd.protocol import grammar
 from httpd.protocol.dates import parse_date
 
 
-def evaluate(fields: Mapping[str, str], etag: str, modified: int | None, this_year: int) -> int:
+def evaluate(
+    fields: Mapping[str, str], etag: str | None, modified: int | None, this_year: int
+) -> int:
     """Return the status that the preconditions of a GET or HEAD lead to: 200, 304 or 412.
 
     The order is that of RFC 9110 §13.2.2.
 
     Args:
         fields: the fields of the request.
-        etag: the strong entity tag of the representation, with its quotes.
+        etag: the strong entity tag of the representation, with its quotes; None if there is none,
+            which equals no other.
         modified: its Last-Modified, in seconds since the epoch; None if there is none, or it says
             nothing about the content, so that conditions with dates are ignored.
         this_year: see `parse_date`.
@@ -36,14 +39,14 @@ def evaluate(fields: Mapping[str, str], etag: str, modified: int | None, this_ye
     return 200
 
 
-def matches(tags: str, etag: str, *, weak: bool) -> bool:
+def matches(tags: str, etag: str | None, *, weak: bool) -> bool:
     """Tell whether a list of entity tags, or ``*``, has `etag` in it.
 
     A list that is malformed from some place on counts up to there.
 
     Args:
         tags: the value of If-Match or If-None-Match.
-        etag: a strong entity tag, with its quotes.
+        etag: a strong entity tag, with its quotes, or None.
         weak: compare weakly (RFC 9110 §8.8.3.2), so that ``W/"a"`` equals ``"a"``.
     """
     if tags.strip(" \t") == "*":
@@ -57,7 +60,7 @@ def matches(tags: str, etag: str, *, weak: bool) -> bool:
 
 
 def range_applies(
-    fields: Mapping[str, str], etag: str, modified: int | None, now: int, this_year: int
+    fields: Mapping[str, str], etag: str | None, modified: int | None, now: int, this_year: int
 ) -> bool:
     """Tell whether If-Range lets the Range field count (RFC 9110 §13.1.5).
 
@@ -67,9 +70,9 @@ def range_applies(
 
     Args:
         fields: the fields of the request.
-        etag: the strong entity tag of the representation, with its quotes.
-        modified: its Last-Modified, in seconds since the epoch; None if a date cannot tell it from
-            another representation or version.
+        etag: the strong entity tag of the representation, with its quotes, or None.
+        modified: its Last-Modified, in seconds since the epoch; None if there is none, or a date
+            cannot tell it from another representation or version.
         now: seconds since the epoch.
         this_year: see `parse_date`.
     """

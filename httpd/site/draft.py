@@ -138,7 +138,7 @@ def draft_file(
     Args:
         variants: what the file was chosen from.
         resource: the file.
-        media_type: of the file, if no rule says another one.
+        media_type: the Content-Type of the file.
         ranges: what is to be sent, or None for the whole.
         fields: about the file, but for its type.
         treatment: what the rules say about the path.
@@ -146,7 +146,6 @@ def draft_file(
     """
     size = resource.size
     rest = resource, variants, expires
-    media_type = treatment.get("content-type") or media_type
     if ranges is None:
         fields = (("Content-Type", media_type), *fields)
         return Draft(200, fields, treatment, (range(size),), *rest)

@@ -139,6 +139,15 @@ _COMPRESSIBLE = """
 """
 """Types that compress well, beside text and what is made of JSON or XML."""
 
+_INNER_EXTENSIONS: Mapping[bytes, bytes] = {
+    **dict.fromkeys((b"br", b"gz", b"z", b"zst"), b""),
+    b"emz": b".emf",
+    b"svgz": b".svg",
+    b"tgz": b".tar",
+    b"wmz": b".wmf",
+}
+"""What stands for an extension that tells of a coding, in the name of what is coded."""
+
 _UNKNOWN = "application/octet-stream"
 
 MPEG_TS = "video/mp2t"
@@ -174,6 +183,16 @@ def guess_media_type(name: bytes) -> str:
     if dot and stem:
         return _TABLE.get(extension.lower(), _UNKNOWN)
     return "text/plain" if name.lower() in _TEXT_NAMES else _UNKNOWN
+
+
+def guess_inner_type(name: bytes) -> str:
+    """Return the media type of what a file with a content coding is when that is undone."""
+    stem, _, extension = name.rpartition(b".")
+    inner = _INNER_EXTENSIONS.get(extension.lower())
+    if inner is not None and stem:
+        name = stem + inner
+    media_type = guess_media_type(name)
+    return media_type if media_type != MPEG_TS else check_ts(b"")
 
 
 def check_ts(head: bytes) -> str:

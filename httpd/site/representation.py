@@ -6,12 +6,14 @@ Called by `httpd.site.responder`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from httpd.protocol.conditional import matches
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, rank_codings
+from httpd.site.media_types import guess_inner_type
 from httpd.site.resource import Resource
-from httpd.site.rules import Fields
+from httpd.site.rules import NO_TREATMENT, Fields, Treatment
 from httpd.site.store import Variants
 
 _VARY: Fields = (("Vary", "Accept-Encoding"),)
@@ -19,21 +21,44 @@ _NAMING_FIELDS = ("if-range", "if-match", "if-none-match")
 """Fields by whose entity tag a request for ranges names a representation."""
 
 
-def choose(request: Request, variants: Variants) -> tuple[Resource, Fields]:
-    """Return the representation that a client likes best, and what is said of the choice.
+class Representation(NamedTuple):
+    """A representation of a file.
+
+    Args:
+        resource: where its content is.
+        coding: its content coding, or `IDENTITY`.
+        etag: its entity tag.
+        media_type: what it is without the coding.
+        vary: the field that says what the choice was made by, if there was one.
+    """
+
+    resource: Resource
+    coding: str
+    etag: str
+    media_type: str
+    vary: Fields = ()
+
+
+def choose(request: Request, variants: Variants, treatment: Treatment) -> Representation:
+    """Return the representation that a client likes best.
 
     Args:
         request: a GET or HEAD.
         variants: what there is at its path.
+        treatment: what the rules say about the path.
 
     Raises:
         HTTPError: 406 when the client accepts none.
     """
     fields = request.header.fields
     accept = fields.get("accept-encoding")
-    coded = variants.coded
+    original, coded = variants.original, variants.coded
+    if treatment is not NO_TREATMENT and (ruled := treatment.coding) is not None:
+        if ruled != IDENTITY:
+            return _of_rule(original, ruled)
+        coded = {}
     if not coded and (accept is None or ";" not in accept):  # nothing is refused without a weight
-        return variants.original, ()
+        return Representation(original, IDENTITY, original.etag, original.media_type)
     vary = _VARY if coded else ()
     ranked = rank_codings(accept, coded)
     if not ranked:
@@ -41,11 +66,30 @@ def choose(request: Request, variants: Variants) -> tuple[Resource, Fields]:
         raise HTTPError(406, f"The file is there in these content codings: {names}.", vary)
     coding = ranked[0]
     if coded and request.method == "GET" and "range" in fields:
-        coding = _choose_for_range(fields, variants, ranked)
-    return variants.original if coding == IDENTITY else coded[coding], vary
+        tags = {} if "etag" in treatment.removed else _tags_of(variants)
+        coding = _choose_for_range(fields, tags, ranked)
+    resource = original if coding == IDENTITY else coded[coding]
+    return Representation(resource, coding, resource.etag, resource.media_type, vary)
 
 
-def _choose_for_range(fields: Mapping[str, str], variants: Variants, ranked: list[str]) -> str:
+def _of_rule(original: Resource, coding: str) -> Representation:
+    """Return the only representation of a file that a rule says to be coded.
+
+    It is sent whatever the client accepts (RFC 9110 §12.4.1 allows that), as other servers do: who
+    downloads a file and accepts no coding wants its bytes.  Its tag is another one than without
+    the rule, when the same bytes mean something else.
+    """
+    etag = f'{original.etag[:-1]}-{coding}"'
+    media_type = guess_inner_type(original.name.rpartition(b"/")[2])
+    return Representation(original, coding, etag, media_type)
+
+
+def _tags_of(variants: Variants) -> dict[str, str]:
+    tags = {coding: resource.etag for coding, resource in variants.coded.items()}
+    return {**tags, IDENTITY: variants.original.etag}
+
+
+def _choose_for_range(fields: Mapping[str, str], tags: Mapping[str, str], ranked: list[str]) -> str:
     """Return the coding of the representation of which a client wants a part.
 
     That is the one that it names by an entity tag, as one does who goes on with a download.  Who
@@ -54,15 +98,13 @@ def _choose_for_range(fields: Mapping[str, str], variants: Variants, ranked: lis
 
     Args:
         fields: of a GET with a Range.
-        variants: what there is at its path.
+        tags: of all representations by their codings; none if clients are not told.
         ranked: acceptable codings, the best one first.
     """
-    tags = {coding: resource.etag for coding, resource in variants.coded.items()}
-    tags[IDENTITY] = variants.original.etag
     plain_first = sorted(ranked, key=lambda coding: coding != IDENTITY)  # of what “*” names
     for name in _NAMING_FIELDS:
         if (named := fields.get(name)) is not None:
             for coding in plain_first:
-                if matches(named, tags[coding], weak=True):
+                if matches(named, tags.get(coding), weak=True):
                     return coding
     return ranked[0] if "if-range" in fields else plain_first[0]

@@ -83,7 +83,11 @@ class Resource:
         self.last_modified = format_date(modified)
         self.modified = None if modified in FIXED_TIMES else modified
         self.etag = self._make_etag()
-        self.media_type: str = original.media_type if original else self._guess_media_type()
+        self.media_type: str = guess_media_type(self.name.rpartition(b"/")[2])
+        if original is not None:
+            self.media_type = original.media_type
+        elif self.media_type == MPEG_TS:
+            self.media_type = check_ts(self._read_head(MPEG_TS_HEAD))
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -155,15 +159,12 @@ class Resource:
             etag += f"-{self.coding}"
         return f'"{etag}"'
 
-    def _guess_media_type(self) -> str:
-        """Return the type by the name, and by the content where a name means two types."""
-        media_type = guess_media_type(self.name.rpartition(b"/")[2])
-        if media_type != MPEG_TS:
-            return media_type
+    def _read_head(self, size: int) -> bytes:
+        """Return so many bytes from the beginning, or all there are."""
         if self.content is not None:
-            return check_ts(self.content[:MPEG_TS_HEAD])
+            return self.content[:size]
         try:
-            return check_ts(os.pread(self.fd, MPEG_TS_HEAD, 0))
+            return os.pread(self.fd, size, 0)
         except OSError as error:
             raise explain(error) from None
 

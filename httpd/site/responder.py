@@ -19,8 +19,7 @@ from httpd.site.finder import Finder
 from httpd.site.listing import Listings, wants_json
 from httpd.site.media_types import content_types
 from httpd.site.pages import POLICY
-from httpd.site.representation import choose
-from httpd.site.resource import Resource
+from httpd.site.representation import Representation, choose
 from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
 from httpd.site.store import Store, Variants
 
@@ -106,7 +105,7 @@ class Responder:
         Raises:
             OutOfDescriptorsError: the caller may give some back and try again.
         """
-        treatment = self._treat(request)
+        treatment = self._treat(self._rules, request) if self._rules else NO_TREATMENT
         try:
             draft = self._dispatch(request, treatment)
         except OutOfDescriptorsError:
@@ -167,12 +166,10 @@ class Responder:
             answer.stamp(self._stamp)
         return answer
 
-    def _treat(self, request: Request) -> Treatment:
+    def _treat(self, rules: Rules, request: Request) -> Treatment:
         """Return what the rules say, which is nothing about a path that makes no sense."""
-        if not self._rules:
-            return NO_TREATMENT
         try:
-            return self._rules.find(b"/" + b"/".join(decode_segments(request.path)))
+            return rules.find(b"/" + b"/".join(decode_segments(request.path)))
         except HTTPError:
             return NO_TREATMENT
 
@@ -225,44 +222,54 @@ class Responder:
         if variants is None:
             return draft_redirect(request, treatment)
         header = request.header
-        resource, vary = choose(request, variants)
+        chosen = choose(request, variants, treatment)
+        resource = chosen.resource
         expires = self._expires if treatment.expires is None else treatment.expires
         fields: Fields = (
-            ("ETag", resource.etag),
+            ("ETag", chosen.etag),
             ("Cache-Control", f"max-age={expires}"),
-            *vary,
+            *chosen.vary,
         )
-        if not header.is_plain and self._is_unmodified(request, resource.etag, resource.modified):
-            return Draft(304, fields, treatment.for_not_modified(), None, None, variants, expires)
+        ranges = None
+        if not header.is_plain:
+            etag, modified = treatment.keep_validators(chosen.etag, resource.modified)
+            if self._is_unmodified(request, etag, modified):
+                bare = treatment.for_not_modified()
+                return Draft(304, fields, bare, None, None, variants, expires)
+            ranges = self._find_ranges(request, chosen, etag, modified)
         fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
-        if resource.coding != IDENTITY:
-            fields += (("Content-Encoding", resource.coding),)
-        ranges = None if header.is_plain else self._find_ranges(request, resource)
-        media_type = self._content_types[resource.media_type]
+        if chosen.coding != IDENTITY:
+            fields += (("Content-Encoding", chosen.coding),)
+        media_type = self._content_types[chosen.media_type]
+        if treatment is not NO_TREATMENT:
+            media_type = treatment.get("content-type") or media_type
         return draft_file(variants, resource, media_type, ranges, fields, treatment, expires)
 
-    def _is_unmodified(self, request: Request, etag: str, modified: int | None) -> bool:
+    def _is_unmodified(self, request: Request, etag: str | None, modified: int | None) -> bool:
         """Tell whether a 304 is the answer; a condition that is not met is a 412."""
         status = conditional.evaluate(request.fields, etag, modified, self._this_year)
         if status == 412:
             raise HTTPError(412, "The file is not in the state that the request asks for.")
         return status == 304
 
-    def _find_ranges(self, request: Request, resource: Resource) -> list[range] | None:
+    def _find_ranges(
+        self, request: Request, chosen: Representation, etag: str | None, modified: int | None
+    ) -> list[range] | None:
         """Return what a Range field asks for, which only GET can do (RFC 9110 §14.2).
 
         Of a coded file that is one range or the whole: Content-Encoding would say of a multipart
-        body that all of it is coded.  A date may be that of the file without a coding as well, so
-        that the client could mix both: it does not count.
+        body that all of it is coded.  The date of a precompressed form may be that of the file as
+        well, so that the client could mix both: it does not count.
         """
         text = request.fields.get("range") if request.method == "GET" else None
-        modified = resource.modified if resource.coding == IDENTITY else None
+        if chosen.resource.coding != IDENTITY:
+            modified = None
         if text is None or not conditional.range_applies(
-            request.fields, resource.etag, modified, self._date, self._this_year
+            request.fields, etag, modified, self._date, self._this_year
         ):
             return None
-        ranges = parse_ranges(text, resource.size)
-        if ranges and len(ranges) > 1 and resource.coding != IDENTITY:
+        ranges = parse_ranges(text, chosen.resource.size)
+        if ranges and len(ranges) > 1 and chosen.coding != IDENTITY:
             return None
         return ranges
 

@@ -9,25 +9,36 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from httpd.protocol.negotiation import IDENTITY
+
 Fields = tuple[tuple[str, str], ...]
 
 _OWN_FIELDS = """
-    accept-ranges allow connection content-encoding content-length content-range date etag
-    keep-alive last-modified location proxy-connection retry-after trailer transfer-encoding
-    upgrade vary
+    accept-ranges allow connection content-length content-range date keep-alive location
+    proxy-connection retry-after trailer transfer-encoding upgrade vary
 """
 OWN_FIELDS = frozenset(_OWN_FIELDS.split())
 """Names of the fields that rules have no say in, in lower case: they frame the message, or tell
 what the server itself has done."""
+VALIDATORS = frozenset({"etag", "last-modified"})
+"""Names of the fields that rules can take away, and not set."""
+CODINGS = ("br", "compress", "deflate", "gzip", "zstd")
+"""What a rule may say of the content coding of a file (RFC 9110 §8.4.1)."""
 _LIFETIME_FIELDS = ("cache-control", "expires")
-_BODY_FIELDS = frozenset({"content-disposition", "content-language", "content-type"})
-_FILE_FIELDS = _BODY_FIELDS | {
-    "cache-control",
-    "cdn-cache-control",
-    "content-location",
-    "content-security-policy",
-    "expires",
-}
+_BODY_FIELDS = frozenset(
+    {"content-disposition", "content-encoding", "content-language", "content-type"}
+)
+_FILE_FIELDS = (
+    _BODY_FIELDS
+    | VALIDATORS
+    | {
+        "cache-control",
+        "cdn-cache-control",
+        "content-location",
+        "content-security-policy",
+        "expires",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,25 @@ class Treatment(NamedTuple):
         if not self.fields:
             return None
         return next((value for key, value in self.fields if key.lower() == name), None)
+
+    @property
+    def coding(self) -> str | None:
+        """The content coding that a file is said to have, `IDENTITY` for none; None where no rule
+        has a say in it.
+        """
+        return IDENTITY if "content-encoding" in self.removed else self.get("content-encoding")
+
+    def keep_validators(self, etag: str, modified: int | None) -> tuple[str | None, int | None]:
+        """Return what conditions can be about: a client cannot know what is taken away.
+
+        Args:
+            etag: the entity tag of a representation.
+            modified: its modification date, if it has one.
+        """
+        return (
+            None if "etag" in self.removed else etag,
+            None if "last-modified" in self.removed else modified,
+        )
 
     def without_type(self) -> Treatment:
         """Return what applies to several ranges, whose type each of them has (RFC 9110 §14.6)."""

@@ -27,7 +27,8 @@ from tests.unit.site.work import done
 INDEX = ("index.html",)
 RULES = (
     Rule(("/sub/**",), 60, (("X-Frame-Options", "DENY"), ("Content-Type", "text/x-sub"))),
-    Rule(("*.html",), None, (("Expires", None), ("Server", None))),
+    Rule(("*.html",), None, (("Expires", None), ("Server", None), ("ETag", None))),
+    Rule(("*.gz",), None, (("Content-Encoding", "gzip"), ("Last-Modified", None))),
 )
 MAX_BODY = 4096
 MAX_REQUESTS = 8

@@ -109,9 +109,28 @@ def test_fields_that_may_not_be_set(write: Write, name: str, value: str) -> None
     assert problem.startswith(f"6: rules: headers: {name.title()}: is up to phttpd")
 
 
+@pytest.mark.parametrize("name", ["ETag", "etag", "Last-Modified", "Content-Encoding"])
+def test_fields_that_may_be_taken_away(write: Write, name: str) -> None:
+    (rule,) = rules_of(write, f"  - path: /\n    headers:\n      {name}: null\n")
+    assert rule.fields == ((name, None),)
+
+
+@pytest.mark.parametrize("written", ["gzip", "GZIP", "br", "zstd", "deflate", "compress"])
+def test_a_content_coding_is_kept_in_lower_case(write: Write, written: str) -> None:
+    (rule,) = rules_of(write, f"  - path: /\n    headers:\n      content-encoding: {written}\n")
+    assert rule.fields == (("content-encoding", written.lower()),)
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
+        ("ETag: x", "ETag: 'x' is not allowed here; expected null to take the field away"),
+        ("last-modified: 0", "last-modified: '0' is not allowed here; expected null"),
+        ("Content-Encoding: gz", "Content-Encoding: 'gz' is not allowed here; expected br, comp"),
+        ("Content-Encoding: identity", "Content-Encoding: 'identity' is not allowed here"),
+        ("Content-Encoding: gzip, br", "Content-Encoding: 'gzip, br' is not allowed here"),
+        ("Content-Encoding: ''", "Content-Encoding: '' is not allowed here"),
+        ("Content-Encoding: [gzip]", "Content-Encoding: a list is not allowed here"),
         ("Expires: 0", "Expires: '0' is not allowed here; expected null"),
         ("expires: a", "expires: 'a' is not allowed here; expected null"),
         ("Content-Type: ~", "Content-Type: nothing is not allowed here; expected a media type"),

@@ -34,6 +34,8 @@ SETTINGS = LoopSettings(
 RULES = (
     Rule(("/ruled/**", "*.ruled"), expires=60, fields=(("X-Ruled", "yes"), ("Server", None))),
     Rule(("/ruled/typed.*",), fields=(("Content-Type", "text/x-own"), ("Expires", None))),
+    Rule(("/ruled/bare.*",), fields=(("ETag", None), ("Last-Modified", None))),
+    Rule(("/ruled/*.gz",), fields=(("Content-Encoding", "gzip"),)),
 )
 HUGE = 1 << 34
 """Bytes of the site's /huge.bin, which no socket holds all of."""

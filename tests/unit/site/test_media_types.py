@@ -15,6 +15,7 @@ from httpd.site.media_types import (
     MPEG_TS_HEAD,
     check_ts,
     content_types,
+    guess_inner_type,
     guess_media_type,
 )
 
@@ -120,6 +121,29 @@ def test_no_type_of_xml_is_one_of_text() -> None:
 
 def test_no_charset() -> None:
     assert all(media_type == same for media_type, same in content_types(None).items())
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("drawing.svgz", "image/svg+xml"),
+        ("DRAWING.SVGZ", "image/svg+xml"),
+        ("Build.wasm.br", "application/wasm"),
+        ("Build.framework.js.gz", "text/javascript"),
+        ("Build.data.zst", "application/octet-stream"),
+        ("7.pbf", "application/x-protobuf"),
+        ("site.tgz", "application/x-tar"),
+        ("README.gz", "text/plain"),
+        ("code.ts.gz", "text/plain"),
+        ("code.ts", "text/plain"),
+        (".gz", "application/octet-stream"),
+        ("gz", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ],
+)
+def test_the_type_of_what_is_coded(name: str, media_type: str) -> None:
+    assert guess_inner_type(name.encode()) == media_type
+    assert media_type in content_types(None)
 
 
 PACKET = b"G" + bytes(187)

@@ -38,24 +38,27 @@ from tests.unit.site.work import done
 LARGE = SMALL_FILE + 1000
 NAMES = [
     "a.txt",
-    "b.bin",
+    "b.js",
     "index.html",
     "folder/a.txt",
     "folder/index.html",
     "folder",
     "a.txt.gz",
     "a.txt.br",
-    "b.bin.zst",
+    "b.js.zst",
     "index.html.gz",
     "ruled/typed.txt",
     "ruled/typed.txt.br",
+    "ruled/bare.txt",
+    "ruled/bare.txt.gz",
+    "ruled/coded.js.gz",
 ]
 FIRST = [name for name in NAMES if "." in name and not name.endswith((".br", ".zst"))]
 """What there is in the beginning."""
 TARGETS = [
     "/",
     "/a.txt",
-    "/b.bin",
+    "/b.js",
     "/index.html",
     "/folder",
     "/folder/",
@@ -66,6 +69,9 @@ TARGETS = [
     "/ruled/",
     "/ruled/typed.txt",
     "/%72uled//typed.txt",
+    "/ruled/bare.txt",
+    "/ruled/bare.txt.gz",
+    "/ruled/coded.js.gz",
     "/folder/?sort=size",
 ]
 CODINGS = ["", "gzip", "br", "br;q=0.5, zstd", "*;q=0", "gzip, identity;q=0", "*", "identity"]

@@ -174,10 +174,26 @@ def test_a_later_lifetime_beats_an_earlier_cache_control() -> None:
 
 def test_what_applies_to_other_answers_than_a_file() -> None:
     lifetime, body, other = ("cache-control", "no-cache"), ("Content-Type", "text/x"), ("A", "1")
-    attached = ("Content-Disposition", "attachment")
-    treatment = Treatment(9, (lifetime, body, attached, other), frozenset({"expires", "server"}))
+    attached, coded = ("Content-Disposition", "attachment"), ("Content-Encoding", "gzip")
+    removed = frozenset({"expires", "server", "etag", "last-modified"})
+    treatment = Treatment(9, (lifetime, body, attached, coded, other), removed)
     assert treatment.for_not_modified() == treatment._replace(fields=(lifetime, other))
     assert treatment.for_page() == Treatment(None, (other,), frozenset({"server"}))
+
+
+def test_what_the_rules_say_of_the_coding() -> None:
+    assert Treatment().coding is None
+    assert Treatment(None, (("content-encoding", "br"),)).coding == "br"
+    assert Treatment(None, (), frozenset({"content-encoding"})).coding == "identity"
+
+
+def test_what_conditions_can_be_about() -> None:
+    assert Treatment().keep_validators('"1"', 5) == ('"1"', 5)
+    assert Treatment(removed=frozenset({"etag"})).keep_validators('"1"', 5) == (None, 5)
+    assert Treatment(removed=frozenset({"last-modified"})).keep_validators('"1"', 5) == (
+        '"1"',
+        None,
+    )
 
 
 # ---------------------------------------------------------------- fields
