@@ -166,6 +166,20 @@ def encode_path(path: bytes) -> str:
     return "".join([_ENCODED[byte] for byte in path])
 
 
-def encode_query(query: bytes) -> str:
-    """Percent-encode what is not ASCII in the query of a target, and leave the rest as it is."""
-    return "".join([chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in query])
+def relative_with_slash(path: bytes, query: bytes) -> str:
+    """Return a relative reference to a path with a slash at its end, with the query kept.
+
+    It is right also for a client that knows the path with another prefix, because a proxy strips
+    that.  Nothing in it is taken for a host or a scheme (RFC 3986 §4.2), even by a client that
+    drops the ``./``.
+
+    Args:
+        path: as it was sent, with a name behind its last slash.
+        query: as it was sent, with its question mark.
+    """
+    name = path[path.rfind(b"/") + 1 :]
+    # What was percent-encoded stays so; what the client left as it is, and should not, is encoded.
+    spelled = "".join([chr(byte) if byte == PERCENT else _ENCODED[byte] for byte in name])
+    spelled = spelled.replace(":", "%3A")
+    asked = "".join([chr(byte) if byte < 0x80 else _ENCODED[byte] for byte in query])
+    return f"./{spelled}/{asked}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from httpd import __version__
 from httpd.protocol.messages import HTTPError, Request
-from httpd.protocol.target import decode_segments, encode_path, encode_query
+from httpd.protocol.target import relative_with_slash
 from httpd.site.answer import Answer
 from httpd.site.listing import Listing
 from httpd.site.pages import POLICY, render_page
@@ -114,13 +114,8 @@ def draft_error(error: HTTPError, treatment: Treatment) -> Draft:
 
 
 def draft_redirect(request: Request, treatment: Treatment) -> Draft:
-    """Send the client to the same path with a slash at its end (RFC 9110 §15.4.2).
-
-    The path is rebuilt from its segments, so that it cannot begin with ``//``, which a client would
-    take for another host.
-    """
-    path = "/" + encode_path(b"/".join(decode_segments(request.path))) + "/"
-    location = ("Location", path + encode_query(request.query))
+    """Send the client to the same path with a slash at its end (RFC 9110 §15.4.2)."""
+    location = ("Location", relative_with_slash(request.path, request.query))
     return draft_page(301, "This is a folder; its address ends in a slash.", (location,), treatment)
 
 

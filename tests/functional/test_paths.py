@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -52,26 +51,25 @@ def test_index_files(client: Client, target: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("target", "location"),
     [
-        ("/docs", "/docs/"),
-        ("/docs?", "/docs/"),
-        ("/docs?a=1&b=/x?y", "/docs/?a=1&b=/x?y"),
-        ("/docs/deep", "/docs/deep/"),
-        ("/bare", "/bare/"),
-        ("/a%20b", "/a%20b/"),
-        ("/gr%c3%bcn", "/gr%C3%BCn/"),
-        ("/%64ocs", "/docs/"),
-        ("//docs", "/docs/"),
-        ("//docs//deep", "/docs/deep/"),
-        ("http://localhost/docs", "/docs/"),
-        ("http://elsewhere.example/docs?q", "/docs/?q"),
+        ("/docs", "./docs/"),
+        ("/docs?", "./docs/?"),
+        ("/docs?a=1&b=/x?y", "./docs/?a=1&b=/x?y"),
+        ("/docs/deep", "./deep/"),
+        ("/bare", "./bare/"),
+        ("/a%20b", "./a%20b/"),
+        ("/gr%c3%bcn", "./gr%c3%bcn/"),
+        ("/%64ocs", "./%64ocs/"),
+        ("//docs", "./docs/"),
+        ("//docs//deep", "./deep/"),
+        ("http://localhost/docs", "./docs/"),
+        ("http://elsewhere.example/docs?q", "./docs/?q"),
     ],
 )
 def test_folders_without_a_slash(client: Client, target: str, location: str) -> None:
     answer = client.ask(target)
-    assert answer.status == 301
-    sent = re.sub("%[0-9a-f]{2}", lambda match: match[0].upper(), answer["Location"])
-    assert sent.removesuffix("?") == location
-    assert client.ask(answer["Location"]).status in {200, 403}
+    assert (answer.status, answer["Location"]) == (301, location)
+    base = target if "://" in target else f"http://localhost{target}"
+    assert client.ask(urljoin(base, location)).status in {200, 403}
 
 
 def test_a_folder_can_not_be_taken_for_a_host(client: Client, docroot: Path) -> None:
@@ -79,7 +77,7 @@ def test_a_folder_can_not_be_taken_for_a_host(client: Client, docroot: Path) -> 
     (docroot / "evil.example").mkdir()
     for target in ("//evil.example", "///evil.example", "/%5cevil.example", "//evil.example/%2e"):
         location = client.ask(target).get("Location")
-        assert location in {None, "/evil.example/"}
+        assert location in {None, "./evil.example/", "./%5cevil.example/"}
 
 
 def test_a_folder_with_a_new_line_in_its_name_adds_no_field(client: Client, docroot: Path) -> None:
@@ -186,7 +184,7 @@ def test_links_to_folders_that_stay(client: Client, links: Path) -> None:
     assert (links / "folder").is_symlink()
     assert client.ask("/links/folder/").body == b"docs"
     assert client.ask("/links/folder/guide.html").body == GUIDE
-    assert client.ask("/links/folder")["Location"] == "/links/folder/"
+    assert client.ask("/links/folder")["Location"] == "./folder/"
 
 
 @pytest.mark.parametrize(

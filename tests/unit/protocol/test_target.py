@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,9 +14,9 @@ from httpd.protocol.target import (
     canonical_path,
     decode_segments,
     encode_path,
-    encode_query,
     parse_target,
     plain_path,
+    relative_with_slash,
 )
 from tests.unit.guard import must_end
 
@@ -139,9 +139,49 @@ def test_any_target_is_taken_apart_or_refused(start: bytes, rest: bytes, method:
         assert found.query == b"" or found.query.startswith(b"?")
 
 
-def test_a_query_is_encoded_beyond_ascii_only() -> None:
-    """RFC 3986 §2.4: what the client encoded is not encoded again."""
-    assert encode_query(b"?a=\xc3\xbc&b=%C3%BC#[]") == "?a=%C3%BC&b=%C3%BC#[]"
+@pytest.mark.parametrize(
+    ("path", "query", "reference"),
+    [
+        ("/a", "", "./a/"),
+        ("/a", "?", "./a/?"),
+        ("/a", "?b=/c?d&e[]=%zz", "./a/?b=/c?d&e[]=%zz"),
+        ("/a", "?\xc3\xbc=%C3%BC", "./a/?%C3%BC=%C3%BC"),
+        ("/a/b", "", "./b/"),
+        ("//evil.example", "", "./evil.example/"),
+        ("/a%2Fb", "", "./a%2Fb/"),
+        ("/%2F%2Fevil.example", "", "./%2F%2Fevil.example/"),
+        ("/\\evil.example", "", "./%5Cevil.example/"),
+        ("/a:b", "?c:d", "./a%3Ab/?c:d"),
+        ("/%61%3ab%20c", "", "./%61%3ab%20c/"),
+        ("/gr\xc3\xbcn", "", "./gr%C3%BCn/"),
+        ('/"<>^`{|}[]', "", "./%22%3C%3E%5E%60%7B%7C%7D%5B%5D/"),
+        ("/a/%2e%2e%2fb", "", "./%2e%2e%2fb/"),
+    ],
+)
+def test_relative_references_with_a_slash(path: str, query: str, reference: str) -> None:
+    made = relative_with_slash(path.encode("latin-1"), query.encode("latin-1"))
+    assert made == reference
+
+
+@given(VISIBLE | DOTTED, VISIBLE)
+@settings(max_examples=500)
+def test_a_reference_with_a_slash_leads_to_the_same_names(rest: bytes, query: bytes) -> None:
+    """Also below a prefix that the server does not know; and it never leads to another host."""
+    path = b"/" + rest.replace(b"?", b"").replace(b"#", b"")
+    try:
+        segments = decode_segments(path)
+    except HTTPError:
+        return
+    if not segments[-1]:
+        return
+    reference = relative_with_slash(path, b"?" + query.replace(b"#", b""))
+    assert reference.isascii()
+    assert reference.startswith("./")
+    base = "http://localhost/prefix" + quote(path, safe="%/:@!$&'()*+,;=-._~")
+    parts = urlsplit(urljoin(base, reference))
+    assert (parts.scheme, parts.netloc) == ("http", "localhost")
+    assert parts.path.endswith("/")
+    assert decode_segments(parts.path.encode()) == [b"prefix", *segments, b""]
 
 
 # ---------------------------------------------------------------- segments

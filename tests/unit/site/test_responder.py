@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given, settings
@@ -286,23 +287,31 @@ def test_405_tells_what_is_allowed(responder: Responder) -> None:
 @pytest.mark.parametrize(
     ("target", "location"),
     [
-        ("/sub", "/sub/"),
-        ("/sub?a=b&c", "/sub/?a=b&c"),
-        ("/sub?", "/sub/?"),
-        ("//sub", "/sub/"),
-        ("///sub", "/sub/"),
-        ("//sub//two%20words%20&%20%E2%80%9Cmore%E2%80%9D", None),
-        ("http://other/sub", "/sub/"),
-        ("/%73ub", "/sub/"),
+        ("/sub", "./sub/"),
+        ("/sub?a=b&c", "./sub/?a=b&c"),
+        ("/sub?", "./sub/?"),
+        ("/sub?\xc3\xbc", "./sub/?%C3%BC"),
+        ("//sub", "./sub/"),
+        ("///sub", "./sub/"),
+        (
+            "//sub//two%20words%20&%20%E2%80%9Cmore%E2%80%9D",
+            "./two%20words%20&%20%E2%80%9Cmore%E2%80%9D/",
+        ),
+        ("http://other/sub", "./sub/"),
+        ("/%73ub", "./%73ub/"),
+        ("/./sub", "./sub/"),
+        ("/.%2Fsub", "./.%2Fsub/"),
+        ("/x/..%2fsub", "./..%2fsub/"),
     ],
 )
-def test_redirects(responder: Responder, target: str, location: str | None) -> None:
-    """Never to another host: what begins with two slashes names one (RFC 3986 §4.2)."""
+def test_redirects(responder: Responder, target: str, location: str) -> None:
+    """Relative, so that it is right behind a proxy that strips a prefix (RFC 9110 §10.2.2)."""
     _, seen = ask(responder, head(target=target))
     assert seen.status == 301
-    assert seen["Location"] == (location or "/sub/two%20words%20&%20%E2%80%9Cmore%E2%80%9D/")
-    assert not seen["Location"].startswith("//")
-    assert ask(responder, head(target=seen["Location"]))[0].status == 200
+    assert seen["Location"] == location
+    base = target if "://" in target else f"http://localhost{target}"
+    followed = urljoin(base.encode("latin-1").decode(), location)
+    assert ask(responder, head(target=followed))[0].status == 200
 
 
 @pytest.mark.parametrize(
@@ -314,8 +323,8 @@ def test_redirects_to_strange_names(tmp_path: Path, name: str) -> None:
     responder = make(tmp_path)
     _, seen = ask(responder, head(target=target))
     assert seen.status == 301
-    assert not set(seen["Location"]) & set('\\"<>\n ')
-    assert ask(responder, head(target=seen["Location"]))[0].status == 200
+    assert seen["Location"] == f".{target}/"
+    assert ask(responder, head(target=f"{target}/"))[0].status == 200
 
 
 # ---------------------------------------------------------------- the connection
