@@ -152,7 +152,6 @@ def test_which_folders_are_listed(client: Client, site: Path) -> None:
     assert client.ask("/missing/").status == 404
     assert client.ask("/a.txt/").status == 404
     assert client.ask("/sizes/..%2f/").body == client.ask("/").body
-    assert client.ask("/..%2f/").status == 400
     assert client.ask("/.hidden/").status == 404
     assert client.ask("/sizes/", method="POST").status == 405
     assert client.ask("/sizes/", method="OPTIONS").body == b""

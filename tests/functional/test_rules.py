@@ -162,7 +162,15 @@ def test_a_later_rule_takes_away_what_an_earlier_one_set(client: Client) -> None
     answer = client.ask("/own/secret.txt")
     assert "X-Own" not in answer
     assert answer["Content-Disposition"] == "attachment"
-    for spelling in ("//own/secret.txt", "/own//secret.txt", "/own/%73ecret.txt"):
+    for spelling in (
+        "//own/secret.txt",
+        "/own//secret.txt",
+        "/own/%73ecret.txt",
+        "/own%2Fsecret.txt",
+        "/./own/secret.txt",
+        "/a/../own/%2e/secret.txt",
+        "/a%2f..%2Fown/secret.txt",
+    ):
         assert client.ask(spelling).timeless() == answer.timeless()
     assert "Content-Disposition" not in client.ask("/own/secret-and-missing")
     assert "Content-Disposition" not in client.ask("/own/secret.txt", "If-None-Match: *")
