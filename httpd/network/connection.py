@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from httpd.network.loop import Loop
 
 PIPELINED = 32
-"""Pipelined requests that are answered before it is the next connection's turn."""
+"""Known requests that are answered before it is the next connection's turn, if they came together.
+"""
+_UNKNOWN = 4
+"""For how many of these one counts that is not known: it may have to be read from a disk."""
+_LEAST_PIECE = 32 * 1024
+"""Bytes of a slice that any system call counts for, however little it sends: a part of a file of
+one byte costs as much as one of this size."""
 STALL_SECONDS = 10.0
 """How long nothing may arrive of a request that has begun."""
 LINGER_SECONDS = 2.0
@@ -137,7 +143,7 @@ class Connection:
         """Give up what has taken too long."""
         if self.state is IDLE:
             self.close("keep-alive timeout" if self.served else "header timeout")
-        elif self.state in (HEAD, BODY):
+        elif self.state in (HEAD, BODY) or self._body is not None:
             reason = "header timeout" if self.state is HEAD else "body timeout"
             self.refuse(HTTPError(408, "The request took too long to arrive."), reason)
         elif self._transfer and self._transfer.is_being_taken(self.fd):
@@ -253,14 +259,14 @@ class Connection:
             if not self._buffer and self._body is None:
                 self._buffer = None
                 return
-            turns -= 1
+            turns -= _UNKNOWN
             try:
                 answer = self._take_request(seen, unknown)
             except HTTPError as error:
                 self.refuse(error, error.reason or _REFUSALS.get(error.status, "bad request"))
                 return
             if answer is None:
-                self._wait_for(READ)
+                self._wait_for_rest()
                 return
             if not isinstance(answer, Answer):
                 self._work = answer
@@ -268,26 +274,64 @@ class Connection:
             self.begin(answer)
             if self.state is not IDLE:
                 return
+            if self._buffer and self._loop.is_late():
+                break
             seen = 0
-        self._enter(WAITING, self._loop.now + self._loop.settings.send_timeout)
-        self._wait_for(WRITE)  # at once, but for a client that takes none of its answers
+        self._wait_for_turn()
+
+    def _wait_for_rest(self) -> None:
+        """Go on when more of the request is here, or, if it is a body of many chunks, by and by."""
+        if self._body is not None and self._body.is_paused:
+            self._wait_for_turn()
+        else:
+            self._wait_for(READ)
+
+    def _wait_for_turn(self) -> None:
+        """Go on in the next turn: at once, but for a client that takes none of its answers."""
+        timeout = self._loop.now + self._loop.settings.send_timeout
+        self._enter(WAITING, timeout if self._body is None else self._until)
+        self._wait_for(WRITE)
 
     def _answer_known(self, most: int) -> int:
-        """Answer known requests that have come together, at most so many; return their number."""
+        """Answer known requests that have come together, at most so many; return their number.
+
+        What the socket does not take of their answers is not kept: those of which it has taken
+        nothing are requests again, so that a client that does not read holds one answer at most.
+        """
         loop = self._loop
         known = take_known(self._buffer, loop.recall, most) if self._buffer else []
         if not known:
             return 0
+        parts = [part for _, answer in known for part in (answer.wire, answer.behind)]
+        sent = self._write(parts)
         self._started = self._arrived
-        *earlier, (head, last) = known
-        loop.requests += len(earlier)
-        self.served += len(earlier)
-        if loop.access_log is not None:
-            for self._head, answer in earlier:
-                self._log_answer(answer)
-        self._head = head
-        self.begin(last, [part for _, own in earlier for part in (own.wire, own.behind)])
+        for place, (self._head, answer) in enumerate(known, 1):
+            own = parts[2 * place - 2 : 2 * place]
+            size = len(own[0]) + len(own[1])
+            if sent < size:
+                assert self._buffer is not None
+                self._buffer[:0] = b"".join([head for head, _ in known[place:]])
+                self.resume(answer, own, sent)
+                return place
+            loop.sent += size
+            sent -= size
+            if place < len(known):
+                loop.requests += 1
+                self.served += 1
+                if loop.access_log is not None:
+                    self._log_answer(answer)
+            else:
+                self._finish(answer)
         return len(known)
+
+    def _write(self, parts: Sequence[bytes]) -> int:
+        """Return how many bytes the socket has taken; -1 if it is broken."""
+        try:
+            return os.writev(self.fd, parts)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return -1
 
     def _take_request(self, seen: int, unknown: bytes) -> Answer | Work | None:
         """Take the next request from the buffer, and return its answer; None if more is needed."""
@@ -331,6 +375,10 @@ class Connection:
 
     def _go_on(self) -> None:
         """Take a turn: a step of the work that makes an answer, or the next pipelined requests."""
+        if self._body is not None:
+            self._enter(BODY, min(self._until, self._loop.now + STALL_SECONDS))
+            self._answer_rest()
+            return
         if self._work is None:
             self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
         else:
@@ -372,15 +420,12 @@ class Connection:
 
     # ---------------------------------------------------------------- sending
 
-    def begin(self, answer: Answer, before: Sequence[bytes] = ()) -> None:
-        """Send an answer, and others before it, all at once if the socket takes it."""
+    def begin(self, answer: Answer) -> None:
+        """Send an answer, all at once if the socket takes it."""
         wire = answer.wire
         size = len(wire)
         try:
-            if before:
-                size += sum(map(len, before)) + len(answer.behind)
-                sent = os.writev(self.fd, (*before, wire, answer.behind))
-            elif answer.behind:
+            if answer.behind:
                 size += len(answer.behind)
                 sent = os.writev(self.fd, (wire, answer.behind))
             elif answer.length:
@@ -396,7 +441,7 @@ class Connection:
             self._loop.sent += sent
             self._finish(answer)
             return
-        self.resume(answer, (*before, wire, answer.behind), sent)
+        self.resume(answer, (wire, answer.behind), sent)
 
     def resume(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
         """Go on with an answer of which the socket has taken some; -1 if that is broken."""
@@ -451,7 +496,7 @@ class Connection:
             budget -= budget % transfer.segment_size(self.fd)
         while budget > 0 and transfer.unsent():
             sent = transfer.send(self.fd, budget, loop.shares.piece)
-            budget -= sent
+            budget -= max(sent, _LEAST_PIECE)
             loop.sent += sent
             self.deadline = loop.now + loop.look_after
             if transfer.is_blocked:
@@ -495,8 +540,7 @@ class Connection:
         if log is None:
             return
         size = len(answer.wire) + len(answer.behind) + answer.length
-        # What is to be sent before the answer may be left as well.
-        sent = size if self._transfer is None else max(0, size - self._transfer.unsent())
+        sent = size if self._transfer is None else size - self._transfer.unsent()
         body = max(0, sent - size + len(answer.body) + answer.length)
         duration = time.monotonic() - self._started
         log.add(self.peer[0].encode(), self._head, answer.status, body, duration, sent)

@@ -437,6 +437,10 @@ class Loop:
         self._remember(head, made)
         return made
 
+    def is_late(self) -> bool:
+        """Tell whether the turn has taken so long that what can wait is left for the next one."""
+        return time.monotonic() - self.now > PATIENCE
+
     def _split(self, head: bytes) -> tuple[bytes, Header] | None:
         """Return the parts of a head that an answer may be known by."""
         return self._parser.split(head) if self._drain_deadline is None else None

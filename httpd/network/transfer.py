@@ -55,7 +55,7 @@ class Transfer:
 
     Args:
         answer: what is sent.
-        parts: what comes before its segments, and perhaps other answers before it.
+        parts: what comes before its segments.
         sent: bytes that have been sent: of these, and perhaps of its first segment.
     """
 

@@ -96,7 +96,9 @@ def _skip_body(pieces: list[bytes], length: int | None, limit: int) -> bytes | i
     for number, piece in enumerate([b"", *pieces]):
         buffer += piece
         try:
-            if body.is_complete():
+            while not (is_complete := body.is_complete()) and body.is_paused:
+                pass
+            if is_complete:
                 return bytes(buffer) + b"".join(pieces[number:])
         except HTTPError as error:
             return error_status(error)

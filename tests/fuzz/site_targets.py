@@ -91,7 +91,9 @@ def check_answers(responder: Responder, data: bytes) -> None:
             del buffer[:end]
             is_head = request.method == "HEAD"
             body = Body(buffer, request.header.body_length, MAX_BODY)
-            if not (request.header.expects_continue or body.is_complete()):
+            while not (is_complete := body.is_complete()) and body.is_paused:
+                pass
+            if not (request.header.expects_continue or is_complete):
                 return
             answer = done(responder.respond(request, may_keep_alive=True))
         except HTTPError as error:

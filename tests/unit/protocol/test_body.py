@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.protocol.body import MAX_CHUNK_LINE, MAX_TRAILER_LINE, Body
+from httpd.protocol.body import CHUNKS, MAX_CHUNK_LINE, MAX_EXCESS, MAX_TRAILER_LINE, Body
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import MAX_FIELDS
 from tests.unit.guard import must_end
@@ -26,7 +26,9 @@ def feed(pieces: list[bytes], length: int | None, limit: int = LIMIT) -> bytes |
     for number, piece in enumerate(pieces):
         buffer += piece
         try:
-            if body.is_complete():
+            while not (is_complete := body.is_complete()) and body.is_paused:
+                pass
+            if is_complete:
                 return bytes(buffer) + b"".join(pieces[number + 1 :])
         except HTTPError as error:
             return error.status
@@ -192,3 +194,48 @@ def test_any_bytes_of_a_length(wire: bytes, length: int, limit: int) -> None:
 def test_no_slow_path(wire: bytes) -> None:
     with must_end():
         feed([wire], None)
+
+
+def test_chunks_beyond_the_bound_of_a_call_wait_for_the_next_one() -> None:
+    buffer = bytearray(chunked(*[b"ten bytes."] * (3 * CHUNKS + 1)) + NEXT)
+    body = Body(buffer, None, LIMIT)
+    for _ in range(3):
+        before = len(buffer)
+        assert not body.is_complete()
+        assert body.is_paused
+        assert before - len(buffer) == CHUNKS * len(b"a\r\nten bytes.\r\n")
+    assert body.is_complete()
+    assert not body.is_paused
+    assert buffer == NEXT
+
+
+def test_a_body_that_needs_more_bytes_is_not_paused() -> None:
+    buffer = bytearray(b"a\r\nten bytes.\r\n" * (CHUNKS - 1) + b"a\r\nten")
+    body = Body(buffer, None, LIMIT)
+    assert not body.is_complete()
+    assert not body.is_paused
+
+
+@given(st.lists(st.integers(1, 40), max_size=5 * CHUNKS))
+@settings(max_examples=50)
+def test_any_chunks_take_as_many_calls_as_their_number_needs(sizes: list[int]) -> None:
+    buffer = bytearray(chunked(*[b"x" * size for size in sizes]) + NEXT)
+    body = Body(buffer, None, LIMIT)
+    calls = 1
+    while not body.is_complete():
+        assert body.is_paused
+        calls += 1
+    assert buffer == NEXT
+    assert calls == len(sizes) // CHUNKS + 1
+
+
+@pytest.mark.parametrize(
+    ("chunk", "excess"),
+    [(b"1\r\nx\r\n", 4), (b"1;" + b"a" * 1000 + b"\r\nx\r\n", 1005)],
+    ids=["one-byte", "extension"],
+)
+def test_chunks_with_more_framing_than_data_are_refused(chunk: bytes, excess: int) -> None:
+    most = MAX_EXCESS // excess
+    assert feed([chunk * most, b"0\r\n\r\n", NEXT], None) == NEXT
+    assert feed([chunk * (most + 1)], None) == 400
+    assert feed([b"%x\r\n%b\r\n" % (2000, b"x" * 2000), chunk * (most + 1)], None) is None
