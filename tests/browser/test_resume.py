@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.chromium import Browser, chromium
 from tests.process.events import until
-from tests.support.server import Server
+from tests.support.server import Server, serve
 from tests.support.tap import Tap
 
 OLD = random.Random(1).randbytes(3_000_000)
@@ -51,10 +51,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(file: Path) -> Iterator[Server]:
-    """Not `serve`: this one may say that a download was ended."""
-    server = Server(file.parent)
-    yield server
-    server.kill()
+    with serve(file.parent) as server:
+        yield server
 
 
 def save(tap: Tap, folder: Path) -> str:

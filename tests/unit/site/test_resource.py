@@ -421,6 +421,30 @@ def test_a_change_of_the_status_alone_leaves_the_file_in_place(tmp_path: Path, s
     assert resource.is_in_place()
 
 
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [
+        (append, True),
+        (replace, True),
+        (Path.unlink, True),
+        (Path.touch, True),
+        (overwrite, False),
+        (lambda path: os.truncate(path, LARGE), False),
+        (lambda path: os.truncate(path, LARGE + 100), True),
+    ],
+)
+def test_a_part_is_read_into_memory_as_it_was_announced(
+    tmp_path: Path, change: Callable[[Path], None], is_read: bool
+) -> None:
+    path = write_sparse(tmp_path / "a", 2 * LARGE)
+    os.utime(path, ns=(10**18, 10**18))
+    resource = find(make(tmp_path), "/a")
+    segments = (b"--", range(50, LARGE + 100), b"--")
+    change(path)
+    body = resource.read(segments)
+    assert body == (b"--" + bytes(LARGE + 50) + b"--" if is_read else None)
+
+
 def test_a_changed_permission_is_no_longer_current() -> None:
     with open_folder() as root:
         path = write(root / "a", "a", age=OLD)

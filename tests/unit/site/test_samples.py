@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from mmap import mmap
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,12 @@ def test_file_that_is_shorter_than_it_says_is_not_whole(path: Path, fd: int) -> 
     assert Fingerprint(fd, status).is_whole
     os.truncate(path, SIZE - 1)
     assert not Fingerprint(fd, status).is_whole
+
+
+def test_write_to_a_mapping_shows_when_it_is_written_back(path: Path, fd: int) -> None:
+    os.utime(path, (1e9, 1e9))
+    fingerprint = Fingerprint(fd, os.fstat(fd))
+    with path.open("r+b") as file, mmap(file.fileno(), SIZE) as mapping:
+        mapping[:3] = b"new"
+        mapping.flush()
+        assert not fingerprint.is_intact(WHOLE, is_last=True)
