@@ -90,7 +90,9 @@ class Draft(NamedTuple):
         )
 
 
-def draft_page(status: int, detail: str, fields: Fields, treatment: Treatment) -> Draft:
+def draft_page(
+    status: int, detail: str, fields: Fields, treatment: Treatment, path: bytes
+) -> Draft:
     """Return a page of the server's own, which is not to be kept.
 
     Args:
@@ -98,25 +100,27 @@ def draft_page(status: int, detail: str, fields: Fields, treatment: Treatment) -
         detail: a sentence for the person who reads it.
         fields: more fields.
         treatment: what the rules say about the path.
+        path: of the request; empty where there is none.
     """
     own: Fields = (
         ("Content-Type", "text/html; charset=utf-8"),
         ("Cache-Control", "no-store"),
         ("Content-Security-Policy", POLICY),
     )
-    page = render_page(status, detail)
+    page = render_page(status, detail, path)
     return Draft(status, own + fields, treatment.for_page(), (page,))
 
 
-def draft_error(error: HTTPError, treatment: Treatment) -> Draft:
-    """Return the page that tells of an error."""
-    return draft_page(error.status, error.detail, error.fields, treatment)
+def draft_error(error: HTTPError, treatment: Treatment, path: bytes = b"") -> Draft:
+    """Return the page that tells of an error; see `draft_page`."""
+    return draft_page(error.status, error.detail, error.fields, treatment, path)
 
 
 def draft_redirect(request: Request, treatment: Treatment) -> Draft:
     """Send the client to the same path with a slash at its end (RFC 9110 §15.4.2)."""
     location = ("Location", relative_with_slash(request.path, request.query))
-    return draft_page(301, "This is a folder; its address ends in a slash.", (location,), treatment)
+    detail = "This is a folder; its address ends in a slash."
+    return draft_page(301, detail, (location,), treatment, request.path)
 
 
 def draft_file(

@@ -10,7 +10,7 @@ from httpd.protocol.messages import REASONS
 
 POLICY = (
     "default-src 'none'; img-src 'self'; style-src"
-    " 'sha256-L2MGBRBmIRjS1RljJ+vvCTvOHsBY2M5m+dYsLqWL4Ls='"  # this page's
+    " 'sha256-rB7RfUmn7AL6O8hRKYDDiSjZSst7N77h5d9ZMgoL3Bw='"  # this page's
     " 'sha256-hBDvNMOZJ6weaM9mnfVTEv8+eO/sfEUxC76Um2x1s1Y='"  # a listing's
 )
 """Content-Security-Policy of the server's own pages: their style, known by its hash, and nothing
@@ -25,22 +25,54 @@ _PAGE = """\
 <meta name="color-scheme" content="light dark">
 <title>{status} {reason}</title>
 <style>
+html {{ background: Canvas; color: CanvasText; }}
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto 0; }}
 body > * {{ margin-inline: 1.5rem; }}
 h1 {{ font-size: 1.4rem; font-weight: 600; }}
-h1 b {{ display: block; font-size: 4rem; font-weight: 200; line-height: 1; opacity: .55; }}
-footer {{ margin-top: 2.5rem; font-size: .8rem; opacity: .6; }}
+h1 b {{ display: block; font-size: 4rem; font-weight: 200; line-height: 1; opacity: .7; }}
+footer {{ margin-top: 2.5rem; font-size: .8rem; opacity: .7; }}
 </style>
 </head>
 <body>
+<main>
 <h1><b>{status}</b> {reason}</h1>
 <p>{detail}</p>
+{link}</main>
 <footer>phttpd</footer>
 </body>
 </html>
 """
 
 
-def render_page(status: int, detail: str) -> bytes:
-    """Return the HTML page for `status`; `detail` is plain text."""
-    return _PAGE.format(status=status, reason=REASONS[status], detail=html.escape(detail)).encode()
+_DEEPEST = 100
+"""Names in a path from which a page leads home; the way from a longer one would be most of the
+page."""
+
+
+def render_page(status: int, detail: str, path: bytes = b"") -> bytes:
+    """Return the HTML page for `status`.
+
+    Args:
+        status: see `REASONS`.
+        detail: plain text.
+        path: of the request, as the client spelled it; empty where there is none.
+    """
+    home = find_home(path)
+    link = f'<nav><a href="{home}">Start page</a></nav>\n' if home else ""
+    text = html.escape(detail)
+    return _PAGE.format(status=status, reason=REASONS[status], detail=text, link=link).encode()
+
+
+def find_home(path: bytes) -> str:
+    """Return the way from a path to the start page of the site; empty where there is none to go.
+
+    It is relative, so that it is right behind a proxy as well that strips a prefix off the paths.
+
+    Args:
+        path: see `render_page`.  An empty segment counts, as it does for a client that resolves the
+            link (RFC 3986 §5.2.4).
+    """
+    depth = path.count(b"/") - 1
+    if path == b"/" or not 0 <= depth <= _DEEPEST:
+        return ""
+    return "../" * depth or "./"

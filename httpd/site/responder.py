@@ -113,7 +113,7 @@ class Responder:
         except HTTPError as error:
             if isinstance(error, NoIndexError) and self._listings:
                 return self._list(self._listings, request, treatment, may_keep_alive=may_keep_alive)
-            draft = draft_error(error, treatment)
+            draft = draft_error(error, treatment, request.path)
         return self._finish(draft, request, may_keep_alive=may_keep_alive)
 
     def refuse(self, error: HTTPError, *, head_only: bool = False) -> Answer:
@@ -283,7 +283,7 @@ class Responder:
         except OutOfDescriptorsError:
             raise
         except HTTPError as error:
-            draft = draft_error(error, treatment)
+            draft = draft_error(error, treatment, request.path)
         return self._finish(draft, request, may_keep_alive=may_keep_alive)
 
     def _draft_listing(

@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from httpd.protocol.messages import REASONS
 from httpd.site.entries import Order
 from httpd.site.listing_formats import render_html
-from httpd.site.pages import POLICY, render_page
+from httpd.site.pages import POLICY, find_home, render_page
 
 VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
 
@@ -82,6 +83,28 @@ def test_a_detail_is_text_and_never_markup(detail: str) -> None:
 )
 def test_nasty_details(detail: str) -> None:
     assert read(render_page(404, detail)).paragraph == detail
+
+
+# What urljoin makes of an empty segment is not what browsers do, see tests/browser.
+PATHS = st.lists(st.text("ab%2F.:", min_size=1, max_size=4).filter(lambda name: name.strip(".")))
+
+
+@given(PATHS, st.booleans(), st.sampled_from(["", "/prefix", "/two/names"]))
+def test_the_way_home_leads_to_the_start_page(names: list[str], slash: bool, prefix: str) -> None:
+    path = "/" + "/".join(names) + "/" * (slash and bool(names))
+    home = find_home(path.encode())
+    assert bool(home) is (path != "/")
+    assert urljoin(f"http://host{prefix}{path}", home) == f"http://host{prefix}/"
+    page = render_page(404, "x", path.encode()).decode()
+    assert (f'<a href="{home}">' in page) is bool(home)
+
+
+@pytest.mark.parametrize("path", [b"", b"/", b"*", b"/" * 8000])
+def test_a_page_without_a_way_home(path: bytes) -> None:
+    assert find_home(path) == ""
+    page = render_page(404, "x", path)
+    assert "<a" not in page.decode()
+    assert len(page) < 4096
 
 
 def test_the_policy_allows_the_styles_of_our_own_pages_and_no_other() -> None:
