@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         put(site / name / "a.txt", b"plain text")
         put(site / name / "a.txt.br", b"brotli")
     put(site / "raw" / "b.gz", b"raw")
+    for path in site.glob("*/a.txt*"):  # the same content and time: the same tag
+        os.utime(path, (10**9, 10**9))
     (site / "untagged" / "below").mkdir()
     return site
 
@@ -169,12 +172,15 @@ def test_without_a_tag(client: Client, accept: str | None) -> None:
     assert "ETag" not in full
     date = full["Last-Modified"]
     tag = get(client, "/undated/a.txt", accept)["ETag"]  # of the same content
+    plain = get(client, "/undated/a.txt", None)["ETag"]
     body = full.body
     for _ in range(2):
         assert get(client, "/untagged/a.txt", accept, f"If-None-Match: {tag}").status == 200
         assert get(client, "/untagged/a.txt", accept, f"If-Match: {tag}").status == 412
         whole = get(client, "/untagged/a.txt", accept, "Range: bytes=1-", f"If-Range: {tag}")
         assert (whole.status, whole.body) == (200, body)
+        other = get(client, "/untagged/a.txt", "br", "Range: bytes=1-", f"If-Range: {plain}")
+        assert (other.status, other.body) == (200, b"brotli")
         known = get(client, "/untagged/a.txt", accept, f"If-Modified-Since: {date}")
         assert known.status == 304
         assert "ETag" not in known
