@@ -12,11 +12,11 @@ import errno
 import os
 import stat
 import time
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
 from httpd.protocol.messages import HTTPError
-from httpd.site.pinning import READING, pin, pin_beneath, read_beneath
+from httpd.site.pinning import READING, pin, pin_straight, read_beneath, read_straight
 
 _MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
@@ -270,7 +270,7 @@ class Docroot:
         path = b"/" + b"/".join(segments)
         if path.count(b"/") != len(segments):
             raise _not_found()
-        if path.find(b"/.") >= 0 and any(map(is_hidden, segments)):
+        if path.find(b"/.") >= 0 and any(map(is_hidden, segments, count())):
             raise _not_found()
         return self._folder + path
 
@@ -295,14 +295,21 @@ class Docroot:
             raise explain(error) from None
 
     def _open_beneath(self, name: bytes) -> OpenedFile | None:
-        """Open a regular file that lies on the straight way; None for anything else."""
+        """Open a regular file that lies on a way which never leaves the docroot; None for anything
+        else.
+        """
         root = self._pin_root()
         below = name[len(self._folder) + 1 :] or b"."
         status = os.stat(below, dir_fd=root)
         if not stat.S_ISREG(status.st_mode):  # to open another one could have consequences
             return None
-        fd = read_beneath(below, root)
-        return None if fd is None else OpenedFile(fd, name, status)
+        fd = read_straight(below, root)
+        if fd is None:
+            fd = read_beneath(below, root)
+            if fd is None:
+                return None
+            _check_pinned(fd, root)
+        return OpenedFile(fd, name, status)
 
     def _pin(self, name: bytes, folder: int | None = None) -> int:
         """Return a descriptor of what a name leads to, which lies inside.
@@ -312,21 +319,17 @@ class Docroot:
             folder: the descriptor of a folder.
 
         Raises:
-            HTTPError: 404 for what lies outside.
+            HTTPError: 404 for what lies outside or is hidden.
             OSError: it cannot be looked up.
         """
         root = self._pin_root()
         if folder is None:
             folder, name = root, name[len(self._folder) + 1 :] or b"."
-            handle = pin_beneath(name, root)
+            handle = pin_straight(name, root)
             if handle is not None:
                 return handle
         handle = pin(name, folder)
-        try:
-            _check_inside(handle, root)
-        except (OSError, HTTPError):
-            os.close(handle)
-            raise
+        _check_pinned(handle, root)
         return handle
 
     def _pin_root(self) -> int:
@@ -354,11 +357,23 @@ def _link(handle: int) -> bytes:
     return b"/proc/self/fd/%d" % handle
 
 
+def _check_pinned(handle: int, root: int) -> None:
+    """Close a descriptor, and raise 404, unless it leads to something inside that is not hidden."""
+    try:
+        _check_inside(handle, root)
+    except (OSError, HTTPError):
+        os.close(handle)
+        raise
+
+
 def _check_inside(handle: int, root: int) -> None:
     """Compare where two descriptors lead to; once more if one of them was moved in between."""
     for _ in range(2):
         real = os.readlink(_link(handle)) + b"/"
-        if real.startswith(os.readlink(_link(root)).rstrip(b"/") + b"/"):
+        inside = os.readlink(_link(root)).rstrip(b"/") + b"/"
+        if real.startswith(inside):
+            if any(map(_is_hidden_target, real[len(inside) :].split(b"/"), count())):
+                break
             return
     raise _not_found()
 
@@ -372,11 +387,23 @@ def _open_handle(handle: int, name: bytes) -> OpenedFile | None:
     return OpenedFile(os.open(_link(handle), READING), name, status)
 
 
-def is_hidden(name: bytes) -> bool:
-    """Tell whether a name is kept from clients: one with a leading dot, but for the one that
-    RFC 8615 reserves for public use.
+def is_hidden(name: bytes, depth: int) -> bool:
+    """Tell whether a name is kept from clients: one with a leading dot, but for the one at the root
+    that RFC 8615 reserves for public use.
+
+    Args:
+        name: of a file or folder.
+        depth: how many folders it is below the docroot.
     """
-    return name.startswith(b".") and name != b".well-known"
+    return name.startswith(b".") and (name != b".well-known" or depth > 0)
+
+
+def _is_hidden_target(name: bytes, depth: int) -> bool:
+    """Tell whether a name is kept from those, too, who come to it by a link.
+
+    Kubernetes mounts a volume so that all its names are links into a folder called ``..data``.
+    """
+    return is_hidden(name, depth) and not name.startswith(b"..")
 
 
 def _not_found() -> HTTPError:

@@ -65,13 +65,14 @@ def parse_order(query: bytes) -> Order:
 
 
 def read_entries(
-    docroot: Docroot, folder: int, order: Order
+    docroot: Docroot, folder: int, depth: int, order: Order
 ) -> Generator[None, None, tuple[int, Iterator[Entry]]]:
     """Read a folder in steps: all that a request could get, and that is not hidden.
 
     Args:
         docroot: decides which symbolic links are followed.
         folder: the descriptor of a folder, which must stay open until the last step.
+        depth: how many folders its entries are below the docroot.
         order: of the entries that are returned.
 
     Returns:
@@ -86,7 +87,7 @@ def read_entries(
     with os.scandir(folder) as found:
         while step := list(islice(found, STEP)):
             for item in step:
-                if entry := _look_at(docroot, folder, item):
+                if entry := _look_at(docroot, folder, depth, item):
                     records.append(_make_record(entry, order))
                     count += 1
             if len(records) >= _RUN:
@@ -98,9 +99,9 @@ def read_entries(
     return count, map(_read_record, merged)
 
 
-def _look_at(docroot: Docroot, folder: int, item: os.DirEntry[str]) -> Entry | None:
+def _look_at(docroot: Docroot, folder: int, depth: int, item: os.DirEntry[str]) -> Entry | None:
     name = os.fsencode(item.name)
-    if is_hidden(name):
+    if is_hidden(name, depth):
         return None
     status: os.stat_result | None
     try:

@@ -111,7 +111,7 @@ def list_folder(
     folder = docroot.open_folder(segments)
     try:
         listing = Listing(path, JSON if as_json else HTML)
-        count, entries = yield from read_entries(docroot, folder, order)
+        count, entries = yield from read_entries(docroot, folder, len(segments) - 1, order)
     except OSError as error:
         raise explain(error) from None
     finally:

@@ -20,10 +20,12 @@ _OPENAT2 = 437  # on every architecture
 # Whoever holds a lease on the file (F_SETLEASE of fcntl(2)) would keep us waiting.
 READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """The flags that a file is opened with."""
-# struct open_how: with RESOLVE_NO_MAGICLINKS, and then with RESOLVE_BENEATH as well
+# struct open_how: with RESOLVE_NO_MAGICLINKS, then also with RESOLVE_BENEATH, then also with
+# RESOLVE_NO_SYMLINKS
 _HOW = struct.pack("=QQQ", _FLAGS, 0, 0x02)
-_HOW_BENEATH = struct.pack("=QQQ", _FLAGS, 0, 0x02 | 0x08)
+_HOW_STRAIGHT = struct.pack("=QQQ", _FLAGS, 0, 0x02 | 0x08 | 0x04)
 _HOW_READING = struct.pack("=QQQ", READING, 0, 0x02 | 0x08)
+_HOW_READING_STRAIGHT = struct.pack("=QQQ", READING, 0, 0x02 | 0x08 | 0x04)
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long  # argtypes would only cost time: what is passed are int and bytes
 
@@ -41,8 +43,30 @@ def pin_at_once(name: bytes, folder: int) -> int:
     return _open(name, folder, _HOW)
 
 
-def pin_beneath(name: bytes, folder: int) -> int | None:
-    """Return a descriptor of what a name leads to without ever leaving a folder on the way.
+def pin_straight(name: bytes, folder: int) -> int | None:
+    """Return a descriptor of what has a name in a folder or below it, with no link on the way.
+
+    Args:
+        name: a path, which has no ``..`` in it.
+        folder: the descriptor of the folder that it is relative to.
+
+    Returns:
+        None where the kernel cannot say: there is a symbolic link on the way, something on it was
+        moved meanwhile, or the kernel has no openat2.
+
+    Raises:
+        OSError: see openat2(2).
+    """
+    return _open_beneath(name, folder, _HOW_STRAIGHT, _LINKED)
+
+
+def read_straight(name: bytes, folder: int) -> int | None:
+    """Do the same, but open what is there for reading."""
+    return _open_beneath(name, folder, _HOW_READING_STRAIGHT, _LINKED)
+
+
+def read_beneath(name: bytes, folder: int) -> int | None:
+    """Open what a name leads to for reading, and follow links that never leave a folder.
 
     Args:
         name: a path, of which links are followed.
@@ -55,19 +79,18 @@ def pin_beneath(name: bytes, folder: int) -> int | None:
     Raises:
         OSError: see openat2(2).
     """
-    return _open_beneath(name, folder, _HOW_BENEATH)
+    return _open_beneath(name, folder, _HOW_READING, _MOVED)
 
 
-def read_beneath(name: bytes, folder: int) -> int | None:
-    """Do the same, but open what is there for reading."""
-    return _open_beneath(name, folder, _HOW_READING)
+_MOVED = (errno.EXDEV, errno.EAGAIN)
+_LINKED = (*_MOVED, errno.ELOOP)
 
 
-def _open_beneath(name: bytes, folder: int, how: bytes) -> int | None:
+def _open_beneath(name: bytes, folder: int, how: bytes, unclear: tuple[int, ...]) -> int | None:
     try:
         return _open(name, folder, how) if pin is pin_at_once else None
     except OSError as error:
-        if error.errno in (errno.EXDEV, errno.EAGAIN):
+        if error.errno in unclear:
             return None
         raise
 

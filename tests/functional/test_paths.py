@@ -132,10 +132,57 @@ def test_hidden_files(client: Client, docroot: Path) -> None:
         assert client.ask(target).status == 404, target
 
 
-def test_well_known_files_are_not_hidden(client: Client, docroot: Path) -> None:
-    (docroot / ".well-known" / "acme-challenge").mkdir(parents=True)
-    (docroot / ".well-known" / "acme-challenge" / "token").write_bytes(b"token")
+def test_hidden_files_by_any_way(client: Client, docroot: Path) -> None:
+    """A link leads to a hidden name no more than the name itself does."""
+    (docroot / ".store" / "folder").mkdir(parents=True)
+    (docroot / ".store" / "folder" / "secret.txt").write_bytes(SECRET)
+    ways = docroot / "ways"
+    ways.mkdir()
+    (ways / "store").symlink_to("../.store")
+    (ways / "folder").symlink_to(docroot / ".store" / "folder")
+    (ways / "file.txt").symlink_to("folder/secret.txt")
+    (ways / "back").symlink_to("../../site/.store/folder/secret.txt")
+    for target in (
+        "/ways/store/folder/secret.txt",
+        "/ways/store",
+        "/ways/store/",
+        "/ways/folder/secret.txt",
+        "/ways/file.txt",
+        "/ways/back",
+        "/ways/store%2Ffolder%2Fsecret.txt",
+        "/ways/../.store/folder/secret.txt",
+        "/ways%2f..%2f.store/folder/secret.txt",
+        "/%2estore%2ffolder/secret.txt",
+    ):
+        for _ in range(3):  # as often as it takes to be remembered
+            answer = client.ask(target)
+            assert (answer.status, SECRET in answer.body) == (404, False), target
+
+
+def test_the_volume_of_a_pod_is_served(client: Client, docroot: Path) -> None:
+    """As Kubernetes mounts a ConfigMap: a new version comes by one link that is exchanged."""
+    volume = docroot / "volume"
+    for version in ("one", "two"):
+        (volume / f"..{version}").mkdir(parents=True)
+        (volume / f"..{version}" / "page.txt").write_text(version)
+    (volume / "..data").symlink_to("..one")
+    (volume / "page.txt").symlink_to("..data/page.txt")
+    assert client.ask("/volume/page.txt").body == b"one"
+    (volume / "..next").symlink_to("..two")
+    (volume / "..next").rename(volume / "..data")
+    assert client.ask("/volume/page.txt").body == b"two"
+    assert client.ask("/volume/..data/page.txt").status == 404
+    assert client.ask("/volume/..two/page.txt").status == 404
+
+
+def test_well_known_files_are_not_hidden_at_the_root(client: Client, docroot: Path) -> None:
+    """RFC 8615 §3: they are at the root, and nowhere else."""
+    for folder in (docroot, docroot / "docs"):
+        (folder / ".well-known" / "acme-challenge").mkdir(parents=True)
+        (folder / ".well-known" / "acme-challenge" / "token").write_bytes(b"token")
     assert client.ask("/.well-known/acme-challenge/token").body == b"token"
+    assert client.ask("/docs/../.well-known/acme-challenge/token").body == b"token"
+    assert client.ask("/docs/.well-known/acme-challenge/token").status == 404
 
 
 @pytest.fixture(scope="module")

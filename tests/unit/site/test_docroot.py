@@ -10,7 +10,8 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, NoIndexError
-from httpd.site.pinning import pin_at_once, pin_stepwise, read_beneath
+from httpd.site.pinning import pin_at_once, pin_stepwise, read_beneath, read_straight
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write
 
@@ -41,16 +42,19 @@ class Opens:
     def __enter__(self) -> list[str]:
         self.on = True
         self.paths = []
-        self._patch.setattr("httpd.site.docroot.read_beneath", self._read_beneath)
+        for read in (read_beneath, read_straight):  # which are no event of Python's
+            noting = partial(self._note, read)
+            self._patch.setattr(f"httpd.site.docroot.{read.__name__}", noting)
         return self.paths
 
     def __exit__(self, *_: object) -> None:
         self.on = False
         self._patch.undo()
 
-    def _read_beneath(self, name: bytes, folder: int) -> int | None:
-        """Do what is no event of Python's."""
-        fd = read_beneath(name, folder)
+    def _note(
+        self, read: Callable[[bytes, int], int | None], name: bytes, folder: int
+    ) -> int | None:
+        fd = read(name, folder)
         if fd is not None:
             self.paths.append(os.readlink(f"/proc/self/fd/{fd}"))
         return fd
@@ -68,7 +72,7 @@ OPENS = Opens()
 
 def forbid_the_straight_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a docroot ask where a name leads to, as if the way there left it."""
-    for name in ("pin_beneath", "read_beneath"):
+    for name in ("pin_straight", "read_straight", "read_beneath"):
         monkeypatch.setattr(f"httpd.site.docroot.{name}", lambda name, folder: None)
 
 
@@ -96,6 +100,8 @@ def site(tmp_path: Path) -> Path:
     write(root / "sub" / ".htpasswd", "password")
     write(root / ".well-known" / "security.txt", "well-known")
     write(root / ".well-known" / ".hidden", "hidden")
+    write(root / "sub" / ".well-known" / "security.txt", "not at the root")
+    write(root / "..data" / "volume.txt", "volume")
     (root / "empty").mkdir()
     os.mkfifo(root / "fifo")
     with socket.socket(socket.AF_UNIX) as unix:
@@ -113,6 +119,16 @@ def site(tmp_path: Path) -> Path:
         "chain-2": "to-file",
         "round-trip": "../outside/back/a.txt",
         "to-hidden": ".hidden",
+        "to-hidden-absolute": str(root / ".hidden"),
+        "to-hidden-chain": "to-hidden",
+        "to-hidden-out-and-in": "../outside/back/.hidden",
+        "to-git": ".git",
+        "to-git-config": "to-git/config",
+        "to-well-known": ".well-known",
+        "to-other-well-known": "sub/.well-known",
+        "through-hidden": ".git/../a.txt",
+        "volume.txt": "..data/volume.txt",
+        "itself": ".",
         "to-fifo": "fifo",
         "loop-1": "loop-2",
         "loop-2": "loop-1",
@@ -186,6 +202,10 @@ FILES = {
     "/absolute": "a",
     "/chain-1": "a",
     "/round-trip": "a",  # it leaves the docroot only to come back
+    "/through-hidden": "a",  # what it leads to is not hidden
+    "/to-well-known/security.txt": "well-known",
+    "/volume.txt": "volume",
+    "/itself/sub/b.txt": "b",
 }
 FOLDERS = ["/sub", "/sub/deep", "/bare", "/empty", "/to-folder", "//sub", "/folder-index"]
 MISSING = [
@@ -205,6 +225,19 @@ MISSING = [
     "/sub/.htpasswd",
     "/.well-known/.hidden",
     "/.well-known2",
+    "/sub/.well-known/security.txt",
+    "/to-folder/.well-known/security.txt",
+    "/to-other-well-known/security.txt",
+    "/itself/.well-known/security.txt",
+    "/to-well-known/.hidden",
+    "/to-hidden",
+    "/to-hidden-absolute",
+    "/to-hidden-chain",
+    "/to-hidden-out-and-in",
+    "/to-git/",
+    "/to-git/config",
+    "/to-git-config",
+    "/..data/volume.txt",
     "/...",
     "/..a",
     "/.git%2Fconfig",
@@ -267,9 +300,31 @@ def test_what_is_not_there_or_not_to_be_known(docroot: Docroot) -> None:
         assert {path: look_up(docroot, path) for path in MISSING} == dict.fromkeys(MISSING, 404)
 
 
-def test_a_link_to_a_hidden_file(docroot: Docroot) -> None:
-    """The name that the client uses is what counts; a link is the owner's decision."""
-    assert look_up(docroot, "/to-hidden") in ("hidden", 404)
+@pytest.mark.parametrize("straight", [True, False])
+def test_a_link_that_is_changed_to_lead_into_hidden_names(
+    site: Path, monkeypatch: pytest.MonkeyPatch, *, straight: bool
+) -> None:
+    """What was found by it is not there any more, be it the link itself or one on the way."""
+    if not straight:
+        forbid_the_straight_way(monkeypatch)
+    (site / "link").symlink_to("sub/b.txt")
+    (site / "on-the-way").symlink_to("sub")
+    docroot = Docroot(str(site), ())
+    names = [b"link", b"on-the-way/b.txt"]
+    for name in names:
+        opened = docroot.open(name.split(b"/"))
+        assert opened is not None
+        os.close(opened.fd)
+        assert docroot.look_again(opened.name)[0] is not None
+    write(site / ".git" / "b.txt")
+    for link, target in {"link": ".git/b.txt", "on-the-way": ".git"}.items():
+        (site / link).unlink()
+        (site / link).symlink_to(target)
+    docroot.release()
+    for name in names:
+        path = os.fsencode(site) + b"/" + name
+        assert docroot.look_again(path) == (None, None) or docroot.stat(path) is None
+        assert look_up(docroot, b"/" + name) == 404
 
 
 def test_nothing_outside_is_opened_and_no_descriptor_lost(docroot: Docroot, site: Path) -> None:
@@ -491,7 +546,7 @@ def list_names(docroot: Docroot, path: str) -> list[str] | int:
     [
         ("/bare/", ["d.txt"]),
         ("/empty/", []),
-        ("//sub///", [".htpasswd", "b.txt", "deep", "index.html"]),
+        ("//sub///", [".htpasswd", ".well-known", "b.txt", "deep", "index.html"]),
         ("/to-folder/deep/", ["c.txt"]),
         ("/.well-known/", [".hidden", "security.txt"]),
     ],

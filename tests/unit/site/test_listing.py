@@ -200,6 +200,7 @@ def site(tmp_path: Path) -> Path:
     write(root / ".hidden")
     write(root / ".git" / "config")
     write(root / ".well-known" / "security.txt")
+    write(root / "sub" / ".well-known" / "security.txt")
     os.mkfifo(root / "fifo")
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(str(root / "socket"))
@@ -214,6 +215,11 @@ def site(tmp_path: Path) -> Path:
         "out-folder": "../outside",
         "out-null": "/dev/null",
         ".dot-link": "a.txt",
+        "to-hidden": ".hidden",
+        "to-hidden-absolute": str(root / ".hidden"),
+        "to-git": ".git",
+        "to-git-config": "to-git/config",
+        "to-other-well-known": "sub/.well-known",
     }
     for name, target in links.items():
         (root / name).symlink_to(target)

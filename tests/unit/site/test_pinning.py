@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site.pinning import pin_at_once, pin_stepwise
+from httpd.site.pinning import pin_at_once, pin_stepwise, pin_straight, read_straight
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.folders import write
 
@@ -99,6 +99,25 @@ def test_the_same_is_found_as_by_the_kernel(folder: int, pin: Pin, name: bytes) 
     found = look_up(lambda: pin(name, folder))
     assert found == look_up(lambda: os.open(name, os.O_PATH, dir_fd=folder))
     assert opened_since(before) == []
+
+
+@pytest.mark.parametrize("find", [pin_straight, read_straight])
+def test_the_straight_way_has_no_link(
+    folder: int, find: Callable[[bytes, int], int | None]
+) -> None:
+    straight = [b".", b"a.txt", b"folder", b"folder/b.txt", b"folder//b.txt"]
+    for name in straight:
+        fd = find(name, folder)
+        assert fd is not None
+        same = os.stat(name, dir_fd=folder)
+        assert os.path.samestat(os.fstat(fd), same)
+        os.close(fd)
+    for link in (b"to-file", b"to-folder", b"to-folder/b.txt", b"folder/up/a.txt", b"absolute"):
+        assert find(link, folder) is None
+    for other in (b"loop", b"dangling", b"to-root", b"magic-root", b"..", b"/"):
+        assert find(other, folder) is None
+    with pytest.raises(FileNotFoundError):
+        find(b"missing", folder)
 
 
 def test_magic_links_are_not_followed(folder: int) -> None:
