@@ -2,8 +2,8 @@
 
     python -m tests.process.attacker NAME...
 
-NAME and NAME~ are exchanged at once, so that there is always something with that name.  Ends when
-its standard input does, and prints how often it went round.
+NAME and NAME~ are exchanged at once, so that there is always something with that name.  Prints 1
+after the first round.  Ends when its standard input does, and prints how often it went round.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def main(names: Sequence[bytes]) -> None:
         for name in names:
             exchange(name, name + b"~")
         rounds += 1
+        if rounds == 1:
+            print(rounds, flush=True)
     print(rounds)
 
 
@@ -45,11 +47,13 @@ def attack(names: Sequence[str]) -> Iterator[None]:
     """Let the names change places during a `with` block, in a process of its own."""
     command = [sys.executable, "-m", "tests.process.attacker", *names]
     with Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
         try:
+            process.stdout.readline()
             yield
             rounds, _ = process.communicate(timeout=DEADLINE)
             assert process.returncode == 0
-            assert int(rounds) > 100
+            assert int(rounds) > 1  # how many more is up to the load of the machine
         finally:
             process.kill()
 
