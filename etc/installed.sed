@@ -3,4 +3,4 @@ s|[$]schema=|&/usr/share/phttpd/|
 s|^port: .*|port: 80|
 s|^docroot: .*|docroot: /srv/phttpd|
 s|^pidfile: .*|pidfile: /run/phttpd/phttpd.pid|
-s|^log_file: .*|log_file: /var/log/phttpd/phttpd.log|
+s|^log_file: .*|#log_file: /var/log/phttpd.log|

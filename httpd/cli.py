@@ -6,10 +6,11 @@ import io
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from httpd.advice import advise, advise_service
 from httpd.arguments import parse
 from httpd.config import (
     KEYS,
@@ -23,12 +24,15 @@ from httpd.config import (
 )
 from httpd.config_errors import ConfigError
 from httpd.network.addresses import machine_addresses, visible_urls
+from httpd.network.listener import format_address
 from httpd.observe import terminal
 from httpd.observe.log import PRIORITIES, is_journal
 from httpd.observe.scoreboard import read_all
 from httpd.packages import needing_packages
 from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
+from httpd.process.figures import count
+from httpd.process.output import write_output
 from httpd.process.pidfile import find_supervisor
 from httpd.process.signals import reset_signals
 
@@ -58,18 +62,24 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _carry_out(parse(arguments))
     except StartError as error:
-        _complain(error.text)
+        _complain(*error.lines)
         return error.status
     except ConfigError as error:
-        for problem in error.problems:
-            _complain(problem)
+        _complain(*(problem.removeprefix("DIR: ") for problem in error.problems))
         from_options = all(problem.startswith(("--", "DIR:")) for problem in error.problems)
         return EX_USAGE if from_options else EX_CONFIG
 
 
-def _complain(text: str) -> None:
+def _complain(*lines: str) -> None:
     priority = f"<{PRIORITIES['error']}>" if is_journal(sys.stderr.fileno()) else ""
-    _write_error(f"{priority}phttpd: {text}\n")
+    for line in lines:
+        _write_error(f"{priority}phttpd: {line}\n")
+
+
+def _warn(lines: Iterable[str]) -> None:
+    priority = f"<{PRIORITIES['warning']}>" if is_journal(sys.stderr.fileno()) else ""
+    for line in lines:
+        _write_error(f"{priority}phttpd: warning: {line}\n")
 
 
 def _write_error(text: str) -> None:
@@ -103,11 +113,21 @@ def _carry_out(parsed: Namespace) -> int:
     if config_file is None and parsed.daemon is None:
         options["daemon"] = False
     if parsed.check:
-        load(config_file, options, parsed.spelling)
-        return EX_OK
+        return _check(config_file, load(config_file, options, parsed.spelling))
     if parsed.command == "start":
         return _start(parsed, options, config_file)
     return _control(parsed, _find_pidfile(parsed, options, config_file))
+
+
+def _check(config_file: str | None, settings: Settings) -> int:
+    """Say what was found to be right, and what may not be meant."""
+    _warn(advise(settings))
+    urls = [f"http://{format_address((host, settings.port))}/" for host in settings.host]
+    workers = f"{count(settings.workers, 'worker')} of {count(settings.threads, 'loop')}"
+    user = f", user {settings.user}" if settings.user else ""
+    what = f"{settings.docroot} at {', '.join(urls)}, {workers}{user}"
+    write_output(f"OK: {config_file or 'no config file'}: {what}")
+    return EX_OK
 
 
 def _choose_config_file(parsed: Namespace) -> str | None:
@@ -152,7 +172,7 @@ def _start(parsed: Namespace, options: dict[str, Any], config_file: str | None) 
     except StartError as error:
         status, why = error.status, error.text
     except ConfigError as error:
-        status, why = EX_CONFIG, "; ".join(error.problems)
+        status, why = EX_CONFIG, "\n".join(error.problems)
     predecessor.tell_failed(status, why)  # it has a log
     return status
 
@@ -174,6 +194,10 @@ def _serve(
     def reload() -> Settings:
         return _complete(load(config_file, options, parsed.spelling), in_foreground, options)
 
+    if predecessor is None:
+        _warn(advise(settings))
+        if in_foreground and "log_file" not in options:
+            _warn(advise_service(settings, os.environ))
     passed = take_listeners(os.environ)
     settings = _complete(settings, in_foreground, options)
     service = Service(reload, settings, command, passed, predecessor)

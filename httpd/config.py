@@ -10,18 +10,23 @@ import grp
 import os
 import pwd
 import re
+import socket
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from httpd.config_errors import ConfigError, refuse
+from httpd.config_errors import ConfigError, NotThereError, refuse
 from httpd.config_rules import any_case, read_rules, rules_schema
 from httpd.config_tree import Tree, Value
 from httpd.machine import count_cores, share_memory
 from httpd.observe.access_formats import FORMATS
+from httpd.observe.log import printable
 from httpd.packages import needing_packages
 from httpd.site.rules import Rule
+
+_Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class Kind(NamedTuple):
     Args:
         read: makes the value; raises ValueError with what is allowed, and the wrong item of a list.
         schema: the same as JSON Schema, for editors.  It takes all that `read` takes, and more only
-            where this machine, the size of a number in a text or the spelling of a number decides.
+            where this machine, the size of a number in a text or the spelling of a number or an
+            address decides.
     """
 
     read: Callable[[Any], Any]
@@ -178,7 +184,7 @@ def _one_of(*words: str) -> Kind:
     return Kind(read, {"enum": list(words)})
 
 
-def _texts(what: str, pattern: str) -> Kind:
+def _texts(what: str, pattern: str, is_possible: Callable[[str], bool] = lambda _: True) -> Kind:
     def read(value: Any) -> tuple[str, ...]:
         values = value if isinstance(value, list) else [value]
         wrong = [text for text in values if not is_good(text)]
@@ -187,15 +193,29 @@ def _texts(what: str, pattern: str) -> Kind:
         return tuple(values)
 
     def is_good(text: Any) -> bool:
-        return isinstance(text, str) and re.fullmatch(pattern, text) is not None
+        is_like = isinstance(text, str) and re.fullmatch(pattern, text) is not None
+        return is_like and is_possible(text)
 
     text = {"type": "string", "pattern": f"^({pattern})$"}
     return Kind(read, {**text, "type": ["string", "array"], "items": text, "minItems": 1})
 
 
+def _is_address_or_name(text: str) -> bool:
+    """Tell an address, which may have a scope, and a host name from something like an address."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    if family == socket.AF_INET and not re.fullmatch("[0-9.]+", text):
+        return True
+    try:
+        socket.inet_pton(family, text.partition("%")[0])
+    except OSError:
+        return False
+    return True
+
+
 _HOST = _texts(
-    '"*" for every address, or an address or host name, or a list of these',
-    r"\*|[0-9A-Za-z:._%-]{1,253}",
+    '"*" for every address, or an address or host name without a port, or a list of these',
+    r"\*|[0-9A-Za-z._%-]{1,253}|(?=.*:.*:)[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]{1,15})?",
+    _is_address_or_name,
 )
 _INDEX = _texts(
     "a file name such as index.html, or a list of file names",
@@ -234,30 +254,45 @@ def _read_path(value: Any) -> str:
 
 def _read_folder(value: Any) -> str:
     path = _read_path(value)
-    if not os.path.isdir(path):
-        raise ValueError("an existing folder")
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotThereError(printable(f"no such directory: {path}")) from None
+    except OSError as error:
+        raise NotThereError(printable(f"{error.strerror}: {path}")) from None
+    if not stat.S_ISDIR(mode):
+        raise NotThereError(printable(f"not a directory: {path}"))
     return path
 
 
 def _read_user(value: Any) -> str:
-    try:
-        return pwd.getpwnam(value).pw_name
-    except (KeyError, TypeError, ValueError):
-        raise ValueError("the name of a user of this machine") from None
+    return _look_up("user", value, pwd.getpwuid, pwd.getpwnam).pw_name
 
 
 def _read_group(value: Any) -> str:
+    return _look_up("group", value, grp.getgrgid, grp.getgrnam).gr_name
+
+
+def _look_up(
+    what: str, value: Any, by_number: Callable[[int], _Entry], by_name: Callable[[str], _Entry]
+) -> _Entry:
+    is_number = type(value) in (int, str) and re.fullmatch("[0-9]{1,9}", str(value))
     try:
-        return grp.getgrnam(value).gr_name
-    except (KeyError, TypeError, ValueError):
-        raise ValueError("the name of a group of this machine") from None
+        if not is_number and not (isinstance(value, str) and value):
+            raise ValueError
+        return by_number(int(value)) if is_number else by_name(value)
+    except KeyError:
+        raise NotThereError(printable(f"no such {what}: {value}")) from None
+    except ValueError:
+        raise ValueError(f"the name or number of a {what} of this machine") from None
 
 
 _TEXT = {"type": "string", "minLength": 1}
 _PATH = Kind(_read_path, _TEXT)
 _FOLDER = Kind(_read_folder, _TEXT)
-_USER = Kind(_read_user, _TEXT)
-_GROUP = Kind(_read_group, _TEXT)
+_ACCOUNT = {"type": ["string", "integer"], "minLength": 1, "minimum": 0}
+_USER = Kind(_read_user, _ACCOUNT)
+_GROUP = Kind(_read_group, _ACCOUNT)
 
 
 # ---------------------------------------------------------------- the table of keys
@@ -443,6 +478,8 @@ def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
         if key.is_path and isinstance(raw, str) and raw:
             raw = os.path.normpath(os.path.join(value.folder, os.path.expanduser(raw)))
         return key.read(raw)
+    except NotThereError as error:
+        problems.append(f"{value.place}: {error}")
     except ValueError as error:
         allowed, *wrong = error.args
         problems.append(refuse(value.place, wrong[0] if wrong else raw, allowed))

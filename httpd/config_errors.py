@@ -22,6 +22,10 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+class NotThereError(ValueError):
+    """What a value names is not there; the text says what, as in “no such directory: /srv/www”."""
+
+
 def refuse(place: str, found: Any, allowed: object) -> str:
     """Return the problem of a value that is not what it should be."""
     text = repr(found)

@@ -176,12 +176,13 @@ class Service:
         try:
             return self._reload()
         except ConfigError as error:
-            raise StartError(EX_CONFIG, "; ".join(error.problems)) from None
+            raise StartError(EX_CONFIG, *error.problems) from None
 
     def _facts(self, settings: Settings, listeners: Sequence[socket.socket]) -> dict[str, Any]:
         return {
             "version": __version__,
             "docroot": settings.docroot,
+            "log_file": settings.log_file,
             "addresses": [format_url(listener) for listener in listeners],
             "started": self._started,
         }

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import select
 
+from httpd.observe.log import printable
+
 _STDERR = 2
 
 
@@ -23,13 +25,12 @@ def say(text: str) -> None:
     """
     if not is_terminal():
         return
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     fd = _open_again()
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     try:
         if poll.poll(0) == [(fd, select.POLLOUT)]:
-            os.write(fd, f"{shown}\n".encode("utf-8", "backslashreplace"))
+            os.write(fd, f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         pass  # it has hung up, or is full: the server does not depend on it
     finally:

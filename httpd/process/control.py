@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from httpd.observe.log import printable
+from httpd.observe.log import is_journal, printable
 from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
 from httpd.process.errors import (
     EX_NOPERM,
@@ -22,6 +22,7 @@ from httpd.process.errors import (
     EX_OK,
     EX_UNAVAILABLE,
     StartError,
+    describe_failure,
 )
 from httpd.process.figures import describe_drain, format_bytes, total
 from httpd.process.output import write_output
@@ -30,6 +31,7 @@ from httpd.process.pidfile import find_supervisor
 _LOOK_SECONDS = 1.0
 _CHANGE_LOOK_SECONDS = 0.02
 _CHANGE_SECONDS = 60.0
+_STDERR = 2
 _MAX_PID = 64
 """Bytes of a pidfile that are looked at."""
 
@@ -111,8 +113,10 @@ def _tell_outcome(pid: int, serving: Scoreboard, what: str) -> int:
     with _permission(pid):
         outcome, why_not = serving.facts["outcome"]
         if outcome != EX_OK:
-            text = f"the {what} failed, nothing has changed: {why_not}"
-            raise StartError(int(outcome), text)
+            # Under a service manager, the daemon has just written the reasons to the same journal.
+            if is_journal(_STDERR) and serving.facts.get("log_file", "") is None:
+                why_not = f"see what pid {pid} said of it"
+            raise StartError(int(outcome), *describe_failure(what, why_not))
     return EX_OK
 
 

@@ -24,14 +24,31 @@ class StartError(Exception):
 
     Args:
         status: exit status of the command.
-        text: what is wrong, and what would help; it is shown on one line, and what another process
-            has said may be a part of it.
+        texts: what is wrong, and what would help; each is shown on one line, and what another
+            process has said may be a part of it.
     """
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(status, text)
+    def __init__(self, status: int, *texts: str) -> None:
+        super().__init__(status, *texts)
         self.status = status
-        self.text = printable(text)
+        self.lines = tuple(map(printable, texts))
+
+    @property
+    def text(self) -> str:
+        """All lines; `describe_failure` tells them apart again."""
+        return "\n".join(self.lines)
+
+
+def describe_failure(what: str, why_not: str) -> list[str]:
+    """Return the lines that tell of a reload or an upgrade that failed.
+
+    Args:
+        what: ``reload`` or ``upgrade``.
+        why_not: the text of a `StartError`: one reason, or several on a line each.
+    """
+    head = f"the {what} failed, nothing has changed:"
+    reasons = why_not.split("\n")
+    return [f"{head} {why_not}"] if len(reasons) == 1 else [head, *(f"  {r}" for r in reasons)]
 
 
 def status_of(error: OSError) -> int:

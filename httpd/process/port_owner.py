@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from httpd.observe.log import printable
 from httpd.observe.scoreboard import read_all
 
 _LISTEN = "0A"  # state of a socket in /proc/net/tcp (proc(5))
@@ -107,7 +108,7 @@ def _name_of(pid: int) -> str:
             name = comm.read().rstrip("\n")
     except OSError:
         return "a process"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return printable(name)
 
 
 def _user_of(uid: int) -> str:

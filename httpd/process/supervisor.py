@@ -22,7 +22,7 @@ from httpd.network.listener import stop_handshakes
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
-from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError
+from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError, describe_failure
 from httpd.process.generation import (
     BOOT_SECONDS,
     LAST_WORDS_SECONDS,
@@ -456,10 +456,12 @@ class Supervisor:
     def _finish_change(self, what: str, status: int, why_not: str) -> None:
         """Tell the outcome of a reload or upgrade to the log and to who waits for it."""
         if status != EX_OK:
-            self._log.error(f"the {what} failed, nothing has changed: {why_not}")
+            for line in describe_failure(what, why_not):
+                self._log.error(line)
         else:
             self._log.notice("reloaded")
-        self._pulse.remark = f"; the last {what} failed: {why_not}" if status != EX_OK else ""
+        reasons = why_not.replace("\n", "; ")
+        self._pulse.remark = f"; the last {what} failed: {reasons}" if status != EX_OK else ""
         self._tell("READY=1")
         self._changes += 1
         if self._current is not None:

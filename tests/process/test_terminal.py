@@ -189,6 +189,6 @@ def test_what_is_said_gives_the_terminal_no_orders(monkeypatch: pytest.MonkeyPat
     ours, theirs = pty.openpty()
     monkeypatch.setattr(terminal, "_STDERR", theirs)
     terminal.say("a\x1b[31m\nb")
-    assert os.read(ours, 100) == b"a\\x1b[31m\\nb\r\n"
+    assert os.read(ours, 100) == b"a\\x1b[31m | b\r\n"
     os.close(ours)
     os.close(theirs)

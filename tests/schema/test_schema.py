@@ -47,8 +47,8 @@ GOOD = {
         "[{path: [/a/**, /**/b, /], headers: {X-A: b, Expires: null, Cache-Control: null}}]",
     ],
     "cache": ["0", "64GiB"],
-    "user": ["root"],
-    "group": ["root"],
+    "user": ["root", "0", '"0"'],
+    "group": ["root", "0"],
     "pidfile": ["a.pid"],
     "log_file": ["/tmp/a.log"],
     "verbose": ["true"],
@@ -56,7 +56,7 @@ GOOD = {
     "daemon": ["false"],
 }
 BAD = {
-    "host": ["[]", "5", '"a b"', "[1]", "{}", '""'],
+    "host": ["[]", "5", '"a b"', "[1]", "{}", '""', "127.0.0.1:8080", "localhost:80"],
     "port": ["-1", "65536", "x", "1.5", "true", "[80]"],
     "docroot": ['""', "5", "[/]"],
     "index": ['""', "a/b", "..", "[]", "[.]", "true"],
@@ -100,7 +100,7 @@ BAD = {
         "[{path: /, headers: {Content-Type: null}}]",
     ],
     "cache": ["-1", "68719476737"],
-    "user": ["5", '""'],
+    "user": ["5.5", "-1", '""'],
     "group": ["[root]"],
     "pidfile": ['""', "5"],
     "log_file": ["{}"],

@@ -262,3 +262,37 @@ def test_logrotate_under_load(service: Service) -> None:
     assert len(requests) == load.answered + before
     for line in requests:
         assert re.fullmatch(r'127\.0\.0\.1 .*"GET / HTTP/1\.1" 200 .*', line), line
+
+
+def test_logrotate_of_a_daemon_that_root_started(service: Service) -> None:
+    require.command("logrotate", "logrotate")
+    machine, log = service.machine, "/var/log/phttpd.log"
+    machine.run("phttpd", "start", "--verbose")
+    try:
+        assert service.fetch("/before").status == 404
+        machine.run("logrotate", "--force", "/etc/logrotate.d/phttpd")
+        until(lambda: machine.path(log).exists(), "a new log file")
+        assert service.fetch("/after").status == 404
+    finally:
+        machine.run("phttpd", "stop")
+    old, new = (machine.path(name).read_text() for name in (f"{log}.1", log))
+    machine.run("sh", "-c", f"rm {log}*")
+    assert '"GET /before HTTP/1.1" 404 ' in old + new  # it may have been on its way
+    assert '"GET /after HTTP/1.1" 404 ' in new
+
+
+def test_settings_without_effect_in_a_service_are_said_in_the_journal(service: Service) -> None:
+    service.configure(user="www-data", log_file="/var/log/phttpd/phttpd.log")
+    service.start()
+    warnings = [line for line in service.journal() if "no effect" in line]
+    assert len(warnings) == 2
+    assert "user: www-data has no effect unless root starts phttpd" in warnings[0]
+    assert "log_file: /var/log/phttpd/phttpd.log has no effect" in warnings[1]
+
+
+def test_a_reload_that_fails_is_explained_in_the_journal_once(service: Service) -> None:
+    service.start()
+    service.configure(threads="many", port="x")
+    assert service.machine.status("systemctl", "reload", "phttpd") != 0
+    lines = [line for line in service.journal() if "threads: " in line or "port: " in line]
+    assert len(lines) == 2

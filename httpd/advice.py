@@ -1,0 +1,54 @@
+"""Settings that are allowed and do not do what they seem to do, in words for the operator.
+
+Called by `httpd.cli`, at the start of a server and by --check.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import resource
+from collections.abc import Mapping
+
+from httpd.config import Settings
+
+
+def advise(settings: Settings) -> list[str]:
+    """Return what the operator should know of settings, a line each; nothing is wrong with most."""
+    found = []
+    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != descriptors < settings.max_connections:
+        found.append(
+            f"max_connections is {settings.max_connections}, but a process may open only "
+            f"{descriptors} files (ulimit -Hn); raise that limit, or lower max_connections"
+        )
+    if os.geteuid() != 0:
+        if settings.user and pwd.getpwnam(settings.user).pw_uid != os.geteuid():
+            found.append(_without_effect("user", settings.user))
+        if settings.group and grp.getgrnam(settings.group).gr_gid != os.getegid():
+            found.append(_without_effect("group", settings.group))
+    return found
+
+
+def _without_effect(key: str, name: str) -> str:
+    unit = f"under systemd, set {key.title()}= in the unit"
+    return f"{key}: {name} has no effect unless root starts phttpd; {unit}"
+
+
+def advise_service(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Return likewise what concerns a server that a service manager has started.
+
+    It runs in the foreground, so its log does not go where the config file says.  A person who
+    starts one there sees that.
+
+    Args:
+        settings: of the config file, without the option --log-file.
+        environment: of this process, which tells whether a service manager has started it.
+    """
+    if settings.log_file is None or "NOTIFY_SOCKET" not in environment:
+        return []
+    return [
+        f"log_file: {settings.log_file} has no effect in the foreground, which logs to standard "
+        "output and standard error; --log-file has"
+    ]
