@@ -13,19 +13,22 @@ import os
 import stat
 import struct
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
+from zlib import adler32, crc32
 
 from httpd.protocol.dates import EARLIEST, LATEST
 from httpd.site.docroot import Docroot, is_hidden
+from httpd.site.natural_order import natural_key
 
 STEP = 64
 """Entries that are read in one step."""
 _RUN = 1024
 """Entries from which on a run is sorted and packed."""
 
-# A record: what the order goes by, the name, a NUL, which is below every byte of a longer name, and
-# what there is to say.
+# A record: what the order goes by, the key of the name, a NUL, which is below every byte of a
+# longer key, the name, another NUL, and what there is to say.
 _HEAD = struct.Struct(">?Q")
 _TAIL = struct.Struct(">?Qq")
 _LENGTH = struct.Struct(">H")
@@ -34,11 +37,30 @@ _LENGTH = struct.Struct(">H")
 class Order(NamedTuple):
     """By what the entries are sorted: `key` is ``name``, ``size`` or ``modified``.
 
-    Folders come first either way; what is equal is sorted by name, and names by their bytes.
+    Directories come first either way.  What is equal is sorted by name, and names are sorted as
+    people look for them (`httpd.site.natural_order`).
     """
 
     key: str = "name"
     descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a directory.
+
+    Args:
+        count: number of entries.
+        size: bytes of all files in it, without those in directories below.
+        fingerprint: a number of 64 bits that differs where any entry does, in whatever order the
+            directory was read.
+        entries: in the order that was asked for; to be taken once.
+    """
+
+    count: int
+    size: int
+    fingerprint: int
+    entries: Iterator[Entry]
 
 
 class Entry(NamedTuple):
@@ -66,7 +88,7 @@ def parse_order(query: bytes) -> Order:
 
 def read_entries(
     docroot: Docroot, folder: int, depth: int, order: Order
-) -> Generator[None, None, tuple[int, Iterator[Entry]]]:
+) -> Generator[None, None, Contents]:
     """Read a folder in steps: all that a request could get, and that is not hidden.
 
     Args:
@@ -75,13 +97,10 @@ def read_entries(
         depth: how many folders its entries are below the docroot.
         order: of the entries that are returned.
 
-    Returns:
-        How many entries there are, and the entries.
-
     Raises:
         OSError: the folder cannot be read.
     """
-    count = 0
+    count = size = fingerprint = 0
     runs: list[bytes] = []
     records: list[bytes] = []
     with os.scandir(folder) as found:
@@ -90,13 +109,21 @@ def read_entries(
                 if entry := _look_at(docroot, folder, depth, item):
                     records.append(_make_record(entry, order))
                     count += 1
+                    size += entry.size
+                    fingerprint += _fingerprint(entry)
             if len(records) >= _RUN:
                 runs.append(_pack(records, order))
                 records.clear()
             yield
     runs.append(_pack(records, order))
     merged = heapq.merge(*map(_unpack, runs), reverse=order.descending)
-    return count, map(_read_record, merged)
+    return Contents(count, size, fingerprint % 2**64, map(_read_record, merged))
+
+
+def _fingerprint(entry: Entry) -> int:
+    """Return a checksum; two different ones make it unlikely that two changes cancel out."""
+    record = entry.name + _TAIL.pack(*entry[1:])
+    return (crc32(record) << 32) + adler32(record)
 
 
 def _look_at(docroot: Docroot, folder: int, depth: int, item: os.DirEntry[str]) -> Entry | None:
@@ -123,11 +150,16 @@ def _look_at(docroot: Docroot, folder: int, depth: int, item: os.DirEntry[str]) 
 def _make_record(entry: Entry, order: Order) -> bytes:
     key = {"name": 0, "size": entry.size, "modified": entry.modified - EARLIEST}[order.key]
     head = _HEAD.pack(entry.is_folder is order.descending, key)
-    return b"%b%b\0%b" % (head, entry.name, _TAIL.pack(*entry[1:]))
+    return b"%b%b\0%b\0%b" % (
+        head,
+        natural_key(entry.name),
+        entry.name,
+        _TAIL.pack(*entry[1:]),
+    )
 
 
 def _read_record(record: bytes) -> Entry:
-    name = record[_HEAD.size : -_TAIL.size - 1]
+    name = record[_HEAD.size : -_TAIL.size - 1].rpartition(b"\0")[2]
     return Entry(name, *_TAIL.unpack_from(record, len(record) - _TAIL.size))
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 from binascii import crc32
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from weakref import WeakValueDictionary
 
 from httpd.protocol.negotiation import MAX_ELEMENTS
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, explain
-from httpd.site.entries import Order, read_entries
-from httpd.site.listing_formats import render_html, render_json
+from httpd.site.entries import Contents, Order, read_entries
+from httpd.site.listing_formats import LAYOUT, render_html, render_json
 from httpd.site.resource import SMALL_FILE
 
 HTML = "text/html; charset=utf-8"
@@ -36,13 +36,14 @@ class Listing:
     is closed when the last answer that holds the listing lets go of it.  That is of a file in
     memory: it needs no folder that the server may write to, writing to it never waits for a disk,
     and nothing is left of it when the process ends, however it does.  `second` is the one in which
-    the folder was last read for it.
+    the folder was last read for it.  `etag` is a strong entity tag: that of the same listing is the
+    same everywhere.
     """
 
     __slots__ = (
         "__weakref__",
-        "_checksum",
         "content",
+        "etag",
         "fd",
         "media_type",
         "name",
@@ -51,7 +52,7 @@ class Listing:
     )
     is_snapshot = True
 
-    def __init__(self, name: bytes, media_type: str) -> None:
+    def __init__(self, name: bytes, media_type: str, etag: str = "") -> None:
         self.fd = -1  # should there be no descriptor left
         self.name = name
         self.second = 0
@@ -59,7 +60,7 @@ class Listing:
         self.content: bytes | None = None
         self.size = 0
         self.media_type = media_type
-        self._checksum = 0
+        self.etag = etag
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -69,15 +70,9 @@ class Listing:
         """Tell that it is what it was: nobody else can write to it."""
         return True
 
-    @property
-    def etag(self) -> str:
-        """A strong entity tag: that of the same listing is the same everywhere."""
-        return f'"{self.size:x}-{self._checksum:x}"'
-
     def append(self, text: str) -> None:
         """Add to a listing that is not finished."""
         piece = text.encode()
-        self._checksum = crc32(piece, self._checksum)
         self.size += len(piece)
         while piece:
             piece = piece[os.write(self.fd, piece) :]
@@ -90,9 +85,13 @@ class Listing:
             self.fd = -1
 
 
+Known = Callable[[str], "Listing | str | None"]
+"""Given the entity tag of a listing, returns what makes it unnecessary to make one, or None."""
+
+
 def list_folder(
-    docroot: Docroot, path: bytes, order: Order, *, as_json: bool
-) -> Generator[None, None, Listing]:
+    docroot: Docroot, path: bytes, order: Order, *, as_json: bool, known: Known = lambda _: None
+) -> Generator[None, None, Listing | str]:
     """List a folder in steps of about a millisecond.
 
     The first step opens all that is needed, and raises what speaks against it.  Closing the
@@ -103,6 +102,10 @@ def list_folder(
         path: that of the request, percent-encoded.
         order: of the entries.
         as_json: true for JSON, false for HTML.
+        known: asked once the folder is read, before anything is sorted together and rendered.
+
+    Returns:
+        The listing, or what `known` returned.
 
     Raises:
         HTTPError: see `Docroot.open_folder` and `decode_segments`; 500 when reading fails.
@@ -111,12 +114,18 @@ def list_folder(
     folder = docroot.open_folder(segments)
     try:
         listing = Listing(path, JSON if as_json else HTML)
-        count, entries = yield from read_entries(docroot, folder, len(segments) - 1, order)
+        contents = yield from read_entries(docroot, folder, len(segments) - 1, order)
     except OSError as error:
         raise explain(error) from None
     finally:
         os.close(folder)
-    texts = render_json(entries) if as_json else render_html(segments, order, count, entries)
+    listing.etag = _make_etag(contents, order, as_json=as_json)
+    if (instead := known(listing.etag)) is not None:
+        return instead
+    if as_json:
+        texts = render_json(contents.entries)
+    else:
+        texts = render_html(path, segments, order, contents)
     step = ""
     for text in texts:
         step += text
@@ -127,6 +136,12 @@ def list_folder(
     listing.append(step)
     listing.finish()
     return listing
+
+
+def _make_etag(contents: Contents, order: Order, *, as_json: bool) -> str:
+    """Return an entity tag that costs no more than reading the folder."""
+    layout = crc32(repr((LAYOUT, order, as_json)).encode())
+    return f'"{contents.count:x}-{contents.fingerprint:x}-{layout:x}"'
 
 
 _Key = tuple[tuple[bytes, ...], Order, bool]
@@ -154,29 +169,60 @@ class Listings:
     def tick(self) -> None:
         """Begin a second, in which folders may have changed."""
         self._second += 1
+        self._tags: dict[_Key, str] = {}  # of what was read in this second
         self._kept: list[Listing] = []  # while nobody is being sent them
         self._room = self._budget
 
-    def make(self, path: bytes, order: Order, *, as_json: bool) -> Generator[None, None, Listing]:
-        """Return a listing of this second or a later one, or make one; see `list_folder`."""
+    def make(
+        self,
+        path: bytes,
+        order: Order,
+        *,
+        as_json: bool,
+        is_unmodified: Callable[[str], bool] = lambda _: False,
+    ) -> Generator[None, None, Listing | str]:
+        """Return a listing of this second or a later one, or make one; see `list_folder`.
+
+        Args:
+            path: that of the request, percent-encoded.
+            order: of the entries.
+            as_json: true for JSON, false for HTML.
+            is_unmodified: given an entity tag, tells whether the client needs no listing; may raise
+                HTTPError.
+
+        Returns:
+            The listing; its entity tag where the client needs no more.
+        """
         # A path can be written in any number of ways, which must not mean as many listings.
         key = (tuple(decode_segments(path)), order, as_json)
         asked = self._second
+        if (etag := self._tags.get(key)) is not None and is_unmodified(etag):
+            return etag
         while (made := self._made.get(key)) is None or made.second < asked:
             if not self._is_busy:
                 break
             yield
         else:
-            return made
-        self._is_busy = True
+            return made.etag if is_unmodified(made.etag) else made
+
         begun = self._second
+
+        def known(etag: str) -> Listing | str | None:
+            made = self._made.get(key)
+            is_same = made is not None and made.etag == etag
+            if begun == self._second:
+                self._tags[key] = etag
+            return etag if is_unmodified(etag) else made if is_same else None
+
+        self._is_busy = True
         try:
-            listing = yield from list_folder(self._docroot, path, order, as_json=as_json)
+            listing = yield from list_folder(
+                self._docroot, path, order, as_json=as_json, known=known
+            )
         finally:
             self._is_busy = False
-        made = self._made.get(key)
-        if made is not None and made.etag == listing.etag:
-            listing = made
+        if isinstance(listing, str):
+            return listing
         listing.second = begun
         self._made[key] = listing
         if listing.size <= self._room:

@@ -12,9 +12,10 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from zlib import crc32
 
-from httpd.protocol.target import encode_path
-from httpd.site.entries import Entry, Order
+from httpd import __version__
+from httpd.site.entries import Contents, Entry, Order
 
 _HEADINGS = (("name", "Name"), ("size", "Size"), ("modified", "Modified (UTC)"))
 _JOINERS = "\u200c\u200d"
@@ -29,27 +30,35 @@ _START = """\
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <style>
+:root {{ background: light-dark(#fff, #17191e); color: light-dark(#111827, #e6e8ec); }}
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 3rem auto; }}
 body > * {{ margin-inline: 1.5rem; }}
 h1 {{ font-size: 1.4rem; font-weight: 600; overflow-wrap: anywhere; white-space: pre-wrap; }}
-a {{ color: light-dark(#0f5c6e, #76c1d0); text-decoration: none; }}
-a:hover, a:focus {{ text-decoration: underline; }}
-table {{ width: calc(100% - 3rem); table-layout: fixed; border-collapse: collapse; }}
+a, button {{ color: light-dark(#0f5c6e, #76c1d0); text-decoration: none; }}
+a:hover, a:focus, button:hover, button:focus {{ text-decoration: underline; }}
+button {{ font: inherit; padding: 0; border: 0; background: none; cursor: pointer; }}
+header p {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; align-items: baseline; }}
+label {{ margin-inline-start: auto; }}
+label input {{ margin-inline: .5rem; }}
+input {{ font: inherit; max-width: 12rem; }}
+table {{ width: 100%; table-layout: fixed; border-collapse: collapse; }}
 th, td {{ padding: .4rem 0 .4rem 1rem; text-align: end; vertical-align: top; }}
 tr {{ border-block-end: 1px solid #8884; }}
 th {{ font-size: .875rem; font-weight: 400; }}
 th:nth-child(2) {{ width: 4.5rem; }}
 th:nth-child(3) {{ width: 9.5rem; }}
 [aria-sort] {{ font-weight: 600; }}
-[aria-sort=ascending] a::after {{ content: " ↑"; content: " ↑" / ""; }}
-[aria-sort=descending] a::after {{ content: " ↓"; content: " ↓" / ""; }}
+[aria-sort=ascending] button::after {{ content: " ↑"; content: " ↑" / ""; }}
+[aria-sort=descending] button::after {{ content: " ↓"; content: " ↓" / ""; }}
 th:first-child, td:first-child {{ padding-inline-start: 0; text-align: start; }}
 td:first-child {{ overflow-wrap: anywhere; white-space: pre-wrap; }}
 td a {{ display: block; }}
 td a[href$="/"] {{ font-weight: 600; }}
-td + td {{ font-variant-numeric: tabular-nums; opacity: .75; }}
-code {{ font-size: .85em; opacity: .7; }}
-footer {{ margin-top: 2.5rem; font-size: .8rem; opacity: .6; }}
+td + td {{ font-variant-numeric: tabular-nums; }}
+td + td, code, footer {{ color: light-dark(#4b5563, #b3bac4); }}
+code {{ font-size: .85em; }}
+footer {{ margin-top: 2.5rem; font-size: .8rem; }}
+tr[hidden] {{ display: none !important; }}
 @media (max-width: 34rem) {{
   body {{ margin-block: 1.5rem; }}
   body > * {{ margin-inline: 1rem; }}
@@ -57,7 +66,7 @@ footer {{ margin-top: 2.5rem; font-size: .8rem; opacity: .6; }}
   tr {{ display: flex; flex-wrap: wrap; gap: 0 1.25rem; padding-block: .4rem; }}
   th, td {{ padding: 0; }}
   th:nth-child(n) {{ width: auto; }}
-  th a {{ display: block; padding-block: .4rem; }}
+  th button {{ padding-block: .4rem; }}
   td:first-child {{ flex: 1 0 100%; }}
   td + td {{ font-size: .875rem; }}
   td:empty {{ display: none; }}
@@ -65,37 +74,71 @@ footer {{ margin-top: 2.5rem; font-size: .8rem; opacity: .6; }}
 </style>
 </head>
 <body>
+<header>
 <h1>{heading}</h1>
 <p>{summary}</p>
+</header>
+<main>
 """
+_FILTER = '<label hidden>Filter <input type="search" autocomplete="off"><output></output></label>'
+_SCRIPT = """\
+<script>
+const find = (selector) => document.querySelector(selector);
+const [label, input, output] = ["label", "label input", "output"].map(find);
+const rows = [...document.querySelectorAll("tbody tr")];
+const filter = () => {
+  const wanted = input.value.trim().toLowerCase();
+  let shown = 0;
+  for (const row of rows) {
+    row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+    shown += !row.hidden;
+  }
+  output.textContent = wanted ? `${shown} of ${rows.length}` : "";
+};
+input.addEventListener("input", filter);
+label.hidden = false;
+filter();
+</script>
+"""
+"""Shows the filter, which is hidden from browsers that run no scripts."""
 _END = """\
+</main>
 <footer>phttpd</footer>
 </body>
 </html>
 """
+POLICY = (
+    "default-src 'none'; img-src 'self'; form-action 'self'; "
+    "style-src 'sha256-0NPPOGSsSKfDIQH7LHN4b97Q2DQ0t3ydr7zcNUK5AAI='; "
+    "script-src 'sha256-ATPgkrAiirrfKkfN3hu+0oA3iG0qD/ml0UGQ/a2HFw8='"
+)
+"""Content-Security-Policy of the page; see `httpd.site.pages.POLICY`."""
+LAYOUT = crc32(f"{__version__}{_START}{_FILTER}{_SCRIPT}{_END}".encode())
+"""Differs where the same entries may be shown in another way."""
 
 
 def render_html(
-    segments: list[bytes], order: Order, count: int, entries: Iterable[Entry]
+    path: bytes, segments: list[bytes], order: Order, contents: Contents
 ) -> Iterator[str]:
     """Yield the page for a folder, piece by piece.
 
     Args:
-        segments: of its path, as `decode_segments` returned them.
-        order: that of `entries`.
-        count: the number of `entries`.
-        entries: what is in it.
+        path: that of the request, percent-encoded.
+        segments: of the path, as `decode_segments` returned them.
+        order: that of the entries.
+        contents: what is in it.
     """
     names = [segment for segment in segments if segment]
+    ways = _ways_up(path, names)
     yield _START.format(
         title="/" + "".join(f"{_to_text(name)}/" for name in names),
-        heading=_link_way(names),
-        summary=_summarize(names, count),
+        heading=_link_way(names, ways),
+        summary=_summarize(ways, contents),
     )
-    if count:
+    if contents.count:
         yield f"<table>\n<thead>\n<tr>{''.join(_head(order))}</tr>\n</thead>\n<tbody>\n"
-        yield from map(_row, entries)
-        yield "</tbody>\n</table>\n"
+        yield from map(_row, contents.entries)
+        yield f"</tbody>\n</table>\n{_SCRIPT}"
     yield _END
 
 
@@ -115,47 +158,76 @@ def render_json(entries: Iterable[Entry]) -> Iterator[str]:
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def _link_way(names: list[bytes]) -> str:
+def _ways_up(path: bytes, names: list[bytes]) -> list[str]:
+    """Return references to the folders above, the docroot first.
+
+    They are relative, and so right behind a proxy that strips a prefix from the path, unless the
+    path was written with empty segments or the like: then its slashes do not tell how far up to go.
+    """
+    depths = range(len(names))
+    if path.count(b"/") == len(names) + 1:
+        return ["../" * (len(names) - depth) for depth in depths]
+    return ["/" + "".join(f"{_encode(name)}/" for name in names[:depth]) for depth in depths]
+
+
+def _link_way(names: list[bytes], ways: list[str]) -> str:
     """Return the path of a folder, in which the folders above it are links."""
     texts = ["/", *(f"<bdi>{_to_html(name)}</bdi>/" for name in names)]
-    links = [f'<a href="{_path_of(names[:depth])}">{text}</a>' for depth, text in enumerate(texts)]
-    return "".join([*links[:-1], texts[-1]])
+    links = [f'<a href="{way}">{text}</a>' for way, text in zip(ways, texts, strict=False)]
+    return "".join([*links, texts[-1]])
 
 
-def _path_of(names: list[bytes]) -> str:
-    return html.escape("/" + "".join(f"{encode_path(name)}/" for name in names))
-
-
-def _summarize(names: list[bytes], count: int) -> str:
-    number = {0: "This folder is empty.", 1: "1 entry"}.get(count, f"{count:,} entries")
-    return f'<a href="{_path_of(names[:-1])}">↑ Up</a> · {number}' if names else number
+def _summarize(ways: list[str], contents: Contents) -> str:
+    up = f'<a href="{ways[-1]}">↑ Up</a> ' if ways else ""
+    if not contents.count:
+        return f"{up}<span>This folder is empty.</span>"
+    number = "1 entry" if contents.count == 1 else f"{contents.count:,} entries"
+    size = f'<span title="{contents.size} bytes">{_abridge(contents.size)}</span>'
+    return f"{up}<span>{number}</span> {size}{_FILTER}"
 
 
 def _head(order: Order) -> Iterator[str]:
-    """Yield the heads of the columns; that of the present order leads to its reverse."""
+    """Yield the heads of the columns; that of the present order leads to its reverse.
+
+    They are forms and no links: a program that follows all links would fetch each folder six times.
+    """
     for key, heading in _HEADINGS:
         sort, target = "", "asc"
         if key == order.key:
             sort = f' aria-sort="{"descending" if order.descending else "ascending"}"'
             target = "asc" if order.descending else "desc"
-        link = f'<a href="?sort={key}&amp;order={target}">{heading}</a>'
-        yield f'<th scope="col"{sort}>{link}</th>'
+        yield (
+            f'<th scope="col"{sort}><form><input type="hidden" name="sort" value="{key}">'
+            f'<button name="order" value="{target}">{heading}</button></form></th>'
+        )
 
 
 def _row(entry: Entry) -> str:
     moment = _format_time(entry.modified)
     size = "<td>" if entry.is_folder else f'<td title="{entry.size} bytes">{_abridge(entry.size)}'
     return (
-        f'<tr><td><a href="{html.escape(_refer(entry))}">{_to_html(entry.name)}'
+        f'<tr><td><a href="{_refer(entry)}">{_to_html(entry.name)}'
         f"{'/' if entry.is_folder else ''}</a></td>{size}</td>"
         f'<td><time datetime="{moment}">{moment[:10]} {moment[11:16]}</time></td></tr>\n'
     )
 
 
+_UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
+_ENCODED = tuple(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256))
+
+
 def _refer(entry: Entry) -> str:
-    """Return a relative reference; without the dot, a colon would end a scheme (RFC 3986 §4.2)."""
-    dot = "./" if b":" in entry.name else ""
-    return f"{dot}{encode_path(entry.name)}{'/' if entry.is_folder else ''}"
+    """Return a relative reference."""
+    return f"{_encode(entry.name)}{'/' if entry.is_folder else ''}"
+
+
+def _encode(name: bytes) -> str:
+    """Percent-encode all but unreserved characters (RFC 3986 §2.3).
+
+    More may stand in a path, but programs that look for links by simple means fail at a colon,
+    which might end a scheme, or at an apostrophe.
+    """
+    return "".join([_ENCODED[byte] for byte in name])
 
 
 def _split(name: bytes) -> Iterator[tuple[bool, str]]:

@@ -9,12 +9,11 @@ import html
 from httpd.protocol.messages import REASONS
 
 POLICY = (
-    "default-src 'none'; img-src 'self'; style-src"
-    " 'sha256-rB7RfUmn7AL6O8hRKYDDiSjZSst7N77h5d9ZMgoL3Bw='"  # this page's
-    " 'sha256-hBDvNMOZJ6weaM9mnfVTEv8+eO/sfEUxC76Um2x1s1Y='"  # a listing's
+    "default-src 'none'; img-src 'self'; "
+    "style-src 'sha256-rB7RfUmn7AL6O8hRKYDDiSjZSst7N77h5d9ZMgoL3Bw='"
 )
-"""Content-Security-Policy of the server's own pages: their style, known by its hash, and nothing
-else.  The hashes are written down, as `hashlib` would take 4 MB to make them."""
+"""Content-Security-Policy of the page: its style, known by its hash, and nothing else.  The hash is
+written down, as `hashlib` would take 4 MB to make it."""
 
 _PAGE = """\
 <!DOCTYPE html>

@@ -17,8 +17,8 @@ from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
 from httpd.site.entries import parse_order
 from httpd.site.finder import Finder
 from httpd.site.listing import Listings, wants_json
+from httpd.site.listing_formats import POLICY
 from httpd.site.media_types import content_types
-from httpd.site.pages import POLICY
 from httpd.site.representation import Representation, choose
 from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
 from httpd.site.store import Store, Variants
@@ -291,13 +291,18 @@ class Responder:
     ) -> Generator[None, None, Draft]:
         as_json = wants_json(request.fields.get("accept"))
         order = parse_order(request.query)
-        listing = yield from listings.make(request.path, order, as_json=as_json)
+        listing = yield from listings.make(
+            request.path,
+            order,
+            as_json=as_json,
+            is_unmodified=lambda etag: self._is_unmodified(request, etag, None),
+        )
         fields: Fields = (
-            ("ETag", listing.etag),
+            ("ETag", listing if isinstance(listing, str) else listing.etag),
             ("Cache-Control", "no-cache"),
             ("Vary", "Accept"),
         )
-        if self._is_unmodified(request, listing.etag, None):
+        if isinstance(listing, str):
             return Draft(304, fields, treatment.for_page(), segments=None)
         fields += (("Content-Type", listing.media_type), ("Content-Security-Policy", POLICY))
         return Draft(200, fields, treatment.for_page(), (range(listing.size),), listing)

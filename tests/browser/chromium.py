@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -108,6 +109,31 @@ class Browser:
 
     def click(self, selector: str) -> None:
         self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def type(self, selector: str, text: str) -> None:
+        """Put a text into a field, in the place of what is there."""
+        script = "const [field, text] = [document.querySelector(arguments[0]), arguments[1]];"
+        self.run(
+            f"{script} field.value = text; field.dispatchEvent(new Event('input'))", selector, text
+        )
+
+    def allow_scripts(self, allowed: bool) -> None:
+        """Let pages that are opened from now on run scripts, or not."""
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not allowed})
+
+    def prefer(self, scheme: str) -> None:
+        """Be as on a machine whose user wants pages to be `light` or `dark`."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    def inaccessible(self) -> list[str]:
+        """Return what axe-core finds wrong with the page, for people who see or move less well."""
+        found = Axe().run(self.driver)
+        return [
+            f"{violation['id']}: {node['html']}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
 
     def text(self, selector: str) -> str:
         return str(self.run("return document.querySelector(arguments[0]).textContent", selector))

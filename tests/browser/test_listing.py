@@ -55,9 +55,9 @@ def browser(page: Browser) -> Iterator[Browser]:
 
 def expected(folder: Path, key: str, *, descending: bool) -> list[str]:
     files = [path for path in (folder / "below").iterdir() if path.is_file()]
-    files.sort(key=lambda path: os.fsencode(path.name))
+    files.sort(key=lambda path: os.fsencode(path.name).lower())
     values = {
-        "name": lambda path: os.fsencode(path.name),
+        "name": lambda path: os.fsencode(path.name).lower(),
         "size": lambda path: path.stat().st_size,
         "modified": lambda path: path.stat().st_mtime,
     }
@@ -74,7 +74,7 @@ def test_it_sorts_when_the_heads_are_clicked(browser: Browser, folder: Path) -> 
     assert browser.run(LINKS) == expected(folder, "name", descending=False)
     for column, key in ((2, "size"), (3, "modified"), (1, "name")):
         for order in ("asc", "desc"):
-            click(browser, f"th:nth-child({column}) a", f"?sort={key}&order={order}")
+            click(browser, f"th:nth-child({column}) button", f"?sort={key}&order={order}")
             assert browser.run(LINKS) == expected(folder, key, descending=order == "desc")
             shown = browser.run("return document.querySelector('[aria-sort]').cellIndex")
             assert shown == column - 1
@@ -97,6 +97,44 @@ def test_it_fits(browser: Browser, width: int) -> None:
         ".map((element) => element.getBoundingClientRect().right)"
     )
     assert max(rights) <= width
+
+
+SHOWN = (
+    "return [...document.querySelectorAll('tbody tr')].filter((row) => row.checkVisibility())"
+    ".map((row) => row.cells[0].textContent)"
+)
+
+
+def test_filter_shows_only_what_has_the_words_in_its_name(browser: Browser) -> None:
+    assert len(browser.run(SHOWN)) == len(NAMES) + 1
+    for words, shown, count in (
+        ("B.TXT", ["a b.txt", "b.txt"], "2 of 8"),
+        ("nothing", [], "0 of 8"),
+    ):
+        browser.type("label input", words)
+        assert browser.run(SHOWN) == shown
+        assert browser.text("output") == count
+    browser.type("label input", "")
+    assert len(browser.run(SHOWN)) == len(NAMES) + 1
+    assert browser.text("output") == ""
+
+
+def test_listing_without_scripts_has_no_filter_and_sorts(browser: Browser, folder: Path) -> None:
+    browser.allow_scripts(False)
+    try:
+        browser.open("/below/?sort=size&order=desc")
+        assert browser.run("return document.querySelector('label').checkVisibility()") is False
+        assert browser.run(LINKS) == expected(folder, "size", descending=True)
+    finally:
+        browser.allow_scripts(True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/below/?sort=size", "/below/deeper/"])
+def test_listing_has_nothing_that_axe_finds(browser: Browser, path: str, scheme: str) -> None:
+    browser.prefer(scheme)
+    browser.open(path)
+    assert browser.inaccessible() == []
 
 
 def test_every_entry_leads_to_its_file(browser: Browser) -> None:

@@ -28,11 +28,12 @@ from httpd.site import entries, listing
 from httpd.site.docroot import Docroot
 from httpd.site.entries import Order, parse_order
 from httpd.site.listing import Listing, Listings, list_folder, wants_json
+from httpd.site.natural_order import natural_key
 from httpd.site.resource import SMALL_FILE
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
 
-VOID = frozenset({"meta", "br"})
+VOID = frozenset({"meta", "br", "input"})
 KEYS = ["name", "size", "modified"]
 ORDERS = [Order(key, descending) for key in KEYS for descending in (False, True)]
 BY_NAME = Order()
@@ -40,7 +41,7 @@ MANY = 5000
 
 
 class Page(HTMLParser):
-    """Reads a listing and insists that its tags are balanced and nothing in it is active."""
+    """Reads a listing and insists that its tags are balanced and that only its filter is active."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -49,13 +50,16 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.rows: list[Row] = []
         self.sorts: dict[str, str] = {}
+        self.sort = ""  # that of the head of a column
+        self.scripts = 0
         assert text.startswith("<!DOCTYPE html>\n")
         self.feed(text)
         self.close()
         assert self.open == []
+        assert self.scripts == bool(self.rows)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag not in ("script", "img", "iframe", "object", "embed", "base", "form")
+        assert tag not in ("img", "iframe", "object", "embed", "base")
         values = {name: value or "" for name, value in attrs}
         assert len(values) == len(attrs)
         assert not any(name.startswith("on") for name in values)
@@ -74,6 +78,16 @@ class Page(HTMLParser):
             self.rows[-1].href = values["href"]
         elif tag == "a":
             self.links.append(values["href"])
+        else:
+            self._handle_control(tag, values)
+
+    def _handle_control(self, tag: str, values: dict[str, str]) -> None:
+        if tag == "input" and values["type"] == "hidden":
+            self.sort = values["value"]
+        elif tag == "button":
+            self.links.append(f"?sort={self.sort}&order={values['value']}")
+        elif tag == "script":
+            self.scripts += 1
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -104,7 +118,7 @@ class Found(NamedTuple):
     modified: str
 
 
-def finish(steps: Generator[None, None, Listing]) -> Listing:
+def finish(steps: Generator[None, None, Listing | str]) -> Listing:
     try:
         while True:
             next(steps)
@@ -366,6 +380,10 @@ NAMES = st.one_of(
 )
 
 
+def by_name(name: bytes) -> tuple[bytes, bytes]:
+    return natural_key(name), name
+
+
 @given(st.dictionaries(NAMES, st.booleans(), max_size=12), st.sampled_from(ORDERS))
 @settings(max_examples=80)
 def test_any_name(found: dict[bytes, bool], order: Order) -> None:
@@ -377,7 +395,7 @@ def test_any_name(found: dict[bytes, bool], order: Order) -> None:
             else:
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
             os.utime(path, (1, 1))
-        expected = sorted(found, reverse=order.descending)
+        expected = sorted(found, key=by_name, reverse=order.descending)
         expected.sort(key=lambda name: not found[name])
         pairs = [(name, found[name]) for name in expected]
         text = render(root, b"/", order)
@@ -404,10 +422,10 @@ def test_any_name_in_the_way(name: bytes) -> None:
         assert [row.href for row in page.rows] == [row.href for row in Page(render(root)).rows]
         assert page.text["title"] == page.text["h1"]
         assert page.text["h1"].startswith("/")
-        assert page.links[:2] == ["/", "/"]
-        page = Page(render(root, (path + path).encode()))
+        assert page.links[:2] == ["../", "../"]
+        page = Page(render(root, (path + path).encode().replace(b"//", b"/")))
         assert [row.href for row in page.rows] == ["a"]
-        assert page.links[:3] == ["/", path, path]
+        assert page.links[:3] == ["../../", "../", "../"]
 
 
 @pytest.mark.parametrize(
@@ -443,10 +461,16 @@ def test_a_name_that_looks_like_another_address(tmp_path: Path, name: str) -> No
 def test_the_way_up(tmp_path: Path) -> None:
     write(tmp_path / "one & two" / "three" / "a.txt")
     assert Page(render(tmp_path)).links[:1] == ["?sort=name&order=desc"]  # nothing is above
-    page = Page(render(tmp_path, b"//one%20&%20two//three//"))
-    assert page.text["title"] == page.text["h1"] == "/one & two/three/"
-    assert page.links[:3] == ["/", "/one%20&%20two/", "/one%20&%20two/"]
-    assert page.text["p"] == "↑ Up · 1 entry"
+    for path in (
+        b"//one%20&%20two//three//",
+        b"/one%20&%20two%2Fthree/",
+        b"/one%20&%20two/./three/",
+    ):
+        page = Page(render(tmp_path, path))
+        assert page.text["title"] == page.text["h1"] == "/one & two/three/"
+        assert page.links[:3] == ["/", "/one%20%26%20two/", "/one%20%26%20two/"]
+        assert page.text["p"] == "↑ Up 1 entry 0 BFilter "
+    assert Page(render(tmp_path, b"/one%20&%20two/three/")).links[:3] == ["../../", "../", "../"]
 
 
 # ---------------------------------------------------------------- order
@@ -485,7 +509,7 @@ def test_any_query_has_an_order(query: bytes) -> None:
 def test_the_order_of_many(many: Path, order: Order) -> None:
     def rank(entry: Found) -> tuple[object, ...]:
         key = {"name": 0, "size": entry.size, "modified": entry.modified}[order.key]
-        return entry.is_folder is order.descending, key, entry.name
+        return entry.is_folder is order.descending, key, *by_name(entry.name)
 
     for found in (
         read_html(render(many, b"/", order)),
@@ -514,7 +538,7 @@ def test_the_heads_of_the_columns_sort(tmp_path: Path, order: Order) -> None:
 # ---------------------------------------------------------------- steps
 
 
-def count_calls(steps: Generator[None, None, Listing]) -> list[int]:
+def count_calls(steps: Generator[None, None, Listing | str]) -> list[int]:
     """Return how many calls each step took: what it worked, whatever else the machine does."""
     calls = [0]
 
@@ -743,6 +767,69 @@ def test_a_large_one_is_a_descriptor(many: Path) -> None:
     assert opened_since(before) == []
 
 
+def test_listing_that_a_client_has_is_read_and_not_rendered(many: Path) -> None:
+    docroot = Docroot(str(many), ())
+    made = finish(list_folder(docroot, b"/", BY_NAME, as_json=False))
+    asked: list[str] = []
+
+    def known(etag: str) -> str:
+        asked.append(etag)
+        return "nothing to do"
+
+    steps = list_folder(docroot, b"/", BY_NAME, as_json=False, known=known)
+    assert returned(steps) == ("nothing to do", -(-(MANY + 3) // entries.STEP))
+    assert asked == [made.etag]
+
+
+def returned(steps: Generator[None, None, Listing | str]) -> tuple[Listing | str, int]:
+    """Return what comes of it all, and the number of steps."""
+    count = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value, count
+        count += 1
+
+
+@pytest.mark.parametrize("is_of_this_second", [False, True])
+def test_listing_that_a_client_has_is_told_by_its_tag(many: Path, is_of_this_second: bool) -> None:
+    listings = Listings(Docroot(str(many), ()), 1 << 30)
+    etag = finish(listings.make(b"/", BY_NAME, as_json=False)).etag
+    if not is_of_this_second:
+        listings.tick()
+    steps = listings.make(b"/", BY_NAME, as_json=False, is_unmodified=lambda tag: tag == etag)
+    assert returned(steps)[0] == etag
+
+
+def test_listing_that_many_clients_have_is_read_once_a_second(many: Path) -> None:
+    listings = Listings(Docroot(str(many), ()), 1 << 30)
+    steps = []
+    for _ in range(3):
+        made = listings.make(b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
+        steps.append(returned(made)[1])
+    assert steps[0] > 0
+    assert steps[1:] == [0, 0]
+    listings.tick()
+    made = listings.make(b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
+    assert returned(made)[1] == steps[0]
+
+
+def test_entity_tag_of_the_same_entries_is_the_same_in_any_order(tmp_path: Path) -> None:
+    names = [f"{number}.txt" for number in range(100)]
+    for folder, order in (("one", names), ("two", names[::-1])):
+        for name in order:
+            path = tmp_path / folder / name
+            write(path, name)
+            os.utime(path, (1, 1))
+    docroot = Docroot(str(tmp_path), ())
+    one, two = (
+        finish(list_folder(docroot, path, BY_NAME, as_json=True)) for path in (b"/one/", b"/two/")
+    )
+    assert one.etag == two.etag
+    assert read(one) == read(two)
+
+
 def test_the_entity_tag_is_that_of_the_content(tmp_path: Path) -> None:
     write(tmp_path / "a", "1")
     os.utime(tmp_path / "a", (1, 1))
@@ -757,7 +844,7 @@ def test_the_entity_tag_is_that_of_the_content(tmp_path: Path) -> None:
 
     first = tags()
     assert all(re.fullmatch('"[!#-~]+"', tag) for tag in first)
-    assert len(set(first)) == 3  # one entry is the same JSON in any order
+    assert len(set(first)) == 4  # each is another representation
     assert tags() == first
     write(tmp_path / "a", "22")
     os.utime(tmp_path / "a", (1, 1))

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpd.protocol.messages import REASONS
-from httpd.site.entries import Order
+from httpd.site import listing_formats
+from httpd.site.entries import Contents, Entry, Order
 from httpd.site.listing_formats import render_html
 from httpd.site.pages import POLICY, find_home, render_page
 
@@ -109,10 +110,18 @@ def test_a_page_without_a_way_home(path: bytes) -> None:
 
 def test_the_policy_allows_the_styles_of_our_own_pages_and_no_other() -> None:
     """Content Security Policy Level 3, section 6.7.2: the hash is that of the element's text."""
-    pages = render_page(404, "").decode(), "".join(render_html([b""], Order(), 0, []))
-    hashes = set()
-    for page in pages:
-        (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
-        hashes.add(f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'")
-        assert "style=" not in page
-    assert set(POLICY.partition("style-src ")[2].split()) == hashes
+    entry = Entry(b"a", False, 1, 0)
+    listing = "".join(render_html(b"/", [b""], Order(), Contents(1, 1, 0, iter([entry]))))
+    page = render_page(404, "").decode()
+    assert f"style-src {hash_of('style', page)}" == POLICY.split("; ")[-1]
+    assert listing_formats.POLICY.split("; ")[-2:] == [
+        f"style-src {hash_of('style', listing)}",
+        f"script-src {hash_of('script', listing)}",
+    ]
+    assert "<script" not in page
+    assert "style=" not in page + listing
+
+
+def hash_of(element: str, page: str) -> str:
+    (text,) = re.findall(f"<{element}>(.*?)</{element}>", page, re.DOTALL)
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
