@@ -209,9 +209,15 @@ class Resource:
             return None
 
     def is_in_place(self) -> bool:
-        """Tell whether a new request would find this file at its name, as it was."""
+        """Tell whether a new request would find this file at its name, as it was.
+
+        A content that a download has found changed is another one, whatever the status says.
+        """
+        fingerprint = self._fingerprint
         try:
-            return _identify(os.stat(self.name)) == self._identity
+            return _identify(os.stat(self.name)) == self._identity and not (
+                fingerprint and fingerprint.has_changed
+            )
         except OSError:
             return False
 

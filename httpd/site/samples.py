@@ -86,6 +86,11 @@ class Fingerprint:
         """A number that is the same on every host for the same content."""
         return crc32(struct.pack(f"<{COUNT}q", *self._checksums))
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether a sample was another one when samples were compared last."""
+        return self._seen[2] is not self._checksums
+
     def is_intact(self, part: range, *, is_last: bool) -> bool:
         """Tell whether a part of the file is still what it was, as far as that can be told.
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
+from httpd.site.samples import COUNT
 from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import Foreground, free_port, refused, write_config
@@ -51,9 +52,11 @@ BOUNDS = {
     "pipelined": TURN + 2,  # for many at once
     "query": TURN + 2,  # a miss, but of a known file
     "file": TURN + 2 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
+    # read, fstat, getsockname, sendto, sendfile, ioctl, pread, fstat, write
+    "opened": TURN + 9 + WAY_TO_A_FILE + COUNT,
     "missing": TURN + 4,
     "range": TURN + 2,
-    # read, stat, getsockname, sendto, sendfile, ioctl, pread, stat, write
+    # read, stat, getsockname, sendto, sendfile, ioctl, pread, fstat, write
     "download": TURN + 9 + PRECOMPRESSED,  # its folder was changed just now
     "closed": TURN + 6,  # accept, ioctl, read, write, close, accept
 }
@@ -139,6 +142,7 @@ def use(port: int) -> None:
                 client.answer()
             client.ask(f"/query?{number}")
             client.ask(f"/file{number}.txt")
+            client.ask(f"/opened{number}")
             client.ask(f"/missing{number}")
             client.ask("/range", f"Range: bytes={number}-99")
             client.ask("/download.txt")
@@ -201,6 +205,7 @@ def test_the_head_of_a_download_is_sent_with_its_first_bytes(files: Path) -> Non
     with traced(files) as port, Client(port) as client:
         client.ask("/download.txt")
     trace = (files.parent / "trace").read_text()
-    assert re.search(
-        r'sendto\(\d+, "HTTP/1.1 200 OK.*, MSG_MORE, NULL, 0\) = \d+\n.*sendfile', trace
-    )
+    head = re.search(r'(\d+) +sendto\(\d+, "HTTP/1.1 200 OK.*, MSG_MORE, NULL, 0', trace)
+    assert head is not None
+    calls = re.findall(rf"(?m)^{head[1]} +(\w+)\(", trace[head.end() :])
+    assert calls[0] == "sendfile"

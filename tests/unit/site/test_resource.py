@@ -421,6 +421,20 @@ def test_a_change_of_the_status_alone_leaves_the_file_in_place(tmp_path: Path, s
     assert resource.is_in_place()
 
 
+def test_a_content_that_a_download_has_found_changed_is_opened_again_at_once(
+    tmp_path: Path,
+) -> None:
+    """Also where its size and modification time are the same: who tries again gets the new one."""
+    path = write_sparse(tmp_path / "a", LARGE)
+    os.utime(path, ns=(10**18, 10**18))
+    finder = make(tmp_path)
+    resource = find(finder, "/a")
+    overwrite(path)
+    os.utime(path, ns=(10**18, 10**18))
+    assert not resource.is_intact(range(LARGE), is_last=True)
+    assert find(finder, "/a").etag != resource.etag
+
+
 @pytest.mark.parametrize(
     ("change", "is_read"),
     [
