@@ -52,8 +52,8 @@ BOUNDS = {
     "pipelined": TURN + 2,  # for many at once
     "query": TURN + 2,  # a miss, but of a known file
     "file": TURN + 2 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
-    # read, fstat, getsockname, sendto, sendfile, ioctl, pread, fstat, write
-    "opened": TURN + 9 + WAY_TO_A_FILE + COUNT,
+    # read, fstat, getsockname, sendto, sendfile, ioctl, pread, fstat, write, close
+    "opened": TURN + 10 + WAY_TO_A_FILE + COUNT,
     "missing": TURN + 4,
     "range": TURN + 2,
     # read, stat, getsockname, sendto, sendfile, ioctl, pread, fstat, write
@@ -97,6 +97,8 @@ def files(tmp_path: Path) -> Path:
         *(f"file{n}.txt" for n in range(REQUESTS)),
     ]:
         (docroot / name).write_bytes(b"x" * 4096)
+    for number in range(REQUESTS):
+        (docroot / f"opened{number}").write_bytes(b"x" * 300_000)
     (docroot / "download.txt").write_bytes(b"x" * 300_000)
     with (docroot / "large").open("wb") as file:
         file.truncate(LARGE)
