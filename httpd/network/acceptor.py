@@ -18,7 +18,7 @@ rests while one of them may be held up by a disk, since then others are free to 
 
 from __future__ import annotations
 
-import errno
+import math
 import os
 import select
 import socket
@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from httpd.network.options import has_data
+from httpd.network.options import NETWORK_ERRORS, has_data
 from httpd.observe.log import Log
 
 STEP_BACK = 0.0005
@@ -41,7 +41,8 @@ AWAKE = 0.1
 
 If that takes longer, a new connection may wait for `REST`."""
 PAUSE = 0.25
-"""Seconds without accepting when descriptors or memory have run out."""
+"""Seconds without accepting when descriptors or memory have run out, or the kernel has no room for
+one more watch of a listener."""
 SLACK = 1
 """Connections above nine eighths of the mean that are no reason to step back."""
 _BATCH = 64
@@ -50,23 +51,6 @@ _LAST_BATCH = 4096
 it was made longer.  More may come for ever, if others keep the listener open.
 """
 _MOST_FAILURES = 32
-# Errors of the new connection, not of the listener (accept(2), “Error handling”).
-_CLIENT_FAILED = frozenset(
-    {
-        errno.ECONNABORTED,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.EINTR,
-        errno.ENETDOWN,
-        errno.ENETUNREACH,
-        errno.ENONET,
-        errno.ENOPROTOOPT,
-        errno.EOPNOTSUPP,
-        errno.EPERM,
-        errno.EPROTO,
-        errno.ETIMEDOUT,
-    }
-)
 _WATCHED = select.EPOLLIN | select.EPOLLEXCLUSIVE
 
 
@@ -145,25 +129,56 @@ class Acceptor:
         self._on_accept = on_accept
         self._on_exhausted = on_exhausted
         self._log = log
+        self._has_complained = False
         self.returns_at: float | None = None
         """When to call `watch_again`, by the monotonic clock; None while watching."""
         self._watch()
 
     def _watch(self) -> None:
-        for fd in self._accepts:
-            self._epoll.register(fd, _WATCHED)
+        """Watch the listeners.
+
+        Raises:
+            OSError: the kernel cannot, and none is watched.
+        """
+        try:
+            for fd in self._accepts:
+                self._register(fd)
+        except OSError:
+            self._step_back(math.inf)
+            raise
+        finally:
+            self._listeners.end_rest(self)
         self.returns_at = None
-        self._listeners.end_rest(self)
+        self._has_complained = False
+
+    def _register(self, fd: int) -> None:
+        try:
+            self._epoll.register(fd, _WATCHED)
+        except FileExistsError:
+            pass  # it could not be unregistered
 
     def watch_again(self, now: float) -> None:
-        """Return to the listeners, if it is time."""
-        if self.returns_at is not None and self.returns_at <= now:
+        """Return to the listeners, if it is time; if the kernel cannot, it will be time again."""
+        if self.returns_at is None or self.returns_at > now:
+            return
+        try:
             self._watch()
+        except OSError as error:
+            self.returns_at = now + PAUSE
+            if not self._has_complained:
+                self._has_complained = True
+                self._log.error(f"cannot watch the listeners: {error.strerror}; trying again")
 
     def _step_back(self, until: float) -> None:
         for fd in self._accepts:
-            self._epoll.unregister(fd)
+            self._unregister(fd)
         self.returns_at = until
+
+    def _unregister(self, fd: int) -> None:
+        try:
+            self._epoll.unregister(fd)
+        except OSError:
+            pass  # it was not registered; or else its next event is a reason to try again
 
     def accept(self, fd: int, now: float) -> None:
         """Accept what waits at a listener, as far as this loop's share goes.
@@ -172,11 +187,14 @@ class Acceptor:
             fd: the listener that is readable.
             now: the monotonic clock.
         """
-        if self.returns_at is not None or fd not in self._accepts:
-            return  # an event of the time before stepping back, or of a connection just closed
+        accept = self._accepts.get(fd)
+        if self.returns_at is not None or accept is None:
+            # An event of the time before stepping back, or of a connection that was just closed.
+            self._unregister(fd)
+            return
         for accepted in range(_BATCH):
             try:
-                if not self._accept_one(fd):
+                if not self._accept_one(accept):
                     if not accepted:
                         self._rest(now)
                     return
@@ -189,16 +207,20 @@ class Acceptor:
                 self._step_back(now + STEP_BACK)
                 return
 
-    def _accept_one(self, fd: int) -> bool:
+    def _accept_one(self, accept: Callable[[], tuple[int, Any]]) -> bool:
+        connection = -1
         try:
-            connection, address = self._accepts[fd]()
+            connection, address = accept()
+            os.set_blocking(connection, False)
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno not in _CLIENT_FAILED:
+            if connection >= 0:
+                os.close(connection)
+                self._log.error(f"a new connection had to be closed: {error.strerror}")
+            elif error.errno not in NETWORK_ERRORS:
                 raise
             return True
-        os.set_blocking(connection, False)
         self._on_accept(connection, address)
         return True
 
@@ -215,7 +237,12 @@ class Acceptor:
 
     def call_back(self) -> None:
         """End the rest of the loop; may be called by another one."""
-        self._call(lambda: self._watch() if self._listeners.is_resting(self) else None)
+        self._call(self._end_rest)
+
+    def _end_rest(self) -> None:
+        if self._listeners.is_resting(self):
+            self.returns_at = 0.0
+            self.watch_again(time.monotonic())
 
     def _pause(self, error: OSError, now: float) -> None:
         self._log.error(f"cannot accept connections: {error.strerror}; trying again shortly")
@@ -224,11 +251,11 @@ class Acceptor:
 
     def drain(self) -> None:
         """Accept all that the kernel has accepted so far, and no more ever."""
-        for fd in self._accepts:
+        for fd, accept in self._accepts.items():
             failures = 0
             for _ in range(_LAST_BATCH):
                 try:
-                    if not self._accept_one(fd):
+                    if not self._accept_one(accept):
                         break
                     failures = 0
                 except OSError:

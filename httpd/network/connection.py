@@ -53,7 +53,7 @@ BUSY_SECONDS = 1.0
 """How long before a drain a client connected, or got an answer, that may be about to ask again."""
 NEXT_REQUEST_SECONDS = 0.2
 """How long a drain waits for the request of such a client."""
-_REFUSALS = {413: "body too large", 500: "internal error", 503: "too many open files"}
+_REFUSALS = {413: "body too large", 500: "internal error", 503: "out of resources"}
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 
@@ -218,7 +218,10 @@ class Connection:
         self._end_transfer()
         self._buffer = self._body = self._request = self._work = None
         self._loop.forget(self)
-        os.close(self.fd)
+        try:
+            os.close(self.fd)
+        except OSError:
+            pass  # it is closed all the same (close(2))
         if self._loop.verbose:
             host, port = self.peer
             self._loop.log.debug(f"connection {host}:{port} closed: {reason}")
@@ -474,7 +477,7 @@ class Connection:
         except FileChangedError:
             self._abort()
         except OSError as error:
-            self.close("client reset" if isinstance(error, ConnectionError) else "read error")
+            self._on_send_error(error)
         if self.state is CLOSED:
             return
         if transfer.unsent():
@@ -483,6 +486,17 @@ class Connection:
             self._answer = None
             self._end_transfer()
             self._finish(answer)
+
+    def _on_send_error(self, error: OSError) -> None:
+        """Close: the network fails, or else it is the file that cannot be read."""
+        if error.errno in options.NETWORK_ERRORS:
+            self.close("client reset")
+            return
+        host, port = self.peer
+        source = self._answer.source if self._answer else None
+        name = os.fsdecode(source.name) if source else "a response"
+        self._loop.log.error(f"cannot send {name} to {host}:{port} wholly: {error.strerror}")
+        self.close("read error")
 
     def _send_slice(self, transfer: Transfer) -> None:
         """Send until the slice is full, or the socket is, which BlockingIOError may say."""

@@ -7,9 +7,11 @@ connection that is ready; once a second comes a tick, which looks at deadlines a
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import select
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.parser import Parser, read_plain
 from httpd.site.answer import Answer
-from httpd.site.docroot import OutOfDescriptorsError
+from httpd.site.docroot import OutOfDescriptorsError, UnreadableError
 from httpd.site.memo import Memo
 from httpd.site.responder import Responder, SiteSettings, Work
 from httpd.site.store import Store
@@ -43,6 +45,8 @@ PATIENCE = 0.002
 that may have to be read from a disk."""
 LAST_FLUSH_SECONDS = 2.0
 """How long the end waits for a slow reader of the access log."""
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
+"""What the machine lacks, which is no mistake of ours; ENOSPC of epoll_ctl(2) means watches."""
 HEADERS = 1024 * 1024
 """Bytes that the header sections may take that a loop remembers."""
 _EVENTS = 16
@@ -133,6 +137,7 @@ class Loop:
         self._timer_fd = open_timer()
         self.epoll.register(self._timer_fd, select.EPOLLIN)
         self._commands: list[Callable[[], None]] = []
+        self._complaints: set[str] = set()
         self._use(store.memo(int(self.now)))
         self._next_tick = self.now
         self._drain_deadline: float | None = None
@@ -175,7 +180,10 @@ class Loop:
 
     def _call(self, command: Callable[[], None]) -> None:
         self._commands.append(command)
-        os.eventfd_write(self._wake_fd, 1)
+        try:
+            os.eventfd_write(self._wake_fd, 1)
+        except OSError:
+            pass  # the next tick will do
 
     # ---------------------------------------------------------------- the loop
 
@@ -194,11 +202,11 @@ class Loop:
             self._acceptor.watch_again(self.now)
             for fd, _ in events:
                 connection = connections.get(fd)
-                if connection is None:
-                    self._on_other_event(fd)
-                    continue
                 try:
-                    connection.on_event()
+                    if connection is None:
+                        self._on_other_event(fd)
+                    else:
+                        connection.on_event()
                 except Exception:
                     self._on_failure(connection)
             self.send_answers()
@@ -233,8 +241,7 @@ class Loop:
             os.read(fd, 8)  # the turn has begun with a tick
         elif fd == self._wake_fd:
             os.eventfd_read(fd)
-            while self._commands:
-                self._commands.pop(0)()
+            self._obey()
         else:
             self._acceptor.accept(fd, self.now)
 
@@ -244,6 +251,16 @@ class Loop:
             self._next_tick = math.floor(self.now) + TICK
         else:
             self._next_tick = self.now + DRAIN_TICK
+        self._complaints.clear()
+        self._carefully(None, self._begin_second)
+
+    def _obey(self) -> None:
+        """Do what other threads have asked for."""
+        while self._commands:
+            self._carefully(None, self._commands.pop(0))
+
+    def _begin_second(self) -> None:
+        self._obey()
         second = int(self.now)
         self._responder.tick(second)
         if self._drain_deadline is None:
@@ -268,16 +285,27 @@ class Loop:
             self._board.column(column)[self._index] = value
         self._board.column(Column.TICKS)[self._index] += 1
 
-    def _carefully(self, connection: Connection, act: Callable[[], None]) -> None:
+    def _carefully(self, connection: Connection | None, act: Callable[[], None]) -> None:
         try:
             act()
         except Exception:
             self._on_failure(connection)
 
-    def _on_failure(self, connection: Connection) -> None:
-        """An error of our own ends one connection and nothing else."""
-        self.log.error(f"internal error: {traceback.format_exc()}")
-        connection.close("internal error")
+    def _on_failure(self, connection: Connection | None) -> None:
+        """An exception that is being handled ends one connection, if any, and nothing else."""
+        error = sys.exception()
+        if isinstance(error, OSError) and error.errno in _SHORTAGES:
+            self._complain(f"connections had to be closed: {error.strerror}")
+        else:
+            self.log.error(f"internal error: {traceback.format_exc()}")
+        if connection is not None:
+            connection.close("internal error")
+
+    def _complain(self, text: str) -> None:
+        """Log an error that may come with each request; once until the next tick."""
+        if text not in self._complaints:
+            self._complaints.add(text)
+            self.log.error(text)
 
     # ---------------------------------------------------------------- connections
 
@@ -332,8 +360,11 @@ class Loop:
             return True
         self.requests += 1
         self.sent += sent
-        os.close(fd)
-        return True
+        try:
+            os.close(fd)
+            return True
+        except OSError:
+            return True  # it is closed all the same (close(2))
 
     def adopt(self, connection: Connection, interest: int) -> None:
         """Begin to watch a connection that has something to wait for."""
@@ -486,8 +517,9 @@ class Loop:
             except OutOfDescriptorsError:
                 self._make_room()
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)
-        except OutOfDescriptorsError:
-            self.log.error(f"cannot open {os.fsdecode(request.path)}: Too many open files")
+        except (OutOfDescriptorsError, UnreadableError) as error:
+            path = os.fsdecode(request.path)
+            self._complain(f"cannot read {path}: {error.reason}")
             raise
         except Exception:
             raise self._confess() from None
@@ -504,9 +536,12 @@ class Loop:
         except StopIteration as end:
             answer: Answer = end.value
             return answer
-        except OutOfDescriptorsError:
-            self.log.error("cannot list a folder: Too many open files")
+        except OutOfDescriptorsError as error:
+            self._complain(f"cannot list a folder: {error.reason}")
             self._make_room()
+            raise
+        except UnreadableError as error:
+            self._complain(f"cannot list a folder: {error.reason}")
             raise
         except Exception:
             raise self._confess() from None

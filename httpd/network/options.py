@@ -6,6 +6,7 @@ one is made for a moment.  Unix sockets lack the options of TCP, and do without.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -14,6 +15,26 @@ from fcntl import ioctl
 _SIOCOUTQNSD = 0x894B
 """Asks for the bytes that were not sent yet (linux/sockios.h)."""
 _INT = struct.Struct("@i")
+NETWORK_ERRORS = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.ECONNRESET,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EINTR,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPIPE,
+        errno.EPROTO,
+        errno.ETIMEDOUT,
+    }
+)
+"""Errors of one connection, and of nothing that the server owns (accept(2), “Error handling”); a
+firewall says EPERM."""
 
 
 def _borrow(fd: int) -> socket.socket:
@@ -43,10 +64,13 @@ def end_sending(fd: int) -> None:
 
 
 def has_data(fd: int) -> bool:
-    """Tell whether there is something to read, be it the end."""
+    """Tell whether there is something to read, be it the end, or the kernel cannot say."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
+    try:
+        return bool(poll.poll(0))
+    except OSError:
+        return True
 
 
 def limit_unsent(fd: int, size: int) -> None:

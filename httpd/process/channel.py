@@ -12,6 +12,8 @@ import socket
 from array import array
 
 _MAX_MESSAGE = 4096
+_ATTEMPTS = 3
+"""How often a message is sent that the kernel does not take."""
 
 
 class Message(enum.StrEnum):
@@ -54,11 +56,15 @@ class Channel:
         attached = []
         if fd is not None:
             attached.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd])))
-        try:
-            # Not send_fds(), which takes flags and forgets them.
-            self._end.sendmsg([data], attached, socket.MSG_DONTWAIT)
-        except OSError:
-            pass
+        for _ in range(_ATTEMPTS):
+            try:
+                # Not send_fds(), which takes flags and forgets them.
+                self._end.sendmsg([data], attached, socket.MSG_DONTWAIT)
+                return
+            except ConnectionError:
+                return
+            except OSError:
+                continue  # for want of memory, which may be there the next time
 
     def receive(self) -> tuple[Message, str, int | None] | None:
         """Return the next message, its text and its descriptor; None when the other end is gone."""

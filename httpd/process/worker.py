@@ -30,6 +30,8 @@ from httpd.process.signals import SignalInbox
 from httpd.site.responder import SiteSettings
 from httpd.site.store import MAX_OPEN_FILES, Store
 
+ERROR_PAUSE = 0.1
+"""Seconds without obeying anybody after a system call has failed that never should."""
 ORPHAN_SECONDS = 5.0
 """How long a worker finishes requests in hand when the supervisor was killed."""
 
@@ -152,22 +154,29 @@ class _Worker:
         for source in (inbox, self._channel, self._ended):
             poll.register(source, select.POLLIN)
         while self._running:
-            for fd, _ in poll.poll(self._timeout()):
-                if fd == inbox.fileno():
-                    inbox.take()
-                    self._drain(self._drain_timeout)
-                elif fd == self._channel.fileno():
-                    self._obey(poll)
-                else:
-                    os.eventfd_read(self._ended)
+            try:
+                for fd, _ in poll.poll(self._timeout()):
+                    self._on_event(fd, inbox, poll)
+            except OSError as error:
+                self._log.error(f"the worker goes on after an error: {error}")
+                time.sleep(ERROR_PAUSE)  # which may come again at once
             if self._orphan_until <= time.monotonic():
                 self._stop()
         return EX_WORKER if self._failed else EX_OK
 
+    def _on_event(self, fd: int, inbox: SignalInbox, poll: select.poll) -> None:
+        if fd == inbox.fileno():
+            inbox.take()
+            self._drain(self._drain_timeout)
+        elif fd == self._channel.fileno():
+            self._obey(poll)
+        else:
+            os.eventfd_read(self._ended)
+
     def _timeout(self) -> float | None:
         """Milliseconds that there may be nothing to do."""
         if self._orphan_until == float("inf"):
-            return None
+            return 1000 if self._draining else None  # should a loop not be able to tell its end
         return max(0.0, self._orphan_until - time.monotonic()) * 1000 + 1
 
     def _run_loop(self, loop: Loop) -> None:
@@ -180,7 +189,10 @@ class _Worker:
                 other.stop()
         with self._lock:
             self._running -= 1
-        os.eventfd_write(self._ended, 1)
+        try:
+            os.eventfd_write(self._ended, 1)
+        except OSError:
+            pass  # who waits for it looks once a second
 
     def _obey(self, poll: select.poll) -> None:
         received = self._channel.receive()
@@ -195,8 +207,10 @@ class _Worker:
         elif message is Message.STOP:
             self._stop()
         elif message is Message.LOG and fd is not None:
-            os.dup2(fd, self._log.output)
-            os.close(fd)
+            try:
+                os.dup2(fd, self._log.output)
+            finally:
+                os.close(fd)
 
     def _drain(self, seconds: float) -> None:
         """Drain, or give a drain that has begun no more than so many seconds."""

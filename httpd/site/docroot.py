@@ -31,10 +31,28 @@ _MOST_FOLDERS = 256
 
 
 class OutOfDescriptorsError(HTTPError):
-    """A file cannot be opened now, and could be if descriptors were given back."""
+    """A file cannot be opened now, and could be if descriptors or memory were given back.
 
-    def __init__(self) -> None:
-        super().__init__(503, "The server has too many open files.", (("Retry-After", "1"),))
+    Args:
+        number: the error number of the call that failed; `reason` is what it means.
+    """
+
+    def __init__(self, number: int) -> None:
+        short = "has no memory left" if number == errno.ENOMEM else "has too many open files"
+        retry = (("Retry-After", "1"),)
+        super().__init__(503, f"The server {short}.", retry, os.strerror(number))
+
+
+class UnreadableError(HTTPError):
+    """The disk or its file system does not give a file that is there.
+
+    Args:
+        number: the error number of the call that failed; `reason` is what it means.
+    """
+
+    def __init__(self, number: int) -> None:
+        reason = os.strerror(number)
+        super().__init__(500, f"This file cannot be read: {reason}.", (), reason)
 
 
 class NoIndexError(HTTPError):
@@ -124,8 +142,10 @@ class Docroot:
 
         Raises:
             HTTPError: 404 for what is not there or must not be known to be, 403 for a file that may
-                not be read, 503 when the descriptors have run out.
+                not be read.
             NoIndexError: for a folder without an index.
+            OutOfDescriptorsError: descriptors or memory have run out.
+            UnreadableError: the disk fails.
         """
         name = self._join(segments)
         if segments[-1]:
@@ -178,7 +198,7 @@ class Docroot:
                 os.close(handle)
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                raise OutOfDescriptorsError from None
+                raise OutOfDescriptorsError(error.errno) from None
             return None
         except HTTPError:
             return None
@@ -202,7 +222,7 @@ class Docroot:
             status = os.stat(last, dir_fd=folder.pin, follow_symlinks=False)
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                raise OutOfDescriptorsError from None
+                raise OutOfDescriptorsError(error.errno) from None
             return None, None
         except HTTPError:
             return None, None
@@ -259,7 +279,11 @@ class Docroot:
             if len(self._folders) == _MOST_FOLDERS:
                 self._release_folders()
             pin = self._pin(path)
-            status = os.fstat(pin)
+            try:
+                status = os.fstat(pin)
+            except OSError:
+                os.close(pin)
+                raise
             times = status.st_mtime_ns, status.st_ctime_ns
             settled = time.time_ns() - max(times) > SETTLED_NS
             state = (status.st_dev, status.st_ino, *times) if settled else None
@@ -339,8 +363,13 @@ class Docroot:
         folder = self._folder or b"/"
         if self._root < 0 or not os.path.samestat(os.stat(folder), self._root_status):
             self.release()
-            self._root = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-            self._root_status = os.fstat(self._root)
+            root = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+            try:
+                self._root_status = os.fstat(root)
+            except OSError:
+                os.close(root)
+                raise
+            self._root = root
         self._is_looked_up = True
         return self._root
 
@@ -417,7 +446,7 @@ def explain(error: OSError) -> HTTPError:
     if error.errno in (errno.EACCES, errno.EPERM):
         return HTTPError(403, "The server may not read this file.")
     if error.errno in _EXHAUSTED:
-        return OutOfDescriptorsError()
+        return OutOfDescriptorsError(error.errno)
     if error.errno == errno.EWOULDBLOCK:
         return HTTPError(503, "Another program keeps this file to itself.", (("Retry-After", "1"),))
-    return HTTPError(500, f"This file cannot be read: {os.strerror(error.errno or errno.EIO)}.")
+    return UnreadableError(error.errno or errno.EIO)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from zlib import adler32, crc32
 
 from httpd.protocol.dates import EARLIEST, LATEST
-from httpd.site.docroot import Docroot, is_hidden
+from httpd.site.docroot import Docroot, explain, is_hidden
 from httpd.site.natural_order import natural_key
 
 STEP = 64
@@ -133,8 +133,10 @@ def _look_at(docroot: Docroot, folder: int, depth: int, item: os.DirEntry[str]) 
     status: os.stat_result | None
     try:
         status = item.stat(follow_symlinks=False)
-    except OSError:  # it was deleted, or nothing in this folder can be reached
-        return None
+    except OSError as error:
+        if explain(error).status >= 500:  # it must not seem not to be there
+            raise
+        return None  # it was deleted, or nothing in this folder can be reached
     if stat.S_ISLNK(status.st_mode):
         status = docroot.stat(name, folder)
         if status is None:

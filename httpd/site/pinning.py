@@ -97,9 +97,11 @@ def _open_beneath(name: bytes, folder: int, how: bytes, unclear: tuple[int, ...]
 
 def _open(name: bytes, folder: int, how: bytes) -> int:
     fd: int = _syscall(_OPENAT2, folder, name, how, len(how))
-    if fd < 0:
+    while fd < 0:
         code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), name)
+        if code != errno.EINTR:
+            raise OSError(code, os.strerror(code), name)
+        fd = _syscall(_OPENAT2, folder, name, how, len(how))  # as `os.open` does (PEP 475)
     return fd
 
 
@@ -111,17 +113,16 @@ def pin_stepwise(name: bytes, folder: int) -> int:
     try:
         while steps:
             there = os.open(steps.pop(), _FLAGS | os.O_NOFOLLOW, dir_fd=here)
-            if stat.S_ISLNK(os.fstat(there).st_mode):
-                try:
+            try:
+                if stat.S_ISLNK(os.fstat(there).st_mode):
                     steps += _split(os.readlink(b"", dir_fd=there))
-                finally:
-                    os.close(there)
-                links += 1
-                if links > _MAX_LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
-            else:
-                os.close(here)
-                here = there
+                    links += 1
+                    if links > _MAX_LINKS:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+                else:
+                    here, there = there, here
+            finally:
+                os.close(there)
     except OSError:
         os.close(here)
         raise

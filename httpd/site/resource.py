@@ -91,7 +91,15 @@ class Resource:
 
     def __del__(self) -> None:
         if self.fd >= 0:
-            os.close(self.fd)
+            self._close()
+
+    def _close(self) -> None:
+        """Close the file once: afterwards its number may be that of another file."""
+        fd, self.fd = self.fd, -1
+        try:
+            os.close(fd)
+        except OSError:
+            pass  # nothing was written that could be lost
 
     @property
     def is_fragile(self) -> bool:
@@ -108,7 +116,10 @@ class Resource:
             self._identity = _, _, self.size, self.modified_ns = _identify(status)
             self._status_changed_ns = status.st_ctime_ns
             is_whole = self._read_content(status)
-            status = os.fstat(self.fd)
+            try:
+                status = os.fstat(self.fd)
+            except OSError as error:
+                raise explain(error) from None
             if is_whole and _identify(status) == self._identity:
                 break
             if not stat.S_ISREG(status.st_mode):
@@ -121,8 +132,7 @@ class Resource:
                     503, "This file is being written just now.", (("Retry-After", "1"),)
                 )
         if self.content is not None:
-            os.close(self.fd)
-            self.fd = -1
+            self._close()
 
     def _read_content(self, status: os.stat_result) -> bool:
         """Read all of a small file, or samples of a large one.

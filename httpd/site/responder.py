@@ -12,7 +12,7 @@ from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.ranges import parse_ranges
 from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
 from httpd.site.answer import Answer, Stamp
-from httpd.site.docroot import Docroot, NoIndexError, OutOfDescriptorsError
+from httpd.site.docroot import Docroot, NoIndexError, OutOfDescriptorsError, UnreadableError
 from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
 from httpd.site.entries import parse_order
 from httpd.site.finder import Finder
@@ -93,7 +93,7 @@ class Responder:
             self._listings.tick()
 
     def respond(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:
-        """Return the answer to a request; errors are answers too, but for one.
+        """Return the answer to a request; errors are answers too, but for two.
 
         Args:
             request: what the parser made of the head.
@@ -104,11 +104,12 @@ class Responder:
 
         Raises:
             OutOfDescriptorsError: the caller may give some back and try again.
+            UnreadableError: the operator should know.
         """
         treatment = self._treat(self._rules, request) if self._rules else NO_TREATMENT
         try:
             draft = self._dispatch(request, treatment)
-        except OutOfDescriptorsError:
+        except (OutOfDescriptorsError, UnreadableError):
             raise
         except HTTPError as error:
             if isinstance(error, NoIndexError) and self._listings:
@@ -280,7 +281,7 @@ class Responder:
     ) -> Work:
         try:
             draft = yield from self._draft_listing(listings, request, treatment)
-        except OutOfDescriptorsError:
+        except (OutOfDescriptorsError, UnreadableError):
             raise
         except HTTPError as error:
             draft = draft_error(error, treatment, request.path)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from httpd.network.acceptor import AWAKE, PAUSE, REST, STEP_BACK, Acceptor, Listeners
 from httpd.observe.log import Log
-from tests.unit.guard import descriptors_left
+from tests.unit.guard import descriptors_left, open_descriptors
 
 NOW = 1000.0
 
@@ -443,3 +443,118 @@ def test_what_is_used_up(number: str) -> None:
         made.accept(NOW + PAUSE)
         assert len(made.accepted) == 1
         made.errors()
+
+
+def test_a_connection_that_cannot_be_made_non_blocking_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with bench([0]) as made:
+        before = open_descriptors()
+        made.connect(2)
+        connected = open_descriptors()
+
+        def fail(_fd: int, _blocking: bool) -> None:
+            monkeypatch.undo()
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+        monkeypatch.setattr("os.set_blocking", fail)
+        made.accept()
+        assert len(made.accepted) == 1
+        assert len(open_descriptors()) == len(connected) + 1 == len(before) + 3
+        (error,) = made.errors()
+        assert "a new connection had to be closed: Cannot allocate memory" in error
+
+
+class FailingEpoll:
+    """An epoll that takes no more than some watches."""
+
+    def __init__(self, epoll: select.epoll, room: int) -> None:
+        self._epoll = epoll
+        self._watched: set[int] = set()
+        self.room = room
+        self.fails_to_unregister = False
+
+    def register(self, fd: int, events: int) -> None:
+        if fd not in self._watched and len(self._watched) >= self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._epoll.register(fd, events)
+        self._watched.add(fd)
+
+    def unregister(self, fd: int) -> None:
+        if self.fails_to_unregister:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        self._epoll.unregister(fd)
+        self._watched.discard(fd)
+
+
+@contextmanager
+def failing_bench(room: int) -> Iterator[tuple[Bench, FailingEpoll]]:
+    """A bench of two listeners with room for so many watches once it has stepped back."""
+    with bench([9, 0]) as made:
+        made.epoll.unregister(made.listener.fileno())
+        second = made.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        made.listeners = Listeners([made.listener, second], 1)
+        epoll = FailingEpoll(made.epoll, 2)
+        made.acceptor = made.make_acceptor(0, epoll)  # type: ignore[arg-type]
+        made.connect()
+        made.accept()
+        assert made.acceptor.returns_at is not None
+        epoll.room = room
+        yield made, epoll
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_a_kernel_without_room_for_a_watch_is_asked_again(room: int) -> None:
+    with failing_bench(room) as (made, epoll):
+        now = NOW + STEP_BACK
+        for _ in range(4):
+            made.acceptor.watch_again(now)
+            assert made.acceptor.returns_at == now + PAUSE
+            now += PAUSE
+        (error,) = made.errors()
+        assert "cannot watch the listeners: No space left on device; trying again" in error
+        made.connect()
+        assert not made.is_watching()
+        epoll.room = 2
+        made.acceptor.watch_again(now)
+        assert made.acceptor.returns_at is None
+        assert made.is_watching()
+        made.accept(now)
+        assert len(made.accepted) == 2
+
+
+def test_the_next_failure_to_watch_is_told_again() -> None:
+    with failing_bench(0) as (made, epoll):
+        made.acceptor.watch_again(NOW + PAUSE)
+        epoll.room = 2
+        made.acceptor.watch_again(NOW + 2 * PAUSE)
+        made.connect()
+        made.accept(NOW + 2 * PAUSE)
+        epoll.room = 0
+        made.acceptor.watch_again(NOW + 3 * PAUSE)
+        assert len(made.errors()) == 2
+
+
+def test_a_listener_that_cannot_be_unregistered_does_not_keep_the_loop_awake() -> None:
+    with failing_bench(2) as (made, epoll):
+        made.acceptor.watch_again(NOW + PAUSE)
+        epoll.fails_to_unregister = True
+        made.connect(2)
+        made.accept(NOW + PAUSE)
+        assert made.is_watching(), "it is still registered"
+        epoll.fails_to_unregister = False
+        made.accept(NOW + PAUSE)  # the event that comes of it
+        assert not made.is_watching()
+        made.acceptor.watch_again(NOW + 2 * PAUSE)
+        assert made.is_watching()
+
+
+def test_a_listener_that_is_still_registered_is_watched_again() -> None:
+    with failing_bench(2) as (made, epoll):
+        made.acceptor.watch_again(NOW + PAUSE)
+        epoll.fails_to_unregister = True
+        made.connect(2)
+        made.accept(NOW + PAUSE)
+        made.acceptor.watch_again(NOW + 2 * PAUSE)
+        assert made.acceptor.returns_at is None
+        assert made.errors() == []

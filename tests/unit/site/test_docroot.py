@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -20,7 +22,13 @@ from hypothesis import strategies as st
 
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_segments
-from httpd.site.docroot import Docroot, NoIndexError
+from httpd.site.docroot import (
+    Docroot,
+    NoIndexError,
+    OutOfDescriptorsError,
+    UnreadableError,
+    explain,
+)
 from httpd.site.pinning import pin_at_once, pin_stepwise, read_beneath, read_straight
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody, open_folder, write
@@ -726,3 +734,49 @@ def test_swapping_a_folder_does_not_lead_out(swapping: Path) -> None:
     seen = [list_names(docroot, "/folder/") for _ in range(3000)]
     assert ["x"] in seen
     assert all(names in (["x"], 404) for names in seen)
+
+
+@pytest.mark.parametrize("calls", range(6))
+def test_a_failing_status_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """As of a server of NFS that was started anew: its handles are stale."""
+    write(tmp_path / "folder" / "a.txt", "a")
+    docroot = Docroot(str(tmp_path), ())
+    name = os.fsencode(tmp_path / "folder" / "a.txt")
+    gc.collect()
+    before = open_descriptors()
+    made = 0
+
+    def fail(fd: int) -> os.stat_result:
+        nonlocal made
+        made += 1
+        if made > calls:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return os.stat(fd)
+
+    monkeypatch.setattr("os.fstat", fail)
+    for look in (docroot.look_again, docroot.folder_state, docroot.stat):
+        look(name)
+    docroot.names_beside(name, 10)
+    docroot.release()
+    monkeypatch.undo()
+    assert opened_since(before) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOMEM, OutOfDescriptorsError, "has no memory left"),
+        (errno.EMFILE, OutOfDescriptorsError, "has too many open files"),
+        (errno.EIO, UnreadableError, "cannot be read: Input/output error"),
+        (errno.ESTALE, UnreadableError, "cannot be read: Stale file handle"),
+    ],
+)
+def test_an_error_of_the_machine_is_called_by_its_name(
+    number: int, kind: type[OutOfDescriptorsError | UnreadableError], words: str
+) -> None:
+    error = explain(OSError(number, ""))
+    assert isinstance(error, kind)
+    assert error.reason == os.strerror(number)
+    assert words in error.detail

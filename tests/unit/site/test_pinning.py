@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from httpd.site import pinning
 from httpd.site.pinning import pin_at_once, pin_stepwise, pin_straight, read_straight
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.folders import write
@@ -136,3 +138,21 @@ def test_magic_links_are_where_their_text_leads(
         assert look_up(lambda: pin_stepwise(b"/proc/self/fd/%d" % fd, folder)) == "ENOENT"
     finally:
         os.close(fd)
+
+
+def test_a_call_that_a_signal_interrupts_is_made_again(
+    folder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an open of a file on NFS may be."""
+    calls = []
+
+    def interrupted(*arguments: object) -> int:
+        calls.append(arguments)
+        if len(calls) < 3:
+            ctypes.set_errno(errno.EINTR)
+            return -1
+        return 17
+
+    monkeypatch.setattr(pinning, "_syscall", interrupted)
+    assert pinning.pin_at_once(b"a", folder) == 17
+    assert len(calls) == 3
