@@ -41,7 +41,7 @@ class Recap(NamedTuple):
     output: str
 
 
-def play(machine: Machine, **variables: Any) -> Recap:
+def play(machine: Machine, *options: str, **variables: Any) -> Recap:
     machine.path("/root/variables.json").write_text(json.dumps(variables))
     output = machine.run(
         *(
@@ -52,7 +52,7 @@ def play(machine: Machine, **variables: Any) -> Recap:
             "ansible-playbook",
             "--inventory=/root/hosts",
         ),
-        *("--extra-vars=@/root/variables.json", PLAYBOOK),
+        *("--extra-vars=@/root/variables.json", *options, PLAYBOOK),
         check=False,
         timeout=SECONDS,
     )
@@ -63,15 +63,25 @@ def play(machine: Machine, **variables: Any) -> Recap:
 
 def test_install_change_and_leave_alone(lab: Machine) -> None:
     service = Service(lab)
+    check = play(lab, "--check")
+    assert check.failed == 0, check.output
+    assert not lab.path("/usr/bin/phttpd").exists()
+    assert not lab.path("/var/cache/phttpd.deb").exists()
+
     first = play(lab)
     assert first.failed == 0, first.output
     assert first.changed > 0
     with lab.network():
         assert b"phttpd serves" in service.fetch().body
     assert play(lab).changed == 0
+    assert play(lab, "--check")[:2] == (0, 0)
+    to_sockets = play(lab, "--check", phttpd_socket=True, phttpd_listen=[8084])
+    assert to_sockets.failed == 0, to_sockets.output
 
     config = {"port": 8083, "docroot": "/srv/phttpd", "pidfile": "/run/phttpd/phttpd.pid"}
-    pid = service.pid
+    pid, before = service.pid, lab.path(CONFIG).read_text()
+    assert play(lab, "--check", phttpd_config=config)[:2] == (2, 0)
+    assert (service.pid, lab.path(CONFIG).read_text()) == (pid, before)
     assert play(lab, phttpd_config=config).changed == 2  # the file, and the reload
     assert service.pid == pid
     with lab.network(), Client(8083) as client:
