@@ -32,7 +32,7 @@ from httpd.packages import needing_packages
 from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
 from httpd.process.figures import count
-from httpd.process.output import write_output
+from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
 from httpd.process.signals import reset_signals
 
@@ -73,20 +73,13 @@ def run(arguments: Sequence[str]) -> int:
 def _complain(*lines: str) -> None:
     priority = f"<{PRIORITIES['error']}>" if is_journal(sys.stderr.fileno()) else ""
     for line in lines:
-        _write_error(f"{priority}phttpd: {line}\n")
+        write_error(f"{priority}phttpd: {line}\n")
 
 
 def _warn(lines: Iterable[str]) -> None:
     priority = f"<{PRIORITIES['warning']}>" if is_journal(sys.stderr.fileno()) else ""
     for line in lines:
-        _write_error(f"{priority}phttpd: warning: {line}\n")
-
-
-def _write_error(text: str) -> None:
-    try:
-        print(text, end="", file=sys.stderr)
-    except OSError:
-        pass  # nothing takes it; the exit status says it as well
+        write_error(f"{priority}phttpd: warning: {line}\n")
 
 
 def _open_standard_streams() -> None:
@@ -104,7 +97,7 @@ def _open_standard_streams() -> None:
 def _carry_out(parsed: Namespace) -> int:
     if parsed.command is None:
         config = default_config_file() or "the config file, of which there is none yet"
-        _write_error(_SHORT_HELP.format(config=config))
+        write_error(_SHORT_HELP.format(config=config))
         return EX_USAGE
     options = {
         name: value for name, value in vars(parsed).items() if name in KEYS and value is not None
@@ -135,7 +128,7 @@ def _choose_config_file(parsed: Namespace) -> str | None:
     path = parsed.config
     if path is None and parsed.docroot is None:
         path = default_config_file()
-    return os.path.abspath(path) if path else None
+    return _find_config(path) if path else None
 
 
 def _find_pidfile(parsed: Namespace, options: dict[str, Any], config_file: str | None) -> str:
@@ -163,7 +156,11 @@ def _start(parsed: Namespace, options: dict[str, Any], config_file: str | None) 
     # The other commands do without the server.
     from httpd.process.upgrade import Command, Predecessor  # noqa: PLC0415
 
-    command = Command((sys.executable, *sys.orig_argv[1:]), os.getcwd())
+    command = Command(
+        (sys.executable, *sys.orig_argv[1:]),
+        _working_directory(),
+        names_relative_paths=_names_relative_paths(parsed, options),
+    )
     predecessor = Predecessor.from_environment(os.environ)
     if predecessor is None:
         return _serve(parsed, options, config_file, command, None)
@@ -247,6 +244,27 @@ def _complete(settings: Settings, in_foreground: bool, options: dict[str, Any]) 
         pidfile=settings.pidfile or default_pidfile(),
         log_file=settings.log_file or default_log_file(),
     )
+
+
+def _find_config(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        text = f"--config {path}: give an absolute path, since there is no working directory"
+        raise StartError(EX_USAGE, text) from None
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed; nobody needs one whose paths are absolute
+        return None
+
+
+def _names_relative_paths(parsed: Namespace, options: dict[str, Any]) -> bool:
+    paths = [value for name, value in options.items() if KEYS[name].is_path]
+    paths += [parsed.config] if parsed.config else []
+    return not all(os.path.isabs(os.path.expanduser(path)) for path in paths)
 
 
 def _anchor(name: str, value: Any) -> Any:

@@ -193,8 +193,8 @@ def _texts(what: str, pattern: str, is_possible: Callable[[str], bool] = lambda 
         return tuple(values)
 
     def is_good(text: Any) -> bool:
-        is_like = isinstance(text, str) and re.fullmatch(pattern, text) is not None
-        return is_like and is_possible(text)
+        is_text = isinstance(text, str) and _is_encodable(text)
+        return is_text and re.fullmatch(pattern, text) is not None and is_possible(text)
 
     text = {"type": "string", "pattern": f"^({pattern})$"}
     return Kind(read, {**text, "type": ["string", "array"], "items": text, "minItems": 1})
@@ -247,9 +247,18 @@ _CHARSET = Kind(_read_charset, {"type": "string", "pattern": f"^({_CHARSET_NAME}
 
 
 def _read_path(value: Any) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str) or not value or "\0" in value or not _is_encodable(value):
         raise ValueError("a path")
     return value
+
+
+def _is_encodable(text: str) -> bool:
+    """Tell whether a text can be the name of a file; a lone surrogate cannot."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_folder(value: Any) -> str:
@@ -457,9 +466,8 @@ def _gather(
 ) -> dict[str, Value]:
     trees = {key.name for key in KEYS.values() if key.is_tree}
     values = _read_file(config_file, trees, problems) if config_file else {}
-    cwd = os.getcwd()
     for name, raw in options.items():
-        values[name] = Value(raw, spelling.get(name, f"--{name.replace('_', '-')}"), cwd)
+        values[name] = Value(raw, spelling.get(name, f"--{name.replace('_', '-')}"), os.curdir)
     return values
 
 
@@ -476,7 +484,7 @@ def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
     raw = value.raw
     try:
         if key.is_path and isinstance(raw, str) and raw:
-            raw = os.path.normpath(os.path.join(value.folder, os.path.expanduser(raw)))
+            raw = _make_absolute(raw, value.folder)
         return key.read(raw)
     except NotThereError as error:
         problems.append(f"{value.place}: {error}")
@@ -486,3 +494,12 @@ def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
     except ConfigError as error:
         problems.extend(error.problems)
     return None
+
+
+def _make_absolute(path: str, folder: str) -> str:
+    """Return an absolute path, for which there need not be a working directory if it is one."""
+    path = os.path.join(folder, os.path.expanduser(path))
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        raise ValueError("an absolute path, since there is no working directory") from None

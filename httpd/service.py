@@ -30,10 +30,11 @@ from httpd.process.errors import (
     StartError,
     status_of,
 )
-from httpd.process.generation import Plan
+from httpd.process.generation import Endpoint, Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
 from httpd.process.port_owner import describe_owner
+from httpd.process.preload import preload
 from httpd.process.safe_path import open_file
 from httpd.process.signals import SignalInbox
 from httpd.process.supervisor import Supervisor, make_inbox
@@ -43,6 +44,8 @@ from httpd.site.responder import SiteSettings
 
 _LOG_MODE = 0o640
 _STDOUT, _STDERR = 1, 2
+_NEXT_START = "this comes into force with the next start"
+_PASSED_SOCKETS = "the sockets of the service manager are used instead"
 
 
 class Service:
@@ -71,7 +74,6 @@ class Service:
         self._passed = passed
         self._predecessor = predecessor
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
-        self._log_fd = -1
 
     def run(self, on_ready: Callable[[], None]) -> int:
         """Serve until a signal ends it, and return the exit status.
@@ -111,6 +113,8 @@ class Service:
         log = self._open_log()
         name_thread("supervisor")
         log.notice(f"Using Python {sys.version.split()[0]} to run phttpd {__version__}")
+        _warn_of_interpreter(log)
+        preload()
         raise_descriptor_limit()
         for listener in self._passed:
             adopt_listener(listener)
@@ -118,7 +122,7 @@ class Service:
                 log.notice(f"listening at {format_url(listener)}, opened by the service manager")
         supervisor = Supervisor(
             self._make_plan,
-            self._reopen_log,
+            _open_log_file,
             log,
             inbox,
             Notifier.from_environment(os.environ, is_main=self._predecessor is None),
@@ -131,17 +135,11 @@ class Service:
 
     def _open_log(self) -> Log:
         if self._settings.log_file:
-            output = errors = self._log_fd = _open_log_file(self._settings.log_file)
+            output = errors = _open_log_file(self._settings.log_file)
         else:
             output, errors = open_console(_STDOUT), open_console(_STDERR)
         journal = tuple(fd for fd in (output, errors) if is_journal(fd))
         return Log("supervisor", output, errors, self._settings.verbose, journal)
-
-    def _reopen_log(self, path: str) -> int:
-        """Put a file under the log's descriptor, and return another descriptor for the workers."""
-        fd = _open_log_file(path)
-        os.dup2(fd, self._log_fd, inheritable=False)
-        return fd
 
     # ---------------------------------------------------------------- the plan
 
@@ -149,6 +147,31 @@ class Service:
         settings = self._settings if previous is None else self._load()
         if not os.access(settings.docroot, os.R_OK | os.X_OK):
             raise StartError(EX_NOPERM, f"the docroot {settings.docroot} may not be read")
+        log_fd = None
+        if previous is not None and settings.log_file not in (previous.log_file, None):
+            log_fd = _open_log_file(settings.log_file)
+        try:
+            listeners, endpoint = self._find_listeners(settings, previous)
+        except BaseException:
+            if log_fd is not None:
+                os.close(log_fd)
+            raise
+        return Plan(
+            workers=settings.workers,
+            worker=_worker_settings(settings),
+            listeners=listeners,
+            endpoint=endpoint,
+            shutdown_timeout=settings.shutdown_timeout,
+            log_file=settings.log_file,
+            verbose=settings.verbose,
+            facts=self._facts(settings, listeners),
+            log_fd=log_fd,
+            remarks=_unheeded(self._settings, settings, has_own_sockets=endpoint is not None),
+        )
+
+    def _find_listeners(
+        self, settings: Settings, previous: Plan | None
+    ) -> tuple[Sequence[socket.socket], Endpoint | None]:
         listeners, endpoint = self._passed, self._predecessor and self._predecessor.endpoint
         if previous is not None:
             listeners, endpoint = previous.listeners, previous.endpoint
@@ -161,16 +184,7 @@ class Service:
             listeners, endpoint = _open_listeners(settings), wanted
             for listener in unused:
                 listener.close()
-        return Plan(
-            workers=settings.workers,
-            worker=_worker_settings(settings),
-            listeners=listeners,
-            endpoint=endpoint,
-            shutdown_timeout=settings.shutdown_timeout,
-            log_file=settings.log_file,
-            verbose=settings.verbose,
-            facts=self._facts(settings, listeners),
-        )
+        return listeners, endpoint
 
     def _load(self) -> Settings:
         try:
@@ -186,6 +200,30 @@ class Service:
             "addresses": [format_url(listener) for listener in listeners],
             "started": self._started,
         }
+
+
+def _warn_of_interpreter(log: Log) -> None:
+    has_gil = getattr(sys, "_is_gil_enabled", None)  # since Python 3.13
+    if has_gil is not None and not has_gil():
+        log.warning("phttpd was never tested on a free-threaded Python, which is not supported")
+
+
+def _unheeded(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[str]:
+    """Return a line for each setting that has changed since the start and cannot by a reload.
+
+    Args:
+        start: what the server was started with.
+        now: what the configuration says.
+        has_own_sockets: false if a service manager has opened them.
+    """
+    instead = {"pidfile": _NEXT_START, "daemon": _NEXT_START}
+    if not has_own_sockets:
+        instead |= {"host": _PASSED_SOCKETS, "port": _PASSED_SOCKETS}
+    return [
+        f"{key} has changed in the configuration; {what}"
+        for key, what in instead.items()
+        if getattr(start, key) != getattr(now, key)
+    ]
 
 
 def _open_log_file(path: str) -> int:

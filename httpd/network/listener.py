@@ -62,7 +62,9 @@ def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, _Address]
             return [(socket.AF_INET6, ("::", port))]
         return [(socket.AF_INET, ("0.0.0.0", port))]
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # Bytes, since for text Python imports a codec; names of other alphabets come encoded.
+        name = host.encode("ascii")
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
         raise OSError(errno.EADDRNOTAVAIL, "no such host", host) from None
     return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]

@@ -13,13 +13,19 @@ import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 _MAGIC = 0x7068747470640001
-_TEXT_SIZE = 64 * 1024
+MAX_REMARK = 4000
+"""Characters that ``phttpd reload`` shows of the outcome; the log has all of it."""
+_REMARK_SIZE = 64 * 1024  # JSON has up to twelve bytes for a character
 _CELL = 8
 _MOST = 256
 """Workers, and loops of each, at the most."""
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+_MOST_LOOKS = 1000
+"""How often to read the facts until they are found whole; a worker can write whatever it likes."""
 _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
 
 
@@ -79,7 +85,9 @@ class Scoreboard:
         self._text_at = _text_offset(workers, threads)
 
     @classmethod
-    def create(cls, workers: int, threads: int, generation: int) -> Scoreboard:
+    def create(
+        cls, workers: int, threads: int, generation: int, lasting: Mapping[str, Any] = _NO_FACTS
+    ) -> Scoreboard:
         """Make an empty scoreboard.
 
         Args:
@@ -87,12 +95,15 @@ class Scoreboard:
             threads: number of loops in each.
             generation: tells the scoreboards of one supervisor apart; newer ones have higher
                 numbers.
+            lasting: facts that there has to be room for, whatever their length; besides, there is
+                room for `MAX_REMARK` characters.
 
         Raises:
             OSError: when there is no memory or descriptor for it.
         """
         fd = os.memfd_create(f"phttpd.{generation}", os.MFD_CLOEXEC)
-        size = _text_offset(workers, threads) + _TEXT_SIZE
+        text_size = -len(_encode(lasting)) // _CELL * -_CELL + _REMARK_SIZE
+        size = _text_offset(workers, threads) + text_size
         try:
             os.ftruncate(fd, size)
             memory = mmap.mmap(fd, size)  # keeps a descriptor of its own
@@ -137,20 +148,21 @@ class Scoreboard:
     @property
     def facts(self) -> dict[str, Any]:
         """What does not change from second to second: addresses, docroot, version."""
-        while True:
-            if not self._header[_Header.TEXT_LENGTH]:
-                return {}
+        for _ in range(_MOST_LOOKS):
             length = self._header[_Header.TEXT_LENGTH]
             try:
-                return dict(json.loads(self._memory[self._text_at : self._text_at + length]))
-            except ValueError:
+                text = self._memory[self._text_at : self._text_at + length]
+                return dict(json.loads(text)) if text else {}
+            except (ValueError, TypeError, RecursionError):
                 continue  # read in the middle of being written
+        return {}
 
     @facts.setter
     def facts(self, facts: Mapping[str, Any]) -> None:
-        text = json.dumps(facts).encode()
-        if len(text) > _TEXT_SIZE:
-            raise ValueError(f"{len(text)} bytes of facts; there is room for {_TEXT_SIZE}")
+        text = _encode(facts)
+        room = len(self._memory) - self._text_at
+        if len(text) > room:
+            raise ValueError(f"{len(text)} bytes of facts; there is room for {room}")
         self._memory[self._text_at : self._text_at + len(text)] = text
         self._header[_Header.TEXT_LENGTH] = len(text)
 
@@ -171,6 +183,10 @@ class Scoreboard:
 
     def _row(self, loop: int) -> dict[str, int]:
         return {column.name.lower(): self._columns[column][loop] for column in Column}
+
+
+def _encode(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(dict(facts)).encode()
 
 
 def _text_offset(workers: int, threads: int) -> int:

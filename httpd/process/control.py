@@ -25,7 +25,7 @@ from httpd.process.errors import (
     describe_failure,
 )
 from httpd.process.figures import describe_drain, format_bytes, total
-from httpd.process.output import write_output
+from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
 
 _LOOK_SECONDS = 1.0
@@ -117,6 +117,8 @@ def _tell_outcome(pid: int, serving: Scoreboard, what: str) -> int:
             if is_journal(_STDERR) and serving.facts.get("log_file", "") is None:
                 why_not = f"see what pid {pid} said of it"
             raise StartError(int(outcome), *describe_failure(what, why_not))
+        if why_not:
+            write_error(f"phttpd: {printable(str(why_not))}\n")
     return EX_OK
 
 

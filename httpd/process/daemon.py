@@ -57,6 +57,7 @@ def _be_daemon(
 ) -> None:
     """Become the daemon; never returns."""
     status = EX_OSERR
+    report = Report(report_fd)
     try:
         ignored = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP)
         daemon.DaemonContext(
@@ -65,20 +66,35 @@ def _be_daemon(
             signal_map=dict.fromkeys(ignored),
             detach_process=True,
         ).open()
-        status = serve(lambda: _report(report_fd, EX_OK, ""))
+        status = serve(lambda: report.send(EX_OK, ""))
     except StartError as error:
         status = error.status
-        _report(report_fd, status, error.text)
+        report.send(status, error.text)
     except BaseException as error:
-        _report(report_fd, status, f"internal error: {error!r}")
+        report.send(status, f"internal error: {error!r}")
     finally:
         sys.stdout.flush()
         os._exit(status)
 
 
-def _report(fd: int, status: int, text: str) -> None:
-    try:
-        os.write(fd, f"{status} {text}\n".encode("utf-8", "backslashreplace"))
+class Report:
+    """Tells the launching process once how the start went: then the descriptor is somebody else's.
+
+    Args:
+        fd: the pipe to the launching process.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def send(self, status: int, text: str) -> None:
+        """Say how it went, unless that was said before."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        line = "; ".join(f"{status} {text}".splitlines())
+        try:
+            os.write(fd, f"{line}\n".encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass  # nobody waits for it any more
         os.close(fd)
-    except OSError:
-        pass  # nobody waits for it any more

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 
 from httpd.observe.log import printable
 
@@ -54,3 +56,15 @@ def describe_failure(what: str, why_not: str) -> list[str]:
 def status_of(error: OSError) -> int:
     """Return the exit status for what the system refused."""
     return EX_NOPERM if isinstance(error, PermissionError) else EX_OSERR
+
+
+def format_failure() -> str:
+    """Return the traceback of the error that is handled.
+
+    The interpreter that a server runs on may be replaced under it, and then a traceback, which
+    shows lines of files, is not sure to be had.
+    """
+    try:
+        return traceback.format_exc()
+    except Exception:
+        return repr(sys.exception())

@@ -6,6 +6,7 @@ Called by `httpd.process.supervisor` and, for the plan of a generation, by `http
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.process.channel import Channel, Message
+from httpd.process.channel import Channel, Message, read_failure
 from httpd.process.errors import EX_OSERR, StartError
 from httpd.process.worker import WorkerSettings
 
@@ -29,6 +30,8 @@ STUCK_SECONDS = 60.0
 has no other end where `drain_timeout` is not set."""
 MAX_BACK_OFF = 10.0
 """Seconds between two attempts to start a worker that keeps dying, at the most."""
+_MAX_SAID = 80
+"""Characters that are quoted of a message that means nothing."""
 
 
 Endpoint = tuple[tuple[str, ...], int]
@@ -49,6 +52,8 @@ class Plan:
         log_file: where messages and the access log go, or None for stdout and stderr.
         verbose: whether to log more than errors.
         facts: for ``phttpd status``.
+        log_fd: the log file, if it is another one than before; to be closed when it is in use.
+        remarks: what of the configuration has not come into force.
     """
 
     workers: int
@@ -59,6 +64,8 @@ class Plan:
     log_file: str | None
     verbose: bool
     facts: dict[str, Any]
+    log_fd: int | None = None
+    remarks: Sequence[str] = ()
 
 
 class WorkerProcess:
@@ -72,20 +79,53 @@ class WorkerProcess:
         self.started = time.monotonic()
         self.ready = False
         self.has_left = False  # the listeners
+        self.has_ended = False  # and its pid may be that of another process
         self.complaint: tuple[int, str] | None = None
+        self.fault = ""
+        """What it did, if it is killed for that."""
 
     def hear(self) -> None:
-        """Take in what a worker says that boots or drains."""
+        """Take in what a worker says that boots or drains.
+
+        A worker may be anything that the user it runs as has made of it.  One that says what means
+        nothing, or hangs up before it serves, is killed.
+        """
         received = self.channel.receive()
         if received is None:
-            self.has_left = True
-        elif received[0] is Message.READY:
+            self._on_hang_up()
+            return
+        message, text, fd = received
+        if fd is not None:
+            os.close(fd)  # no worker has one to give
+        if message is Message.READY:
             self.ready = True
-        elif received[0] is Message.LEFT:
+        elif message is Message.LEFT:
             self.has_left = True
-        elif received[0] is Message.FAILED:
-            status, _, why = received[1].partition(" ")
-            self.complaint = (int(status), why)
+        elif message is Message.FAILED:
+            self.complaint = read_failure(text)
+            self.kill()  # it ends by itself, unless it is not what it was
+        elif message is not Message.NOTHING:
+            self.has_left = True
+            said = text if message is Message.NONSENSE else f"{message} {text}"
+            self.fault = f"was killed, since it said {said.rstrip()[:_MAX_SAID]!a}"
+            self.kill()
+
+    def _on_hang_up(self) -> None:
+        """It has ended, or will: without the line, nobody could ever tell it to."""
+        self.has_left = True
+        if not self.ready and self.complaint is None and not self.fault:
+            self.fault = "was killed, since it hung up before it served"
+            self.kill()
+
+    def describe_end(self, status: int) -> str:
+        """Say how it ended, from what waitpid(2) said."""
+        is_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        return self.fault if self.fault and is_killed else describe_exit(status)
+
+    def kill(self) -> None:
+        """End the worker at once, if it has not ended."""
+        if not self.has_ended:
+            os.kill(self.pid, signal.SIGKILL)
 
 
 class Generation:
@@ -125,7 +165,7 @@ class Generation:
         return (
             process
             for process in self.processes.values()
-            if not process.ready and process.complaint is None
+            if not process.ready and process.complaint is None and not process.fault
         )
 
     def drain(self, seconds: float) -> None:
@@ -173,9 +213,19 @@ class Generation:
 
     def kill(self) -> None:
         """End all workers at once."""
-        for pid in self.processes:
-            os.kill(pid, signal.SIGKILL)
+        for process in self.processes.values():
+            process.kill()
         self.is_killed = True
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait for workers that were killed, in vain if one waits for a disk."""
+        until = time.monotonic() + seconds
+        for pid in self.processes:
+            handle = os.pidfd_open(pid)
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            poll.poll(max(0.0, until - time.monotonic()) * 1000)
+            os.close(handle)
 
 
 def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
@@ -190,9 +240,11 @@ def back_off(failures: int) -> float:
     return 0.0 if failures <= 1 else min(0.1 * 2.0 ** min(failures, 10), MAX_BACK_OFF)
 
 
-def cannot_fork(error: OSError) -> StartError:
-    """Return why a worker could not be started."""
-    return StartError(EX_OSERR, f"cannot start a worker: {error.strerror}")
+def cannot_fork(error: Exception) -> Exception:
+    """Return why a worker could not be started, or the error itself if it was not foreseen."""
+    if isinstance(error, OSError):
+        return StartError(EX_OSERR, f"cannot start a worker: {error.strerror}")
+    return error
 
 
 def describe_exit(status: int) -> str:

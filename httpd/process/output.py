@@ -27,3 +27,11 @@ def write_output(text: str) -> None:
         if not isinstance(error, BrokenPipeError):
             why = f"cannot write the output: {error.strerror}"
             raise StartError(EX_OSERR, why) from None
+
+
+def write_error(text: str) -> None:
+    """Print lines, with their ends, on standard error."""
+    try:
+        print(text, end="", file=sys.stderr)
+    except OSError:
+        pass  # nothing takes it; the exit status says it as well

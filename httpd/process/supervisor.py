@@ -14,15 +14,22 @@ import os
 import select
 import signal
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from httpd.network.listener import stop_handshakes
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
-from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER, StartError, describe_failure
+from httpd.process.errors import (
+    EX_OK,
+    EX_OSERR,
+    EX_UNAVAILABLE,
+    EX_WORKER,
+    StartError,
+    format_failure,
+)
 from httpd.process.generation import (
     BOOT_SECONDS,
     LAST_WORDS_SECONDS,
@@ -32,10 +39,10 @@ from httpd.process.generation import (
     back_off,
     cannot_fork,
     close_listeners,
-    describe_exit,
 )
 from httpd.process.notify import Notifier
 from httpd.process.pulse import Pulse
+from httpd.process.rollout import Rollout
 from httpd.process.shutdown import machine_shuts_down
 from httpd.process.signals import SignalInbox
 from httpd.process.upgrade import Predecessor, Successor
@@ -45,8 +52,16 @@ HEALTHY_SECONDS = 1.0
 """A worker that lived shorter than this was not well, and its successor has to wait."""
 HANDSHAKE_SECONDS = 0.1
 """How long a drain lets handshakes that are under way come to their end."""
-MAX_REASON = 4000
-"""Characters that ``phttpd reload`` shows of the reason of a failure; the log has all of it."""
+ERROR_PAUSE = 1.0
+"""Seconds without work after an internal error, which may come again at once."""
+KILL_SECONDS = 2.0
+"""How long to wait for killed workers, which hold what the next ones may need; one that waits for a
+disk may take for ever."""
+
+_NO_UPGRADE_OF_INIT = (
+    "phttpd is PID 1 here, and all processes of a container end with that; "
+    "replace the container, which is an upgrade"
+)
 _CHANGES = (signal.SIGHUP, signal.SIGUSR2)
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """All mean a drain.  INT is Ctrl-C; QUIT is how nginx and containers made for it are stopped."""
@@ -63,9 +78,8 @@ class Supervisor:
 
     Args:
         make_plan: reads the configuration and opens the listeners, for a start (None) and for each
-            reload (the listeners in use, so that unchanged ones stay open); raises StartError.
-        reopen_log: opens a log file in place of the present one, and returns a descriptor of it for
-            the workers; raises StartError.
+            reload (the plan in force, so that unchanged listeners stay open); raises StartError.
+        open_log: opens a log file and returns its descriptor; raises StartError.
         log: for messages.
         inbox: what `make_inbox` returned.
         notifier: the line to the service manager.
@@ -76,7 +90,7 @@ class Supervisor:
     def __init__(
         self,
         make_plan: Callable[[Plan | None], Plan],
-        reopen_log: Callable[[str], int],
+        open_log: Callable[[str], int],
         log: Log,
         inbox: SignalInbox,
         notifier: Notifier,
@@ -84,7 +98,7 @@ class Supervisor:
         predecessor: Predecessor | None,
     ) -> None:
         self._make_plan = make_plan
-        self._reopen_log = reopen_log
+        self._open_log_file = open_log
         self._log = log
         self._inbox = inbox
         self._start_successor = start_successor
@@ -93,17 +107,16 @@ class Supervisor:
         self._is_replaced = False
         self._leads = predecessor is None
         self._pulse = Pulse(notifier, log)
+        self._rollout = Rollout(log, self._pulse)
         self._current: Generation | None = None
         self._candidate: Generation | None = None
         self._leaving: Generation | None = None
         self._retired: list[Generation] = []
         self._generations = 0
-        self._changes = 0
         self._draining = False
         self._leaves_at = float("inf")
         self._drain_limit = float("inf")
         self._stops_at = float("inf")
-        self._postponed: set[signal.Signals] = set()
 
     # ---------------------------------------------------------------- the main loop
 
@@ -119,20 +132,44 @@ class Supervisor:
         gc.freeze()  # so that no collection in a worker touches, and thereby copies, these pages
         gc.enable()
         self._launch(self._make_plan(None))
+        steps = (
+            self._wait,
+            self._obey_signals,
+            self._reap,
+            self._look_at_clock,
+            lambda: self._judge_candidate(on_ready),
+            self._judge_leaving,
+            self._judge_successor,
+            self._look_at_predecessor,
+            self._beat,
+        )
         while not self._is_over():
-            self._wait()
-            for number in self._inbox.take():
-                self._on_signal(number)
-            self._reap()
-            self._look_at_clock()
-            self._judge_candidate(on_ready)
-            self._judge_leaving()
-            self._judge_successor()
-            self._look_at_predecessor()
-            if self._current is not None or self._draining:
-                self._pulse.beat(self._serving(), self._predecessor, is_draining=self._draining)
+            for step in steps:
+                with self._bulkhead():
+                    step()
         self._log.notice("stopped")
         return EX_OK
+
+    @contextmanager
+    def _bulkhead(self) -> Iterator[None]:
+        """Log an internal error and go on: those who are served are not concerned.
+
+        The pause keeps an error that comes again in every turn from taking a whole core; a signal
+        ends it.  A server that does not serve yet has nothing to lose, and ends.
+        """
+        try:
+            yield
+        except StartError:
+            raise
+        except Exception:
+            if self._current is None and not self._draining:
+                raise
+            self._log.error(f"internal error, going on: {format_failure()}")
+            select.select([self._inbox], [], [], ERROR_PAUSE)
+
+    def _beat(self) -> None:
+        if self._current is not None or self._draining:
+            self._pulse.beat(self._serving(), self._predecessor, is_draining=self._draining)
 
     def _is_over(self) -> bool:
         return (
@@ -147,7 +184,11 @@ class Supervisor:
         return [generation for generation in known if generation is not None]
 
     def _serving(self) -> list[Generation]:
-        return [generation for generation in self._all() if generation is not self._candidate]
+        return [
+            generation
+            for generation in self._all()
+            if generation is not self._candidate and not generation.is_killed
+        ]
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -195,8 +236,8 @@ class Supervisor:
                 _, failures = generation.vacancies.pop(index)
                 try:
                     self._fork(generation, index, failures)
-                except OSError as error:
-                    self._log.error(cannot_fork(error).text)
+                except Exception as error:
+                    self._log.error(self._rollout.explain(cannot_fork(error)).text)
                     delay = back_off(failures + 1)
                     generation.vacancies[index] = (now + delay, failures + 1)
             if generation.is_stuck(now):
@@ -207,25 +248,21 @@ class Supervisor:
     def _launch(self, plan: Plan) -> None:
         self._generations += 1
         try:
-            board = Scoreboard.create(plan.workers, plan.worker.threads, self._generations)
-        except OSError as error:
-            close_listeners(plan, keep=self._current.plan if self._current else None)
-            raise cannot_fork(error) from None
-        board.facts = {**plan.facts, "outcome": [EX_OK, ""]}
-        board.count_changes(self._changes)
-        self._candidate = Generation(plan, board)
-        try:
+            loops = plan.worker.threads
+            board = Scoreboard.create(plan.workers, loops, self._generations, plan.facts)
+            self._candidate = Generation(plan, board)
+            self._rollout.publish(self._candidate)
             for index in range(plan.workers):
                 self._fork(self._candidate, index, failures=0)
-        except OSError as error:
-            why = cannot_fork(error)
-            self._give_up(self._candidate, why.status, why.text)
+        except Exception as error:
+            self._abandon(plan)
+            raise cannot_fork(error) from None
 
     def _fork(self, generation: Generation, index: int, failures: int) -> None:
         ours, theirs = Channel.pair()
         try:
             pid = os.fork()
-        except OSError:
+        except BaseException:
             ours.close()
             theirs.close()
             raise
@@ -234,7 +271,7 @@ class Supervisor:
             try:
                 status = self._be_worker(generation, index, ours, theirs)
             except BaseException:
-                self._log.error(f"internal error in worker {index}: {traceback.format_exc()}")
+                self._log.error(f"internal error in worker {index}: {format_failure()}")
             finally:
                 os._exit(status)
         theirs.close()
@@ -268,9 +305,9 @@ class Supervisor:
     def _promote(self, candidate: Generation, on_ready: Callable[[], None]) -> None:
         predecessor, self._current, self._candidate = self._current, candidate, None
         candidate.board.phase = Phase.SERVING
-        self._log = replace(self._log, verbose=candidate.plan.verbose)
-        if predecessor is not None and candidate.plan.log_file != predecessor.plan.log_file:
-            self._open_log(candidate)
+        self._log = self._rollout.log = replace(self._log, verbose=candidate.plan.verbose)
+        if candidate.plan.log_fd is not None:
+            self._use_log(candidate.plan.log_fd)
         facts = candidate.plan.facts
         self._log.notice(
             f"serving {facts['docroot']} at {', '.join(facts['addresses'])} "
@@ -288,21 +325,26 @@ class Supervisor:
         """A reload is over when nobody is served with the old settings any more."""
         if self._leaving is not None and self._leaving.has_left():
             self._leaving = None
-            if not self._draining:
-                self._finish_change("reload", EX_OK, "")
+            if self._current is not None and not self._draining:
+                self._finish_change("reload", EX_OK, "; ".join(self._current.plan.remarks))
 
     def _give_up(self, candidate: Generation, status: int, why: str) -> None:
         """Start: raise what went wrong.  Reload: say so, and go on with what there was."""
-        candidate.kill()
-        for process in candidate.processes.values():
-            os.waitpid(process.pid, 0)
-            process.channel.close()
-        candidate.processes.clear()
-        self._candidate = None
+        self._abandon(candidate.plan)
         if self._current is None:
             raise StartError(status, why)
-        close_listeners(candidate.plan, keep=self._current.plan)
         self._finish_change("reload", status, why)
+
+    def _abandon(self, plan: Plan) -> None:
+        """Give back all that a generation that will not serve has got so far."""
+        candidate, self._candidate = self._candidate, None
+        if candidate is not None:
+            candidate.kill()
+            self._retired.append(candidate)  # to take leave of its workers
+            candidate.wait_for_end(KILL_SECONDS)
+        close_listeners(plan, keep=self._current.plan if self._current else None)
+        if plan.log_fd is not None:
+            os.close(plan.log_fd)
 
     def _retire(self, generation: Generation) -> None:
         generation.board.phase = Phase.STOPPING if self._draining else Phase.DRAINING
@@ -312,25 +354,32 @@ class Supervisor:
     # ---------------------------------------------------------------- workers
 
     def _reap(self) -> None:
-        for generation in self._all():
-            for process in list(generation.processes.values()):
-                if process.pid not in generation.processes:
-                    continue  # its generation was given up
-                pid, status = os.waitpid(process.pid, os.WNOHANG)
-                if pid:
-                    self._on_death(generation, process, status)
+        """Take leave of the children that have ended.
+
+        As PID 1, the supervisor also gets the orphans of its container, and is the only one who can
+        take leave of them.
+        """
+        while (dead := _reap_one()) is not None:
+            pid, status = dead
+            for generation in self._all():
+                if pid in generation.processes:
+                    self._on_death(generation, generation.processes[pid], status)
+                    break
         self._retired = [generation for generation in self._retired if generation.processes]
 
     def _on_death(self, generation: Generation, process: WorkerProcess, status: int) -> None:
+        process.has_ended = True
         if not process.ready:
             process.hear()
         process.channel.close()
         del generation.processes[process.pid]
         if generation is self._candidate:
-            code, why = process.complaint or (EX_WORKER, f"a worker {describe_exit(status)}")
+            code, why = process.complaint or (EX_WORKER, f"a worker {process.describe_end(status)}")
             self._give_up(generation, code, why)
         elif generation is self._current and not self._draining:
             self._replace(generation, process, status)
+        elif process.fault:
+            self._log.error(f"worker {process.index} (pid {process.pid}) {process.fault}")
 
     def _replace(self, generation: Generation, process: WorkerProcess, status: int) -> None:
         now = time.monotonic()
@@ -339,7 +388,7 @@ class Supervisor:
         delay = back_off(failures)
         generation.board.set_pid(process.index, 0)
         generation.vacancies[process.index] = (now + delay, failures)
-        what = process.complaint[1] if process.complaint else describe_exit(status)
+        what = process.complaint[1] if process.complaint else process.describe_end(status)
         when = f" in {delay:g} s, it keeps dying" if delay else ""
         text = f"worker {process.index} (pid {process.pid}) {what}; starting another{when}"
         if status == 0:
@@ -349,6 +398,11 @@ class Supervisor:
 
     # ---------------------------------------------------------------- signals
 
+    def _obey_signals(self) -> None:
+        for number in self._inbox.take():
+            with self._bulkhead():
+                self._on_signal(number)
+
     def _on_signal(self, number: signal.Signals) -> None:
         if number in _STOPS:
             self._stop() if self._draining else self._drain()
@@ -356,7 +410,9 @@ class Supervisor:
             self._open_logs()
         elif number in _CHANGES and self._current is not None and not self._draining:
             if self._candidate or self._leaving or self._successor:
-                self._postponed.add(number)  # what it is about may have changed since it was read
+                self._rollout.postponed.add(
+                    number
+                )  # what it is about may have changed since it was read
             elif number is signal.SIGHUP:
                 self._reload(self._current)
             else:
@@ -370,14 +426,20 @@ class Supervisor:
             self._predecessor.signal(signal.SIGUSR1)
 
     def _open_log(self, generation: Generation) -> None:
-        """Have everybody write to the log file that now has the name."""
+        """Have everybody write to the log file that has the name now."""
         if generation.plan.log_file is None:
             return
         try:
-            fd = self._reopen_log(generation.plan.log_file)
-        except StartError as error:
-            self._log.error(f"{error.text}; going on with the file that is open")
+            fd = self._open_log_file(generation.plan.log_file)
+        except Exception as error:
+            why = self._rollout.explain(error).text
+            self._log.error(f"{why}; going on with the file that is open")
             return
+        self._use_log(fd)
+
+    def _use_log(self, fd: int) -> None:
+        """Have everybody write to a log file, the descriptor of which is closed."""
+        os.dup2(fd, self._log.output, inheritable=False)
         for other in self._all():
             other.tell(Message.LOG, fd=fd)
         os.close(fd)
@@ -450,37 +512,36 @@ class Supervisor:
         self._pulse.tell_reloading()
         try:
             self._launch(self._make_plan(current.plan))
-        except StartError as error:
-            self._finish_change("reload", error.status, error.text)
+        except Exception as error:
+            self._fail_change("reload", error)
 
-    def _finish_change(self, what: str, status: int, why_not: str) -> None:
-        """Tell the outcome of a reload or upgrade to the log and to who waits for it."""
-        if status != EX_OK:
-            for line in describe_failure(what, why_not):
-                self._log.error(line)
-        else:
-            self._log.notice("reloaded")
-        reasons = why_not.replace("\n", "; ")
-        self._pulse.remark = f"; the last {what} failed: {reasons}" if status != EX_OK else ""
+    def _fail_change(self, what: str, error: Exception) -> None:
+        # The frame that caught the error must not refer to it, or that would keep all it refers to.
+        why = self._rollout.explain(error)
+        self._finish_change(what, why.status, why.text)
+
+    def _finish_change(self, what: str, status: int, remark: str) -> None:
+        """Tell how a reload or upgrade went; see `Rollout.end`."""
+        self._rollout.end(what, status, remark)
         self._tell("READY=1")
-        self._changes += 1
         if self._current is not None:
-            self._current.board.facts = {
-                **self._current.plan.facts,
-                "outcome": [status, why_not[:MAX_REASON]],
-            }
-            self._current.board.count_changes(self._changes)
-        if self._postponed:
-            self._on_signal(self._postponed.pop())
+            self._rollout.publish(self._current)
+        if self._rollout.postponed:
+            self._on_signal(self._rollout.postponed.pop())
 
     # ---------------------------------------------------------------- upgrades
 
     def _upgrade(self, current: Generation) -> None:
         self._log.notice("upgrading")
+        if os.getpid() == 1:
+            self._finish_change("upgrade", EX_UNAVAILABLE, _NO_UPGRADE_OF_INIT)
+            return
         try:
             self._successor = self._start_successor(current.plan)
         except OSError as error:
             self._finish_change("upgrade", EX_OSERR, f"cannot start it: {error.strerror}")
+        except Exception as error:
+            self._fail_change("upgrade", error)
 
     def _judge_successor(self) -> None:
         successor = self._successor
@@ -491,9 +552,11 @@ class Supervisor:
             return
         self._successor = None
         status, why_not = successor.outcome
-        if status == EX_OK:
-            self._make_way(successor)
-        successor.close()
+        try:
+            if status == EX_OK:
+                self._make_way(successor)
+        finally:
+            successor.close()
         if status != EX_OK:
             self._finish_change("upgrade", status, why_not)
 
@@ -501,19 +564,32 @@ class Supervisor:
         """Let the successor be the server, which it is once the line to it is closed."""
         self._log.notice(f"upgraded: pid {successor.pid} serves from now on")
         self._pulse.hand_over(successor.pid)
-        for number in self._postponed:
+        for number in self._rollout.postponed:
             successor.signal(number)
         self._is_replaced = True
         self._drain()
 
     def _look_at_predecessor(self) -> None:
-        """Be the server when the predecessor has hung up; a drain waits for its end as well."""
+        """Be the server when the predecessor has hung up; a drain waits for its end as well.
+
+        One that was killed hangs up before this one serves, which then goes on with its boot.
+        """
         predecessor = self._predecessor
-        if predecessor is None or not predecessor.has_hung_up:
-            return
-        if not self._leads:
+        if predecessor is not None:
+            if not predecessor.has_hung_up:
+                return
+            if predecessor.has_ended():
+                self._predecessor = None
+                predecessor.close()
+        if not self._leads and (self._current is not None or self._draining):
             self._leads = True
             self._pulse.speak(self._serving(), is_draining=self._draining)
-        if predecessor.has_ended():
-            self._predecessor = None
-            predecessor.close()
+
+
+def _reap_one() -> tuple[int, int] | None:
+    """Return pid and status of a child that has ended, if there is one."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None

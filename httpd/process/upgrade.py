@@ -26,7 +26,7 @@ from typing import NoReturn
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard, read_all
 from httpd.process.activation import FIRST_FD
-from httpd.process.channel import Channel, Message
+from httpd.process.channel import Channel, Message, read_failure
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER
 from httpd.process.generation import BOOT_SECONDS, Endpoint, Plan
 
@@ -42,11 +42,26 @@ class Command:
 
     Args:
         arguments: all of them, the interpreter first.
-        folder: what relative paths in them refer to.
+        folder: where that was; None if it had been removed.
+        names_relative_paths: whether they have paths that mean something in `folder` only.
     """
 
     arguments: tuple[str, ...]
-    folder: str
+    folder: str | None
+    names_relative_paths: bool
+
+    def enter_folder(self) -> None:
+        """Make `folder` the working directory; if it is gone and nothing refers to it, the root.
+
+        Raises:
+            OSError: when it cannot be, and something does; `filename` says what.
+        """
+        try:
+            os.chdir(self.folder or "/")
+        except OSError:
+            if self.names_relative_paths:
+                raise
+            os.chdir("/")
 
 
 class Successor:
@@ -110,11 +125,14 @@ class Successor:
         if received is None:
             why = "the new supervisor ended before it served; its last words are in the log"
             self.outcome = EX_WORKER, why
-        elif received[0] is Message.READY:
+            return
+        message, text, fd = received
+        if fd is not None:
+            os.close(fd)
+        if message is Message.READY:
             self.outcome = EX_OK, ""
-        else:
-            status, _, why = received[1].partition(" ")
-            self.outcome = int(status), why
+        elif message is not Message.NOTHING:
+            self.outcome = read_failure(text)
 
     def look_at_clock(self) -> None:
         """Give it up if it has taken too long."""
@@ -170,7 +188,7 @@ def _become_successor(
     if "WATCHDOG_PID" in environment:
         environment["WATCHDOG_PID"] = me
     try:
-        os.chdir(command.folder)
+        command.enter_folder()
         # First out of the way of each other.
         for number, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, first_free) for fd in fds]):
             os.dup2(fd, FIRST_FD + number)
@@ -179,7 +197,8 @@ def _become_successor(
             os.dup2(log.errors, _STDERR)
         os.execve(command.arguments[0], command.arguments, environment)
     except OSError as error:
-        why = f"cannot run {command.arguments[0]} in {command.folder}: {error.strerror}"
+        place = f" in {command.folder}" if command.folder else ""
+        why = f"cannot run {command.arguments[0]}{place}: {error.strerror}"
         channel.send(Message.FAILED, f"{EX_OSERR} {why}")
     finally:
         os._exit(EX_OSERR)
@@ -200,7 +219,13 @@ class Predecessor:
         self.has_hung_up = False
         """Whether this process is the server now."""
         self._channel = channel
-        self._handle = os.pidfd_open(pid)
+        self._handle = _open_process(pid)
+        # Another process may have got its number by now, if it does not hold the line any more.
+        if self._handle is not None and channel.has_ended():
+            os.close(self._handle)
+            self._handle = None
+        if self._handle is None:
+            self.has_hung_up = True
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str]) -> Predecessor | None:
@@ -230,7 +255,9 @@ class Predecessor:
 
     def fileno(self) -> int:
         """Return the descriptor to wait for: of the hang-up, and then of the end."""
-        return self._handle if self.has_hung_up else self._channel.fileno()
+        if self.has_hung_up and self._handle is not None:
+            return self._handle
+        return self._channel.fileno()
 
     def hear(self) -> None:
         """Take in that the predecessor has hung up or ended."""
@@ -248,23 +275,35 @@ class Predecessor:
     def boards(self) -> list[Scoreboard]:
         """Return what its workers are doing."""
         try:
-            return read_all(self.pid)
+            return [] if self._handle is None else read_all(self.pid)
         except OSError:
             return []
 
     def close(self) -> None:
         """Forget it; also for a worker, which has inherited the line."""
         self._channel.close()
-        os.close(self._handle)
+        if self._handle is not None:
+            os.close(self._handle)
 
 
-def _has_ended(handle: int) -> bool:
+def _open_process(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _has_ended(handle: int | None) -> bool:
+    if handle is None:
+        return True
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(0))
 
 
-def _signal(handle: int, number: signal.Signals) -> None:
+def _signal(handle: int | None, number: signal.Signals) -> None:
+    if handle is None:
+        return
     try:
         signal.pidfd_send_signal(handle, number)
     except OSError:

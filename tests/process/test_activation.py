@@ -151,9 +151,15 @@ def test_a_reload_keeps_them(site: Path, listener: socket.socket) -> None:
         config = site.with_name("site.yaml")
         config.write_text(config.read_text().replace("threads: 2", "threads: 1") + "port: 1\n")
         load.more(20)
-        assert run("-c", config, "reload").returncode == 0
+        done = run("-c", config, "reload")
+        remark = (
+            "port has changed in the configuration; the sockets of the service manager are used"
+        )
+        assert (done.returncode, done.stderr) == (0, f"phttpd: {remark} instead\n")
         server.out.wait_for("2 workers of 1 loops")
         load.more(20)
+        server.err.wait_for(f"warning supervisor.*: {remark}")
+        server.err.seen.clear()
     assert load.failed == []
 
 

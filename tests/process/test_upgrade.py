@@ -212,14 +212,15 @@ def test_new_code_and_code_that_is_broken(site: Path) -> None:
         assert server.run("stop").returncode == 0
 
 
-def test_a_folder_that_is_gone(site: Path) -> None:
+def test_a_folder_that_is_gone_and_a_relative_path(site: Path) -> None:
     """The command is run where it was run at first, or relative paths would lead elsewhere."""
     folder = site.with_name("folder")
     folder.mkdir()
     config = write_config(
         site.with_name("x.yaml"), docroot=str(site), pidfile=str(site.with_name("pid")), port=0
     )
-    server = Foreground("-c", config, "--verbose", cwd=folder)
+    path = os.path.relpath(config, folder)
+    server = Foreground("-c", path, "--verbose", cwd=folder)
     try:
         server.wait_until_ready()
         folder.rmdir()

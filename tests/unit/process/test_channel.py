@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import select
 import socket
+from array import array
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from httpd.process.channel import Channel, Message
+from httpd.process.channel import Channel, Message, read_failure
 from tests.unit.guard import must_end, open_descriptors, opened_since
+
+SENT = [message for message in Message if message not in (Message.NOTHING, Message.NONSENSE)]
 
 
 @pytest.fixture
@@ -21,7 +26,7 @@ def pair() -> Iterator[tuple[Channel, Channel]]:
         end.close()
 
 
-@pytest.mark.parametrize("message", Message)
+@pytest.mark.parametrize("message", SENT)
 @pytest.mark.parametrize("text", ["", "text", "70 two words: ü", "a\nb", " leading", "\udcff"])
 def test_messages(pair: tuple[Channel, Channel], message: Message, text: str) -> None:
     ours, theirs = pair
@@ -95,7 +100,9 @@ def test_the_end_of_a_process_is_seen(pair: tuple[Channel, Channel], end: str) -
             os.kill(os.getpid(), 9)
         os._exit(0)
     theirs.close()
+    assert select.select([ours], [], [], 10)[0]
     assert ours.receive() == (Message.READY, "", None)
+    assert select.select([ours], [], [], 10)[0]
     assert ours.receive() is None
     os.waitpid(pid, 0)
 
@@ -136,3 +143,63 @@ def test_the_kind_of_socket_keeps_messages_whole(pair: tuple[Channel, Channel]) 
     kind = socket.socket(fileno=os.dup(ours.fileno()))
     with kind:
         assert kind.type == socket.SOCK_SEQPACKET
+
+
+@given(data=st.binary(max_size=6000), descriptors=st.integers(0, 3))
+@example(data=b"", descriptors=1)
+@example(data=b" ready", descriptors=0)
+def test_any_bytes_are_received(data: bytes, descriptors: int) -> None:
+    """From a process that may belong to somebody else."""
+    ours, theirs = Channel.pair()
+    before = open_descriptors()
+    raw = socket.socket(fileno=os.dup(theirs.fileno()))
+    rights = array("i", [theirs.fileno()] * descriptors)
+    with raw:
+        raw.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
+    received = ours.receive()
+    if received is None:
+        assert data == b""
+    else:
+        message, text, fd = received
+        assert message is Message.NONSENSE or data.startswith(message.encode())
+        assert isinstance(text, str)
+        if fd is not None:
+            os.close(fd)
+    assert opened_since(before) == []
+    ours.close()
+    theirs.close()
+
+
+def test_nothing_to_receive_holds_up_nobody(pair: tuple[Channel, Channel]) -> None:
+    ours, theirs = pair
+    with must_end():
+        assert ours.receive() == (Message.NOTHING, "", None)
+    assert not ours.has_ended()
+    theirs.send(Message.READY)
+    assert not ours.has_ended()
+    ours.receive()
+    theirs.close()
+    assert ours.has_ended()
+
+
+@pytest.mark.parametrize(
+    ("text", "failure"),
+    [
+        ("77 Permission denied: /srv", (77, "Permission denied: /srv")),
+        ("77 two\nlines", (77, "two\nlines")),
+        ("255 x", (255, "x")),
+        ("256 x", (70, "256 x")),
+        ("0 x", (70, "0 x")),
+        ("٣ x", (70, "٣ x")),
+        ("x", (70, "x")),
+        ("", (70, "")),
+    ],
+)
+def test_a_failure_is_read(text: str, failure: tuple[int, str]) -> None:
+    assert read_failure(text) == failure
+
+
+@given(text=st.text())
+def test_any_failure_is_read(text: str) -> None:
+    status, _ = read_failure(text)
+    assert 1 <= status <= 255

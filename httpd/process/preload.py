@@ -1,0 +1,31 @@
+"""Imports what the standard library imports only when it first needs it.
+
+A server runs for years, and the Python that it runs on may be replaced or removed meanwhile.  What
+is imported by then stays in memory; the rest is gone, or is of another version.
+
+Called by `httpd.service` before the workers are forked.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from contextlib import suppress
+
+_LATE = (
+    "ast",  # of `traceback`, which marks the place in a line
+    "tokenize",  # of `linecache`, since Python 3.13
+    "_suggestions",  # of `traceback`, since Python 3.13: what a name may have been meant to be
+    "encodings.unicode_escape",  # of `str.encode`, for what a terminal must not get as it is
+)
+
+
+def preload() -> None:
+    """Import all that a server may need later."""
+    for name in _LATE:
+        with suppress(ImportError):  # not every Python has all of them
+            importlib.import_module(name)
+    try:
+        raise ValueError
+    except ValueError:
+        traceback.format_exc()

@@ -1,0 +1,1 @@
+"""Faults that the interpreter of a server under test brings about."""
