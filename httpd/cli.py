@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -199,8 +200,8 @@ def _serve(
     settings = _complete(settings, in_foreground, options)
     service = Service(reload, settings, command, passed, predecessor)
     if in_foreground:
-        is_first = predecessor is None  # its successors serve at the same addresses
-        return service.run(on_ready=_announce if is_first else lambda: None)
+        supervisor = os.getpid() if predecessor is None else None  # a successor says nothing new
+        return service.run(on_ready=lambda: _announce(supervisor))
     if predecessor:  # which was a daemon, so this is one
         os.chdir("/")
         os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
@@ -212,26 +213,23 @@ def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) 
     with needing_packages():
         from httpd.process.daemon import launch  # noqa: PLC0415 - a foreground server does without
     status = launch(service.run, keep=passed)
-    pid = find_supervisor(pidfile) if pidfile and terminal.is_terminal() else None
-    if pid:
-        _announce(pid)
+    if pidfile and terminal.is_terminal():
+        with suppress(StartError):  # the daemon serves, whether or not it is found
+            _announce(find_supervisor(pidfile))
     return status
 
 
-def _announce(daemon: int | None = None) -> None:
-    """Say on a terminal where the server is found, as a browser wants it.
-
-    Args:
-        daemon: pid of a daemon; None where this process is the supervisor.
-    """
-    if not terminal.is_terminal():
+def _announce(supervisor: int | None) -> None:
+    """Say on a terminal where the server is found, as a browser wants it."""
+    if not supervisor or not terminal.is_terminal():
         return
     try:
-        facts = read_all(daemon or os.getpid())[0].facts
+        facts = read_all(supervisor)[0].facts
         urls = visible_urls(facts["addresses"], machine_addresses())
     except (OSError, LookupError):
         return  # the daemon has just ended, or may not be looked at: no reason to fail
-    how = f"in the background with pid {daemon}" if daemon else "until Ctrl-C"
+    is_here = supervisor == os.getpid()
+    how = "until Ctrl-C" if is_here else f"in the background with pid {supervisor}"
     terminal.say(f"phttpd: serving {facts['docroot']} {how}: {' '.join(urls)}")
 
 

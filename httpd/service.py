@@ -43,6 +43,7 @@ from httpd.process.worker import WorkerSettings
 from httpd.site.responder import SiteSettings
 
 _LOG_MODE = 0o640
+_EVERY_ADDRESS = ("[::]", "0.0.0.0")
 _STDOUT, _STDERR = 1, 2
 _NEXT_START = "this comes into force with the next start"
 _PASSED_SOCKETS = "the sockets of the service manager are used instead"
@@ -245,7 +246,8 @@ def _open_listeners(settings: Settings) -> list[socket.socket]:
 
 
 def _explain_bind(error: OSError) -> StartError:
-    what = f"cannot listen on {error.filename}"
+    host, _, port = error.filename.rpartition(":")
+    what = f"cannot listen on {f'port {port}' if host in _EVERY_ADDRESS else error.filename}"
     if error.errno == errno.EADDRINUSE:
         text = f"{what}: already in use{describe_owner(error.filename)}"
         return StartError(EX_UNAVAILABLE, text)

@@ -56,6 +56,13 @@ def test_port_taken(server: Daemon, mode: list[str]) -> None:
     assert line == f"phttpd: {what}: already in use by {me}"
 
 
+@MODES
+def test_port_of_every_address_taken(server: Daemon, mode: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", server.port)):
+        line = refusal(server.run(*mode, "--host", "*"), UNAVAILABLE)
+    assert line.startswith(f"phttpd: cannot listen on port {server.port}: already in use by ")
+
+
 def test_port_taken_by_another_phttpd_which_goes_on(server: Daemon, site: Path) -> None:
     with foreground(site) as other:
         line = refusal(server.run("--port", str(other.port)), UNAVAILABLE, other.port)
