@@ -120,10 +120,12 @@ def canonical_path(path: bytes) -> bytes | None:
         malformed or hides a NUL.
     """
     decoded = _decode_path(path) if PERCENT in path else path
-    if decoded is not None and decoded.find(b"/.") >= 0:
-        decoded = _remove_dot_segments(decoded)
     if decoded is None:
         return None
+    if decoded.find(b"/.") >= 0:
+        decoded = _remove_dot_segments(decoded)
+        if decoded is None:
+            return None
     while decoded.find(b"//") >= 0:
         decoded = decoded.replace(b"//", b"/")
     if not decoded.translate(None, _PCHAR):
