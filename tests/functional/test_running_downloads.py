@@ -39,7 +39,7 @@ def curl(url: str, out: Path) -> list[str]:
 def aria2c(url: str, out: Path) -> list[str]:
     """Each of four connections has a fourth of the file, and none takes over what another has."""
     where = [f"--dir={out.parent}", f"--out={out.name}", "--file-allocation=none"]
-    split = ["-x4", f"-s{CONNECTIONS}", "-k7M"]
+    split = ["-x4", f"-s{CONNECTIONS}", "-k10M"]
     return [command("aria2c", "aria2"), "--no-conf", "-q", "--max-tries=1", *split, *where, url]
 
 
@@ -77,7 +77,7 @@ def download(
 
     def happen() -> None:
         connections = CONNECTIONS if client is aria2c else 1
-        until(lambda: len(tap.asked) == connections, "all requests are made")
+        until(lambda: tap.answered == connections, "the server has opened the file for all")
         event()
 
     with Tap(server.port, BEGUN, happen, cuts=False) as tap:

@@ -31,6 +31,8 @@ class Tap:
     ) -> None:
         self.asked: list[str] = []
         """The request heads, in the order in which they came."""
+        self.answered = 0
+        """Connections over which the server has sent something."""
         self._server = port
         self._room = room
         self._on_full = on_full
@@ -73,8 +75,13 @@ class Tap:
             answers.join(DEADLINE)
 
     def _relay_answers(self, server: socket.socket, client: socket.socket) -> None:
+        is_first = True
         with suppress(OSError):
             while data := server.recv(65536):
+                if is_first:
+                    is_first = False
+                    with self._lock:
+                        self.answered += 1
                 if not self._cuts:
                     self._pause(len(data))
                     client.sendall(data)
