@@ -44,7 +44,8 @@ signals:
   USR2              upgrade: start phttpd again, which takes over; if it cannot, go on as before
 
 exit status:
-  0 fine   3 no daemon is running   64 wrong usage   69 port or pidfile taken, or package missing
+  0 fine   3 no daemon is running   64 wrong usage   66 config file, or what it names, missing
+  69 port or pidfile taken, or package missing
   70 a worker could not boot   71 system error   77 not permitted   78 wrong configuration
 
 An option beats the config file, and the config file beats the defaults.  The config file is the one

@@ -27,15 +27,17 @@ from httpd.config_errors import ConfigError
 from httpd.network.addresses import machine_addresses, visible_urls
 from httpd.network.listener import format_address
 from httpd.observe import terminal
-from httpd.observe.log import PRIORITIES, is_journal
+from httpd.observe.log import PRIORITIES, is_journal, printable
 from httpd.observe.scoreboard import read_all
 from httpd.packages import needing_packages
 from httpd.process.activation import take_listeners
-from httpd.process.errors import EX_CONFIG, EX_OK, EX_USAGE, StartError
+from httpd.process.errors import EX_CONFIG, EX_NOINPUT, EX_OK, EX_USAGE, StartError
 from httpd.process.figures import count
 from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
+from httpd.process.privileges import ask_as
 from httpd.process.signals import reset_signals
+from httpd.site.docroot import NOT_YET, describe_fault, find_fault
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -67,6 +69,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.status
     except ConfigError as error:
         _complain(*(problem.removeprefix("DIR: ") for problem in error.problems))
+        if error.may_pass:
+            return EX_NOINPUT
         from_options = all(problem.startswith(("--", "DIR:")) for problem in error.problems)
         return EX_USAGE if from_options else EX_CONFIG
 
@@ -107,7 +111,10 @@ def _carry_out(parsed: Namespace) -> int:
     if config_file is None and parsed.daemon is None:
         options["daemon"] = False
     if parsed.check:
-        return _check(config_file, load(config_file, options, parsed.spelling))
+        settings = load(config_file, options, parsed.spelling, needs_docroot=True)
+        if fault := _find_fault(settings):
+            raise StartError(EX_NOINPUT, fault)
+        return _check(config_file, settings)
     if parsed.command == "start":
         return _start(parsed, options, config_file)
     return _control(parsed, _find_pidfile(parsed, options, config_file))
@@ -170,7 +177,8 @@ def _start(parsed: Namespace, options: dict[str, Any], config_file: str | None) 
     except StartError as error:
         status, why = error.status, error.text
     except ConfigError as error:
-        status, why = EX_CONFIG, "\n".join(error.problems)
+        status = EX_NOINPUT if error.may_pass else EX_CONFIG
+        why = "\n".join(error.problems)
     predecessor.tell_failed(status, why)  # it has a log
     return status
 
@@ -206,7 +214,19 @@ def _serve(
         os.chdir("/")
         os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
         return service.run(on_ready=lambda: None)
+    if fault := _find_fault(settings):
+        _warn([f"{fault}; {NOT_YET}"])
     return _launch(service, passed, settings.pidfile)
+
+
+def _find_fault(settings: Settings) -> str:
+    """Say why those who will serve cannot read the docroot; nothing if they can."""
+
+    def ask() -> str:
+        fault = find_fault(settings.docroot)
+        return describe_fault(settings.docroot, fault) if fault else ""
+
+    return printable(ask_as(settings.user, settings.group, ask))
 
 
 def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) -> int:

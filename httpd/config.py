@@ -425,7 +425,8 @@ def load_pidfile(
         values = _gather(path, options, spelling, problems)
     except ConfigError as error:
         hint = "--pidfile FILE finds the daemon without it"
-        raise ConfigError([f"{problem}; {hint}" for problem in error.problems]) from None
+        problems = [f"{problem}; {hint}" for problem in error.problems]
+        raise ConfigError(problems, may_pass=error.may_pass) from None
     problems.clear()
     pidfile = _settle(KEYS["pidfile"], values.get("pidfile"), problems)
     if problems:
@@ -434,7 +435,11 @@ def load_pidfile(
 
 
 def load(
-    config_file: str | None, options: Mapping[str, Any], spelling: Mapping[str, str] = _AS_KEYS
+    config_file: str | None,
+    options: Mapping[str, Any],
+    spelling: Mapping[str, str] = _AS_KEYS,
+    *,
+    needs_docroot: bool = False,
 ) -> Settings:
     """Return the settings from options, config file and defaults.
 
@@ -442,6 +447,7 @@ def load(
         config_file: path of a YAML file, or None.
         options: what was given on the command line, by key.
         spelling: how the options were called there, by key, where the key does not tell.
+        needs_docroot: whether a docroot that is not there is wrong; a server waits for it.
 
     Raises:
         ConfigError: with everything that is wrong in the file and the options.
@@ -452,9 +458,14 @@ def load(
     if is_missing and not any(": docroot: " in problem for problem in problems):
         place = f"{config_file}: docroot" if config_file else "docroot"
         problems.append(f"{place}: is not set; give --base DIR, or docroot in the config file")
-    settings = {key.name: _settle(key, values.get(key.name), problems) for key in KEYS.values()}
+    missing: list[str] = []
+    settings = {
+        key.name: _settle(key, values.get(key.name), problems, missing) for key in KEYS.values()
+    }
+    if missing == ["docroot"] and len(problems) == 1 and not needs_docroot:
+        return Settings(**settings)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, may_pass=len(missing) == len(problems))
     return Settings(**settings)
 
 
@@ -478,7 +489,10 @@ def _read_file(path: str, trees: set[str], problems: list[str]) -> dict[str, Val
     return read_config_file(path, KEYS, trees, problems)
 
 
-def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
+def _settle(
+    key: Key, value: Value | None, problems: list[str], missing: list[str] | None = None
+) -> Any:
+    """Return the value of a key; what it names and is not there is added to `missing` as well."""
     if value is None or value.raw is None:
         return None if key.default is None else key.read(key.default)
     raw = value.raw
@@ -488,6 +502,9 @@ def _settle(key: Key, value: Value | None, problems: list[str]) -> Any:
         return key.read(raw)
     except NotThereError as error:
         problems.append(f"{value.place}: {error}")
+        if missing is not None:
+            missing.append(key.name)
+        return raw
     except ValueError as error:
         allowed, *wrong = error.args
         problems.append(refuse(value.place, wrong[0] if wrong else raw, allowed))

@@ -10,11 +10,16 @@ _CLOSE = 0.7
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
+    """The configuration cannot be used; `problems` has one line for each thing that is wrong.
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    `may_pass` tells that the text is right, and only something that it names is not there: a later
+    start may find it.
+    """
+
+    def __init__(self, problems: Sequence[str], *, may_pass: bool = False) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(_printable(problem) for problem in problems)
+        self.may_pass = may_pass
 
 
 def _printable(text: str) -> str:

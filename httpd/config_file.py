@@ -55,7 +55,7 @@ def _parse(path: str) -> tuple[yaml.SafeLoader, yaml.MappingNode | None]:
         loader = yaml.SafeLoader(_read_text(path))
         root = loader.get_single_node()
     except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"]) from None
+        raise ConfigError([f"{path}: {error.strerror}"], may_pass=True) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 at byte {error.start}"]) from None
     except yaml.YAMLError as error:

@@ -25,6 +25,7 @@ from httpd.observe.log import Log, is_journal, name_thread, open_console
 from httpd.process.descriptors import raise_descriptor_limit
 from httpd.process.errors import (
     EX_CONFIG,
+    EX_NOINPUT,
     EX_NOPERM,
     EX_UNAVAILABLE,
     StartError,
@@ -146,8 +147,6 @@ class Service:
 
     def _make_plan(self, previous: Plan | None) -> Plan:
         settings = self._settings if previous is None else self._load()
-        if not os.access(settings.docroot, os.R_OK | os.X_OK):
-            raise StartError(EX_NOPERM, f"the docroot {settings.docroot} may not be read")
         log_fd = None
         if previous is not None and settings.log_file not in (previous.log_file, None):
             log_fd = _open_log_file(settings.log_file)
@@ -159,7 +158,7 @@ class Service:
             raise
         return Plan(
             workers=settings.workers,
-            worker=_worker_settings(settings),
+            worker=_worker_settings(settings, previous),
             listeners=listeners,
             endpoint=endpoint,
             shutdown_timeout=settings.shutdown_timeout,
@@ -191,7 +190,8 @@ class Service:
         try:
             return self._reload()
         except ConfigError as error:
-            raise StartError(EX_CONFIG, *error.problems) from None
+            status = EX_NOINPUT if error.may_pass else EX_CONFIG
+            raise StartError(status, *error.problems) from None
 
     def _facts(self, settings: Settings, listeners: Sequence[socket.socket]) -> dict[str, Any]:
         return {
@@ -256,7 +256,7 @@ def _explain_bind(error: OSError) -> StartError:
     return StartError(EX_UNAVAILABLE, f"{what}: {error.strerror}")
 
 
-def _worker_settings(settings: Settings) -> WorkerSettings:
+def _worker_settings(settings: Settings, previous: Plan | None = None) -> WorkerSettings:
     loop = LoopSettings(
         recv=settings.recv,
         keepalive_timeout=settings.keepalive_timeout,
@@ -277,6 +277,8 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         rules=settings.rules,
     )
     access_format = FORMATS[settings.access_log_format]
+    # A reload may not exchange files that are served for none; a start has nothing to lose.
+    is_moved = previous is not None and previous.worker.site.docroot != settings.docroot
     return WorkerSettings(
-        settings.threads, loop, site, settings.user, settings.group, access_format
+        settings.threads, loop, site, settings.user, settings.group, access_format, is_moved
     )

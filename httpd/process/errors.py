@@ -12,6 +12,8 @@ EX_OK = os.EX_OK
 EX_NOT_RUNNING = 3
 """No daemon to control (Linux Standard Base, “init script actions”)."""
 EX_USAGE = os.EX_USAGE
+EX_NOINPUT = os.EX_NOINPUT
+"""The config file, or what it names, is not there or cannot be read; a later start may find it."""
 EX_UNAVAILABLE = os.EX_UNAVAILABLE
 """A port or a pidfile is taken, or a package that is needed is missing."""
 EX_WORKER = os.EX_SOFTWARE

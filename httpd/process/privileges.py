@@ -6,6 +6,7 @@ import errno
 import grp
 import os
 import pwd
+from collections.abc import Callable
 
 
 def drop_privileges(user: str | None, group: str | None) -> None:
@@ -36,3 +37,31 @@ def drop_privileges(user: str | None, group: str | None) -> None:
     os.setresgid(gid, gid, gid)
     if account:
         os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+
+
+def ask_as(user: str | None, group: str | None, question: Callable[[], str]) -> str:
+    """Return the answer of a child process that has become `user` and `group`.
+
+    Args:
+        user: as `drop_privileges` takes it.
+        group: likewise.
+        question: is called in the child, and has an empty answer if it fails there.
+
+    Raises:
+        OSError: when no process can be started.
+    """
+    read_fd, write_fd = os.pipe()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                drop_privileges(user, group)
+                os.write(write_fd, question().encode("utf-8", "surrogateescape"))
+            finally:
+                os._exit(os.EX_OK)
+    finally:
+        os.close(write_fd)
+    with open(read_fd, "rb") as answers:
+        answer = answers.read().decode("utf-8", "surrogateescape")
+    os.waitpid(pid, 0)
+    return answer

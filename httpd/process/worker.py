@@ -21,12 +21,13 @@ from httpd.network.loop import Loop, LoopSettings
 from httpd.observe.access_formats import Format
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
-from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
 from httpd.process.descriptors import make_room
-from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
+from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
+from httpd.site.docroot import NOT_YET, describe_fault, find_fault
 from httpd.site.responder import SiteSettings
 from httpd.site.store import MAX_OPEN_FILES, Store
 
@@ -47,6 +48,8 @@ class WorkerSettings:
         user: whom to become, if root runs us.
         group: likewise.
         access_format: of the access log, if there is one.
+        needs_docroot: whether a generation is given up if its docroot cannot be read when it
+            starts.
     """
 
     threads: int
@@ -55,6 +58,7 @@ class WorkerSettings:
     user: str | None
     group: str | None
     access_format: Format
+    needs_docroot: bool = False
 
 
 def run_worker(
@@ -86,20 +90,21 @@ def run_worker(
     name_thread(log.role)
     try:
         drop_privileges(settings.user, settings.group)
-        _check_docroot(settings.site.docroot)
+        os.readlink("/proc/self/fd/0")  # how the docroot tells where a file lies
+        if fault := find_fault(settings.site.docroot):
+            text = describe_fault(settings.site.docroot, fault)
+            if settings.needs_docroot and board.phase is Phase.STARTING:
+                status = EX_NOPERM if isinstance(fault, PermissionError) else EX_NOINPUT
+                channel.send(Message.FAILED, f"{status} {text}")
+                return status
+            if index == 0:  # the others see the same
+                log.warning(f"{text}; {NOT_YET}")
         worker = _Worker(index, settings, listeners, board, channel, log)
     except OSError as error:
         status = EX_NOPERM if isinstance(error, PermissionError) else EX_WORKER
         channel.send(Message.FAILED, f"{status} {error.strerror}: {error.filename}")
         return status
     return worker.run(inbox)
-
-
-def _check_docroot(docroot: str) -> None:
-    with os.scandir(docroot):
-        pass
-    os.stat(os.path.join(docroot, "."))  # needs search permission, scandir only read permission
-    os.readlink("/proc/self/fd/0")  # how the docroot tells where a file lies
 
 
 class _Worker:

@@ -55,6 +55,16 @@ class UnreadableError(HTTPError):
         super().__init__(500, f"This file cannot be read: {reason}.", (), reason)
 
 
+class NoDocrootError(HTTPError):
+    """The docroot is not there, or may not be entered, and may be in a moment: a file system is
+    mounted late, or a new version is being put in its place.
+    """
+
+    def __init__(self) -> None:
+        text = "The files of this server are not there at the moment."
+        super().__init__(503, text, (("Retry-After", "5"),))
+
+
 class NoIndexError(HTTPError):
     """A folder has no index file, and could be listed."""
 
@@ -142,7 +152,7 @@ class Docroot:
 
         Raises:
             HTTPError: 404 for what is not there or must not be known to be, 403 for a file that may
-                not be read.
+                not be read, 503 when the docroot is not there.
             NoIndexError: for a folder without an index.
             OutOfDescriptorsError: descriptors or memory have run out.
             UnreadableError: the disk fails.
@@ -178,7 +188,7 @@ class Docroot:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise explain(error) from None
+            raise self._explain(error) from None
 
     def stat(self, name: bytes, folder: int | None = None) -> os.stat_result | None:
         """Return the status of what a name leads to, or None if that is not inside (any more).
@@ -316,7 +326,7 @@ class Docroot:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise explain(error) from None
+            raise self._explain(error) from None
 
     def _open_beneath(self, name: bytes) -> OpenedFile | None:
         """Open a regular file that lies on a way which never leaves the docroot; None for anything
@@ -361,9 +371,17 @@ class Docroot:
         if self._is_looked_up:
             return self._root
         folder = self._folder or b"/"
+        try:
+            return self._look_up_root(folder)
+        except OSError as error:
+            if error.errno in _MISSING or isinstance(error, PermissionError):
+                raise NoDocrootError from None
+            raise  # the disk fails, or descriptors have run out
+
+    def _look_up_root(self, folder: bytes) -> int:
         if self._root < 0 or not os.path.samestat(os.stat(folder), self._root_status):
             self.release()
-            root = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+            root = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 self._root_status = os.fstat(root)
             except OSError:
@@ -380,6 +398,39 @@ class Docroot:
             if error.status == 404:
                 return False
             raise
+
+    def _explain(self, error: OSError) -> HTTPError:
+        """Return what a client is told; where nothing may be entered, no file is to blame."""
+        is_closed = (
+            error.errno == errno.EACCES
+            and self._root >= 0
+            and not os.access(b".", os.X_OK, dir_fd=self._root, effective_ids=True)
+        )
+        return NoDocrootError() if is_closed else explain(error)
+
+
+NOT_YET = "requests are answered 503 until it can"
+"""What a server does without a docroot."""
+
+
+def find_fault(docroot: str) -> OSError | None:
+    """Return why this process cannot read a docroot, or None if it can.
+
+    Args:
+        docroot: an absolute path.
+    """
+    try:
+        with os.scandir(docroot):
+            pass
+        os.stat(os.path.join(docroot, "."))  # needs search permission, scandir only read permission
+    except OSError as error:
+        return error
+    return None
+
+
+def describe_fault(docroot: str, fault: OSError) -> str:
+    """Say what `find_fault` has found."""
+    return f"the docroot {docroot} cannot be read: {fault.strerror}"
 
 
 def _link(handle: int) -> bytes:

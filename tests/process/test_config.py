@@ -71,7 +71,11 @@ def test_paths_on_the_command_line_are_relative_to_the_working_folder(
     words = ["--base", "../site", "--pidfile", "my.pid", "--log-file", "my.log"]
     done = server.run(*words, cwd=elsewhere)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert sorted(path.name for path in elsewhere.iterdir()) == ["my.log", "my.pid"]
+    assert sorted(path.name for path in elsewhere.iterdir()) == [
+        "my.log",
+        "my.pid",
+        "my.pid.lock",
+    ]
     assert ask(server.port, "/").body == b"<p>hello\n"
     assert server.run("stop", "--pidfile", "my.pid", cwd=elsewhere).returncode == 0
 

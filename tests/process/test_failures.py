@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.process.launch import Daemon, daemon, foreground, run
+from tests.process.events import until
+from tests.process.launch import Daemon, Foreground, daemon, foreground, run
 from tests.support.raw import ask
 from tests.support.require import command
 
+NO_INPUT = 66
 USAGE, UNAVAILABLE, BOOT, OS_ERROR, PERMISSION, CONFIG = 64, 69, 70, 71, 77, 78  # sysexits.h
 
 MODES = pytest.mark.parametrize("mode", [["--foreground"], []], ids=["foreground", "daemon"])
@@ -87,13 +90,62 @@ def test_port_for_root_only(server: Daemon, unprivileged: list[str]) -> None:
     refusal(server.run("--port", str(first - 1), prefix=unprivileged), PERMISSION, first - 1)
 
 
-def test_docroot_missing(server: Daemon, tmp_path: Path) -> None:
-    line = refusal(server.run("--base", tmp_path / "gone"), USAGE, tmp_path / "gone")
-    assert line.startswith("phttpd: ")
+def assert_waits_for_docroot(
+    server: Daemon, docroot: Path, appear: Callable[[], object], *words: str | Path
+) -> None:
+    """Start with a docroot that cannot be read: it is warned of, and served when it can."""
+    done = server.run(*words)
+    assert (done.returncode, done.stdout) == (0, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"phttpd: warning: the docroot {docroot} cannot be read: ")
+    assert "warning worker 0" in server.log.text()
+    assert f"the docroot {docroot} cannot be read: " in server.log.text()
+    refusal(server.run("--check", *words), NO_INPUT, docroot)
+    answer = ask(server.port, "/")
+    assert (answer.status, answer["Retry-After"]) == (503, "5")
+    assert server.run("reload").returncode == 0
+    appear()
+    assert ask(server.port, "/").body == b"<p>hello\n"
+    os.kill(server.workers()[0], signal.SIGKILL)  # also one that boots then
+    assert server.run("stop").returncode == 0
 
 
-def test_docroot_that_is_a_file(server: Daemon, site: Path) -> None:
-    refusal(server.run("--base", site / "index.html"), USAGE, site / "index.html")
+def test_docroot_missing(server: Daemon, site: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert_waits_for_docroot(server, gone, lambda: gone.symlink_to(site), "--base", gone)
+
+
+def test_docroot_that_is_a_file(server: Daemon, site: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    def replace() -> None:
+        file.unlink()
+        file.symlink_to(site)
+
+    assert_waits_for_docroot(server, file, replace, "--base", file)
+
+
+def test_docroot_missing_in_the_config(server: Daemon, site: Path) -> None:
+    server.configure(docroot="gone")
+    gone = server.directory / "gone"
+    assert_waits_for_docroot(server, gone, lambda: site.rename(gone))
+    gone.rename(site)
+    place = f"{server.config}:3: docroot: "
+    refusal(server.run("--check"), NO_INPUT, place, "no such directory", gone)
+
+
+def test_docroot_that_vanishes_while_it_is_served(server: Daemon, site: Path) -> None:
+    """A worker that takes the place of another one boots without it, too."""
+    server.start()
+    site.rename(site.with_name("away"))
+    victim = server.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: victim not in server.workers() and len(server.workers()) == 2, "replaced")
+    until(lambda: ask(server.port, "/").status == 503, "a look at the disk")
+    site.with_name("away").rename(site)
+    assert ask(server.port, "/").body == b"<p>hello\n"
+    assert server.run("stop").returncode == 0
 
 
 @MODES
@@ -102,42 +154,48 @@ def test_docroot_unreadable(
 ) -> None:
     site.chmod(0)
     try:
-        refusal(server.run(*mode, prefix=unprivileged), PERMISSION, site)
+        refusal(server.run("--check", prefix=unprivileged), NO_INPUT, site)
+        if mode:
+            process = Foreground(*mode, "-c", server.config, prefix=unprivileged)
+            try:
+                process.err.wait_for(f"warning worker 0.* the docroot {site} cannot be read: ")
+                assert process.stop() == 0
+            finally:
+                process.kill()
+            return
+        done = server.run(prefix=unprivileged)
+        assert done.returncode == 0, done
+        assert ask(server.port, "/").status == 503
+        assert server.run("stop").returncode == 0
     finally:
         site.chmod(0o755)
 
 
-def test_docroot_missing_in_the_config(server: Daemon) -> None:
-    server.configure(docroot="gone")
-    refusal(server.run(), CONFIG, f"{server.config}:3: docroot: ", "gone")
-
-
 def test_config_missing(tmp_path: Path) -> None:
-    line = refusal(run("-c", tmp_path / "gone.yaml"), CONFIG, tmp_path / "gone.yaml")
+    line = refusal(run("-c", tmp_path / "gone.yaml"), NO_INPUT, tmp_path / "gone.yaml")
     assert line.startswith("phttpd: ")
 
 
 def test_config_is_a_folder(tmp_path: Path) -> None:
-    refusal(run("-c", tmp_path), CONFIG, tmp_path)
+    refusal(run("-c", tmp_path), NO_INPUT, tmp_path)
 
 
 def test_config_unreadable(server: Daemon, unprivileged: list[str]) -> None:
     server.config.chmod(0)
     done = server.run(prefix=unprivileged)
-    assert done.returncode in {CONFIG, PERMISSION}
-    refusal(done, done.returncode, server.config)
+    refusal(done, NO_INPUT, server.config)
 
 
 def test_user_unknown(server: Daemon) -> None:
-    refusal(server.run("--user", "no-such-user"), USAGE, "--user", "no-such-user")
+    refusal(server.run("--user", "no-such-user"), NO_INPUT, "--user", "no-such-user")
     server.configure(user="no-such-user")
-    refusal(server.run(), CONFIG, f"{server.config}:8: user: ", "no-such-user")
+    refusal(server.run(), NO_INPUT, f"{server.config}:8: user: ", "no-such-user")
 
 
 def test_group_unknown(server: Daemon) -> None:
-    refusal(server.run("--group", "no-such-group"), USAGE, "--group", "no-such-group")
+    refusal(server.run("--group", "no-such-group"), NO_INPUT, "--group", "no-such-group")
     server.configure(group="no-such-group")
-    refusal(server.run(), CONFIG, f"{server.config}:8: group: ", "no-such-group")
+    refusal(server.run(), NO_INPUT, f"{server.config}:8: group: ", "no-such-group")
 
 
 def test_user_that_one_may_not_become(server: Daemon, unprivileged: list[str]) -> None:

@@ -85,20 +85,37 @@ def test_file_that_the_user_may_not_read(site: Path) -> None:
 
 
 def test_docroot_that_the_user_may_not_read(site: Path) -> None:
+    """It may be readable in a moment, so it is no reason not to start."""
     site.chmod(0o700)
-    server = Daemon(site, user="nobody")
-    done = server.run()
-    assert done.returncode == 77, done
-    assert str(site) in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert not server.pidfile.exists()
+    assert_starts_without_docroot(site, site)
 
 
 def test_folder_above_the_docroot_that_the_user_may_not_enter(site: Path) -> None:
     site.parent.chmod(0o700)
-    done = Daemon(site, user="nobody").run()
-    assert done.returncode == 77, done
-    assert str(site) in done.stderr
+    assert_starts_without_docroot(site, site.parent)
+
+
+def assert_starts_without_docroot(site: Path, closed: Path) -> None:
+    server = Daemon(site, user="nobody")
+    done = server.run()
+    text = f"the docroot {site} cannot be read: Permission denied; requests are answered 503"
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"phttpd: warning: {text} until it can\n"
+    server.log.wait_for(f"warning worker 0.*: {text}")
+    answer = ask(server.port, "/")
+    assert (answer.status, answer["Retry-After"]) == (503, "5")
+    closed.chmod(0o755)
+    assert ask(server.port, "/").body == b"<p>hello\n"
+    assert server.run("stop").returncode == 0
+
+
+def test_check_of_a_docroot_that_the_user_may_not_read(site: Path) -> None:
+    server = Daemon(site, user="nobody")
+    assert server.run("--check").returncode == 0
+    site.chmod(0o700)
+    done = server.run("--check")
+    assert done.returncode == 66, done
+    assert f"the docroot {site} cannot be read: Permission denied" in done.stderr
 
 
 def test_log_of_root_is_written_and_reopened(site: Path) -> None:

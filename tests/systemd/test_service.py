@@ -99,6 +99,33 @@ def test_start_with_a_bad_config(service: Service) -> None:
     assert any("port" in line and "'x'" in line for line in service.journal())
 
 
+def test_start_before_the_docroot_is_there(service: Service) -> None:
+    """As on a file system that is mounted late."""
+    service.configure(docroot="/srv/late")
+    service.start()
+    answer = service.fetch()
+    assert (answer.status, answer["Retry-After"]) == (503, "5")
+    what = "the docroot /srv/late cannot be read"
+    until(lambda: any(what in line for line in service.journal()), "a warning in the journal")
+    service.machine.run("cp", "-r", "/srv/phttpd", "/srv/late")
+    assert service.fetch().status == 200
+    service.machine.run("rm", "-r", "/srv/late")
+    assert service.fetch().status == 503
+    assert service.show("NRestarts") == "0"
+
+
+def test_start_before_the_config_is_there(service: Service) -> None:
+    run = service.machine.run
+    service.drop_in("[Service]\nRestartSec=2s\n")
+    run("mv", CONFIG, f"{CONFIG}.away")
+    assert service.machine.status("systemctl", "start", service.name) != 0
+    assert service.show("ExecMainStatus") == "66"
+    run("mv", f"{CONFIG}.away", CONFIG)
+    service.until_active()
+    assert service.fetch().status == 200
+    assert service.show("NRestarts") != "0"
+
+
 def test_start_with_a_port_that_is_taken(service: Service) -> None:
     """It may be free in a moment, so there are restarts, but not for ever."""
     service.drop_in("[Service]\nRestartSec=100ms\n")

@@ -60,7 +60,7 @@ def write(tmp_path: Path, site: Path) -> Write:
 
 def problems_of(config_file: str | None, options: dict[str, Any] | None = None) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        load(config_file, options or {})
+        load(config_file, options or {}, needs_docroot=True)
     problems = list(error.value.problems)
     assert problems
     assert not any("\n" in problem for problem in problems), "one line each"

@@ -435,13 +435,37 @@ def test_the_previous_docroot_is_outside_of_the_new_one(tmp_path: Path) -> None:
 
 def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     docroot = Docroot(str(tmp_path / "site"), ("index.html",))
-    assert look_up(docroot, "/a.txt") == 404
+    assert look_up(docroot, "/a.txt") == 503
     write(tmp_path / "site" / "a.txt", "a")
     assert look_up(docroot, "/a.txt") == "a"
     (tmp_path / "site").rename(tmp_path / "elsewhere")
     assert look_up(docroot, "/a.txt") == "a"
     docroot.look_anew()
-    assert look_up(docroot, "/a.txt") == 404
+    assert look_up(docroot, "/a.txt") == 503
+    assert docroot.stat(os.fsencode(tmp_path / "site" / "a.txt")) is None
+    write(tmp_path / "site" / "b.txt", "b")
+    assert look_up(docroot, "/b.txt") == "b"
+
+
+def test_a_docroot_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "site").write_text("a")
+    docroot = Docroot(str(tmp_path / "site"), ("index.html",))
+    assert look_up(docroot, "/") == look_up(docroot, "/a.txt") == 503
+
+
+@pytest.mark.parametrize("path", ["/a.txt", "/", "/folder/", "/missing"])
+def test_a_docroot_that_may_not_be_entered_is_as_one_that_is_not_there(path: str) -> None:
+    with open_folder() as folder:
+        write(folder / "site" / "a.txt", "a")
+        docroot = Docroot(str(folder / "site"), ("index.html",))
+        (folder / "site").chmod(0)
+        with as_nobody():
+            assert look_up(docroot, path) == 503
+        (folder / "site").chmod(0o755)
+        (folder / "site" / "a.txt").chmod(0)
+        docroot.look_anew()
+        with as_nobody():
+            assert look_up(docroot, "/a.txt") == 403
 
 
 def test_a_docroot_below_a_link(tmp_path: Path) -> None:
