@@ -75,6 +75,7 @@ class Service:
         self._command = command
         self._passed = passed
         self._predecessor = predecessor
+        self._left: Sequence[bool] = ()  # which of the passed sockets are not used any more
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
 
     def run(self, on_ready: Callable[[], None]) -> int:
@@ -96,7 +97,7 @@ class Service:
             if pidfile and replaces:
                 pidfile.replace()
             if self._predecessor:
-                self._predecessor.tell_ready()
+                self._predecessor.tell_ready(self._left)
             on_ready()
 
         try:
@@ -175,16 +176,15 @@ class Service:
         listeners, endpoint = self._passed, self._predecessor and self._predecessor.endpoint
         if previous is not None:
             listeners, endpoint = previous.listeners, previous.endpoint
-        wanted = (settings.host, settings.port)
-        if endpoint == wanted:
-            for listener in listeners:
-                listener.listen(settings.backlog)
-        elif endpoint is not None or not listeners:
-            unused = listeners if previous is None else ()
-            listeners, endpoint = _open_listeners(settings), wanted
-            for listener in unused:
-                listener.close()
-        return listeners, endpoint
+        if endpoint is None and listeners:
+            return listeners, None  # they are the service manager's
+        present, listeners = listeners, _open_listeners(settings, listeners)
+        if previous is None:
+            self._left = [listener not in listeners for listener in present]
+            for listener, is_left in zip(present, self._left, strict=True):
+                if is_left:
+                    listener.close()
+        return listeners, (settings.host, settings.port)
 
     def _load(self) -> Settings:
         try:
@@ -238,18 +238,19 @@ def _open_log_file(path: str) -> int:
         ) from None
 
 
-def _open_listeners(settings: Settings) -> list[socket.socket]:
+def _open_listeners(settings: Settings, present: Sequence[socket.socket]) -> list[socket.socket]:
     try:
-        return open_listeners(settings.host, settings.port, settings.backlog)
+        return open_listeners(settings.host, settings.port, settings.backlog, present)
     except OSError as error:
-        raise _explain_bind(error) from None
+        raise _explain_bind(error, present) from None
 
 
-def _explain_bind(error: OSError) -> StartError:
+def _explain_bind(error: OSError, present: Sequence[socket.socket]) -> StartError:
     host, _, port = error.filename.rpartition(":")
     what = f"cannot listen on {f'port {port}' if host in _EVERY_ADDRESS else error.filename}"
     if error.errno == errno.EADDRINUSE:
-        text = f"{what}: already in use{describe_owner(error.filename)}"
+        ours = {os.fstat(listener.fileno()).st_ino for listener in present}
+        text = f"{what}: already in use{describe_owner(error.filename, ours)}"
         return StartError(EX_UNAVAILABLE, text)
     if error.errno == errno.EACCES:
         return StartError(EX_NOPERM, f"{what}: ports below 1024 need root")

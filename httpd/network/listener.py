@@ -8,6 +8,7 @@ import socket
 import struct
 from array import array
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from httpd.network.shares import UNLIMITED
 
@@ -15,6 +16,8 @@ DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
 
 
+_SO_BINDTOIFINDEX = 62
+_NO_INTERFACE = 2**31 - 1
 _SO_ATTACH_FILTER = 26
 # Classic BPF: the flags of a TCP header are its byte 13; 0x02 is SYN and 0x10 is ACK.
 _DROP_SYN = (
@@ -26,48 +29,113 @@ _DROP_SYN = (
 )
 
 
-def open_listeners(hosts: Sequence[str], port: int, backlog: int) -> list[socket.socket]:
-    """Bind and listen.
+_Address = tuple[str, int] | tuple[str, int, int, int]
+
+
+class _Place(NamedTuple):
+    """Where a socket listens.
+
+    Args:
+        family: IPv4 or IPv6.
+        address: as for bind(2).
+        dual: whether an IPv6 socket takes IPv4 connections as well.
+    """
+
+    family: int
+    address: _Address
+    dual: bool
+
+    @classmethod
+    def of(cls, listener: socket.socket) -> _Place:
+        """Return where a socket listens that is open."""
+        is_dual = listener.family == socket.AF_INET6 and not listener.getsockopt(
+            socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
+        )
+        return cls(listener.family, listener.getsockname(), is_dual)
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether this is every address of the family."""
+        return self.address[0] in ("0.0.0.0", "::")
+
+    def covers(self, other: _Place) -> bool:
+        """Tell whether each connection to the other place would be one to this one."""
+        return self.is_wildcard and (self.dual or (self.family == other.family and not other.dual))
+
+    def is_like(self, other: _Place) -> bool:
+        """Tell whether both are the same; port 0 is any."""
+        same_port = self.address[1] == other.address[1] or 0 in (self.address[1], other.address[1])
+        return same_port and (self.family, self.address[0], self.address[2:], self.dual) == (
+            other.family,
+            other.address[0],
+            other.address[2:],
+            other.dual,
+        )
+
+    def overlaps(self, other: _Place) -> bool:
+        """Tell whether the kernel lets only one of both listen."""
+        return self.address[1] == other.address[1] and (
+            self.covers(other) or other.covers(self) or self.address[0] == other.address[0]
+        )
+
+
+def open_listeners(
+    hosts: Sequence[str], port: int, backlog: int, present: Sequence[socket.socket] = ()
+) -> list[socket.socket]:
+    """Bind and listen, but where a socket of this server listens already.
 
     Args:
         hosts: addresses or names; ``*`` is every address of the machine, IPv4 and IPv6.
         port: a TCP port; 0 lets the kernel choose one.
         backlog: connections that may wait to be accepted.
+        present: listening sockets of this server, which are no hindrance, and are not closed.
 
     Returns:
-        Non-blocking sockets, in the order of `hosts`.
+        Non-blocking sockets, in the order of `hosts`; those of `present` among them.
 
     Raises:
         OSError: when a host is not known, or an address cannot be bound; `filename` says which.
     """
     listeners: list[socket.socket] = []
     try:
-        for family, address in dict.fromkeys(
-            pair for host in hosts for pair in _resolve(host, port)
-        ):
-            listeners.append(_open_listener(family, address, backlog, dual="*" in hosts))
+        for place in _find_places(hosts, port):
+            found = [listener for listener in present if _Place.of(listener).is_like(place)]
+            listeners.append(found[0] if found else _open_beside(present, place, backlog))
     except OSError:
         for listener in listeners:
-            listener.close()
+            if listener not in present:
+                listener.close()
         raise
+    for listener in listeners:
+        listener.listen(backlog)
     return listeners
 
 
-_Address = tuple[str, int] | tuple[str, int, int, int]
+def _find_places(hosts: Sequence[str], port: int) -> list[_Place]:
+    """Return where to listen; what one place covers needs no other, and could not have one."""
+    places = list(dict.fromkeys(place for host in hosts for place in _resolve(host, port)))
+    return [
+        place
+        for place in places
+        if not any(other.covers(place) for other in places if other != place)
+    ]
 
 
-def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, _Address]]:
+def _resolve(host: str, port: int) -> list[_Place]:
     if host == "*":
         if _has_ipv6():
-            return [(socket.AF_INET6, ("::", port))]
-        return [(socket.AF_INET, ("0.0.0.0", port))]
+            return [_Place(socket.AF_INET6, ("::", port, 0, 0), dual=True)]
+        return [_Place(socket.AF_INET, ("0.0.0.0", port), dual=False)]
     try:
         # Bytes, since for text Python imports a codec; names of other alphabets come encoded.
         name = host.encode("ascii")
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
         raise OSError(errno.EADDRNOTAVAIL, "no such host", host) from None
-    return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
+    return [
+        _Place(family, address, dual=False)  # type: ignore[arg-type]
+        for family, _, _, _, address in found
+    ]
 
 
 def _has_ipv6() -> bool:
@@ -79,22 +147,62 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _open_listener(
-    family: socket.AddressFamily, address: _Address, backlog: int, *, dual: bool
-) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+def _open_beside(present: Sequence[socket.socket], place: _Place, backlog: int) -> socket.socket:
+    """Listen at a place that sockets of this server may overlap.
+
+    The kernel lets ``*`` and 127.0.0.1 listen at one port only if both have SO_REUSEPORT at that
+    moment, and the same owner (socket(7)).  Whatever programs the owner runs could then listen
+    there as well, so the sockets have the option for that moment only.
+    """
+    try:
+        return _open_listener(place, backlog)
+    except OSError as error:
+        rivals = [listener for listener in present if _Place.of(listener).overlaps(place)]
+        if error.errno != errno.EADDRINUSE or not rivals:
+            raise
+    for rival in rivals:
+        if os.fstat(rival.fileno()).st_uid != os.geteuid():
+            why = f"phttpd itself listens there as another user, at {format_url(rival)}; restart it"
+            raise OSError(errno.EBUSY, why, format_address(place.address))
+    try:
+        for rival in rivals:
+            rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return _open_listener(place, backlog, is_shared=True)
+    finally:
+        for rival in rivals:
+            rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+
+
+def _open_listener(place: _Place, backlog: int, *, is_shared: bool = False) -> socket.socket:
+    listener = socket.socket(place.family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
+        if place.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not place.dual)
         _tune(listener)
         listener.setblocking(False)
-        listener.bind(address)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, is_shared)
+        listener.bind(place.address)
         listener.listen(backlog)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     except OSError as error:
         listener.close()
-        raise OSError(error.errno, error.strerror, format_address(address)) from None
+        raise OSError(error.errno, error.strerror, format_address(place.address)) from None
     return listener
+
+
+def divert_newcomers(listener: socket.socket) -> None:
+    """Let newcomers find another listener of the same port, or be refused if there is none.
+
+    Handshakes under way go on, and can be accepted: also that of a silent client, which the kernel
+    hands over only after `DEFER_ACCEPT_SECONDS`.  The socket is bound to a network interface that
+    there is not, so the kernel finds it no longer for a SYN segment (Linux, SO_BINDTOIFINDEX in
+    socket(7)).  It belongs to the socket, so one call speaks for all processes.
+    """
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_INTERFACE)
+    except OSError:  # before Linux 5.7, without CAP_NET_RAW
+        stop_handshakes(listener)
 
 
 def adopt_listener(listener: socket.socket) -> None:

@@ -256,3 +256,12 @@ def describe_exit(status: int) -> str:
         except ValueError:  # most real-time signals have no name
             return f"was killed by signal {-code}"
     return f"ended with exit status {code}"
+
+
+def reap_one() -> tuple[int, int] | None:
+    """Return pid and status of a child that has ended, if there is one."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None

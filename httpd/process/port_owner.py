@@ -9,7 +9,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from httpd.observe.log import printable
@@ -28,16 +28,19 @@ class _Socket(NamedTuple):
     inode: int
 
 
-def describe_owner(address: str) -> str:
+def describe_owner(address: str, ours: Collection[int] = ()) -> str:
     """Return who listens at an address, as the end of “already in use”; nothing if none is found.
 
     Args:
         address: ``host:port``, with an IPv6 address in brackets.
+        ours: inodes of sockets that are no hindrance.
     """
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
         return ""
     for listener in _find_listeners(host.strip("[]"), int(port)):
+        if listener.inode in ours:
+            continue
         pid = _find_process(listener.inode)
         if pid is not None:
             return f" by {_name_of(pid)} (pid {pid})"

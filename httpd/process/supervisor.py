@@ -39,7 +39,9 @@ from httpd.process.generation import (
     back_off,
     cannot_fork,
     close_listeners,
+    reap_one,
 )
+from httpd.process.handover import HandOver, divert
 from httpd.process.notify import Notifier
 from httpd.process.pulse import Pulse
 from httpd.process.rollout import Rollout
@@ -115,6 +117,7 @@ class Supervisor:
         self._generations = 0
         self._draining = False
         self._leaves_at = float("inf")
+        self._hand_over = HandOver()
         self._drain_limit = float("inf")
         self._stops_at = float("inf")
 
@@ -180,7 +183,7 @@ class Supervisor:
         )
 
     def _all(self) -> list[Generation]:
-        known = (self._current, self._candidate, *self._retired)
+        known = (self._current, self._candidate, self._hand_over.generation, *self._retired)
         return [generation for generation in known if generation is not None]
 
     def _serving(self) -> list[Generation]:
@@ -208,7 +211,7 @@ class Supervisor:
 
     def _timeout(self) -> float | None:
         """Milliseconds until the next thing that has to be done by the clock."""
-        times = [self._leaves_at, self._stops_at]
+        times = [self._leaves_at, self._stops_at, self._hand_over.ends_at]
         if self._current is not None or self._draining:
             times.append(self._pulse.next_at)
         if self._candidate:
@@ -226,6 +229,8 @@ class Supervisor:
 
     def _look_at_clock(self) -> None:
         now = time.monotonic()
+        if self._hand_over.ends_at <= now:
+            self._end_hand_over()
         if self._leaves_at <= now:
             self._leave()
         if self._stops_at <= now:
@@ -317,9 +322,12 @@ class Supervisor:
             on_ready()
             self._tell(f"MAINPID={os.getpid()}", "READY=1")
             return
-        close_listeners(predecessor.plan, keep=candidate.plan)
-        self._retire(predecessor)
         self._leaving = predecessor
+        self._hand_over.begin(predecessor, candidate.plan)
+
+    def _end_hand_over(self) -> None:
+        if (before := self._hand_over.end()) is not None:
+            self._retire(before)
 
     def _judge_leaving(self) -> None:
         """A reload is over when nobody is served with the old settings any more."""
@@ -359,7 +367,7 @@ class Supervisor:
         As PID 1, the supervisor also gets the orphans of its container, and is the only one who can
         take leave of them.
         """
-        while (dead := _reap_one()) is not None:
+        while (dead := reap_one()) is not None:
             pid, status = dead
             for generation in self._all():
                 if pid in generation.processes:
@@ -451,6 +459,7 @@ class Supervisor:
         once and as they are: whoever gets in is served there.
         """
         self._draining = True
+        self._end_hand_over()
         self._tell("STOPPING=1")
         self._leaves_at = time.monotonic()
         self._limit_drain()
@@ -567,7 +576,10 @@ class Supervisor:
         for number in self._rollout.postponed:
             successor.signal(number)
         self._is_replaced = True
+        listeners = self._current.plan.listeners if self._current else ()
+        left = [one for number, one in enumerate(listeners) if successor.left >> number & 1]
         self._drain()
+        self._leaves_at += divert(left)
 
     def _look_at_predecessor(self) -> None:
         """Be the server when the predecessor has hung up; a drain waits for its end as well.
@@ -584,12 +596,3 @@ class Supervisor:
         if not self._leads and (self._current is not None or self._draining):
             self._leads = True
             self._pulse.speak(self._serving(), is_draining=self._draining)
-
-
-def _reap_one() -> tuple[int, int] | None:
-    """Return pid and status of a child that has ended, if there is one."""
-    try:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, status) if pid else None

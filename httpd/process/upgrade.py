@@ -15,11 +15,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -72,6 +73,8 @@ class Successor:
         self.boots_until = time.monotonic() + UPGRADE_SECONDS
         self.outcome: tuple[int, str] | None = None
         """`EX_OK` once it serves, or an exit status and why it does not."""
+        self.left = 0
+        """The listeners that it does not use, once it serves: a bit for each, from the lowest."""
         self._handle = os.pidfd_open(pid)
         self._channel = channel
 
@@ -131,6 +134,7 @@ class Successor:
             os.close(fd)
         if message is Message.READY:
             self.outcome = EX_OK, ""
+            self.left = int(text, 16) if re.fullmatch("[0-9a-f]{1,4000}", text) else 0
         elif message is not Message.NOTHING:
             self.outcome = read_failure(text)
 
@@ -245,9 +249,14 @@ class Predecessor:
             endpoint = (tuple(hosts), port)
         return cls(pid, Channel(socket.socket(fileno=fd)), endpoint)
 
-    def tell_ready(self) -> None:
-        """Say that all workers serve."""
-        self._channel.send(Message.READY)
+    def tell_ready(self, left: Sequence[bool]) -> None:
+        """Say that all workers serve.
+
+        Args:
+            left: for each socket that was passed, whether it is not used any more.
+        """
+        bits = sum(is_left << number for number, is_left in enumerate(left))
+        self._channel.send(Message.READY, f"{bits:x}")
 
     def tell_failed(self, status: int, why: str) -> None:
         """Say that this process gives up."""

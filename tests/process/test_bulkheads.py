@@ -171,7 +171,7 @@ def test_nothing_is_imported_once_a_server_runs(server: Faulty) -> None:
         assert "nothing has changed" in done.stderr, done
         for key in wrong:
             del server.settings[key]
-    server.configure(host="127.0.0.1", log_file=f"{server.log.path}2")
+    server.configure(host="localhost", log_file=f"{server.log.path}2")
     done = server.run("reload", env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     with Process(server.pid) as supervisor, server.fault(f"raise open {server.log.path.name}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import select
 import socket
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from httpd.network.listener import (
+    divert_newcomers,
     format_address,
     format_peer,
     open_listeners,
@@ -182,6 +184,101 @@ def test_handshakes_can_be_stopped() -> None:
             connection.sendall(b"answer")
             assert early.recv(100) == b"answer"
         assert select.select([], [late], [], 0)[1] == []
+
+
+def free_port() -> int:
+    """Return a port that no address has, below those that the kernel gives to clients."""
+    family = socket.AF_INET6 if HAS_IPV6 else socket.AF_INET
+    while True:
+        port = random.randint(10000, 30000)
+        try:
+            socket.create_server(("", port), family=family, dualstack_ipv6=HAS_IPV6).close()
+        except OSError:
+            continue
+        return port
+
+
+OVERLAPPING = [["*"], ["0.0.0.0"], ["127.0.0.1"], ["127.0.0.1", "127.0.0.2"], ["localhost"]]
+if HAS_IPV6:
+    OVERLAPPING += [["::"], ["::1"], ["0.0.0.0", "::"], ["::1", "127.0.0.1"]]
+
+
+@pytest.mark.parametrize("before", OVERLAPPING, ids=" ".join)
+@pytest.mark.parametrize("after", OVERLAPPING, ids=" ".join)
+def test_sockets_of_this_server_are_kept_or_no_hindrance(
+    before: list[str], after: list[str]
+) -> None:
+    port = free_port()
+    present = open_listeners(before, port, 16)
+    listeners = open_listeners(after, port, 16, present)
+    for host in {*after} & {"127.0.0.1", "127.0.0.2", "::1"}:
+        assert can_connect(host, port)
+    if before == after:
+        assert listeners == present
+    for listener in {*present, *listeners}:
+        assert not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+        listener.close()
+
+
+def test_an_address_that_another_one_covers_needs_no_socket() -> None:
+    (listener,) = open_listeners(["127.0.0.1", "0.0.0.0", "127.0.0.2"], 0, 16)
+    with listener:
+        assert listener.getsockname()[0] == "0.0.0.0"
+    (listener,) = open_listeners(["127.0.0.1", "*"], 0, 16)
+    with listener:
+        assert can_connect("127.0.0.1", listener.getsockname()[1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_socket_that_this_server_opened_as_another_user_is_named() -> None:
+    os.seteuid(65534)
+    try:
+        present = open_listeners(["127.0.0.1"], 0, 16)
+    finally:
+        os.seteuid(0)
+    port = present[0].getsockname()[1]
+    before = open_descriptors()
+    with pytest.raises(OSError, match=f"phttpd itself listens .* http://127.0.0.1:{port}/"):
+        open_listeners(["*"], port, 16, present)
+    assert opened_since(before) == []
+    present[0].close()
+
+
+def test_a_hindrance_of_somebody_else_leaves_the_present_sockets_as_they_are() -> None:
+    present = open_listeners(["127.0.0.1"], 0, 16)
+    address, port = present[0].getsockname()
+    with socket.create_server(("127.0.0.2", port)), pytest.raises(OSError, match="in use"):
+        open_listeners(["*"], port, 16, present)
+    assert can_connect(address, port)
+    assert not present[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    present[0].close()
+
+
+def test_newcomers_are_diverted_and_who_is_getting_in_is_served() -> None:
+    """Also one that has said nothing yet, which the kernel keeps for a second."""
+    (old,) = open_listeners(["127.0.0.1"], 0, 16)
+    address = old.getsockname()
+    (new,) = open_listeners(["0.0.0.0"], address[1], 16, [old])
+    with old, new, socket.create_connection(address) as silent:
+        divert_newcomers(old)
+        with socket.create_connection(address) as newcomer:
+            newcomer.sendall(b"new")
+            new.settimeout(10)
+            connection, _ = new.accept()
+            with connection:
+                assert connection.recv(10) == b"new"
+        old.settimeout(10)
+        connection, _ = old.accept()
+        with connection:
+            silent.sendall(b"old")
+            assert connection.recv(10) == b"old"
+
+
+def test_newcomers_without_another_socket_are_refused() -> None:
+    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    with listener:
+        divert_newcomers(listener)
+        assert not can_connect(*listener.getsockname())
 
 
 @pytest.mark.parametrize(

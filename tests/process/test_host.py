@@ -1,0 +1,151 @@
+"""Another `host` with the same port, by reload or upgrade: no connection is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.process import proc
+from tests.process.events import Process, until
+from tests.process.launch import Daemon, Setting, daemon, free_port, refused
+from tests.support.raw import Client, ask, request
+from tests.support.server import DEADLINE
+
+UNAVAILABLE = 69
+
+
+@pytest.fixture
+def server(site: Path) -> Iterator[Daemon]:
+    with daemon(site, workers=2, threads=2) as server:
+        yield server
+        server.run("stop")
+
+
+class Knocking:
+    """Clients each of whose requests has a connection of its own, all at 127.0.0.1."""
+
+    def __init__(self, port: int, count: int) -> None:
+        self.failed: list[str] = []
+        self.answered = 0
+        self._port = port
+        self._enough = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join(DEADLINE)
+
+    def more(self, count: int) -> None:
+        enough = self.answered + count
+        until(lambda: self.answered >= enough or self.failed, f"{count} more answers")
+
+    def _run(self) -> None:
+        while not self._enough.is_set():
+            try:
+                with Client(self._port) as client:
+                    client.send(request("/", "Connection: close"))
+                    assert client.answer().status == 200
+                self.answered += 1
+            except (OSError, AssertionError) as error:
+                self.failed.append(repr(error))
+
+
+def change(server: Daemon, how: str, host: Setting) -> None:
+    server.configure(host=host)
+    done = server.run(how)
+    assert (done.returncode, done.stderr) == (0, ""), (how, host)
+
+
+WAY: list[Setting] = [
+    "*",
+    "127.0.0.1",
+    "0.0.0.0",
+    ["127.0.0.2", "127.0.0.1"],
+    "*",
+    ["*", "127.0.0.1"],
+    "localhost",
+]
+
+
+@pytest.mark.parametrize("how", ["reload", "upgrade"])
+def test_no_connection_is_refused(server: Daemon, how: str) -> None:
+    with Knocking(server.port, 4) as clients:
+        for host in WAY:
+            clients.more(50)
+            change(server, how, host)
+        clients.more(50)
+    assert clients.failed == []
+    until(lambda: len(server.workers()) == 2, "two workers")
+
+
+def test_what_is_there_is_kept_and_the_rest_is_closed(server: Daemon) -> None:
+    change(server, "reload", ["127.0.0.1", "127.0.0.2"])
+    before = sockets(server)
+    change(server, "reload", ["127.0.0.3", "127.0.0.1"])
+    after = sockets(server)
+    assert len(before) == len(after) == 2
+    assert len(before & after) == 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", server.port))
+    socket.create_connection(("127.0.0.3", server.port)).close()
+
+
+def sockets(server: Daemon) -> set[str]:
+    """Return the sockets of the supervisor that listen."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = {f"socket:[{row[9]}]" for row in rows if row[3] == proc.LISTEN}
+    return listening & set(proc.descriptors(server.pid).values())
+
+
+def test_nobody_else_may_listen_there_meanwhile_or_later(server: Daemon) -> None:
+    change(server, "reload", "*")
+    change(server, "reload", "127.0.0.1")
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            thief.bind(("127.0.0.1", server.port))
+            thief.listen()
+
+
+def test_another_program_at_one_of_the_addresses(server: Daemon) -> None:
+    """It is named, and not phttpd, whose socket is no hindrance."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.9", server.port))
+        other.listen()
+        server.configure(host="*")
+        done = server.run("reload")
+    assert done.returncode == UNAVAILABLE
+    assert f"{server.port}: already in use by " in done.stderr
+    assert f"(pid {os.getpid()})" in done.stderr
+    assert ask(server.port, "/").status == 200
+    change(server, "reload", "*")
+
+
+def test_the_socket_of_another_port_goes_to_nobody(server: Daemon) -> None:
+    old, port = server.port, free_port()
+    server.configure(port=port)
+    assert server.run("reload").returncode == 0
+    assert refused(old)
+    assert ask(port, "/").status == 200
+
+
+def test_a_stop_during_the_hand_over(server: Daemon) -> None:
+    with Process(server.pid) as supervisor:
+        server.configure(host="*")
+        supervisor.signal(signal.SIGHUP)
+        until(lambda: len(server.workers()) == 4, "both generations")
+        supervisor.signal(signal.SIGTERM)
+        supervisor.wait()
