@@ -90,7 +90,7 @@ class Transfer:
         self._source = source = answer.source
         self._promised = _NO_PART  # of the file, if others may change it
         self._parts = 0  # ranges among the segments that come after these
-        if source and not source.is_snapshot:
+        if answer.segments and source and not source.is_snapshot:
             self._promised = enclose(answer.segments)
             self._parts = sum(isinstance(segment, range) for segment in answer.segments)
         self._queues_pages = False  # whether the kernel may hold pages of the file
@@ -143,11 +143,15 @@ class Transfer:
     def _take_segment(self) -> None:
         segment = next(self._segments)
         if isinstance(segment, range):
-            self._part = segment
             self._parts -= 1
+            assert self._source is not None
+            if self._source.content is None:
+                self._part = segment
+                return
+            self._pending = memoryview(self._source.content)[segment.start : segment.stop]
         else:
             self._pending = memoryview(segment)
-            self._waiting -= len(segment)
+        self._waiting -= len(self._pending)
 
     def _send_pending(self, fd: int) -> int:
         sent = os.write(fd, self._pending)

@@ -11,14 +11,24 @@ MAX_RANGES = 256
 zchunk asks for up to 256.
 """
 
+FEW_RANGES = 16
+"""Ranges up to which it does not matter how small they are."""
+LEAST_RANGE = 32
+"""Bytes that the ranges of one request have on average at the least, if they are many."""
+_FRAMING = 128
+"""Bytes that a part of a multipart body takes beside its content, or nearly so."""
+_DIGITS = 18
+"""Digits of a number that takes no time to convert."""
+
 
 def parse_ranges(text: str, size: int) -> list[range] | None:
     """Return the offsets that a Range field asks for, or None when the whole is to be sent.
 
     Other units, malformed values and too many ranges are ignored, as RFC 9110 §14.2 allows.  So is
     any range of nothing: a client that splits what it does not know the size of gets the empty
-    whole, and no error.  Ranges that overlap or touch are sent as one; others are in the order of
-    the request (§15.3.7.2).
+    whole, and no error; and so are many ranges that are tiny, or that make more of a multipart body
+    than the whole is (§15.3.7.2, §17.15).  Ranges that overlap or touch are sent as one; others are
+    in the order of the request.
 
     Args:
         text: the value of the Range field.
@@ -46,7 +56,16 @@ def parse_ranges(text: str, size: int) -> list[range] | None:
             f"The file has {size} bytes, and none of them is in the range asked for.",
             (("Content-Range", f"bytes */{size}"),),
         )
-    return _coalesce(ranges)
+    ranges = _coalesce(ranges)
+    return None if _are_wasteful(ranges, size) else ranges
+
+
+def _are_wasteful(ranges: list[range], size: int) -> bool:
+    count = len(ranges)
+    if count <= FEW_RANGES:
+        return False
+    wanted = sum(map(len, ranges))
+    return wanted < count * LEAST_RANGE or wanted + count * _FRAMING > size
 
 
 def _parse_spec(spec: str, size: int) -> range | None:
@@ -79,11 +98,15 @@ def _coalesce(ranges: list[range]) -> list[range]:
 
 def _bounded(digits: str, limit: int) -> int:
     """Return the lesser of a decimal number of any length and `limit`, in linear time."""
+    if len(digits) <= _DIGITS:
+        return min(int(digits), limit)
     digits = digits.lstrip("0") or "0"
     return limit if len(digits) > len(str(limit)) else min(int(digits), limit)
 
 
 def _is_less(digits: str, other: str) -> bool:
     """Compare two decimal numbers of any length, in linear time."""
+    if len(digits) <= _DIGITS and len(other) <= _DIGITS:
+        return int(digits) < int(other)
     digits, other = digits.lstrip("0"), other.lstrip("0")
     return (len(digits), digits) < (len(other), other)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import REASONS
 from httpd.site.listing import Listing
+from httpd.site.memory import Claim
 from httpd.site.resource import Resource
 
 JOINED = 4096
@@ -45,8 +46,9 @@ class Answer:
     """A response head and the body that follows it; only `stamp` and the store change it.
 
     Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
-    the file behind `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it
-    goes out with its head in one system call; a larger one is `behind`.
+    `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it goes out with its
+    head in one system call; a larger one is `behind`.  Whoever holds such bytes holds the answer:
+    `source` and `claim` are what they are claimed by.
 
     `fields` are the header lines that do not depend on the time, up to the empty line.  `expires`
     is how many seconds it may be kept, if the answer says so.  `lingers` tells that the client may
@@ -67,6 +69,7 @@ class Answer:
     behind: bytes = b""
     second: int = -1
     is_of_file: bool = False
+    claim: Claim | None = None
 
     def stamp(self, stamp: Stamp) -> Answer:
         """Fill `wire` with the time of `stamp`, and return the answer itself.

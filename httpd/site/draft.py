@@ -13,6 +13,7 @@ from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.target import relative_with_slash
 from httpd.site.answer import Answer
 from httpd.site.listing import Listing
+from httpd.site.memory import UNCLAIMED, Claim, Hold
 from httpd.site.pages import POLICY, render_page
 from httpd.site.resource import SMALL_FILE, Resource
 from httpd.site.rules import NO_TREATMENT, Fields, Treatment, merge
@@ -36,6 +37,7 @@ class Draft(NamedTuple):
         source: a file or listing.
         variants: what a file was chosen from, if the answer is good as long as that stays.
         expires: seconds that clients may keep it, or None.
+        claim: to the memory that many segments take, or None.
     """
 
     status: int
@@ -45,12 +47,14 @@ class Draft(NamedTuple):
     source: Resource | Listing | None = None
     variants: Variants | None = None
     expires: int | None = None
+    claim: Claim | None = None
 
-    def finish(self, connection: Fields, *, head_only: bool) -> Answer:
+    def finish(self, connection: Fields, hold: Hold, *, head_only: bool) -> Answer:
         """Make the answer.
 
         Args:
             connection: the fields that are about the connection.
+            hold: for a body that is read or copied into memory.
             head_only: whether to leave out the body that the head tells of.
         """
         fields = connection + merge(_COMMON_FIELDS + self.fields, self.treatment)
@@ -67,27 +71,40 @@ class Draft(NamedTuple):
         )
         if head_only:
             return answer
-        body = self._read_body(segments, length)
+        body, answer.claim = self._read_body(segments, length, hold)
         if body is None:
-            answer.segments, answer.length, answer.source = segments, length, self.source
+            answer.segments, answer.length, answer.claim = segments, length, self.claim
         else:
             answer.body = body
+        if body is None or (self.source and self.source.content is not None):
+            answer.source = self.source
         return answer
 
-    def _read_body(self, segments: tuple[bytes | range, ...], length: int) -> bytes | None:
-        """Return a body that fits into memory; None for one that is to be sent from its file."""
+    def _read_body(
+        self, segments: tuple[bytes | range, ...], length: int, hold: Hold
+    ) -> tuple[bytes | None, Claim | None]:
+        """Return a body that fits into memory, and the claim to what it takes beside its source.
+
+        Returns:
+            None for a body that is to be sent from its source, be that a file or what it contains.
+        """
         source = self.source
         content = b"" if source is None else source.content
+        if content is None and (length > SMALL_FILE or not isinstance(source, Resource)):
+            return None, None
+        claim = None
+        if length > UNCLAIMED and (content is None or segments != (range(len(content)),)):
+            claim = hold(length)
+            if claim is None:
+                return None, None
         if content is None:
-            if length <= SMALL_FILE and isinstance(source, Resource):
-                return source.read(segments)
-            return None
-        return b"".join(
-            [
-                content[part.start : part.stop] if isinstance(part, range) else part
-                for part in segments
-            ]
-        )
+            assert isinstance(source, Resource)
+            return source.read(segments), claim
+        parts = [
+            content[part.start : part.stop] if isinstance(part, range) else part
+            for part in segments
+        ]
+        return b"".join(parts), claim
 
 
 def draft_page(
@@ -154,11 +171,12 @@ def draft_file(
         return Draft(206, fields, treatment, tuple(ranges), *rest)
     # A new one each time: nobody can put it into the file (RFC 2046 §5.1.1).
     boundary = os.urandom(15).hex()
+    lines = f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes "
+    before = lines.encode("latin-1")
     segments: list[bytes | range] = []
     for part in ranges:
-        lines = f"--{boundary}\r\nContent-Type: {media_type}\r\n"
-        lines += f"Content-Range: {_content_range(part, size)}\r\n\r\n"
-        segments += [(b"\r\n" if segments else b"") + lines.encode("latin-1"), part]
+        segments += (b"%b%d-%d/%d\r\n\r\n" % (before, part.start, part.stop - 1, size), part)
+    segments[0] = bytes(segments[0])[2:]  # a CRLF comes before each boundary but the first
     segments.append(f"\r\n--{boundary}--\r\n".encode())
     fields = (("Content-Type", f"multipart/byteranges; boundary={boundary}"), *fields)
     return Draft(206, fields, treatment.without_type(), tuple(segments), *rest)

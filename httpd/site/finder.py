@@ -91,7 +91,7 @@ class Finder:
         if opened is None:
             return None
         state = self._docroot.folder_state(opened.name)  # before the names in it are looked for
-        original = Resource(opened, self._date)
+        original = Resource(opened, self._date, hold=self._store.claim)
         forms = self._look_for_forms(original, state)
         coded = {
             coding: resource
@@ -134,7 +134,7 @@ class Finder:
         is_medium = resource.size <= MEDIUM_FILE and self._store.takes(resource.size)
         if not resource.is_fragile or not is_medium:
             return resource
-        return resource.snapshot() or resource
+        return resource.snapshot(self._store.claim) or resource
 
     def _look_for_forms(self, original: Resource, folder: FolderState | None) -> list[str]:
         """Return the codings for which there is anything, be it a link that leads to nothing.
@@ -165,7 +165,9 @@ class Finder:
             return None
         try:
             opened = self._docroot.open_name(original.name + CODINGS[coding])
-            return Resource(opened, self._date, coding, original) if opened else None
+            if opened is None:
+                return None
+            return Resource(opened, self._date, coding, original, self._store.claim)
         except OutOfDescriptorsError:
             raise
         except HTTPError:

@@ -11,17 +11,21 @@ from binascii import crc32
 from collections.abc import Callable, Generator
 from weakref import WeakValueDictionary
 
+from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import MAX_ELEMENTS
 from httpd.protocol.target import decode_segments
 from httpd.site.docroot import Docroot, explain
 from httpd.site.entries import Contents, Order, read_entries
 from httpd.site.listing_formats import LAYOUT, render_html, render_json
+from httpd.site.memory import UNCLAIMED, Claim, Hold, grant
 from httpd.site.resource import SMALL_FILE
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 STEP = 8 * 1024
 """Characters that are rendered in one step."""
+_CLAIM = 64 * 1024
+"""Bytes of memory that a listing claims ahead while it grows."""
 
 # quoted-string (RFC 9110 §5.6.4); one without an end goes on to the end of the field.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?')
@@ -42,6 +46,9 @@ class Listing:
 
     __slots__ = (
         "__weakref__",
+        "_claims",
+        "_hold",
+        "_room",
         "content",
         "etag",
         "fd",
@@ -52,7 +59,7 @@ class Listing:
     )
     is_snapshot = True
 
-    def __init__(self, name: bytes, media_type: str, etag: str = "") -> None:
+    def __init__(self, name: bytes, media_type: str, etag: str = "", hold: Hold = grant) -> None:
         self.fd = -1  # should there be no descriptor left
         self.name = name
         self.second = 0
@@ -61,6 +68,9 @@ class Listing:
         self.size = 0
         self.media_type = media_type
         self.etag = etag
+        self._hold = hold
+        self._claims: list[Claim] = []
+        self._room = UNCLAIMED
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -71,11 +81,26 @@ class Listing:
         return True
 
     def append(self, text: str) -> None:
-        """Add to a listing that is not finished."""
+        """Add to a listing that is not finished.
+
+        Raises:
+            HTTPError: 503, while so many others are being sent that there is no memory for it.
+        """
         piece = text.encode()
+        self._claim(len(piece))
         self.size += len(piece)
         while piece:
             piece = piece[os.write(self.fd, piece) :]
+
+    def _claim(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            claim = self._hold(_CLAIM - self._room)
+            if claim is None:
+                detail = "Too many listings are being sent just now."
+                raise HTTPError(503, detail, (("Retry-After", "1"),))
+            self._claims.append(claim)
+            self._room = _CLAIM
 
     def finish(self) -> None:
         """Say that nothing is to be added any more."""
@@ -90,7 +115,13 @@ Known = Callable[[str], "Listing | str | None"]
 
 
 def list_folder(
-    docroot: Docroot, path: bytes, order: Order, *, as_json: bool, known: Known = lambda _: None
+    docroot: Docroot,
+    path: bytes,
+    order: Order,
+    hold: Hold = grant,
+    *,
+    as_json: bool,
+    known: Known = lambda _: None,
 ) -> Generator[None, None, Listing | str]:
     """List a folder in steps of about a millisecond.
 
@@ -101,6 +132,7 @@ def list_folder(
         docroot: where the folder is.
         path: that of the request, percent-encoded.
         order: of the entries.
+        hold: for the memory that the listing takes.
         as_json: true for JSON, false for HTML.
         known: asked once the folder is read, before anything is sorted together and rendered.
 
@@ -113,7 +145,7 @@ def list_folder(
     segments = decode_segments(path)
     folder = docroot.open_folder(segments)
     try:
-        listing = Listing(path, JSON if as_json else HTML)
+        listing = Listing(path, JSON if as_json else HTML, hold=hold)
         contents = yield from read_entries(docroot, folder, len(segments) - 1, order)
     except OSError as error:
         raise explain(error) from None
@@ -156,9 +188,11 @@ class Listings:
     Args:
         docroot: where the folders are.
         budget: bytes that the listings of one second may take while nobody is being sent them.
+        hold: for the memory that listings take.
     """
 
-    def __init__(self, docroot: Docroot, budget: int) -> None:
+    def __init__(self, docroot: Docroot, budget: int, hold: Hold = grant) -> None:
+        self._hold = hold
         self._docroot = docroot
         self._budget = budget
         self._is_busy = False
@@ -217,7 +251,7 @@ class Listings:
         self._is_busy = True
         try:
             listing = yield from list_folder(
-                self._docroot, path, order, as_json=as_json, known=known
+                self._docroot, path, order, self._hold, as_json=as_json, known=known
             )
         finally:
             self._is_busy = False

@@ -13,6 +13,7 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
 from httpd.site.docroot import SETTLED_NS, OpenedFile, explain
 from httpd.site.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
+from httpd.site.memory import UNCLAIMED, Claim, Hold, grant
 from httpd.site.samples import Fingerprint, enclose
 
 SMALL_FILE = 128 * 1024
@@ -36,7 +37,8 @@ class Resource:
 
     `content` is the whole of a small file.  A larger one has `content` None and an open `fd`, which
     is closed when the last answer or download that holds the resource lets go of it.  That may be a
-    `snapshot`: a copy of the file in memory, which stays as it is.
+    `snapshot`: a copy of the file in memory, which stays as it is.  What is in memory is claimed by
+    `claim`; where memory is short, a small file has an open `fd` as well.
 
     `last_modified` is always sent.  `modified` is what conditions with dates are compared with, in
     seconds since the epoch; it is None for a time that says nothing about the content, one of
@@ -52,6 +54,7 @@ class Resource:
         "_fingerprint",
         "_identity",
         "_status_changed_ns",
+        "claim",
         "coding",
         "content",
         "etag",
@@ -71,8 +74,10 @@ class Resource:
         date: int,
         coding: str = IDENTITY,
         original: Resource | None = None,
+        hold: Hold = grant,
     ) -> None:
         self.fd, self.name, status, is_only_choice = opened
+        self.claim: Claim | None = None
         self.coding = coding
         self.is_snapshot = False
         self._read(status)
@@ -88,6 +93,8 @@ class Resource:
             self.media_type = original.media_type
         elif self.media_type == MPEG_TS:
             self.media_type = check_ts(self._read_head(MPEG_TS_HEAD))
+        if self.content is not None:
+            self._keep_content(self.content, hold)
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -128,11 +135,7 @@ class Resource:
             if not is_whole and status.st_size == self.size:
                 raise _size_is_wrong()
             if self.content is not None or not is_whole or status.st_size < self.size:
-                raise HTTPError(
-                    503, "This file is being written just now.", (("Retry-After", "1"),)
-                )
-        if self.content is not None:
-            self._close()
+                raise _is_being_written()
 
     def _read_content(self, status: os.stat_result) -> bool:
         """Read all of a small file, or samples of a large one.
@@ -169,6 +172,25 @@ class Resource:
             etag += f"-{self.coding}"
         return f'"{etag}"'
 
+    def _keep_content(self, content: bytes, hold: Hold) -> None:
+        """Keep a small file in memory; where that is short, send it as a large one."""
+        if len(content) > UNCLAIMED:
+            self.claim = hold(len(content))
+            if self.claim is None:
+                self._send_from_file()
+                return
+        self._close()
+
+    def _send_from_file(self) -> None:
+        try:
+            self._fingerprint = Fingerprint(self.fd, os.fstat(self.fd))
+            is_same = _identify(os.fstat(self.fd)) == self._identity
+        except OSError as error:
+            raise explain(error) from None
+        if not is_same:
+            raise _is_being_written()
+        self.content = None
+
     def _read_head(self, size: int) -> bytes:
         """Return so many bytes from the beginning, or all there are."""
         if self.content is not None:
@@ -178,14 +200,18 @@ class Resource:
         except OSError as error:
             raise explain(error) from None
 
-    def snapshot(self) -> Resource | None:
+    def snapshot(self, hold: Hold = grant) -> Resource | None:
         """Return the same with a copy of a file of medium size; None where that cannot be had."""
+        claim = hold(self.size)
+        if claim is None:
+            return None
         try:
             fd = os.memfd_create("snapshot", os.MFD_CLOEXEC)
         except OSError:
             return None
         same = copy(self)
         same.fd = fd
+        same.claim = claim
         same.is_snapshot = True
         same._fingerprint = None
         try:
@@ -258,6 +284,10 @@ class Resource:
             and status.st_ctime_ns == self._status_changed_ns
             and _identify(status) == self._identity
         )
+
+
+def _is_being_written() -> HTTPError:
+    return HTTPError(503, "This file is being written just now.", (("Retry-After", "1"),))
 
 
 def _size_is_wrong() -> HTTPError:

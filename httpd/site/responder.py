@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from httpd.protocol import conditional
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY
-from httpd.protocol.ranges import parse_ranges
+from httpd.protocol.ranges import FEW_RANGES, parse_ranges
 from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
 from httpd.site.answer import Answer, Stamp
 from httpd.site.docroot import Docroot, NoIndexError, OutOfDescriptorsError, UnreadableError
@@ -27,6 +27,9 @@ _ALLOW = "GET, HEAD, OPTIONS"
 _KNOWN_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
 _HEAD = b"HEAD "
 _CLOSING_STATUSES = frozenset({400, 408, 413, 414, 431, 500, 501, 503, 505})
+
+_RANGE_COST = 400
+"""Bytes that a part of a multipart body takes in memory beside its content."""
 
 Work = Generator[None, None, Answer]
 """An answer that takes several turns of a loop to make."""
@@ -71,7 +74,9 @@ class Responder:
         self.look_anew = docroot.look_anew
         """See `Docroot.look_anew`."""
         self._finder = Finder(docroot, store, precompressed=settings.precompressed)
-        self._listings = Listings(docroot, settings.cache // 16) if settings.listing else None
+        self._listings = None
+        if settings.listing:
+            self._listings = Listings(docroot, settings.cache // 16, store.claim)
         self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
         self._content_types = content_types(settings.charset)
@@ -125,7 +130,7 @@ class Responder:
             head_only: the bytes look like a HEAD request, whose answer has no body.
         """
         draft = draft_error(error, NO_TREATMENT)
-        answer = draft.finish((("Connection", "close"),), head_only=head_only)
+        answer = draft.finish((("Connection", "close"),), self._store.claim, head_only=head_only)
         answer.lingers = True
         return answer.stamp(self._stamp)
 
@@ -184,7 +189,8 @@ class Responder:
             connection = (("Connection", "close"),)
         elif header.minor_version == 0:
             connection = (("Connection", "keep-alive"),)
-        answer = draft.finish(connection, head_only=request.method == "HEAD")
+        head_only = request.method == "HEAD"
+        answer = draft.finish(connection, self._store.claim, head_only=head_only)
         answer.keep_alive = keep_alive
         # A client that did not ask for the close may be sending its next request.
         answer.lingers = header.expects_continue or header.keep_alive
@@ -238,13 +244,18 @@ class Responder:
                 bare = treatment.for_not_modified()
                 return Draft(304, fields, bare, None, None, variants, expires)
             ranges = self._find_ranges(request, chosen, etag, modified)
+        claim = None
+        if ranges and len(ranges) > FEW_RANGES:
+            claim = self._store.claim(len(ranges) * _RANGE_COST)
+            ranges = ranges if claim else None
         fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
         if chosen.coding != IDENTITY:
             fields += (("Content-Encoding", chosen.coding),)
         media_type = self._content_types[chosen.media_type]
         if treatment is not NO_TREATMENT:
             media_type = treatment.get("content-type") or media_type
-        return draft_file(variants, resource, media_type, ranges, fields, treatment, expires)
+        draft = draft_file(variants, resource, media_type, ranges, fields, treatment, expires)
+        return draft if claim is None else draft._replace(claim=claim)
 
     def _is_unmodified(self, request: Request, etag: str | None, modified: int | None) -> bool:
         """Tell whether a 304 is the answer; a condition that is not met is a 412."""

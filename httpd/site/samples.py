@@ -31,7 +31,7 @@ def sample_offsets(size: int) -> list[int]:
     """Return where the samples of a file lie: at its beginning, at its end, and evenly between.
 
     Args:
-        size: bytes of the file, at least 2 * BLOCK * COUNT.
+        size: bytes of the file, more than 2 * BLOCK.
     """
     last = size - BLOCK
     step = last // (COUNT - 1)
@@ -57,7 +57,7 @@ class Fingerprint:
     to a mapping of the file may until the kernel writes it back (mmap(2)).
 
     Args:
-        fd: an open file of more than 2 * BLOCK * COUNT bytes.
+        fd: an open file of more than 2 * BLOCK bytes.
         status: its status just before.
 
     Raises:

@@ -20,6 +20,7 @@ from httpd.site.answer import JOINED, Answer
 from httpd.site.docroot import FolderState
 from httpd.site.forms import BareFolders
 from httpd.site.memo import Memo
+from httpd.site.memory import Claim, Claims
 from httpd.site.resource import Resource
 
 KEPT_SECONDS = 60
@@ -53,6 +54,7 @@ class Variants:
         "answers",
         "bare",
         "checked",
+        "claimed",
         "coded",
         "cost",
         "is_fragile",
@@ -79,7 +81,7 @@ class Variants:
         self.checked = self.moved = checked
         self.answers: dict[bytes, Answer] = {}
         self.is_kept = self.is_fragile = False
-        self.cost = self.size = self.open_files = 0
+        self.cost = self.size = self.claimed = self.open_files = 0
 
     def is_in_place(self) -> bool:
         """Tell whether what somebody may have changed is still there, and what it was."""
@@ -94,6 +96,7 @@ class Variants:
         self.is_kept = True
         for resource in (self.original, *self.coded.values()):
             self.size += len(resource.name) + _OVERHEAD
+            self.claimed += resource.claim.size if resource.claim else 0
             self.open_files += resource.content is None
             if resource.is_fragile:
                 self.is_fragile = True
@@ -108,6 +111,9 @@ class Store:
     The dictionaries are in the order of the last check, but for some seconds, so what is unused
     stands first.
 
+    What is not kept counts as well, as long as anything holds it.  That may be half of the budget,
+    so that slow clients cannot drive out everything that others ask for.
+
     Args:
         budget: bytes that all of it may take, but for the marks, which take 1 MiB at the most.
     """
@@ -121,6 +127,8 @@ class Store:
         self._minute = 0
         self._budget = budget
         self._used = 0
+        self._claims = Claims()
+        self._claimed = 0  # bytes of the claims that files have which are kept
         self._open_files = 0
         self._second = -1
         self._memo = Memo(0)  # of this second
@@ -152,6 +160,17 @@ class Store:
         self._marks[place] = mark
         return False
 
+    def claim(self, size: int) -> Claim | None:
+        """Claim memory for something that is not kept, or not yet; None if there is none left."""
+        with self._lock:
+            if self._unkept() + size > self._budget // 2:
+                return None
+            if size > self._room():
+                self._evict(size - self._room())
+                if size > self._room():  # what was evicted is still being sent
+                    return None
+            return self._claims.make(size)
+
     def keep(self, variants: Variants) -> None:
         """Take in what there is at a path, in the place of what was."""
         path = variants.path
@@ -162,6 +181,7 @@ class Store:
             self._drop(path)
             self.kept[path] = variants
             self._used += variants.cost
+            self._claimed += variants.claimed
             if variants.open_files:
                 self._open[path] = variants
                 self._open_files += variants.open_files
@@ -197,12 +217,13 @@ class Store:
             if cost > self._budget // 8:
                 return
             if len(variants.answers) >= _MOST_ANSWERS:
-                variants.answers = {}
-                self._used -= variants.cost - variants.size
-                variants.cost = variants.size
+                self._forget_answers(variants)
             variants.answers[selector] = answer
             variants.cost += cost
             self._used += cost
+            if answer.claim is not None:
+                variants.claimed += answer.claim.size
+                self._claimed += answer.claim.size
             self._shrink()
 
     def tick(self, second: int) -> None:
@@ -221,31 +242,53 @@ class Store:
         with self._lock:
             self.kept.clear()
             self._open.clear()
-            self._used = self._open_files = 0
+            self._used = self._claimed = self._open_files = 0
 
     def _path_of(self, variants: Variants) -> bytes | None:
         """Return where files are kept, if they still are."""
         path = variants.path
         return path if path is not None and self.kept.get(path) is variants else None
 
+    def _unkept(self) -> int:
+        """Return the claimed bytes of what is not kept."""
+        return self._claims.total() - self._claimed
+
+    def _room(self) -> int:
+        """Return the bytes that are left of the budget, which may be less than none."""
+        return self._budget - self._used - self._unkept()
+
     def _shrink(self) -> None:
+        self._evict(-self._room())
+        while self._open_files > MAX_OPEN_FILES:
+            self._drop(next(iter(self._open)))
+
+    def _evict(self, size: int) -> None:
+        """Drop what takes so many bytes, once: what is still being sent does not free them yet."""
         used = self._used
-        while self._used > self._budget:
+        while self.kept and used - self._used < size:
             self._drop(next(iter(self.kept)))
         # The memo may hold what has just been evicted, so that its memory is not free.
         self._evicted += used - self._used
         if self._evicted > self._budget // 16:
             self._memo.close()
-        while self._open_files > MAX_OPEN_FILES:
-            self._drop(next(iter(self._open)))
 
     def _drop(self, path: bytes) -> None:
         variants = self.kept.pop(path, None)
         if variants is not None:
             self._used -= variants.cost
+            self._claimed -= variants.claimed
             if variants.open_files:
                 del self._open[path]
                 self._open_files -= variants.open_files
+
+    def _forget_answers(self, variants: Variants) -> None:
+        for answer in variants.answers.values():
+            if answer.claim is not None:
+                variants.claimed -= answer.claim.size
+                self._claimed -= answer.claim.size
+        variants.answers = {}
+        self._used -= variants.cost - variants.size
+        variants.cost = variants.size
 
 
 def _find_unused(kept: OrderedDict[bytes, Variants], last: int) -> list[tuple[bytes, Variants]]:

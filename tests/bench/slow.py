@@ -1,4 +1,4 @@
-"""1000 clients that are slow on purpose: does a well-behaved one beside them notice?
+"""1000 clients that are slow on purpose, or a few that make work: does one beside them notice?
 
 slowhttptest plays them, in each of its modes: heads that never end (Slowloris), bodies that never
 end, answers that are hardly read, and heads with hundreds of overlapping ranges.  All the while one
@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import csv
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench import clients, kinds, servers
+from tests.bench import clients, flood, kinds, servers
 from tests.bench.environment import MB, MeasurementError, allow_files, folder, program, write_sparse
 from tests.bench.report import Report, show
 from tests.bench.servers import Server
@@ -41,8 +42,9 @@ LARGE = 10 << 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--mode", choices=MODES, action="append", help="default: each of them")
+    add("--mode", choices=[*MODES, *flood.KINDS], action="append", help="default: each of them")
     add("--connections", type=int, default=1000, metavar="N")
+    add("--floods", type=int, default=4, metavar="N", help="clients that make work (default: 4)")
     add("--duration", type=int, default=30, metavar="S", help="of an attack (default: 30)")
     add("--before", type=float, default=5.0, metavar="S", help="without one (default: 5)")
     add("--workers", type=int, default=2, metavar="N")
@@ -54,12 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, report: Report) -> None:
-    program("slowhttptest", "slowhttptest")
     allow_files(args.connections)
     with folder(None) as docroot:
         (docroot / "4k.txt").write_bytes(b"x" * 4096)
         write_sparse(docroot / "large.bin", LARGE)
-        for mode in args.mode or MODES:
+        for mode in args.mode or [*MODES, *flood.KINDS]:
             setup = kinds.Setup(
                 args.server,
                 docroot,
@@ -88,6 +89,8 @@ def measure(server: Server, mode: str, args: argparse.Namespace, results: Path) 
     end = time.monotonic() + args.before
     before, _ = ask(server, lambda: time.monotonic() < end)
     memory = server.pss()
+    if mode in flood.KINDS:
+        return measure_flood(server, mode, args, before, memory)
     command = [program("slowhttptest", "slowhttptest"), *MODES[mode]]
     command += ["-c", str(args.connections), "-r", str(max(1, args.connections // 5))]
     command += ["-l", str(args.duration), "-p", "5", "-g", "-o", str(results / "attack")]
@@ -106,6 +109,28 @@ def measure(server: Server, mode: str, args: argparse.Namespace, results: Path) 
         raise MeasurementError(f"slowhttptest said nothing of its end: {said[-500:]}")
     with (results / "attack.csv").open(newline="") as file:
         *_, last = csv.DictReader(file)
+    closed, left_open = int(last["Closed"]), int(last["Connected"])
+    return figures_of(before, during, memory, peak) | {"closed": closed, "open": left_open}
+
+
+def measure_flood(
+    server: Server, kind: str, args: argparse.Namespace, before: list[float], memory: int
+) -> dict[str, Any]:
+    """Ask while a few clients make work."""
+    command = [sys.executable, "-m", "tests.bench.flood", kind, str(server.port)]
+    command += [str(args.duration), str(args.floods)]
+    attack = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        during, peak = ask(server, lambda: attack.poll() is None)
+    finally:
+        attack.kill()
+        attack.wait()
+    return figures_of(before, during, memory, peak) | {"closed": "", "open": args.floods}
+
+
+def figures_of(
+    before: list[float], during: list[float], memory: int, peak: int
+) -> dict[str, float]:
     return {
         "before_ms": median(before) * 1000,
         "before_p99_ms": percentile_99(before) * 1000,
@@ -115,8 +140,6 @@ def measure(server: Server, mode: str, args: argparse.Namespace, results: Path) 
         "longest_ms": max(during) * 1000,
         "pss_before_mb": memory / MB,
         "pss_peak_mb": peak / MB,
-        "closed": int(last["Closed"]),
-        "open": int(last["Connected"]),
     }
 
 

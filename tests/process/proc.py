@@ -133,3 +133,16 @@ def _sockets(table: str, state: str, port: int) -> list[list[str]]:
 
 def _port(address: str) -> int:
     return int(address.rpartition(":")[2], 16)
+
+
+def memory_files(pid: int) -> int:
+    """Return the bytes of the files in memory that a process has open: memfd_create(2)."""
+    sizes = {}
+    for fd, target in descriptors(pid).items():
+        if target.startswith("/memfd:"):
+            try:
+                status = os.stat(f"/proc/{pid}/fd/{fd}")
+            except FileNotFoundError:
+                continue
+            sizes[status.st_ino] = status.st_blocks * 512
+    return sum(sizes.values())

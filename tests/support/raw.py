@@ -92,11 +92,15 @@ def parse_head(head: bytes) -> Answer:
 class Client:
     """One connection to the server under test."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1", receive_buffer: int = 0) -> None:
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", receive_buffer: int = 0, segment: int = 0
+    ) -> None:
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.socket.settimeout(DEADLINE)
         if receive_buffer:  # before connect(), or the window does not follow
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment:  # of the loopback interface, 64 KiB, for which the server's socket takes 2.5 MB
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         try:
             self.socket.connect((host, port))
         except OSError:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.ranges import MAX_RANGES, parse_ranges
+from httpd.protocol.ranges import FEW_RANGES, LEAST_RANGE, MAX_RANGES, parse_ranges
 from tests.unit.guard import must_end
 
 HUGE = "9" * 3000
@@ -206,17 +206,55 @@ def test_several_ranges_are_those_bytes_once(pairs: list[tuple[int, int]]) -> No
 
 def test_256_ranges_are_not_too_many() -> None:
     """As many as zchunk, and so dnf, asks a server for."""
-    found = ask_all("bytes=" + ",".join(f"{n}-{n}" for n in range(0, 512, 2)), 1000)
-    assert isinstance(found, list)
+    text = "bytes=" + ",".join(f"{n}-{n + 299}" for n in range(0, 256_000, 1000))
+    found = parse_ranges(text, 1_000_000)
+    assert found is not None
     assert len(found) == 256
 
 
 def test_too_many_ranges_are_not_worth_the_trouble() -> None:
-    text = "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 2 * MAX_RANGES + 2, 2))
-    assert ask_all(text, 1000) is None
-    found = ask_all(text.rpartition(",")[0], 1000)
-    assert isinstance(found, list)
+    text = "bytes=" + ",".join(f"{n}-{n + 99}" for n in range(0, 300 * (MAX_RANGES + 1), 300))
+    assert parse_ranges(text, 1_000_000) is None
+    found = parse_ranges(text.rpartition(",")[0], 1_000_000)
+    assert found is not None
     assert len(found) == MAX_RANGES
+
+
+def spread(count: int, length: int) -> str:
+    """Ranges of one length that are far apart."""
+    return "bytes=" + ",".join(f"{n}-{n + length - 1}" for n in range(0, 1000 * count, 1000))
+
+
+def test_many_tiny_ranges_are_ignored() -> None:
+    for count, length, is_sent in [
+        (FEW_RANGES, 1, True),
+        (FEW_RANGES + 1, 1, False),
+        (FEW_RANGES + 1, LEAST_RANGE - 1, False),
+        (FEW_RANGES + 1, LEAST_RANGE, True),
+        (MAX_RANGES, LEAST_RANGE - 1, False),
+        (MAX_RANGES, LEAST_RANGE, True),
+    ]:
+        assert (parse_ranges(spread(count, length), 1_000_000) is not None) is is_sent
+    a_large_one = spread(MAX_RANGES - 1, 1) + ",500000-599999"
+    assert parse_ranges(a_large_one, 1_000_000) is not None
+
+
+def test_ranges_that_make_more_than_the_whole_are_ignored() -> None:
+    assert parse_ranges(spread(100, 900), 110_000) is not None
+    assert parse_ranges(spread(100, 900), 100_000) is None
+    assert parse_ranges(spread(FEW_RANGES, 900), FEW_RANGES * 1000) is not None
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=300), st.integers(1, 10**6))
+def test_what_is_built_for_many_ranges_is_no_more_than_the_whole(
+    starts: list[int], size: int
+) -> None:
+    try:
+        found = parse_ranges("bytes=" + ",".join(f"{n}-{n + 50}" for n in starts), size)
+    except HTTPError:
+        return
+    if found is not None and len(found) > FEW_RANGES:
+        assert sum(map(len, found)) + 100 * len(found) <= size
 
 
 @pytest.mark.parametrize(

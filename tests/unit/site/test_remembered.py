@@ -149,7 +149,8 @@ def ask_anew(root: Path, data: bytes) -> Answer | int:
         request = parse_head(data)
     except HTTPError as error:
         return error.status
-    return done(Responder(site_settings(root), Store(0)).respond(request, may_keep_alive=True))
+    store = Store(1 << 20)  # nothing is kept from a first request, but its body is in memory
+    return done(Responder(site_settings(root), store).respond(request, may_keep_alive=True))
 
 
 def show(answer: Answer | int) -> object:

@@ -632,7 +632,9 @@ def test_a_budget_too_small_for_anything(tmp_path: Path, budget: int) -> None:
     write(tmp_path / "a", b"x" * SMALL_FILE)
     finder = make(tmp_path, budget=budget)
     for now in range(2, 5):
-        assert find(finder, "/a").content == b"x" * SMALL_FILE
+        found = find(finder, "/a")
+        assert found.content is None, "it is sent from its descriptor"
+        assert found.read((range(SMALL_FILE),)) == b"x" * SMALL_FILE
         tick(finder, now)
 
 

@@ -1,0 +1,212 @@
+"""Memory counts until the last thing that holds it is gone; held against a plain sum."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from httpd.protocol.messages import HTTPError
+from httpd.site.docroot import Docroot
+from httpd.site.listing import Listing
+from httpd.site.memory import UNCLAIMED, Claim, Claims
+from httpd.site.resource import SMALL_FILE, Resource
+from httpd.site.store import Store, Variants
+from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.site.folders import write
+
+BUDGET = 1 << 20
+
+
+def refuse(_: int) -> None:
+    """Be out of memory."""
+
+
+def open_file(path: Path) -> Resource:
+    opened = Docroot(str(path.parent), ()).open([path.name.encode()])
+    assert opened is not None
+    return Resource(opened, int(time.time()), hold=refuse)
+
+
+def test_a_claim_counts_until_its_last_reference_is_gone() -> None:
+    claims = Claims()
+    first = claims.make(5)
+    other = first
+    assert claims.total() == 5
+    second = claims.make(7)
+    assert claims.total() == 12
+    del first
+    assert claims.total() == 12
+    del other
+    assert claims.total() == 7
+    del second
+    assert claims.total() == 0
+
+
+def test_claims_end_in_any_thread() -> None:
+    store = Store(BUDGET)
+
+    def claim_and_forget() -> None:
+        held: list[Claim | None] = []
+        for size in range(3000):
+            held.append(store.claim(size % 100))
+            if size % 7 == 0:
+                held.clear()
+                gc.collect(0)
+
+    threads = [threading.Thread(target=claim_and_forget) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store._claims.total() == 0
+
+
+class Ledger(RuleBasedStateMachine):
+    """A store, and clients that hold what they got, evicted or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = Store(BUDGET)
+        self.held: list[tuple[int, Claim]] = []
+        self.number = 0
+
+    def live(self) -> int:
+        """Return the claimed bytes of what clients hold or the store keeps, each once."""
+        kept = {id(own.original.claim): own.original.claim for own in self.store.kept.values()}
+        return sum({id(c): c.size for c in (*kept.values(), *self.claims()) if c}.values())
+
+    def claims(self) -> list[Claim]:
+        return [claim for _, claim in self.held]
+
+    @rule(size=st.integers(0, BUDGET // 3))
+    def hold(self, size: int) -> None:
+        unkept = self.store._unkept()
+        has_room = unkept + size <= BUDGET // 2 and self.store._used + unkept + size <= BUDGET
+        claim = self.store.claim(size)
+        if claim is not None:
+            self.held.append((size, claim))
+        else:
+            assert not has_room
+
+    @rule(size=st.integers(0, BUDGET // 8), is_sent=st.booleans())
+    def keep(self, size: int, is_sent: bool) -> None:
+        claim = self.store.claim(size)
+        if claim is None:
+            return
+        resource = _Kept(size, claim)
+        self.number += 1
+        self.store.keep(Variants(b"/%d" % self.number, resource, {}, None, 1))  # type: ignore[arg-type]
+        if is_sent:
+            self.held.append((size, claim))
+
+    @rule(place=st.integers(0, 1000))
+    def read(self, place: int) -> None:
+        if self.held:
+            self.held.pop(place % len(self.held))
+
+    @rule()
+    def forget_all(self) -> None:
+        self.store.clear()
+
+    @invariant()
+    def it_is_exact(self) -> None:
+        assert self.store._claims.total() == self.live()
+        kept = self.store.kept.values()
+        assert self.store._claimed == sum(own.claimed for own in kept)
+        assert self.store._used == sum(own.cost for own in kept)
+
+    @invariant()
+    def it_is_within_the_budget(self) -> None:
+        overhead = 1024 + len(b"name")
+        total = self.store._used + self.store._unkept()
+        assert total <= BUDGET + overhead * (1 + len(self.held))
+
+
+class _Kept:
+    """What a store looks at of a small file."""
+
+    name = b"name"
+    content = b""
+    is_fragile = False
+
+    def __init__(self, size: int, claim: Claim) -> None:
+        self.size = size
+        self.claim = claim
+
+
+TestLedger = Ledger.TestCase
+TestLedger.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_half_of_the_budget_stays_for_what_is_kept() -> None:
+    store = Store(BUDGET)
+    held = []
+    while (claim := store.claim(BUDGET // 16)) is not None:
+        held.append(claim)
+    assert len(held) == 8
+    held.pop()
+    assert store.claim(BUDGET // 16) is not None
+
+
+@pytest.mark.parametrize("size", [UNCLAIMED + 1, UNCLAIMED + 100, 50_000, SMALL_FILE])
+def test_a_small_file_without_memory_is_sent_from_its_descriptor(tmp_path: Path, size: int) -> None:
+    before = open_descriptors()
+    write(tmp_path / "a", bytes(range(256)) * (size // 256 + 1))
+    with (tmp_path / "a").open("r+b") as file:
+        file.truncate(size)
+    content = (tmp_path / "a").read_bytes()
+    short = open_file(tmp_path / "a")
+    opened = Docroot(str(tmp_path), ()).open([b"a"])
+    assert opened is not None
+    usual = Resource(opened, int(time.time()))
+    assert usual.content == content
+    assert (short.content, short.is_fragile, short.etag) == (None, True, usual.etag)
+    assert short.read((range(size),)) == content
+    assert short.is_intact(range(size), is_last=True)
+    with (tmp_path / "a").open("r+b") as file:
+        file.write(b"changed")
+    assert not short.is_intact(range(size), is_last=True)
+    del short
+    assert opened_since(before) == []
+
+
+def test_a_very_small_file_needs_no_claim(tmp_path: Path) -> None:
+    write(tmp_path / "a", "x" * UNCLAIMED)
+    assert open_file(tmp_path / "a").content == b"x" * UNCLAIMED
+
+
+def test_a_snapshot_without_memory_is_none(tmp_path: Path) -> None:
+    before = open_descriptors()
+    write(tmp_path / "a", "x" * SMALL_FILE)
+    resource = open_file(tmp_path / "a")
+    assert resource.snapshot(refuse) is None
+    del resource
+    assert opened_since(before) == []
+
+
+def test_a_listing_without_memory_is_refused_as_it_grows() -> None:
+    before = open_descriptors()
+    listing = Listing(b"/", "text/html", hold=refuse)
+    listing.append("x" * UNCLAIMED)
+    with pytest.raises(HTTPError) as error:
+        listing.append("x")
+    assert (error.value.status, error.value.fields) == (503, (("Retry-After", "1"),))
+    del listing, error  # which refers to the frames that it came through
+    assert opened_since(before) == []
+
+
+def test_a_listing_claims_what_it_takes_and_little_more() -> None:
+    store = Store(BUDGET)
+    listing = Listing(b"/", "text/html", hold=store.claim)
+    for _ in range(40):
+        listing.append("x" * 8000)
+    assert 0 <= store._claims.total() + UNCLAIMED - listing.size <= 64 * 1024 + 8000
+    del listing
+    assert store._claims.total() == 0
