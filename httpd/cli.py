@@ -192,7 +192,9 @@ def _serve(
 ) -> int:
     from httpd.service import Service  # noqa: PLC0415
 
-    settings = load(config_file, options, parsed.spelling)
+    # A directory that was typed is not one that a boot may yet mount.
+    is_typed = config_file is None and predecessor is None
+    settings = load(config_file, options, parsed.spelling, needs_docroot=is_typed)
     in_foreground = not settings.daemon
     # Relative paths were resolved against this folder, and a reload must find the same ones.
     options = {name: _anchor(name, value) for name, value in options.items()}

@@ -93,6 +93,15 @@ def test_a_directory_is_served_in_the_foreground_and_nothing_is_written(
     assert [server.interrupt() for server in commands] == [0, 0]
 
 
+@pytest.mark.parametrize("words", [["{}"], ["--base", "{}"], ["{}", "--daemon"]])
+def test_directory_that_is_mistyped_is_refused(tmp_path: Path, words: list[str]) -> None:
+    missing = f"{tmp_path}/missing"
+    done = run(*[word.format(missing) for word in words], "--port", "0")
+    assert (done.returncode, done.stdout) == (66, "")
+    assert done.stderr.endswith(f"no such directory: {missing}\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_directory_and_a_config_file_are_a_daemon_of_the_file(site: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     config = write_config(
