@@ -135,9 +135,9 @@ class Connection:
         elif state is LINGERING:
             self._discard()
 
-    def is_quiet(self) -> bool:
-        """Tell whether nothing is in hand: no request, and none that waits in the socket."""
-        return self.state is IDLE and not options.has_data(self.fd)
+    def is_quiet(self, *states: State) -> bool:
+        """Tell whether it is in one of these states, and nothing waits in the socket."""
+        return self.state in states and not options.has_data(self.fd)
 
     def on_deadline(self) -> None:
         """Give up what has taken too long."""
@@ -218,10 +218,7 @@ class Connection:
         self._end_transfer()
         self._buffer = self._body = self._request = self._work = None
         self._loop.forget(self)
-        try:
-            os.close(self.fd)
-        except OSError:
-            pass  # it is closed all the same (close(2))
+        options.close(self.fd)
         if self._loop.verbose:
             host, port = self.peer
             self._loop.log.debug(f"connection {host}:{port} closed: {reason}")
@@ -493,9 +490,7 @@ class Connection:
             self.close("client reset")
             return
         host, port = self.peer
-        source = self._answer.source if self._answer else None
-        name = os.fsdecode(source.name) if source else "a response"
-        self._loop.log.error(f"cannot send {name} to {host}:{port} wholly: {error.strerror}")
+        self._loop.log.error(f"cannot send {self._name()} to {host}:{port}: {error.strerror}")
         self.close("read error")
 
     def _send_slice(self, transfer: Transfer) -> None:
@@ -563,8 +558,11 @@ class Connection:
 
     def _linger(self) -> None:
         """Wait for the client to stop sending: closing earlier could reset the connection before
-        the client has read its answer (RFC 9112 §9.6).
+        the client has read its answer (RFC 9112 §9.6).  There is no room for any number of those.
         """
+        if not self._interest and not self._loop.room.may_linger():
+            self.close(self._reason)
+            return
         self._buffer = None
         options.end_sending(self.fd)
         self._enter(LINGERING, self._loop.now + LINGER_SECONDS)

@@ -22,8 +22,9 @@ from typing import Any
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.connection import Connection
 from httpd.network.listener import format_peer
+from httpd.network.room import Room
 from httpd.network.shares import Shares
-from httpd.network.state import IDLE
+from httpd.network.state import IDLE, LINGERING, State
 from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
@@ -129,6 +130,7 @@ class Loop:
         self._index = index
         self._board = board
         self._counts = board.column(Column.CONNECTIONS)
+        self.room = Room(board, settings.max_connections)
         self.shares = Shares(len(self._counts))
         self.look_after = min(TICK, settings.send_timeout)
         """Seconds from a slice of a download to the first look at whether it is being taken."""
@@ -272,6 +274,8 @@ class Loop:
         if self._drain_deadline is not None:
             self._continue_drain(self._drain_deadline)
         self._publish()
+        for _ in range(self.room.share(self._board.column(Column.SPARE)[self._index])):
+            self._close_one(IDLE)
 
     def _publish(self) -> None:
         connections = self._connections.values()
@@ -280,6 +284,7 @@ class Loop:
             Column.REQUESTS: self.requests,
             Column.SENT: self.sent,
             Column.REMAINING: sum(connection.unsent() for connection in connections),
+            Column.SPARE: sum(connection.state is IDLE for connection in connections),
         }
         for column, value in row.items():
             self._board.column(column)[self._index] = value
@@ -320,7 +325,7 @@ class Loop:
         if data and self._answer_and_close(fd, address, data):
             return
         connection = Connection(self, fd, format_peer(address))
-        if sum(self._counts) >= self.settings.max_connections and not self._close_an_idle_one():
+        if self.room.is_full() and not self._find_place():
             self._carefully(connection, partial(self._turn_away, connection, data))
             return
         self._responder.look_anew()  # it may have connected in this very turn
@@ -377,17 +382,27 @@ class Loop:
         if self._connections.pop(connection.fd, None) is not None:
             self._counts[self._index] = len(self._connections)
 
-    def _close_an_idle_one(self) -> bool:
+    def _close_one(self, *states: State) -> bool:
+        """Close a connection that is in one of these states, if there is one."""
         for connection in self._connections.values():
-            if connection.is_quiet():
+            if connection.is_quiet(*states):
+                if connection.state is IDLE:
+                    self.room.take_spare(self._index)
                 connection.close("too many connections")
                 return True
         return False
 
+    def _find_place(self) -> bool:
+        """Make room for one connection; tell whether there is some."""
+        while self.room.is_full():
+            if not self._close_one(LINGERING, IDLE):
+                return self.room.may_exceed()
+        return True
+
     def _make_room(self) -> None:
         """Free descriptors: those of files that nobody downloads, and an idle connection's."""
         self._responder.release()
-        self._close_an_idle_one()
+        self._close_one(IDLE)
 
     def _close_all(self, reason: str) -> None:
         self._drain_deadline = self.now

@@ -7,6 +7,7 @@ one is made for a moment.  Unix sockets lack the options of TCP, and do without.
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import struct
@@ -41,6 +42,14 @@ def _borrow(fd: int) -> socket.socket:
     """Return a socket object, to be detached from its descriptor after use."""
     # What is told here need not be looked up; none of it matters for what is done.
     return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
+
+
+def close(fd: int) -> None:
+    """Close a descriptor, which it is afterwards whatever the kernel says (close(2))."""
+    try:
+        os.close(fd)
+    except OSError:
+        pass
 
 
 def send_first(fd: int, data: bytes) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-_MAGIC = 0x7068747470640001
+_MAGIC = 0x7068747470640002
 MAX_REMARK = 4000
 """Characters that ``phttpd reload`` shows of the outcome; the log has all of it."""
 _REMARK_SIZE = 64 * 1024  # JSON has up to twelve bytes for a character
@@ -55,6 +55,8 @@ class Column(enum.IntEnum):
     """Bytes that running downloads still have to go, as of the last tick."""
     TICKS = 5
     """Ticks of the loop's clock: a loop that is stuck has none."""
+    SPARE = 6
+    """Idle connections, as of the last tick, but for those that were closed to make room since."""
 
 
 class _Header(enum.IntEnum):
@@ -123,7 +125,7 @@ class Scoreboard:
         """Say which process a worker is now; what its predecessor's loops had open is gone."""
         self._pids[worker] = pid
         first = worker * self.threads
-        for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REMAINING):
+        for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REMAINING, Column.SPARE):
             for loop in range(first, first + self.threads):
                 self._columns[column][loop] = 0
 

@@ -9,10 +9,12 @@ import signal
 import socket
 import struct
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from httpd.observe.scoreboard import Column, read_all
 from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import Foreground, foreground
@@ -171,14 +173,57 @@ def test_too_many_connections(site: Path) -> None:
 
 
 def test_idle_connections_do_not_lock_others_out(site: Path) -> None:
-    with foreground(site, workers=2, threads=2, max_connections=8) as server:
-        with connected(server.port, 8) as idle:
+    with (
+        foreground(site, workers=2, threads=2, max_connections=8) as server,
+        connected(server.port, 8) as idle,
+    ):
+        for client in idle:
+            client.ask("/")
+        # Whether they are idle is known to all loops after a second.
+        until(lambda: ask(server.port, "/").status == 200, "room for one more")
+        for _ in range(10):
+            until(lambda: ask(server.port, "/").status == 200, "room for one more")
+
+
+def test_idle_connections_of_other_loops_make_room(site: Path) -> None:
+    """With fewer connections than loops, most loops have none of their own to close."""
+    with foreground(site, workers=2, threads=4, max_connections=4) as server:
+        held = server_sockets(server)
+        with connected(server.port, 4) as idle:
             for client in idle:
                 client.ask("/")
-            # A loop gives up an idle connection of its own, or refuses politely.
-            statuses = [ask(server.port, "/").status for _ in range(10)]
-            assert set(statuses) <= {200, 503}
-        until(lambda: ask(server.port, "/").status == 200, "room for one more")
+            (board,) = read_all(server.pid)
+            until(lambda: board.total(Column.SPARE) == 4, "all loops know of them")
+            with connected(server.port, 3) as newcomers:
+                for client in newcomers:
+                    assert client.ask("/").status == 200
+                until(lambda: server_sockets(server) - held <= 4, "no more than there may be")
+
+
+def server_sockets(server: Foreground) -> int:
+    """Return how many sockets all workers have open, in whatever state."""
+    workers = map(proc.descriptors, server.workers())
+    return sum(path.startswith("socket:") for found in workers for path in found.values())
+
+
+def test_refused_connections_are_bounded(site: Path) -> None:
+    """Whoever is refused does not hang up, and may send more."""
+    large(site)
+    with foreground(site, workers=1, threads=2, max_connections=8) as server:
+        held = server_sockets(server)
+        with connected(server.port, 8, receive_buffer=4096) as busy, ExitStack() as refused:
+            for client in busy:
+                client.send(request("/large"))
+                assert client.head().status == 200
+            (board,) = read_all(server.pid)
+            until(lambda: board.total(Column.ACTIVE) == 8, "all loops know that they are busy")
+            for _ in range(200):
+                client = refused.enter_context(Client(server.port))
+                client.send(request("/"))
+                assert client.answer().status == 503
+            assert server_sockets(server) - held <= 8 + 2
+            busy[0].close()
+            until(lambda: ask(server.port, "/").status == 200, "room for one more")
 
 
 def test_connections_that_are_reset_at_once(site: Path) -> None:

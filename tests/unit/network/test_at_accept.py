@@ -12,6 +12,7 @@ import pytest
 
 from httpd.network.connection import Connection
 from httpd.network.loop import LoopSettings
+from httpd.network.room import Room
 from httpd.observe.scoreboard import Scoreboard
 from tests.support.raw import Answer, Client, request
 from tests.unit.network.running import SETTINGS, RunningLoop
@@ -173,7 +174,7 @@ def test_a_head_request_beyond_the_limit_gets_no_body(
     door: Door, recv: int, *, verbose: bool
 ) -> None:
     """RFC 9110 §9.3.2: however little is read of it, and whether or not a verbose loop reads it."""
-    door.loop.settings = replace(SETTINGS, max_connections=1)
+    door.loop.room = Room(door.running.board, 1)
     door.loop.verbose = verbose
     with door.running.connect() as busy:
         busy.send(b"GET /")
