@@ -44,6 +44,8 @@ DRAIN_TICK = 0.05
 PATIENCE = 0.002
 """Seconds from the beginning of a turn after which no answer waits for one that is not known yet:
 that may have to be read from a disk."""
+DUE = 128
+"""Connections whose deadline has passed that are looked at in one turn."""
 LAST_FLUSH_SECONDS = 2.0
 """How long the end waits for a slow reader of the access log."""
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
@@ -258,7 +260,7 @@ class Loop:
 
     def _obey(self) -> None:
         """Do what other threads have asked for."""
-        while self._commands:
+        for _ in range(len(self._commands)):  # and not what these ask for in the next turn
             self._carefully(None, self._commands.pop(0))
 
     def _begin_second(self) -> None:
@@ -269,13 +271,20 @@ class Loop:
             self._use(self._store.memo(second))
         if self.access_log is not None:
             self.access_log.tick()
-        for connection in [c for c in self._connections.values() if c.deadline <= self.now]:
-            self._carefully(connection, connection.on_deadline)
+        self._look_at_deadlines()
         if self._drain_deadline is not None:
             self._continue_drain(self._drain_deadline)
         self._publish()
         for _ in range(self.room.share(self._board.column(Column.SPARE)[self._index])):
             self._close_one(IDLE)
+
+    def _look_at_deadlines(self) -> None:
+        """Give up what has taken too long; of very many connections, some in each turn."""
+        due = [c for c in self._connections.values() if c.deadline <= self.now]
+        for connection in due[:DUE]:
+            self._carefully(connection, connection.on_deadline)
+        if len(due) > DUE:
+            self._call(self._look_at_deadlines)
 
     def _publish(self) -> None:
         connections = self._connections.values()

@@ -14,7 +14,7 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Mapping
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from httpd.site.answer import JOINED, Answer
 from httpd.site.docroot import FolderState
@@ -34,6 +34,9 @@ _MOST_ANSWERS = 64
 """Answers of one file that are remembered: forms, ranges and conditions in every combination."""
 _MOVE_SECONDS = 4
 """How much later a check must be to change the place in the order."""
+_MOST_DROPPED = 1024
+"""Unused files that a loop lets go of in a second, since others wait meanwhile; more than
+`MAX_OPEN_FILES`, some of which stay."""
 _OVERHEAD = 1024
 _MARK_SHARE = 2048
 """Bytes of the budget for each mark: a file that is kept takes no less."""
@@ -292,8 +295,9 @@ class Store:
 
 
 def _find_unused(kept: OrderedDict[bytes, Variants], last: int) -> list[tuple[bytes, Variants]]:
-    """Return what was not checked after a second."""
-    return list(takewhile(lambda item: item[1].checked <= last, kept.items()))
+    """Return what was not checked after a second, or the oldest of very much."""
+    oldest = islice(kept.items(), _MOST_DROPPED)
+    return list(takewhile(lambda item: item[1].checked <= last, oldest))
 
 
 def _cost(variants: Variants, answer: Answer) -> int:

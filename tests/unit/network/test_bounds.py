@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from httpd.network import loop as loop_module
 from httpd.network.connection import PIPELINED
 from httpd.network.loop import PATIENCE, Loop
-from httpd.network.state import IDLE, WAITING
+from httpd.network.state import CLOSED, IDLE, WAITING
 from httpd.observe.scoreboard import Scoreboard
 from httpd.protocol.body import CHUNKS
 from tests.support.raw import request
@@ -122,3 +123,20 @@ def test_a_client_that_does_not_read_holds_one_response_at_most(
         received += peer.received().count(STATUS)
         peer.connection.on_event()
     assert received + peer.received().count(STATUS) == PIPELINED
+
+
+def test_many_deadlines_that_pass_at_once_take_several_turns(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "DUE", 3)
+    with ExitStack() as stack:
+        peers = [Peer(loop, stack) for _ in range(7)]
+        for peer in peers:
+            peer.connection.on_event()  # nothing is here yet, so the loop watches it
+        loop.now += SETTINGS.header_timeout
+        loop._tick()
+        assert sum(peer.connection.state is CLOSED for peer in peers) == 3
+        loop._on_other_event(loop._wake_fd)
+        assert sum(peer.connection.state is CLOSED for peer in peers) == 6
+        loop._on_other_event(loop._wake_fd)
+        assert sum(peer.connection.state is CLOSED for peer in peers) == 7

@@ -16,6 +16,7 @@ from httpd import __version__
 from httpd.protocol.dates import format_date, parse_date
 from httpd.protocol.messages import REASONS, HTTPError, Request
 from httpd.protocol.parser import parse_head
+from httpd.protocol.ranges import FEW_RANGES
 from httpd.site.answer import Answer
 from httpd.site.resource import SMALL_FILE
 from httpd.site.responder import Responder, SiteSettings
@@ -451,3 +452,14 @@ def test_any_request_has_a_well_formed_answer(responder: Responder, data: bytes)
         read(responder.refuse(error, head_only=False))
         return
     read(done(responder.respond(request, may_keep_alive=True)), request)
+
+
+@pytest.mark.parametrize("count", [FEW_RANGES, FEW_RANGES + 1])
+def test_many_ranges_without_memory_for_their_framing_are_the_whole(site: Path, count: int) -> None:
+    specs = ",".join(f"{n * 500}-{n * 500 + 99}" for n in range(count))
+    data = raw.request("/large.bin", f"Range: bytes={specs}")
+    for budget in (0, 1 << 20):
+        own = SiteSettings(str(site), ("index.html",), EXPIRES, budget)
+        answer, _ = ask(Responder(own, Store(budget)), data)
+        is_whole = count > FEW_RANGES and not budget
+        assert answer.status == (200 if is_whole else 206)

@@ -254,3 +254,17 @@ def test_several_threads_share_it(resources: list[Resource], tmp_path: Path) -> 
         thread.join()
     assert failures == []
     assert size_of(store) <= 300_000
+
+
+def test_of_very_many_unused_files_some_are_let_go_in_each_second(
+    resources: list[Resource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("httpd.site.store._MOST_DROPPED", 3)
+    store = Store(1 << 30)
+    for number in range(7):
+        store.keep(variants(b"/%d" % number, resources[0]))
+    left = []
+    for second in range(3):
+        store.tick(100 + second)
+        left.append(len(store.kept))
+    assert left == [4, 1, 0]
