@@ -164,6 +164,7 @@ def test_nothing_is_imported_once_a_server_runs(server: Faulty) -> None:
         {"treads": 4},
         {"index": "\x1b/"},
         {"host": "no-such-host.invalid"},
+        {"log_file": f"{server.docroot}/index.html/\x1b"},
     ]
     for wrong in mistakes:
         server.configure(**wrong)

@@ -15,6 +15,8 @@ from tests.process.launch import Foreground, foreground, run, write_config
 from tests.process.manager import Manager
 from tests.support.raw import Client, ask, request
 
+NO_INPUT = 66
+
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
@@ -82,7 +84,7 @@ def test_a_reload_good_or_bad_ends_with_ready(site: Path, manager: Manager) -> N
 
         text = config.read_text()
         write_config(config, docroot="/no/such/folder", pidfile=str(site.with_name("site.pid")))
-        assert run("-c", config, "reload").returncode == 78
+        assert run("-c", config, "reload").returncode == NO_INPUT
         manager.wait_for("^RELOADING=1$")
         manager.wait_for("^READY=1\nSTATUS=serving: .*; the last reload failed: .*/no/such/folder")
         config.write_text(text)
