@@ -111,10 +111,10 @@ class WorkerProcess:
             self.kill()
 
     def _on_hang_up(self) -> None:
-        """It has ended, or will: without the line, nobody could ever tell it to."""
+        """It has been killed, or must be: without the line, nobody could ever tell it to end."""
         self.has_left = True
         if not self.ready and self.complaint is None and not self.fault:
-            self.fault = "was killed, since it hung up before it served"
+            self.fault = "was killed by SIGKILL before it served"
             self.kill()
 
     def describe_end(self, status: int) -> str:
@@ -160,6 +160,8 @@ class Generation:
 
     def speakers(self) -> Iterator[WorkerProcess]:
         """Return the workers that are expected to say something."""
+        if self.is_killed:
+            return iter(())
         if self.is_draining():
             return self._leaving()
         return (

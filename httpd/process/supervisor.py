@@ -377,7 +377,7 @@ class Supervisor:
 
     def _on_death(self, generation: Generation, process: WorkerProcess, status: int) -> None:
         process.has_ended = True
-        if not process.ready:
+        if not process.ready and not generation.is_killed:
             process.hear()
         process.channel.close()
         del generation.processes[process.pid]

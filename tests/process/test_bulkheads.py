@@ -131,6 +131,18 @@ def test_a_worker_that_says_anything_ends_nobody_but_itself(server: Faulty, orde
     assert len(proc.descriptors(pid)) == len(before)
 
 
+def test_the_other_workers_of_a_reload_that_failed_are_not_blamed(server: Faulty) -> None:
+    """They are killed by the supervisor, and have done nothing wrong."""
+    workers = server.workers()
+    server.configure(workers=8)
+    with server.fault("say " + b"failed 1 for a reason".hex()):
+        done = server.run("reload")
+    assert (done.returncode, "for a reason" in done.stderr) == (1, True), done
+    until(lambda: server.workers() == workers, "the others have ended")
+    assert server.run("reload").returncode == 0
+    assert "before it served" not in server.log.text()
+
+
 def test_a_message_that_means_nothing_is_quoted(server: Faulty) -> None:
     with server.fault("say " + b"\x1b[2Jgarbage".hex()):
         done = server.run("reload")

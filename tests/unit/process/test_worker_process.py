@@ -63,7 +63,7 @@ def test_a_hang_up_before_it_serves_ends_the_worker() -> None:
         assert select.select([process.channel], [], [], 10)[0], "the child has closed it as well"
         process.hear()
         end_of_it = process.describe_end(status_of_killed(process))
-        assert end_of_it == "was killed, since it hung up before it served"
+        assert end_of_it == "was killed by SIGKILL before it served"
 
 
 def test_a_worker_that_dies_while_it_boots_is_not_blamed() -> None:
