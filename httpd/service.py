@@ -21,12 +21,14 @@ from httpd.config_errors import ConfigError
 from httpd.network.listener import adopt_listener, format_url, open_listeners
 from httpd.network.loop import LoopSettings
 from httpd.observe.access_formats import FORMATS
-from httpd.observe.log import Log, is_journal, name_thread, open_console
+from httpd.observe.log import Log, is_journal, may_block, name_thread, open_console
+from httpd.observe.relay import Relay
 from httpd.process.descriptors import raise_descriptor_limit
 from httpd.process.errors import (
     EX_CONFIG,
     EX_NOINPUT,
     EX_NOPERM,
+    EX_OSERR,
     EX_UNAVAILABLE,
     StartError,
     status_of,
@@ -76,6 +78,7 @@ class Service:
         self._passed = passed
         self._predecessor = predecessor
         self._left: Sequence[bool] = ()  # which of the passed sockets are not used any more
+        self._relays: dict[tuple[int, int], Relay] = {}
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
 
     def run(self, on_ready: Callable[[], None]) -> int:
@@ -114,6 +117,12 @@ class Service:
 
     def _supervise(self, inbox: SignalInbox, on_ready: Callable[[], None]) -> int:
         log = self._open_log()
+        try:
+            return self._serve(log, inbox, on_ready)
+        finally:
+            self._close_relays(log)
+
+    def _serve(self, log: Log, inbox: SignalInbox, on_ready: Callable[[], None]) -> int:
         name_thread("supervisor")
         log.notice(f"Using Python {sys.version.split()[0]} to run phttpd {__version__}")
         _warn_of_interpreter(log)
@@ -140,9 +149,28 @@ class Service:
         if self._settings.log_file:
             output = errors = _open_log_file(self._settings.log_file)
         else:
-            output, errors = open_console(_STDOUT), open_console(_STDERR)
+            output, errors = self._open_console(_STDOUT), self._open_console(_STDERR)
         journal = tuple(fd for fd in (output, errors) if is_journal(fd))
         return Log("supervisor", output, errors, self._settings.verbose, journal)
+
+    def _open_console(self, fd: int) -> int:
+        """Return a descriptor for a console that never blocks."""
+        console = open_console(fd)
+        if not may_block(console):
+            return console
+        status = os.fstat(console)
+        key = status.st_dev, status.st_ino
+        try:
+            relay = self._relays[key] = self._relays.get(key) or Relay(console)
+        except OSError as error:
+            raise StartError(EX_OSERR, f"cannot write to the console: {error.strerror}") from None
+        return relay.fd
+
+    def _close_relays(self, log: Log) -> None:
+        fds = [relay.fd for relay in self._relays.values()]
+        lost = sum(relay.close() for relay in self._relays.values())
+        if lost and log.errors not in fds:
+            log.error(f"bytes of the log that the console did not take: {lost}")
 
     # ---------------------------------------------------------------- the plan
 

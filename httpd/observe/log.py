@@ -15,10 +15,12 @@ import os
 import stat
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 MAX_LINE = 4096
 """Linux's PIPE_BUF: a write of at most this many bytes to a pipe is atomic (pipe(7))."""
+_LOSING = threading.Lock()
+"""Held while losses are counted, by one of several loops."""
 PRIORITIES = {"error": 3, "warning": 4, "notice": 5, "debug": 7}
 """Of syslog(3), which the journal knows as well."""
 
@@ -71,6 +73,12 @@ def open_console(fd: int) -> int:
         return fd
 
 
+def may_block(console: int) -> bool:
+    """Tell whether writing to what `open_console` returned may wait for a reader."""
+    is_file = stat.S_ISREG(os.fstat(console).st_mode)
+    return not is_file and os.get_blocking(console)
+
+
 def is_journal(fd: int) -> bool:
     """Tell whether a descriptor leads to the journal of systemd (systemd.exec(5), $JOURNAL_STREAM).
 
@@ -101,6 +109,7 @@ class Log:
         errors: descriptor for errors and warnings.
         verbose: whether notices and debug messages are written.
         journal: those of the two descriptors that lead to the journal.
+        lost: messages that could not be written, by descriptor; the next one that can says so.
     """
 
     role: str
@@ -108,6 +117,7 @@ class Log:
     errors: int
     verbose: bool
     journal: tuple[int, ...] = ()
+    lost: dict[int, int] = field(default_factory=dict, compare=False)
 
     def named(self, role: str) -> Log:
         """Return the same log for somebody else."""
@@ -135,9 +145,15 @@ class Log:
         head = f"<{PRIORITIES[level]}>" if fd in self.journal else f"{_stamp()} {level} "
         line = f"{head}{self.role}[{os.getpid()}]: {printable(text)}"
         try:
+            if lost := self.lost.get(fd, 0):
+                text = f"messages lost, since they could not be written: {lost}"
+                append_lines(fd, f"{head}{self.role}[{os.getpid()}]: {text}\n".encode())
+                with _LOSING:
+                    self.lost[fd] -= lost
             append_lines(fd, _shorten(line.encode()) + b"\n")
-        except OSError:
-            pass  # A full disk or a closed terminal must not stop the server, and whom to tell?
+        except OSError:  # a full disk or a closed terminal must not stop the server
+            with _LOSING:
+                self.lost[fd] = self.lost.get(fd, 0) + 1
 
 
 def _stamp() -> str:

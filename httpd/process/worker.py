@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop, LoopSettings
@@ -86,7 +86,7 @@ def run_worker(
             *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
         ],
     )
-    log = log.named(f"worker {index}")
+    log = replace(log, role=f"worker {index}", lost={})
     name_thread(log.role)
     try:
         drop_privileges(settings.user, settings.group)

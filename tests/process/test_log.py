@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 from collections import Counter
@@ -32,7 +33,7 @@ from tests.process.launch import (
 from tests.process.load import connected
 from tests.support.raw import Client, ask, request
 from tests.support.require import command
-from tests.support.server import DEADLINE, READY
+from tests.support.server import DEADLINE, READY, Lines
 
 QUOTED = r'"((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})*)"'
 ACCESS = re.compile(
@@ -404,6 +405,65 @@ def test_console_that_nobody_reads_holds_no_one_up(site: Path) -> None:
         process.kill()
         process.wait()
         os.close(reader)
+
+
+def start_with_console(site: Path, port: int, console: socket.socket) -> subprocess.Popen[bytes]:
+    """Start a server that logs to a socket."""
+    config = write_config(
+        site.with_name("a.yaml"), docroot=str(site), host="127.0.0.1", port=port, pidfile="a.pid"
+    )
+    return subprocess.Popen(
+        [*PHTTPD, "--foreground", "--verbose", "-c", str(config)],
+        stdin=subprocess.DEVNULL,
+        stdout=console.fileno(),
+        stderr=console.fileno(),
+        cwd=ROOT,
+        env=environment(),
+    )
+
+
+def test_socket_that_nobody_reads_holds_no_one_up(site: Path) -> None:
+    """It cannot be opened again, as a pipe can; what it holds stays as it was inherited."""
+    port = free_port()
+    reader, writer = socket.socketpair()
+    writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    process = start_with_console(site, port, writer)
+    try:
+        until(lambda: process.poll() is not None or not refused(port), "serving")
+        hammer(port, 8, 200, f"User-Agent: {'agent ' * 100}")  # far more than it holds
+        for _ in range(100):
+            assert ask(port, "/").status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) == 0
+        assert writer.getblocking()
+        writer.close()
+        with reader, reader.makefile("r") as lines:
+            found = [line.rstrip("\n") for line in lines]
+        assert requests_in(found[:-1])
+    finally:
+        process.kill()
+        process.wait()
+        writer.close()
+        reader.close()
+
+
+def test_socket_that_is_read_gets_every_line(site: Path) -> None:
+    port = free_port()
+    reader, writer = socket.socketpair()
+    writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    process = start_with_console(site, port, writer)
+    writer.close()
+    try:
+        lines = Lines(reader.makefile("r"))
+        lines.wait_for(READY)
+        sent = hammer(port, 4, 100)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) == 0
+        assert marks(requests_in(lines.rest())) == sent
+    finally:
+        process.kill()
+        process.wait()
+        reader.close()
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])

@@ -177,6 +177,21 @@ def test_a_reader_that_does_not_read_holds_up_nobody(pipe: Pipe) -> None:
         os.close(fd)
 
 
+def test_lost_messages_are_counted_and_told(pipe: Pipe) -> None:
+    fd = open_console(pipe.write_fd)
+    log = Log("supervisor", fd, fd, verbose=True)
+    count = 3000
+    for _ in range(count):
+        log.notice("text" * 10)
+    kept = len(pipe.text().splitlines())
+    assert 0 < kept < count
+    log.named("worker 0").notice("again")
+    told, again = pipe.text().splitlines()
+    assert told.endswith(f"messages lost, since they could not be written: {count - kept}")
+    assert again.endswith("again")
+    os.close(fd)
+
+
 def test_the_console_of_others_is_left_as_it_is(pipe: Pipe) -> None:
     """O_NONBLOCK would also hit the shell that started us."""
     fd = open_console(pipe.write_fd)
