@@ -369,6 +369,7 @@ class Supervisor:
         """
         while (dead := reap_one()) is not None:
             pid, status = dead
+            self._obey_signals()  # one to the whole process group may be why the child has ended
             for generation in self._all():
                 if pid in generation.processes:
                     self._on_death(generation, generation.processes[pid], status)
@@ -381,7 +382,7 @@ class Supervisor:
             process.hear()
         process.channel.close()
         del generation.processes[process.pid]
-        if generation is self._candidate:
+        if generation is self._candidate and not self._draining:
             code, why = process.complaint or (EX_WORKER, f"a worker {process.describe_end(status)}")
             self._give_up(generation, code, why)
         elif generation is self._current and not self._draining:
