@@ -7,15 +7,17 @@ is right.  When nothing fails any more, all is as before.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from itertools import count
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGHUP, SIGKILL, SIGTERM
 from typing import NamedTuple
 
 import pytest
 
+from httpd.observe.scoreboard import read_all
 from tests.process import proc
 from tests.process.events import until
 from tests.process.injection import failing
@@ -216,3 +218,61 @@ def test_a_drain_ends_when_a_system_call_fails(
                 assert body.startswith(received)
                 assert server.wait() == 0
             assert trace.calls() < MOST_CALLS, f"{error} makes it spin"
+
+
+# ---------------------------------------------------------------- the supervisor
+
+SUPERVISOR_CALLS = {
+    "poll": "EINTR ENOMEM",
+    "read": "EINTR EIO",
+    "recvmsg": "EINTR ENOMEM",
+    "sendmsg": "ENOBUFS ENOMEM",
+    "socketpair": "EMFILE ENOMEM",
+    "clone,clone3,fork,vfork": "EAGAIN ENOMEM",
+    "wait4": "EINTR ECHILD",
+    "memfd_create": "EMFILE ENOMEM",
+    "ftruncate": "ENOSPC",
+    "openat": "EMFILE EIO EACCES",
+    "listen": "EADDRINUSE",
+    "getsockname": "ENOBUFS",
+    "eventfd2,epoll_create1,timerfd_create": "EMFILE",
+}
+
+
+@pytest.mark.parametrize("call", SUPERVISOR_CALLS)
+def test_the_supervisor_goes_on_when_a_system_call_fails(
+    site: Path, call: str, tmp_path: Path
+) -> None:
+    """It is told to reload, and then loses a worker."""
+    with foreground(site, workers=1, threads=1, errors=".") as server:
+        injected = 0
+        for error in SUPERVISOR_CALLS[call].split():
+            with failing([server.pid], call, error, "1+2", tmp_path / "trace") as trace:
+                _reload(server)
+            injected += trace.injected()
+            assert trace.calls() < MOST_CALLS, f"{error} makes it spin"
+            assert server.process.poll() is None, f"{error} ends it"
+            for worker in server.workers():
+                os.kill(worker, SIGKILL)
+            until(lambda: _serves(server), "a worker that serves")
+            server.signal(SIGHUP)
+            server.out.wait_for(" notice supervisor.* reloaded")
+        assert injected, "nothing has failed"
+        until(lambda: not proc.zombies(server.pid), "nobody is left unburied")
+
+
+def _reload(server: Foreground) -> None:
+    """Ask for a reload and wait until it has ended, one way or another."""
+    before = _changes(server)
+    server.signal(SIGHUP)
+    until(lambda: _changes(server) > before, "a reload has ended")
+
+
+def _changes(server: Foreground) -> int:
+    """Return how many reloads have ended."""
+    return max(board.changes for board in read_all(server.pid))
+
+
+def _serves(server: Foreground) -> bool:
+    response = fetch(server.port, "/")
+    return response is not None and response.status == 200
