@@ -163,14 +163,25 @@ class Store:
         self._marks[place] = mark
         return False
 
-    def claim(self, size: int) -> Claim | None:
-        """Claim memory for something that is not kept, or not yet; None if there is none left."""
+    def claim(self, size: int, own: int = -1) -> Claim | None:
+        """Claim memory for something that is not kept, or not yet.
+
+        Args:
+            size: bytes.
+            own: for what cannot be sent without a claim, the bytes that it has claimed already: as
+                long as nothing else is claimed, it gets what it needs.
+
+        Returns:
+            None if there is no memory left.
+        """
         with self._lock:
-            if self._unkept() + size > self._budget // 2:
+            unkept = self._unkept()
+            is_alone = unkept == own
+            if unkept + size > self._budget // 2 and not is_alone:
                 return None
             if size > self._room():
                 self._evict(size - self._room())
-                if size > self._room():  # what was evicted is still being sent
+                if size > self._room() and not is_alone:  # what was evicted is still being sent
                     return None
             return self._claims.make(size)
 
@@ -212,11 +223,13 @@ class Store:
                 self._drop(path)
 
     def remember(self, variants: Variants, selector: bytes, answer: Answer) -> None:
-        """Let `answer` be the one to requests with a selector, as long as the files stay."""
+        """Let `answer` be the one to requests with a selector, as long as the files stay, unless
+        there is one: then another loop was quicker, or the request could not be recalled.
+        """
         with self._lock:
-            if not self._path_of(variants):
+            if not self._path_of(variants) or selector in variants.answers:
                 return
-            cost = len(selector) + _cost(variants, answer)
+            cost = len(selector) + _cost(answer)
             if cost > self._budget // 8:
                 return
             if len(variants.answers) >= _MOST_ANSWERS:
@@ -300,9 +313,9 @@ def _find_unused(kept: OrderedDict[bytes, Variants], last: int) -> list[tuple[by
     return list(takewhile(lambda item: item[1].checked <= last, oldest))
 
 
-def _cost(variants: Variants, answer: Answer) -> int:
-    """Return the bytes that an answer takes beside the contents of its files."""
+def _cost(answer: Answer) -> int:
+    """Return the bytes that an answer takes beside the content of the file that it was made of."""
     cost = len(answer.wire) + _OVERHEAD
-    if answer.body is variants.original.content and len(answer.body) > JOINED:
+    if answer.source and answer.body is answer.source.content and len(answer.body) > JOINED:
         return cost
     return cost + len(answer.body)

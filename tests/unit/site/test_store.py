@@ -148,6 +148,34 @@ def test_a_large_answer_drives_out_nothing(resources: list[Resource]) -> None:
     assert b"/a" in store.kept
 
 
+def test_an_answer_counts_once_however_often_it_is_made(resources: list[Resource]) -> None:
+    store = Store(1 << 20)
+    kept = variants(b"/a", resources[1])
+    store.keep(kept)
+    store.remember(kept, b"selector", claimed(store, 20_000))
+    used, unkept = store._used, store._unkept()
+    for _ in range(10):
+        store.remember(kept, b"selector", claimed(store, 20_000))
+    assert (store._used, store._unkept()) == (used, unkept) == (kept.cost, 0)
+
+
+def claimed(store: Store, size: int) -> Answer:
+    made = answer(bytes(size))
+    made.claim = store.claim(size)
+    return made
+
+
+def test_the_content_of_a_coded_form_counts_once(resources: list[Resource]) -> None:
+    original, coded = resources[1:3]
+    store = Store(1 << 20)
+    kept = Variants(b"/a", original, {"gzip": coded}, None, 1)
+    store.keep(kept)
+    made = answer(coded.content or b"")
+    made.source = coded
+    store.remember(kept, b"selector", made)
+    assert store._used < original.size + coded.size + 10_000
+
+
 def test_descriptors_are_bounded(resources: list[Resource]) -> None:
     store = Store(1 << 30)
     for number in range(MAX_OPEN_FILES + 10):
