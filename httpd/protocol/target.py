@@ -76,6 +76,20 @@ def decode_segments(path: bytes) -> list[bytes]:
     return segments
 
 
+def has_straight_slashes(path: bytes, segments: list[bytes]) -> bool:
+    """Tell whether each slash of a path, as it was sent, stands between two of its segments.
+
+    Only then do relative references lead where they would from the path's usual spelling: no slash
+    of it is percent-encoded, and no segment is empty or a dot segment.
+
+    Args:
+        path: as it was sent.
+        segments: what `decode_segments` made of it.
+    """
+    decoded = _decode(path) if PERCENT in path else path
+    return path.count(b"/") == len(segments) and decoded == b"/" + b"/".join(segments)
+
+
 def _remove_dot_segments(path: bytes) -> bytes | None:
     """Follow RFC 3986 §5.2.4 through a decoded path; None where that leads above the root, or does
     not begin there.

@@ -13,11 +13,11 @@ from weakref import WeakValueDictionary
 
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import MAX_ELEMENTS
-from httpd.protocol.target import decode_segments
+from httpd.protocol.target import decode_segments, has_straight_slashes
 from httpd.site.docroot import Docroot, explain
 from httpd.site.entries import Contents, Order, read_entries
 from httpd.site.listing_formats import LAYOUT, render_html, render_json
-from httpd.site.memory import UNCLAIMED, Claim, Hold, grant
+from httpd.site.memory import UNCLAIMED, Claim, HoldMore, grant
 from httpd.site.resource import SMALL_FILE
 
 HTML = "text/html; charset=utf-8"
@@ -59,7 +59,9 @@ class Listing:
     )
     is_snapshot = True
 
-    def __init__(self, name: bytes, media_type: str, etag: str = "", hold: Hold = grant) -> None:
+    def __init__(
+        self, name: bytes, media_type: str, etag: str = "", hold: HoldMore = grant
+    ) -> None:
         self.fd = -1  # should there be no descriptor left
         self.name = name
         self.second = 0
@@ -95,7 +97,7 @@ class Listing:
     def _claim(self, size: int) -> None:
         self._room -= size
         if self._room < 0:
-            claim = self._hold(_CLAIM - self._room)
+            claim = self._hold(_CLAIM - self._room, sum(claim.size for claim in self._claims))
             if claim is None:
                 detail = "Too many listings are being sent just now."
                 raise HTTPError(503, detail, (("Retry-After", "1"),))
@@ -118,7 +120,7 @@ def list_folder(
     docroot: Docroot,
     path: bytes,
     order: Order,
-    hold: Hold = grant,
+    hold: HoldMore = grant,
     *,
     as_json: bool,
     known: Known = lambda _: None,
@@ -143,6 +145,7 @@ def list_folder(
         HTTPError: see `Docroot.open_folder` and `decode_segments`; 500 when reading fails.
     """
     segments = decode_segments(path)
+    is_straight = as_json or has_straight_slashes(path, segments)
     folder = docroot.open_folder(segments)
     try:
         listing = Listing(path, JSON if as_json else HTML, hold=hold)
@@ -151,13 +154,13 @@ def list_folder(
         raise explain(error) from None
     finally:
         os.close(folder)
-    listing.etag = _make_etag(contents, order, as_json=as_json)
+    listing.etag = _make_etag(contents, order, as_json, is_straight)
     if (instead := known(listing.etag)) is not None:
         return instead
     if as_json:
         texts = render_json(contents.entries)
     else:
-        texts = render_html(path, segments, order, contents)
+        texts = render_html(segments, order, contents, is_straight=is_straight)
     step = ""
     for text in texts:
         step += text
@@ -170,13 +173,18 @@ def list_folder(
     return listing
 
 
-def _make_etag(contents: Contents, order: Order, *, as_json: bool) -> str:
-    """Return an entity tag that costs no more than reading the folder."""
-    layout = crc32(repr((LAYOUT, order, as_json)).encode())
+def _make_etag(contents: Contents, *details: object) -> str:
+    """Return an entity tag that costs no more than reading the folder.
+
+    Args:
+        contents: of the folder.
+        details: what else the listing depends on, beside the folder's path.
+    """
+    layout = crc32(repr((LAYOUT, *details)).encode())
     return f'"{contents.count:x}-{contents.fingerprint:x}-{layout:x}"'
 
 
-_Key = tuple[tuple[bytes, ...], Order, bool]
+_Key = tuple[tuple[bytes, ...], Order, bool, bool]
 
 
 class Listings:
@@ -191,7 +199,7 @@ class Listings:
         hold: for the memory that listings take.
     """
 
-    def __init__(self, docroot: Docroot, budget: int, hold: Hold = grant) -> None:
+    def __init__(self, docroot: Docroot, budget: int, hold: HoldMore = grant) -> None:
         self._hold = hold
         self._docroot = docroot
         self._budget = budget
@@ -228,7 +236,9 @@ class Listings:
             The listing; its entity tag where the client needs no more.
         """
         # A path can be written in any number of ways, which must not mean as many listings.
-        key = (tuple(decode_segments(path)), order, as_json)
+        segments = decode_segments(path)
+        is_straight = as_json or has_straight_slashes(path, segments)
+        key = (tuple(segments), order, as_json, is_straight)
         asked = self._second
         if (etag := self._tags.get(key)) is not None and is_unmodified(etag):
             return etag

@@ -118,18 +118,19 @@ LAYOUT = crc32(f"{__version__}{_START}{_FILTER}{_SCRIPT}{_END}".encode())
 
 
 def render_html(
-    path: bytes, segments: list[bytes], order: Order, contents: Contents
+    segments: list[bytes], order: Order, contents: Contents, *, is_straight: bool
 ) -> Iterator[str]:
     """Yield the page for a folder, piece by piece.
 
     Args:
-        path: that of the request, percent-encoded.
         segments: of the path, as `decode_segments` returned them.
         order: that of the entries.
         contents: what is in it.
+        is_straight: whether a client gets one folder up by each ``../``, see
+            `has_straight_slashes`.
     """
     names = [segment for segment in segments if segment]
-    ways = _ways_up(path, names)
+    ways = _ways_up(names, is_straight=is_straight)
     yield _START.format(
         title="/" + "".join(f"{_to_text(name)}/" for name in names),
         heading=_link_way(names, ways),
@@ -158,14 +159,14 @@ def render_json(entries: Iterable[Entry]) -> Iterator[str]:
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def _ways_up(path: bytes, names: list[bytes]) -> list[str]:
+def _ways_up(names: list[bytes], *, is_straight: bool) -> list[str]:
     """Return references to the folders above, the docroot first.
 
-    They are relative, and so right behind a proxy that strips a prefix from the path, unless the
-    path was written with empty segments or the like: then its slashes do not tell how far up to go.
+    They are relative where that leads there, and so right behind a proxy that strips a prefix from
+    the path.
     """
     depths = range(len(names))
-    if path.count(b"/") == len(names) + 1:
+    if is_straight:
         return ["../" * (len(names) - depth) for depth in depths]
     return ["/" + "".join(f"{_encode(name)}/" for name in names[:depth]) for depth in depths]
 

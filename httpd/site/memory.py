@@ -31,8 +31,11 @@ class Claim:
 Hold = Callable[[int], Claim | None]
 """Claims a number of bytes; None if they are not to be had, and must not be used."""
 
+HoldMore = Callable[[int, int], Claim | None]
+"""Does the same for what has claimed a number of bytes already, and cannot be sent without."""
 
-def grant(size: int) -> Claim:  # noqa: ARG001
+
+def grant(size: int, own: int = -1) -> Claim:  # noqa: ARG001
     """Return a claim that counts nowhere."""
     return Claim(0, deque())
 

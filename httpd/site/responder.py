@@ -117,9 +117,12 @@ class Responder:
         except (OutOfDescriptorsError, UnreadableError):
             raise
         except HTTPError as error:
-            if isinstance(error, NoIndexError) and self._listings:
+            if not isinstance(error, NoIndexError) or self._listings is None:
+                draft = draft_error(error, treatment, request.path)
+            elif request.path.endswith(b"/"):
                 return self._list(self._listings, request, treatment, may_keep_alive=may_keep_alive)
-            draft = draft_error(error, treatment, request.path)
+            else:  # an encoded slash, or a dot segment: no base for the listing's relative links
+                draft = draft_redirect(request, treatment)
         return self._finish(draft, request, may_keep_alive=may_keep_alive)
 
     def refuse(self, error: HTTPError, *, head_only: bool = False) -> Answer:

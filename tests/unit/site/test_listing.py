@@ -653,6 +653,20 @@ def test_one_listing_for_all_ways_to_write_a_path(many: Path) -> None:
     assert {id(listing) for listing in made} == {id(made[0])}
 
 
+@pytest.mark.parametrize("crooked", [b"//one/two/", b"/one%2Ftwo//", b"/%2F/one%2Ftwo/"])
+def test_the_way_up_is_right_for_each_spelling_at_the_same_time(
+    tmp_path: Path, crooked: bytes
+) -> None:
+    write(tmp_path / "one" / "two" / "a.txt")
+    for paths in ((crooked, b"/one/two/"), (b"/one/two/", crooked)):
+        listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
+        made = [finish(listings.make(path, Order(), as_json=False)) for path in paths]
+        assert made[0].etag != made[1].etag
+        for path, own in zip(paths, made, strict=True):
+            ways = Page(read(own)).links[:2]
+            assert ways == (["../../", "../"] if path == b"/one/two/" else ["/", "/one/"])
+
+
 @pytest.mark.parametrize("budget", [0, 1 << 20])
 def test_many_who_ask_at_once_get_one_listing(many: Path, budget: int) -> None:
     """Also when it is too large to be kept, as long as somebody has it."""

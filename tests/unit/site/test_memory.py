@@ -24,7 +24,7 @@ from tests.unit.site.folders import write
 BUDGET = 1 << 20
 
 
-def refuse(_: int) -> None:
+def refuse(_: int, __: int = 0) -> None:
     """Be out of memory."""
 
 
@@ -210,3 +210,16 @@ def test_a_listing_claims_what_it_takes_and_little_more() -> None:
     assert 0 <= store._claims.total() + UNCLAIMED - listing.size <= 64 * 1024 + 8000
     del listing
     assert store._claims.total() == 0
+
+
+def test_a_listing_is_made_however_small_the_budget_while_it_is_the_only_one() -> None:
+    store = Store(0)
+    first = Listing(b"/", "text/html", hold=store.claim)
+    for _ in range(40):
+        first.append("x" * 8000)
+    second = Listing(b"/", "text/html", hold=store.claim)
+    with pytest.raises(HTTPError) as error:
+        second.append("x" * 10_000)
+    assert error.value.status == 503
+    del first, error
+    second.append("x" * 10_000)

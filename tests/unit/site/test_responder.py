@@ -328,6 +328,23 @@ def test_redirects_to_strange_names(tmp_path: Path, name: str) -> None:
     assert ask(responder, head(target=f"{target}/"))[0].status == 200
 
 
+@pytest.mark.parametrize(
+    "target", ["/one%2F", "/one%2f", "/one/.", "/one/%2e", "/one/two/..", "/."]
+)
+def test_a_listing_has_an_address_that_its_links_are_relative_to(
+    tmp_path: Path, target: str
+) -> None:
+    """The client may not resolve dot segments, and does not take an encoded slash for one."""
+    write(tmp_path / "one" / "two" / "a.txt")
+    settings = SiteSettings(str(tmp_path), ("index.html",), EXPIRES, 1 << 20, listing=True)
+    responder = Responder(settings, Store(1 << 20))
+    _, seen = ask(responder, head(target=target))
+    assert seen.status == 301
+    followed = urljoin(f"http://localhost{target}", seen["Location"])
+    assert followed.endswith("/")
+    assert ask(responder, head(target=followed))[0].status == 200
+
+
 # ---------------------------------------------------------------- the connection
 
 
