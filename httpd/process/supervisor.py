@@ -456,8 +456,9 @@ class Supervisor:
     def _drain(self) -> None:
         """Let nobody new in; those who are just getting in are served as ever for a moment.
 
-        If somebody else keeps the listeners, the service manager or a successor, they are left at
-        once and as they are: whoever gets in is served there.
+        If the service manager or a successor keeps the listeners, they are left at once and as they
+        are: whoever gets in is served there.  A predecessor that still serves keeps them as well;
+        it may be about to hang up, so there is a moment for that, too.
         """
         self._draining = True
         self._end_hand_over()
@@ -468,8 +469,9 @@ class Supervisor:
             generation.board.phase = Phase.STOPPING
             if generation.plan.endpoint is not None and not self._is_replaced:
                 self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
-                for listener in generation.plan.listeners:
-                    stop_handshakes(listener)
+                if self._predecessor is None or self._predecessor.has_hung_up:
+                    for listener in generation.plan.listeners:
+                        stop_handshakes(listener)
         if self._successor is not None:
             self._successor.signal(signal.SIGTERM)
 
@@ -574,7 +576,8 @@ class Supervisor:
         """Let the successor be the server, which it is once the line to it is closed."""
         self._log.notice(f"upgraded: pid {successor.pid} serves from now on")
         self._pulse.hand_over(successor.pid)
-        for number in self._rollout.postponed:
+        # The log may have been rotated since the successor opened it.
+        for number in (signal.SIGUSR1, *self._rollout.postponed):
             successor.signal(number)
         self._is_replaced = True
         listeners = self._current.plan.listeners if self._current else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -23,6 +24,7 @@ from tests.process.load import Load
 from tests.process.manager import Manager
 from tests.process.test_activation import passed
 from tests.support.raw import Client, ask, request
+from tests.support.server import DEADLINE
 
 WORKER, CONFIG = 70, 78
 MIB = 1 << 20
@@ -330,6 +332,47 @@ def test_a_stop_asks_for_time_for_the_download_of_before(tmp_path: Path, site: P
         manager.wait_for("^STATUS=draining: waiting for 1 request, .* done.$")
         client.body(16 * MIB)
         assert server.wait() == 0
+
+
+def test_successor_stopped_before_it_leads_leaves_the_sockets_open(site: Path) -> None:
+    """Here, the test is the predecessor, and never hangs up."""
+    config = write_config(site.with_name("site.yaml"), docroot=str(site), workers=1, threads=1)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = ["127.0.0.1"], listener.getsockname()[1]
+        config.write_text(f"{config.read_text()}host: 127.0.0.1\nport: {endpoint[1]}\n")
+        with passed(listener) as (prefix, fds), passed(theirs) as (_, channel):
+            environment = {"PHTTPD_UPGRADE": json.dumps([os.getpid(), *channel, endpoint])}
+            options = "-c", config, "--verbose"
+            passing = [*fds, *channel]
+            server = Foreground(*options, prefix=prefix, pass_fds=passing, env=environment)
+        try:
+            assert ours.recv(100) == b"ready 0"
+            assert server.stop() == 0
+        finally:
+            server.kill()
+        with socket.create_connection(listener.getsockname(), DEADLINE) as client:
+            client.sendall(b"x")
+            listener.settimeout(DEADLINE)
+            listener.accept()[0].close()
+
+
+def test_log_rotated_while_the_successor_boots_is_left_by_both(server: Daemon) -> None:
+    old, rotated = server.pid, server.log.path.with_suffix(".1")
+    with Process(old) as supervisor:
+        supervisor.signal(signal.SIGUSR2)
+        server.log.wait_for(rf"notice supervisor\[{old}\]: upgrading")
+        new = int(server.log.wait_for(r"notice supervisor\[(\d+)\]: Using Python")[1])
+        with Process(new) as successor:
+            successor.signal(signal.SIGSTOP)
+            server.log.path.rename(rotated)
+            leader = server.pid  # as a rule, the old one
+            os.kill(leader, signal.SIGUSR1)
+            if leader == old:
+                until(server.log.path.exists, "the new file")
+            successor.signal(signal.SIGCONT)
+        supervisor.wait()
+    until(server.log_moved, "all write to the new file")
 
 
 def test_a_stop_during_an_upgrade_ends_both(site: Path) -> None:
