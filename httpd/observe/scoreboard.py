@@ -8,6 +8,7 @@ of the supervisor: looking at a server costs it nothing, and works when it does 
 from __future__ import annotations
 
 import enum
+import fcntl
 import json
 import mmap
 import os
@@ -26,6 +27,9 @@ _MOST = 256
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 _MOST_LOOKS = 1000
 """How often to read the facts until they are found whole; a worker can write whatever it likes."""
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+"""No worker can shorten the file (memfd_create(2), “File sealing”): what others have mapped of it
+would be gone, and to look there would kill them with SIGBUS (mmap(2))."""
 _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
 
 
@@ -103,11 +107,12 @@ class Scoreboard:
         Raises:
             OSError: when there is no memory or descriptor for it.
         """
-        fd = os.memfd_create(f"phttpd.{generation}", os.MFD_CLOEXEC)
+        fd = os.memfd_create(f"phttpd.{generation}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         text_size = -len(_encode(lasting)) // _CELL * -_CELL + _REMARK_SIZE
         size = _text_offset(workers, threads) + text_size
         try:
             os.ftruncate(fd, size)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
             memory = mmap.mmap(fd, size)  # keeps a descriptor of its own
         finally:
             os.close(fd)
@@ -227,9 +232,11 @@ def _read(path: str) -> Scoreboard | None:
     except FileNotFoundError:
         return None
     try:
+        if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+            return None  # it is just being made, or by another program
         memory = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
-    except ValueError:
-        return None  # empty: it is just being made
+    except OSError:
+        return None  # another file has got the number of the descriptor
     finally:
         os.close(fd)
     if len(memory) < _CELL * len(_Header) or len(memory) % _CELL:

@@ -9,7 +9,14 @@ import sys
 
 import pytest
 
-from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
+from httpd.observe.scoreboard import (
+    Column,
+    Phase,
+    Scoreboard,
+    _find_memfds,
+    _read,
+    read_all,
+)
 from tests.unit.guard import must_end, open_descriptors, opened_since
 from tests.unit.site.folders import as_nobody
 
@@ -26,6 +33,31 @@ def test_a_new_board_is_empty(board: Scoreboard) -> None:
     for column in Column:
         assert list(board.column(column)) == [0] * 6
         assert board.total(column) == 0
+
+
+def test_board_cannot_be_shortened_under_the_others(board: Scoreboard) -> None:
+    """A worker has a descriptor of it, and may be in the hands of another user."""
+    boards = [fd for fd, to in open_descriptors().items() if to == "/memfd:phttpd.1 (deleted)"]
+    assert boards
+    for fd in boards:
+        for size in (0, 1 << 30):
+            with pytest.raises(PermissionError):
+                os.ftruncate(fd, size)
+    assert board.total(Column.TICKS) == 0
+
+
+def test_board_that_could_be_shortened_is_not_looked_at() -> None:
+    board = Scoreboard.create(1, 1, 2_000_000)
+    fd = os.memfd_create("phttpd.2000001")
+    try:
+        os.write(fd, board._memory[:])
+        assert [
+            number
+            for number, path in _find_memfds(os.getpid())
+            if number >= 2_000_000 and _read(path)
+        ] == [2_000_000]
+    finally:
+        os.close(fd)
 
 
 def test_facts_that_were_never_told_are_none(board: Scoreboard) -> None:
