@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import unicode_escape_decode
 from typing import NamedTuple
 
@@ -133,6 +134,8 @@ def canonical_path(path: bytes) -> bytes | None:
         None where characters are no path's, the path leads above the root, or percent-encoding is
         malformed or hides a NUL.
     """
+    if _is_plainly_canonical(path):
+        return path
     decoded = _decode_path(path) if PERCENT in path else path
     if decoded is None:
         return None
@@ -174,6 +177,9 @@ def _decode_path(path: bytes) -> bytes | None:
 
 
 _PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
+# Matches most canonical paths: nothing is encoded, no segment is empty or begins with a dot.
+_SEGMENT = rb"(?!\.)[%b]++" % re.escape(_PCHAR.removesuffix(b"/"))
+_is_plainly_canonical = re.compile(rb"(?:/%b)*+/?" % _SEGMENT).fullmatch
 _ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in range(256))
 
 

@@ -19,7 +19,7 @@ CODINGS: Mapping[str, bytes] = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
 MOST_NAMES = 4096
 """Names that are read of a folder, which takes about a millisecond."""
 _ENDINGS = tuple(ending.decode() for ending in CODINGS.values())
-_PATIENCE = 8
+PATIENCE = 8
 """Files that are asked from a folder before its names are read."""
 _MOST_FOLDERS = 4096
 
@@ -59,7 +59,7 @@ class BareFolders:
             self._asked, self._is_bare = {}, {}
         self._asked[folder] = asked
         start = time.monotonic()
-        if asked <= _PATIENCE or start < self._next_read:
+        if asked <= PATIENCE or start < self._next_read:
             return False
         self._next_read = math.inf  # for the other loops, until this one knows better
         try:

@@ -137,8 +137,6 @@ class Rules:
             path: of the request: a slash, and what `decode_segments` made of it joined by slashes,
                 so that ``//a`` and ``/%61`` cannot get around a rule for ``/a``.
         """
-        if not self._rules:
-            return NO_TREATMENT
         text = path.decode("utf-8", "surrogateescape")
         expires = None
         fields: dict[str, tuple[str, str | None]] = {}
@@ -150,6 +148,8 @@ class Rules:
                 for name in _LIFETIME_FIELDS:  # an earlier rule's are beaten, too
                     fields.pop(name, None)
             fields |= {name.lower(): (name, value) for name, value in rule.fields}
+        if expires is None and not fields:
+            return NO_TREATMENT
         return Treatment(
             expires,
             tuple((name, value) for name, value in fields.values() if value is not None),

@@ -1,4 +1,4 @@
-"""The bytecodes of a hit are counted, so that the short way stays short.
+"""The bytecodes of a hit and of a cold request are counted, so that the short ways stay short.
 
 The number is an upper bound: who makes it smaller lowers it here.
 """
@@ -16,13 +16,16 @@ import pytest
 
 from httpd.network.connection import Connection
 from httpd.observe.scoreboard import Scoreboard
+from httpd.site.forms import PATIENCE
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
-from tests.unit.site.folders import settle
+from tests.unit.site.folders import settle, write
 
 HIT = 178
 CLOSE = 159
 """From one accept to the next, with the close."""
+COLD = 1894
+"""A small file that is asked for the first time, while rules are there for other files."""
 TURN = 16
 """Hits that share what a turn costs."""
 
@@ -89,6 +92,37 @@ def test_a_hit_runs_no_more_bytecodes(site: Path, monkeypatch: pytest.MonkeyPatc
     assert len(set(hits)) == 1
     assert miss > hits[0]
     assert hits[0] <= HIT
+
+
+@ONE_PYTHON
+def test_a_cold_request_runs_no_more_bytecodes(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(monkeypatch)
+    count = PATIENCE + 4
+    for number in range(count):
+        write(site / f"{number}.txt", "cold")
+    running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1))
+    loop = running.loop
+    loop.access_log = None
+    ours, client = socket.socketpair()
+    ours.setblocking(False)
+    connection = Connection(loop, ours.detach(), ("127.0.0.1", 1))
+    loop._tick()
+
+    def ask(number: int) -> int:
+        client.sendall(request(f"/{number}.txt"))
+
+        def turn() -> None:
+            connection.on_event()
+            loop.send_answers()
+
+        counted = count_bytecodes(turn)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        return counted
+
+    cold = [ask(number) for number in range(count)]
+    client.close()
+    running.close()
+    assert cold[-1] == cold[-2] <= COLD
 
 
 @ONE_PYTHON

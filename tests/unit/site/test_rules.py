@@ -8,7 +8,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from httpd.site.rules import OWN_FIELDS, Rule, Rules, Treatment, check_pattern, merge
+from httpd.site.rules import (
+    NO_TREATMENT,
+    OWN_FIELDS,
+    Rule,
+    Rules,
+    Treatment,
+    check_pattern,
+    merge,
+)
 from tests.unit.guard import must_end
 
 
@@ -199,6 +207,13 @@ def test_what_conditions_can_be_about() -> None:
 # ---------------------------------------------------------------- fields
 
 DEFAULT = (("Server", "phttpd"), ("Content-Type", "text/html"), ("ETag", '"1"'))
+
+
+@pytest.mark.parametrize("rules", [(), (Rule(("/a",), 1),)])
+def test_path_that_no_rule_is_for_has_the_treatment_that_costs_nothing(
+    rules: tuple[Rule, ...],
+) -> None:
+    assert Rules(rules).find(b"/b") is NO_TREATMENT
 
 
 def test_merging_nothing() -> None:
