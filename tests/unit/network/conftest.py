@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from tests.unit.site.folders import write, write_sparse
 @pytest.fixture(autouse=True)
 def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("httpd.network.loop.TICK", 0.02)
+
+
+@pytest.fixture
+def clock() -> Iterator[pytest.MonkeyPatch]:
+    """Sets the clock of a test; of two patches, the last one to end puts back the other's clock."""
+    with pytest.MonkeyPatch.context() as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ CHUNK = b"a\r\nten bytes.\r\n"
 
 
 @pytest.fixture
-def loop(site: Path) -> Iterator[Loop]:
+def loop(site: Path, clock: pytest.MonkeyPatch) -> Iterator[Loop]:
     """A loop whose turns the test takes, and whose clock stands still."""
     running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1))
-    with pytest.MonkeyPatch.context() as clock:
-        clock.setattr(time, "monotonic", lambda: running.loop.now)
-        yield running.loop
+    clock.setattr(time, "monotonic", lambda: running.loop.now)
+    yield running.loop
+    clock.undo()
     running.start()
     running.close()
 
@@ -97,9 +97,9 @@ def test_unknown_pipelined_requests_take_more_turns_than_known_ones(
 
 
 def test_a_turn_that_has_taken_long_answers_one_unknown_request_of_each_client(
-    loop: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, peer: Peer, clock: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "monotonic", lambda: loop.now + 2 * PATIENCE)
+    clock.setattr(time, "monotonic", lambda: loop.now + 2 * PATIENCE)
     peer.theirs.sendall(b"".join(request(f"/{number}.missing") for number in range(4)))
     assert turns_until_idle(peer) == [1, 1, 1, 1]
 

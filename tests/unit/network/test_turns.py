@@ -54,10 +54,9 @@ class Peer:
 
 
 @pytest.fixture
-def peers(loop: Loop) -> Iterator[tuple[Peer, Peer]]:
+def peers(loop: Loop, clock: pytest.MonkeyPatch) -> Iterator[tuple[Peer, Peer]]:
     """Two that are connected to a loop whose turn takes no time, however busy the machine is."""
     with ExitStack() as stack:
-        clock = stack.enter_context(pytest.MonkeyPatch.context())
         clock.setattr(time, "monotonic", lambda: loop.now)
         first, second = Peer(loop, stack), Peer(loop, stack)
         first.ask("/index.html")  # from which the loop knows the header section
@@ -98,12 +97,12 @@ def test_no_answer_waits_for_a_step_of_a_listing(
 
 
 def test_no_answer_waits_for_one_that_takes_long(
-    loop: Loop, peers: tuple[Peer, Peer], site: Path, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, peers: tuple[Peer, Peer], site: Path, clock: pytest.MonkeyPatch
 ) -> None:
     first, second = peers
     for elapsed, is_sent in (0.0, False), (PATIENCE, True):
         later = loop.now + elapsed + 0.0001
-        monkeypatch.setattr(time, "monotonic", lambda later=later: later)
+        clock.setattr(time, "monotonic", lambda later=later: later)
         first.ask("/a.txt")
         write(site / f"{elapsed}.txt")
         second.ask(f"/{elapsed}.txt")
