@@ -85,7 +85,7 @@ class WorkerProcess:
         """What it did, if it is killed for that."""
 
     def hear(self) -> None:
-        """Take in what a worker says that boots or drains.
+        """Take in what a worker says: that it serves, and that it accepts nobody any more.
 
         A worker may be anything that the user it runs as has made of it.  One that says what means
         nothing, or hangs up before it serves, is killed.
@@ -97,7 +97,7 @@ class WorkerProcess:
         message, text, fd = received
         if fd is not None:
             os.close(fd)  # no worker has one to give
-        if message is Message.READY:
+        if message is Message.READY and not self.ready:
             self.ready = True
         elif message is Message.LEFT:
             self.has_left = True
@@ -159,15 +159,13 @@ class Generation:
         return (process for process in self.processes.values() if not process.has_left)
 
     def speakers(self) -> Iterator[WorkerProcess]:
-        """Return the workers that are expected to say something."""
+        """Return the workers that may still say something."""
         if self.is_killed:
             return iter(())
-        if self.is_draining():
-            return self._leaving()
         return (
             process
-            for process in self.processes.values()
-            if not process.ready and process.complaint is None and not process.fault
+            for process in self._leaving()
+            if process.complaint is None and not process.fault
         )
 
     def drain(self, seconds: float) -> None:

@@ -222,5 +222,6 @@ def _turning_loops(generations: Sequence[Generation]) -> Iterator[tuple[int, str
         for process in generation.processes.values():
             for number in range(board.threads):
                 row = process.index * board.threads + number
-                if connections[row] or not generation.is_draining():  # else it may have ended
+                may_have_ended = generation.is_draining() or process.has_left
+                if connections[row] or not may_have_ended:
                     yield process.pid, f"{process.index}.{number}", row, ticks[row]

@@ -140,7 +140,22 @@ def test_loops_that_ended_in_a_drain_are_not_stuck(site: Path, manager: Manager)
         until(lambda: len(server.workers()) == 2, "the worker of before drains")
         until(lambda: any(len(proc.loops(pid)) == 1 for pid in server.workers()), "one loop")
         manager.rest()
-        for _ in range(16):  # longer than a stuck loop is borne
+        for _ in range(16):  # longer than a loop may be stuck
+            manager.wait_for("^WATCHDOG=1$")
+
+
+def test_loops_that_ended_in_a_worker_told_to_end_are_not_stuck(
+    site: Path, manager: Manager
+) -> None:
+    with (
+        foreground(site, env=watched(manager), workers=1, threads=3) as server,
+        begin_download(server, site),
+    ):
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGTERM)
+        until(lambda: len(proc.loops(worker)) == 1, "one loop")
+        manager.rest()
+        for _ in range(16):  # longer than a loop may be stuck
             manager.wait_for("^WATCHDOG=1$")
 
 

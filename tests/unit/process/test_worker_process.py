@@ -57,6 +57,17 @@ def test_nonsense_ends_the_worker(said: bytes) -> None:
         process.hear()
 
 
+def test_worker_that_serves_twice_is_killed() -> None:
+    """One that never stops talking would keep the supervisor busy."""
+    with a_worker() as (process, end):
+        end.send(b"ready ")
+        process.hear()
+        assert process.ready
+        end.send(b"ready ")
+        process.hear()
+        assert "since it said 'ready'" in process.describe_end(status_of_killed(process))
+
+
 def test_a_hang_up_before_it_serves_ends_the_worker() -> None:
     with a_worker() as (process, end):
         end.close()
