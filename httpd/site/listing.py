@@ -46,9 +46,9 @@ class Listing:
 
     __slots__ = (
         "__weakref__",
+        "_claimed",
         "_claims",
         "_hold",
-        "_room",
         "content",
         "etag",
         "fd",
@@ -59,9 +59,7 @@ class Listing:
     )
     is_snapshot = True
 
-    def __init__(
-        self, name: bytes, media_type: str, etag: str = "", hold: HoldMore = grant
-    ) -> None:
+    def __init__(self, name: bytes, media_type: str, hold: HoldMore = grant) -> None:
         self.fd = -1  # should there be no descriptor left
         self.name = name
         self.second = 0
@@ -69,10 +67,10 @@ class Listing:
         self.content: bytes | None = None
         self.size = 0
         self.media_type = media_type
-        self.etag = etag
+        self.etag = ""
         self._hold = hold
         self._claims: list[Claim] = []
-        self._room = UNCLAIMED
+        self._claimed = 0  # bytes of them
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -95,14 +93,14 @@ class Listing:
             piece = piece[os.write(self.fd, piece) :]
 
     def _claim(self, size: int) -> None:
-        self._room -= size
-        if self._room < 0:
-            claim = self._hold(_CLAIM - self._room, sum(claim.size for claim in self._claims))
+        missing = self.size + size - UNCLAIMED - self._claimed
+        if missing > 0:
+            claim = self._hold(missing + _CLAIM, self._claimed)
             if claim is None:
                 detail = "Too many listings are being sent just now."
                 raise HTTPError(503, detail, (("Retry-After", "1"),))
             self._claims.append(claim)
-            self._room = _CLAIM
+            self._claimed += missing + _CLAIM
 
     def finish(self) -> None:
         """Say that nothing is to be added any more."""

@@ -73,6 +73,10 @@ TARGETS = [
     "/ruled/bare.txt.gz",
     "/ruled/coded.js.gz",
     "/folder/?sort=size",
+    "//ruled/",
+    "/ruled%2F",
+    "/folder%2Fa.txt",
+    "/folder/../ruled/./typed.txt",
 ]
 CODINGS = ["", "gzip", "br", "br;q=0.5, zstd", "*;q=0", "gzip, identity;q=0", "*", "identity"]
 LINES = [
