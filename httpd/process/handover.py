@@ -40,6 +40,7 @@ class HandOver:
         """
         left = [one for one in generation.plan.listeners if one not in newer.listeners]
         self.generation = generation
+        generation.vacancies.clear()  # a new worker would find the sockets closed
         self.ends_at = time.monotonic() + divert(left)
         close_listeners(generation.plan, keep=newer)
 

@@ -70,6 +70,7 @@ class Pidfile:
         """
         places = f"{self._path}.{os.getpid()}", f"{self._lock_path}.{os.getpid()}"
         try:
+            _remove(places[1])
             self._written = _write_pid(places[0])
             self._places = places
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -154,8 +155,6 @@ class Pidfile:
     def _write_new(self) -> None:
         """Write the pidfile under another name and rename it, so that it is never seen empty."""
         new = f"{self._path}.new"
-        with suppress(FileNotFoundError):
-            os.unlink(new)  # of somebody who was killed here: we have the lock
         written = _write_pid(new)
         try:
             os.rename(new, self._path)
@@ -211,8 +210,15 @@ def _check_lock_file(path: str, status: os.stat_result) -> None:
         raise _taken(path, f"its mode is {mode:04o}, and 0600 would be right; remove it")
 
 
+def _remove(path: str) -> None:
+    """Remove what a process has left that was killed here: no other one uses this name."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 def _write_pid(path: str) -> os.stat_result:
     """Make a file with the pid of this process, and return its status."""
+    _remove(path)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PIDFILE_MODE)
     try:
         os.fchmod(fd, _PIDFILE_MODE)  # whatever the umask is

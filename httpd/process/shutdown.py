@@ -24,7 +24,10 @@ def machine_shuts_down() -> bool:
     """
     if not os.path.isdir(BOOTED):
         return False
-    reading, writing = os.pipe()
+    try:
+        reading, writing = os.pipe()
+    except OSError:
+        return False
     try:
         actions = [(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_DUP2, writing, 2)]
         pid = os.posix_spawnp(_QUESTION[0], _QUESTION, os.environ, file_actions=actions)

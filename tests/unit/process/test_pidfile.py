@@ -456,8 +456,20 @@ def test_a_prepared_file_that_is_not_used_disappears(path: Path, held: Pidfile) 
     assert find_from_outside(path) == str(os.getpid())
 
 
+def test_files_that_a_killed_process_prepared_are_replaced(path: Path, held: Pidfile) -> None:
+    """The number of a process comes again, after a boot or in a container soon."""
+    for left in (path, lock_of(path)):
+        left.with_name(f"{left.name}.{os.getpid()}").write_text("")
+    successor = Pidfile(str(path))
+    successor.prepare()
+    successor.replace()
+    assert find_from_outside(path) == str(os.getpid())
+    successor.release()
+    assert list(path.parent.iterdir()) == []
+
+
 def test_a_file_that_cannot_be_prepared(path: Path, held: Pidfile) -> None:
-    path.with_name(f"{path.name}.{os.getpid()}").write_text("")
-    with pytest.raises(StartError, match="File exists"):
+    path.with_name(f"{path.name}.{os.getpid()}").mkdir()
+    with pytest.raises(StartError, match="Is a directory"):
         Pidfile(str(path)).prepare()
     assert find_from_outside(path) == str(os.getpid())

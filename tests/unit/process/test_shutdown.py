@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_machine_shuts_down_if_systemd_says_stopping(booted: Path, said: str, st
 def test_machine_without_systemctl_does_not_shut_down(booted: Path) -> None:
     descriptors = os.listdir("/proc/self/fd")
     assert shutdown.machine_shuts_down() is False
+    assert os.listdir("/proc/self/fd") == descriptors
+
+
+def test_machine_is_not_asked_without_descriptors(booted: Path) -> None:
+    put_systemctl(booted, "echo stopping")
+    descriptors = os.listdir("/proc/self/fd")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        assert shutdown.machine_shuts_down() is False
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert os.listdir("/proc/self/fd") == descriptors
 
 
