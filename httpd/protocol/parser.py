@@ -295,7 +295,7 @@ def _measure_body(fields: dict[str, str], minor_version: int) -> int | None:
     *others, last = (name.strip(" \t").lower() for name in coding.split(","))
     if last != "chunked" or "chunked" in others:
         raise HTTPError(
-            400, "The end of the request cannot be told: chunked is not its last coding."
+            400, "The length of the body is unknown: chunked is not its last transfer coding."
         )
     if others:
         raise HTTPError(501, "The only transfer coding that is understood is chunked.")

@@ -46,7 +46,7 @@ def parse_target(method: bytes, target: bytes) -> Target:
     if match := grammar.ABSOLUTE_FORM.fullmatch(target):
         is_secure, authority, path, query = match.groups()
         if is_secure:  # RFC 9110 §7.4; there is no TLS here
-            raise HTTPError(421, "This server does not speak for https.")
+            raise HTTPError(421, "This server does not serve https URLs.")
         if authority[:1] in (b"", b":"):
             raise HTTPError(400, "The request target is a URL without a host.")
         return Target(path or b"/", query or b"", authority)

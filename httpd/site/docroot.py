@@ -61,7 +61,7 @@ class NoDocrootError(HTTPError):
     """
 
     def __init__(self) -> None:
-        text = "The files of this server are not there at the moment."
+        text = "The files of this server are not available at the moment."
         super().__init__(503, text, (("Retry-After", "5"),))
 
 
@@ -169,7 +169,7 @@ class Docroot:
                     raise
         if self._is_folder(name):
             raise NoIndexError
-        raise _not_found()
+        raise not_found()
 
     def open_folder(self, segments: list[bytes]) -> int:
         """Open a folder for reading the names in it, and return its descriptor.
@@ -303,9 +303,9 @@ class Docroot:
     def _join(self, segments: list[bytes]) -> bytes:
         path = b"/" + b"/".join(segments)
         if path.count(b"/") != len(segments):
-            raise _not_found()
+            raise not_found()
         if path.find(b"/.") >= 0 and any(map(is_hidden, segments, count())):
-            raise _not_found()
+            raise not_found()
         return self._folder + path
 
     def open_name(self, name: bytes) -> OpenedFile | None:
@@ -455,7 +455,7 @@ def _check_inside(handle: int, root: int) -> None:
             if any(map(_is_hidden_target, real[len(inside) :].split(b"/"), count())):
                 break
             return
-    raise _not_found()
+    raise not_found()
 
 
 def _open_handle(handle: int, name: bytes) -> OpenedFile | None:
@@ -463,7 +463,7 @@ def _open_handle(handle: int, name: bytes) -> OpenedFile | None:
     if stat.S_ISDIR(status.st_mode):
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise _not_found()
+        raise not_found()
     return OpenedFile(os.open(_link(handle), READING), name, status)
 
 
@@ -486,18 +486,19 @@ def _is_hidden_target(name: bytes, depth: int) -> bool:
     return is_hidden(name, depth) and not name.startswith(b"..")
 
 
-def _not_found() -> HTTPError:
+def not_found() -> HTTPError:
+    """Return what a client is told of what is not there, or must not be known to be."""
     return HTTPError(404, "There is nothing at this address.")
 
 
 def explain(error: OSError) -> HTTPError:
     """Return what a client is told of an error that came of opening or reading a file."""
     if error.errno in _MISSING:
-        return _not_found()
+        return not_found()
     if error.errno in (errno.EACCES, errno.EPERM):
-        return HTTPError(403, "The server may not read this file.")
+        return HTTPError(403, "The server is not allowed to read this file.")
     if error.errno in _EXHAUSTED:
         return OutOfDescriptorsError(error.errno)
     if error.errno == errno.EWOULDBLOCK:
-        return HTTPError(503, "Another program keeps this file to itself.", (("Retry-After", "1"),))
+        return HTTPError(503, "Another program has locked this file.", (("Retry-After", "1"),))
     return UnreadableError(error.errno or errno.EIO)

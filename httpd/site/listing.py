@@ -97,7 +97,7 @@ class Listing:
         if missing > 0:
             claim = self._hold(missing + _CLAIM, self._claimed)
             if claim is None:
-                detail = "Too many listings are being sent just now."
+                detail = "Too many listings are being sent. Please try again."
                 raise HTTPError(503, detail, (("Retry-After", "1"),))
             self._claims.append(claim)
             self._claimed += missing + _CLAIM

@@ -63,7 +63,7 @@ def choose(request: Request, variants: Variants, treatment: Treatment) -> Repres
     ranked = rank_codings(accept, coded)
     if not ranked:
         names = ", ".join((IDENTITY, *coded))
-        raise HTTPError(406, f"The file is there in these content codings: {names}.", vary)
+        raise HTTPError(406, f"The file is available in these content codings: {names}.", vary)
     coding = ranked[0]
     if coded and request.method == "GET" and "range" in fields:
         tags = {} if "etag" in treatment.removed else _tags_of(variants)

@@ -11,7 +11,7 @@ from copy import copy
 from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
-from httpd.site.docroot import SETTLED_NS, OpenedFile, explain
+from httpd.site.docroot import SETTLED_NS, OpenedFile, explain, not_found
 from httpd.site.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
 from httpd.site.memory import UNCLAIMED, Claim, Hold, grant
 from httpd.site.samples import Fingerprint, enclose
@@ -130,7 +130,7 @@ class Resource:
             if is_whole and _identify(status) == self._identity:
                 break
             if not stat.S_ISREG(status.st_mode):
-                raise HTTPError(404, "There is nothing at this address.")
+                raise not_found()
         else:
             if not is_whole and status.st_size == self.size:
                 raise _size_is_wrong()
@@ -287,7 +287,7 @@ class Resource:
 
 
 def _is_being_written() -> HTTPError:
-    return HTTPError(503, "This file is being written just now.", (("Retry-After", "1"),))
+    return HTTPError(503, "This file is being written. Please try again.", (("Retry-After", "1"),))
 
 
 def _size_is_wrong() -> HTTPError:
