@@ -48,7 +48,7 @@ def server(site: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def hasty(site: Path) -> Iterator[Server]:
     """A server that waits for no one."""
-    with serve_with(site, header_timeout="400ms") as server:
+    with serve_with(site, header_timeout="1s") as server:
         yield server
 
 

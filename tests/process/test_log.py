@@ -194,7 +194,7 @@ def test_clients_can_not_forge_lines_or_paint_terminals(site: Path, data: bytes)
 
 
 def test_header_timeout_is_logged_without_a_request(site: Path) -> None:
-    with foreground(site, header_timeout="200ms") as server, Client(server.port) as client:
+    with foreground(site, header_timeout="1s") as server, Client(server.port) as client:
         client.send(b"GET / HTTP/1.1\r\n")
         assert client.answer().status == 408
     (match,) = requests_in(server.out.seen)

@@ -55,7 +55,7 @@ def test_new_docroot(server: Daemon, other: Path) -> None:
 def test_no_connection_is_cut_whose_client_goes_on_asking(server: Daemon) -> None:
     """The kept connections of the old workers close by announcement only: wrk never asks twice."""
     wrk = require.command("wrk", "wrk")
-    command = [wrk, "-t1", "-c20", "-d3s", f"http://127.0.0.1:{server.port}/"]
+    command = [wrk, "-t1", "-c20", "-d3s", "--timeout", "30s", f"http://127.0.0.1:{server.port}/"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
         for _ in range(3):
             reload(server)
@@ -214,7 +214,7 @@ def test_stop_during_a_reload(server: Daemon) -> None:
     with Process(server.pid) as supervisor:
         supervisor.signal(signal.SIGHUP)
         supervisor.signal(signal.SIGTERM)
-        supervisor.wait(10)
+        supervisor.wait()
 
 
 def test_download_of_before_outlives_a_reload_and_a_stop(server: Daemon) -> None:
@@ -230,7 +230,7 @@ def test_download_of_before_outlives_a_reload_and_a_stop(server: Daemon) -> None
         until(lambda: refused(server.port), "draining")
         assert client.body(len(data)) == data
         assert client.rest() == b""
-        supervisor.wait(10)
+        supervisor.wait()
 
 
 def test_workers_of_before_end_with_their_last_client(server: Daemon) -> None:
@@ -279,5 +279,5 @@ def test_reload_during_a_reload_is_not_forgotten(server: Daemon, other: Path) ->
         supervisor.signal(signal.SIGHUP)
         server.configure(workers=2, docroot=str(other))
         supervisor.signal(signal.SIGHUP)
-        until(lambda: ask(server.port, "/").body == b"<p>other\n", "the newest configuration", 10)
-        until(lambda: has(server, 2, 1), "two workers", 10)
+        until(lambda: ask(server.port, "/").body == b"<p>other\n", "the newest configuration")
+        until(lambda: has(server, 2, 1), "two workers")

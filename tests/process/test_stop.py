@@ -406,7 +406,7 @@ def test_drain_is_not_short_while_the_machine_goes_on(site: Path, large: bytes) 
 
 def test_drain_timeout_spares_those_who_are_faster(site: Path, large: bytes) -> None:
     with (
-        foreground(site, drain_timeout="2s", errors=CUT) as server,
+        foreground(site, drain_timeout="4s", errors=CUT) as server,
         begin(server) as stuck,
         begin(server) as fast,
     ):
@@ -420,7 +420,7 @@ def test_drain_timeout_spares_those_who_are_faster(site: Path, large: bytes) -> 
 
 def test_half_a_head_that_never_ends_holds_it_up_no_longer_than_the_timeout(site: Path) -> None:
     with (
-        foreground(site, header_timeout="300ms") as server,
+        foreground(site, header_timeout="1s") as server,
         Client(server.port) as client,
     ):
         client.ask("/")

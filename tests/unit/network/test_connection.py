@@ -421,7 +421,7 @@ def test_a_connection_without_a_second_request(site: Path) -> None:
 
 @pytest.mark.parametrize("before", [b"", request("/a.txt")], ids=["first", "second"])
 def test_a_head_that_does_not_end(site: Path, before: bytes) -> None:
-    settings = replace(SETTINGS, header_timeout=SHORT)
+    settings = replace(SETTINGS, header_timeout=SHORT * 10)
     with running_loop(site, settings) as running, running.connect() as client:
         client.send(before + b"GET /slow HTTP/1.1\r\nHost:")
         if before:

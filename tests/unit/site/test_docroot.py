@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import gc
+import itertools
 import os
 import signal
 import socket
@@ -745,18 +746,22 @@ def swapping(tmp_path: Path) -> Iterator[Path]:
 def test_swapping_names_does_not_lead_out(swapping: Path, way: None) -> None:
     docroot = Docroot(str(swapping), ("x",))
     seen = set()
-    for _ in range(1500):
-        for path in "/x", "/folder/x", "/folder/":
-            seen.add(look_up(docroot, path))
+    with must_end(60):
+        for turn in itertools.count():
+            for path in "/x", "/folder/x", "/folder/":
+                seen.add(look_up(docroot, path))
+            if turn >= 1500 and "inside" in seen:  # the links may stay where the machine is busy
+                break
     assert seen <= {"inside", 403, 404}
-    assert "inside" in seen
 
 
 def test_swapping_a_folder_does_not_lead_out(swapping: Path) -> None:
     write(swapping.parent / "outside" / "canary")
     docroot = Docroot(str(swapping), ())
     seen = [list_names(docroot, "/folder/") for _ in range(3000)]
-    assert ["x"] in seen
+    with must_end(60):
+        while ["x"] not in seen:  # the link may stay where the machine is busy
+            seen.append(list_names(docroot, "/folder/"))
     assert all(names in (["x"], 404) for names in seen)
 
 
