@@ -63,7 +63,7 @@ class _Walk:
     def __init__(self, path: str) -> None:
         self._here = os.open("/", _PIN)
         self._steps = _split(path)
-        self._links = 0
+        self._attempts = 0
         self._link = ""  # the last one that was followed
         self._own_steps = len(self._steps)  # those left of the path, not of a link's text
 
@@ -75,7 +75,10 @@ class _Walk:
                 try:
                     there = self._step(name, may_make=bool(self._steps))
                 except FileNotFoundError:
-                    return self._create(name, flags, mode)
+                    if (made := self._create(name, flags, mode)) is not None:
+                        return made
+                    self._steps.append(name)  # to look at what is there by now
+                    continue
                 if there is not None and not self._steps:
                     try:
                         return self._open_pinned(there, flags)
@@ -139,9 +142,7 @@ class _Walk:
         self._here = there
 
     def _check_link(self, link: int, status: os.stat_result) -> None:
-        self._links += 1
-        if self._links > _MAX_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        self._count_attempt()
         if self._is_ours():
             return
         if status.st_uid != _ROOT:
@@ -153,15 +154,25 @@ class _Walk:
         text = f"{_name_of(link)} is a symbolic link that {why}, and root does not follow it"
         raise PermissionError(errno.EPERM, text)
 
+    def _count_attempt(self) -> None:
+        """Walk no way that others make longer and longer."""
+        self._attempts += 1
+        if self._attempts > _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
     def _is_ours(self) -> bool:
         """Tell whether nobody but root may make a link here."""
         status = os.fstat(self._here)
         group_may = status.st_mode & stat.S_IWGRP and status.st_gid != _ROOT
         return status.st_uid == _ROOT and not group_may and not status.st_mode & stat.S_IWOTH
 
-    def _create(self, name: str, flags: int, mode: int) -> int:
-        # Never through a link, should there be one by now.
-        return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, mode, dir_fd=self._here)
+    def _create(self, name: str, flags: int, mode: int) -> int | None:
+        """Make a file; None if another process has just put something there."""
+        try:
+            return os.open(name, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._here)
+        except FileExistsError:
+            self._count_attempt()
+            return None
 
     def _open_pinned(self, there: int, flags: int) -> int:
         status = os.fstat(there)

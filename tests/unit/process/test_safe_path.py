@@ -9,14 +9,16 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
 
+from httpd.process import safe_path
 from httpd.process.safe_path import make_directory_of, open_file
-from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.guard import must_end, open_descriptors, opened_since
 from tests.unit.site.folders import NOBODY, as_nobody
 
 ROOT = Path(__file__).parents[3]
@@ -193,6 +195,44 @@ def test_another_name_of_a_file_is_not_written(top: Path, theirs: Path) -> None:
 
 
 @root_only
+def swap_before_creation(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have another user do something just before a file is made, each time."""
+    create = safe_path._Walk._create
+
+    def swap_and_create(walk: Any, *arguments: Any) -> int | None:
+        act()
+        return create(walk, *arguments)
+
+    monkeypatch.setattr(safe_path._Walk, "_create", swap_and_create)
+
+
+@root_only
+def test_another_name_that_appears_before_the_file_is_made_is_not_written(
+    top: Path, theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = theirs / "log"
+    swap_before_creation(monkeypatch, lambda: path.hardlink_to(top / "precious"))
+    assert "has several names" in refusal(path)
+    assert (top / "precious").read_text() == "precious\n"
+
+
+@root_only
+def test_file_that_comes_and_goes_is_given_up(
+    theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = theirs / "log"
+    step = safe_path._Walk._step
+
+    def step_and_hide(walk: Any, *arguments: Any, **options: Any) -> int | None:
+        path.unlink(missing_ok=True)
+        return step(walk, *arguments, **options)
+
+    monkeypatch.setattr(safe_path._Walk, "_step", step_and_hide)
+    swap_before_creation(monkeypatch, path.touch)
+    with must_end(), pytest.raises(OSError, match="Too many levels"):
+        write(path)
+
+
 def test_who_is_not_root_follows_all_links(top: Path, theirs: Path) -> None:
     """He can only write where he may."""
     (theirs / "link").symlink_to("file")
