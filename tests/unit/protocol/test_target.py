@@ -14,6 +14,7 @@ from httpd.protocol.target import (
     canonical_path,
     decode_segments,
     encode_path,
+    has_straight_slashes,
     parse_target,
     plain_path,
     relative_with_slash,
@@ -391,6 +392,21 @@ def test_the_canonical_spelling_has_the_same_segments(rest: bytes) -> None:
         assert canonical == b"/" + encode_path(b"/".join(segments)).encode()
         assert canonical_path(canonical) == canonical
         assert decode_segments(canonical) == segments
+
+
+@given(DOTTED | st.lists(NAMES).map(lambda names: quote(b"/".join(names)).encode()))
+@example(b"%2F/a%2Fb/")
+@example(b"a%2Fb//")
+@example(b".well-known/")
+@settings(max_examples=500)
+def test_slashes_are_straight_if_each_ends_a_segment_of_its_own(rest: bytes) -> None:
+    path = b"/" + rest
+    try:
+        segments = decode_segments(path)
+    except HTTPError:
+        return
+    pieces = [unquote_to_bytes(piece) for piece in rest.split(b"/")]
+    assert has_straight_slashes(path, segments) == (segments == pieces)
 
 
 @given(
