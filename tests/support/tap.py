@@ -18,7 +18,8 @@ class Tap:
         port: of the server.
         room: bytes of the server's that are let through in all; then every connection ends.
         on_full: called when that happens for the first time; afterwards there is room for all.
-        cuts: false to let the connections go on after `on_full`, which one of them waits for.
+        cuts: false to let the connections go on after `on_full`, which all of them wait for, so
+            that none is done before another one has begun.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Tap:
         self._on_full = on_full
         self._cuts = cuts
         self._lock = threading.Lock()
+        self._goes_on = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._accept)]
         self.port: int = self._listener.getsockname()[1]
@@ -99,11 +101,18 @@ class Tap:
             server.shutdown(socket.SHUT_RDWR)
 
     def _pause(self, size: int) -> None:
-        """Take note that so many bytes have come; call `on_full` if they are the first too many."""
+        """Take note that so many bytes have come, and wait for `on_full` if they are too many."""
         with self._lock:
+            had_room = self._room >= 0
             self._room -= size
-            is_full = self._room < 0
-            if is_full:
-                self._room = float("inf")
-        if is_full and self._on_full:
-            self._on_full()
+            has_room = self._room >= 0
+        if has_room:
+            return
+        if not had_room:
+            self._goes_on.wait(2 * DEADLINE)
+            return
+        try:
+            if self._on_full:
+                self._on_full()
+        finally:
+            self._goes_on.set()
