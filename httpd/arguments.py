@@ -159,8 +159,7 @@ def _read_word(parser: _Parser, parsed: argparse.Namespace) -> None:
         return
     if word is not None:
         if "/" not in word and not os.path.isdir(word):
-            known = f"{', '.join(COMMANDS)}, or a directory to serve"
-            parser.error(f"{word!r}: unknown command; known are {known}")
+            parser.error(f"{word!r} is neither a directory nor a command ({', '.join(COMMANDS)})")
         if parsed.docroot is not None:
             parser.error(f"{word!r}: {parsed.spelling['docroot']} names a directory already")
         parsed.docroot, parsed.spelling["docroot"] = word, "DIR"

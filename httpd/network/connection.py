@@ -53,8 +53,13 @@ BUSY_SECONDS = 1.0
 """How long before a drain a client connected, or got an answer, that may be about to ask again."""
 NEXT_REQUEST_SECONDS = 0.2
 """How long a drain waits for the request of such a client."""
-_REFUSALS = {413: "body too large", 500: "internal error", 503: "out of resources"}
+_REFUSALS = {413: "body too large", 500: "internal error"}
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+
+
+def _reason_of(error: HTTPError) -> str:
+    """Return what the log says of the close of a connection that gets this as its last response."""
+    return error.reason or _REFUSALS.get(error.status, "bad request")
 
 
 class Connection:
@@ -263,7 +268,7 @@ class Connection:
             try:
                 answer = self._take_request(seen, unknown)
             except HTTPError as error:
-                self.refuse(error, error.reason or _REFUSALS.get(error.status, "bad request"))
+                self.refuse(error, _reason_of(error))
                 return
             if answer is None:
                 self._wait_for_rest()
@@ -387,7 +392,7 @@ class Connection:
                 answer = self._loop.go_on(self._work)
             except HTTPError as error:
                 self._work = None
-                self.refuse(error, _REFUSALS[error.status])
+                self.refuse(error, _reason_of(error))
                 return
             if answer is None:
                 return

@@ -32,7 +32,7 @@ from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.parser import Parser, read_plain
 from httpd.site.answer import Answer
-from httpd.site.docroot import OutOfDescriptorsError, UnreadableError
+from httpd.site.docroot import NOT_YET, OutOfDescriptorsError, UnreadableError, describe_fault
 from httpd.site.memo import Memo
 from httpd.site.responder import Responder, SiteSettings, Work
 from httpd.site.store import Store
@@ -44,6 +44,8 @@ DRAIN_TICK = 0.05
 PATIENCE = 0.002
 """Seconds from the beginning of a turn after which no answer waits for one that is not known yet:
 that may have to be read from a disk."""
+DOCROOT_SILENCE = 60.0
+"""Seconds between two messages of a loop about a docroot that cannot be read."""
 DUE = 128
 """Connections whose deadline has passed that are looked at in one turn."""
 LAST_FLUSH_SECONDS = 2.0
@@ -127,6 +129,7 @@ class Loop:
         """
         self._connections: dict[int, Connection] = {}
         self._responder = Responder(site, store)
+        self._docroot = site.docroot
         self._store = store
         self._parser = Parser(HEADERS)
         self._index = index
@@ -142,6 +145,7 @@ class Loop:
         self.epoll.register(self._timer_fd, select.EPOLLIN)
         self._commands: list[Callable[[], None]] = []
         self._complaints: set[str] = set()
+        self._docroot_silence = 0.0  # ends then
         self._use(store.memo(int(self.now)))
         self._next_tick = self.now
         self._drain_deadline: float | None = None
@@ -272,11 +276,19 @@ class Loop:
         if self.access_log is not None:
             self.access_log.tick()
         self._look_at_deadlines()
+        self._warn_of_docroot()
         if self._drain_deadline is not None:
             self._continue_drain(self._drain_deadline)
         self._publish()
         for _ in range(self.room.share(self._board.column(Column.SPARE)[self._index])):
             self._close_one(IDLE)
+
+    def _warn_of_docroot(self) -> None:
+        """Log that requests of the last second met no docroot; it may stay away for long."""
+        fault, self._responder.docroot_fault = self._responder.docroot_fault, None
+        if fault and self.now >= self._docroot_silence:
+            self._docroot_silence = self.now + DOCROOT_SILENCE
+            self.log.warning(f"{describe_fault(self._docroot, fault)}; {NOT_YET}")
 
     def _look_at_deadlines(self) -> None:
         """Give up what has taken too long; of very many connections, some in each turn."""

@@ -200,7 +200,7 @@ class Pulse:
         text = describe_drain(active, total(boards, Column.REMAINING))
         if text != self._shown:
             self._shown = text
-            terminal.say(f"phttpd: {text}; a second Ctrl-C ends it at once")
+            terminal.say(f"phttpd: {text}; a second Ctrl-C stops at once")
 
     def _extend_drain(self, boards: Sequence[Scoreboard], now: float) -> None:
         """Have the service manager wait for who still gets something (`TimeoutStopSec=`).

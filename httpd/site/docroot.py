@@ -58,11 +58,15 @@ class UnreadableError(HTTPError):
 class NoDocrootError(HTTPError):
     """The docroot is not there, or may not be entered, and may be in a moment: a file system is
     mounted late, or a new version is being put in its place.
+
+    Args:
+        fault: why it cannot be read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fault: OSError) -> None:
         text = "The files of this server are not available at the moment."
         super().__init__(503, text, (("Retry-After", "5"),))
+        self.fault = fault
 
 
 class NoIndexError(HTTPError):
@@ -375,7 +379,7 @@ class Docroot:
             return self._look_up_root(folder)
         except OSError as error:
             if error.errno in _MISSING or isinstance(error, PermissionError):
-                raise NoDocrootError from None
+                raise NoDocrootError(error) from None
             raise  # the disk fails, or descriptors have run out
 
     def _look_up_root(self, folder: bytes) -> int:
@@ -406,7 +410,7 @@ class Docroot:
             and self._root >= 0
             and not os.access(b".", os.X_OK, dir_fd=self._root, effective_ids=True)
         )
-        return NoDocrootError() if is_closed else explain(error)
+        return NoDocrootError(error) if is_closed else explain(error)
 
 
 NOT_YET = "requests are answered 503 until it can"

@@ -12,7 +12,13 @@ from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.ranges import FEW_RANGES, parse_ranges
 from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
 from httpd.site.answer import Answer, Stamp
-from httpd.site.docroot import Docroot, NoIndexError, OutOfDescriptorsError, UnreadableError
+from httpd.site.docroot import (
+    Docroot,
+    NoDocrootError,
+    NoIndexError,
+    OutOfDescriptorsError,
+    UnreadableError,
+)
 from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
 from httpd.site.entries import parse_order
 from httpd.site.finder import Finder
@@ -80,6 +86,8 @@ class Responder:
         self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
         self._content_types = content_types(settings.charset)
+        self.docroot_fault: OSError | None = None
+        """Why the docroot could not be read for the last request that failed for it."""
         self.tick(0)
 
     def tick(self, now: int) -> None:
@@ -117,6 +125,8 @@ class Responder:
         except (OutOfDescriptorsError, UnreadableError):
             raise
         except HTTPError as error:
+            if isinstance(error, NoDocrootError):
+                self.docroot_fault = error.fault
             if not isinstance(error, NoIndexError) or self._listings is None:
                 draft = draft_error(error, treatment, request.path)
             elif request.path.endswith(b"/"):

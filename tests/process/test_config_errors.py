@@ -333,10 +333,13 @@ def test_options_that_would_do_something_else(words: list[str], wrong: str) -> N
         (["--prot", "8080", "stop"], "--prot: unknown option; did you mean --port?"),
         (["--verb"], "--verb: unknown option; did you mean --verbose?"),
         (["-p", "8080"], "-p: unknown option; known are --"),
-        (["--base", ".", "restart"], "'restart': unknown command; known are start, stop, "),
-        (["8080"], "'8080': unknown command; known are "),
+        (
+            ["--base", ".", "restart"],
+            "'restart' is neither a directory nor a command (start, stop, ",
+        ),
+        (["8080"], "'8080' is neither a directory nor a command ("),
         (["stop", "now"], "'now': there is a command already"),
-        (["--port", "-1", ""], "'': unknown command"),
+        (["--port", "-1", ""], "'' is neither a directory nor a command"),
         (["stop", ""], "'': there is a command already"),
     ],
 )

@@ -143,6 +143,7 @@ def test_docroot_that_vanishes_while_it_is_served(server: Daemon, site: Path) ->
     os.kill(victim, signal.SIGKILL)
     until(lambda: victim not in server.workers() and len(server.workers()) == 2, "replaced")
     until(lambda: ask(server.port, "/").status == 503, "a look at the disk")
+    server.log.wait_for(f"warning loop .* the docroot {site} cannot be read: .*answered 503")
     site.with_name("away").rename(site)
     assert ask(server.port, "/").body == b"<p>hello\n"
     assert server.run("stop").returncode == 0
