@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from httpd.process.errors import (
     describe_failure,
 )
 from httpd.process.figures import describe_drain, format_bytes, total
+from httpd.process.others import ends_within
 from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
 
@@ -49,7 +49,7 @@ def stop(pidfile: str) -> int:
         if not any(board.phase is Phase.STOPPING for board in read_all(pid)):
             signal.pidfd_send_signal(handle, signal.SIGTERM)
     shown = ""
-    while not _ends_within(handle, _LOOK_SECONDS):
+    while not ends_within(handle, _LOOK_SECONDS):
         try:
             text = _describe_drain(read_all(pid))
         except (ProcessLookupError, PermissionError):
@@ -93,7 +93,7 @@ def _change(pidfile: str, number: signal.Signals, what: str) -> int:
     until = time.monotonic() + _CHANGE_SECONDS
     try:
         while time.monotonic() < until:
-            has_ended = _ends_within(handle, _CHANGE_LOOK_SECONDS)
+            has_ended = ends_within(handle, _CHANGE_LOOK_SECONDS)
             if find_supervisor(pidfile) not in (pid, None):  # a successor serves
                 return EX_OK if number is signal.SIGUSR2 else _change(pidfile, number, what)
             if has_ended:
@@ -178,12 +178,6 @@ def _permission(pid: int) -> Iterator[None]:
     except (KeyError, TypeError, ValueError):
         text = f"the process {pid} is no phttpd of this version; it cannot be understood"
         raise StartError(EX_UNAVAILABLE, text) from None
-
-
-def _ends_within(handle: int, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
 
 
 def _serving(pid: int) -> Scoreboard | None:

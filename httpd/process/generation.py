@@ -6,7 +6,6 @@ Called by `httpd.process.supervisor` and, for the plan of a generation, by `http
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.process.channel import Channel, Message, read_failure
 from httpd.process.errors import EX_OSERR, StartError
+from httpd.process.others import ends_within
 from httpd.process.worker import WorkerSettings
 
 BOOT_SECONDS = 30.0
@@ -118,7 +118,9 @@ class WorkerProcess:
             self.kill()
 
     def describe_end(self, status: int) -> str:
-        """Say how it ended, from what waitpid(2) said."""
+        """Say why it ended: by its own words, or by those of waitpid(2)."""
+        if self.complaint is not None:
+            return self.complaint[1]
         is_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         return self.fault if self.fault and is_killed else describe_exit(status)
 
@@ -222,9 +224,7 @@ class Generation:
         until = time.monotonic() + seconds
         for pid in self.processes:
             handle = os.pidfd_open(pid)
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            poll.poll(max(0.0, until - time.monotonic()) * 1000)
+            ends_within(handle, until - time.monotonic())
             os.close(handle)
 
 

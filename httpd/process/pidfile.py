@@ -11,13 +11,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import pwd
 import re
 import stat
 import struct
 from contextlib import suppress
 
 from httpd.process.errors import EX_NOPERM, EX_UNAVAILABLE, StartError, status_of
+from httpd.process.others import user_name
 from httpd.process.safe_path import make_directory_of
 
 _FLOCK = struct.Struct("hhqqi4x")
@@ -192,7 +192,7 @@ def find_supervisor(path: str) -> int | None:
         if user is None:
             return None  # it has ended since
         if user not in (0, status.st_uid):
-            who = f"the process {pid} of the user {_name_of(user)}"
+            who = f"the process {pid} of the user {user_name(user)}"
             raise _taken(path, f"{who} has locked {lock}, which belongs to {_owner_of(status)}")
     return pid
 
@@ -295,11 +295,4 @@ def _user_of(pid: int) -> int | None:
 
 
 def _owner_of(status: os.stat_result) -> str:
-    return _name_of(status.st_uid)
-
-
-def _name_of(user: int) -> str:
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return str(user)
+    return user_name(status.st_uid)

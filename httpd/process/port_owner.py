@@ -6,7 +6,6 @@ Called by `httpd.service`, when it cannot listen.
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 import struct
 from collections.abc import Collection, Iterator
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from httpd.observe.log import printable
 from httpd.observe.scoreboard import read_all
+from httpd.process.others import user_name
 
 _LISTEN = "0A"  # state of a socket in /proc/net/tcp (proc(5))
 _EVERY_ADDRESS = ("0.0.0.0", "::")
@@ -44,7 +44,7 @@ def describe_owner(address: str, ours: Collection[int] = ()) -> str:
         pid = _find_process(listener.inode)
         if pid is not None:
             return f" by {_name_of(pid)} (pid {pid})"
-        return f" by a process of the user {_user_of(listener.uid)}"
+        return f" by a process of the user {user_name(listener.uid)}"
     return ""
 
 
@@ -112,10 +112,3 @@ def _name_of(pid: int) -> str:
     except OSError:
         return "a process"
     return printable(name)
-
-
-def _user_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import stat
 
 from httpd.process.folders import make_folder_of
+from httpd.process.others import user_name
 
 _ROOT = 0
 _PIN = os.O_PATH | os.O_CLOEXEC
@@ -146,7 +146,7 @@ class _Walk:
         if self._is_ours():
             return
         if status.st_uid != _ROOT:
-            why = f"belongs to the user {_user_name(status.st_uid)}"
+            why = f"belongs to the user {user_name(status.st_uid)}"
         elif status.st_nlink > 1:  # another user may have given it this name, by link(2)
             why = "lies in a directory where others may write, and has several names"
         else:
@@ -196,10 +196,3 @@ def _is_procfs(status: os.stat_result) -> bool:
 
 def _name_of(fd: int) -> str:
     return os.readlink(f"/proc/self/fd/{fd}")
-
-
-def _user_name(user: int) -> str:
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return str(user)

@@ -397,13 +397,10 @@ class Supervisor:
         delay = back_off(failures)
         generation.board.set_pid(process.index, 0)
         generation.vacancies[process.index] = (now + delay, failures)
-        what = process.complaint[1] if process.complaint else process.describe_end(status)
+        what = f"worker {process.index} (pid {process.pid}) {process.describe_end(status)}"
         when = f" in {delay:g} s, it keeps dying" if delay else ""
-        text = f"worker {process.index} (pid {process.pid}) {what}; starting another{when}"
-        if status == 0:
-            self._log.notice(text)
-        else:
-            self._log.error(text)
+        say = self._log.error if status else self._log.notice
+        say(f"{what}; starting another{when}")
 
     # ---------------------------------------------------------------- signals
 
@@ -419,9 +416,8 @@ class Supervisor:
             self._open_logs()
         elif number in _CHANGES and self._current is not None and not self._draining:
             if self._candidate or self._leaving or self._successor:
-                self._rollout.postponed.add(
-                    number
-                )  # what it is about may have changed since it was read
+                # What it is about may have changed since it was read.
+                self._rollout.postponed.add(number)
             elif number is signal.SIGHUP:
                 self._reload(self._current)
             else:
@@ -492,14 +488,12 @@ class Supervisor:
     def _leave(self) -> None:
         """Have all workers leave the listeners and finish what is in hand."""
         self._leaves_at = float("inf")
-        if self._candidate is not None:
-            candidate, self._candidate = self._candidate, None
-            close_listeners(candidate.plan)
-            self._retire(candidate)
-        if self._current is not None:
-            current, self._current = self._current, None
-            close_listeners(current.plan)
-            self._retire(current)
+        leaving = self._candidate, self._current
+        self._candidate = self._current = None
+        for generation in leaving:
+            if generation is not None:
+                close_listeners(generation.plan)
+                self._retire(generation)
         self._log.notice("draining")
 
     def _tell(self, *assignments: str) -> None:

@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import re
-import select
 import signal
 import socket
 import time
@@ -30,6 +29,7 @@ from httpd.process.activation import FIRST_FD
 from httpd.process.channel import Channel, Message, read_failure
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER
 from httpd.process.generation import BOOT_SECONDS, Endpoint, Plan
+from httpd.process.others import ends_within
 
 UPGRADE_SECONDS = BOOT_SECONDS + 20.0
 """How long a successor may take until it serves."""
@@ -147,7 +147,7 @@ class Successor:
 
     def has_ended(self) -> bool:
         """Tell whether the process has ended."""
-        return _has_ended(self._handle)
+        return ends_within(self._handle, 0)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if the process is still there."""
@@ -275,7 +275,7 @@ class Predecessor:
 
     def has_ended(self) -> bool:
         """Tell whether the process has ended, with all that it had in hand."""
-        return _has_ended(self._handle)
+        return self._handle is None or ends_within(self._handle, 0)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if the process is still there."""
@@ -300,14 +300,6 @@ def _open_process(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except ProcessLookupError:
         return None
-
-
-def _has_ended(handle: int | None) -> bool:
-    if handle is None:
-        return True
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _signal(handle: int | None, number: signal.Signals) -> None:

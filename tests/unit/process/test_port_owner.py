@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from httpd.process import port_owner
+from httpd.process.others import user_name
 from httpd.process.port_owner import describe_owner
 from tests.support.server import DEADLINE
 
@@ -73,7 +74,7 @@ def test_owner_that_may_not_be_looked_at_is_named_by_its_user(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(port_owner, "_has_open", lambda *_: False)
-    user = port_owner._user_of(os.geteuid())
+    user = user_name(os.geteuid())
     with listener() as (_, port):
         assert describe_owner(f"127.0.0.1:{port}") == f" by a process of the user {user}"
 
@@ -89,4 +90,4 @@ def test_owner_of_what_is_no_taken_address_is_nobody(address: str) -> None:
 
 
 def test_user_without_a_name_is_a_number() -> None:
-    assert port_owner._user_of(3_999_999_999) == "3999999999"
+    assert user_name(3_999_999_999) == "3999999999"
