@@ -57,11 +57,6 @@ _REFUSALS = {413: "body too large", 500: "internal error"}
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 
-def _reason_of(error: HTTPError) -> str:
-    """Return what the log says of the close of a connection that gets this as its last response."""
-    return error.reason or _REFUSALS.get(error.status, "bad request")
-
-
 class Connection:
     """Args: loop: its owner; fd: a non-blocking socket; peer: the client's host and port."""
 
@@ -268,7 +263,7 @@ class Connection:
             try:
                 answer = self._take_request(seen, unknown)
             except HTTPError as error:
-                self.refuse(error, _reason_of(error))
+                self.refuse(error)
                 return
             if answer is None:
                 self._wait_for_rest()
@@ -392,7 +387,7 @@ class Connection:
                 answer = self._loop.go_on(self._work)
             except HTTPError as error:
                 self._work = None
-                self.refuse(error, _reason_of(error))
+                self.refuse(error)
                 return
             if answer is None:
                 return
@@ -407,18 +402,18 @@ class Connection:
         if self.state is IDLE:
             self._wait_for(READ)
 
-    def refuse(self, error: HTTPError, reason: str, data: bytes = b"") -> None:
+    def refuse(self, error: HTTPError, reason: str = "", data: bytes = b"") -> None:
         """Send a last answer to what is no request or not served, and read no further.
 
         Args:
             error: what the answer tells of.
-            reason: for the log.
+            reason: for the log, if there is more to say than the answer does.
             data: what was received, if it did not go through `receive`.
         """
         if not self._head:
             self._head = bytes(self._buffer or data)[:8192]
         self._buffer = self._body = self._request = None
-        self._reason = reason
+        self._reason = reason or error.reason or _REFUSALS.get(error.status, "bad request")
         method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have been read
         is_head = method != b"" and b"HEAD ".startswith(method)
         self.begin(self._loop.refuse(error, head_only=is_head))
