@@ -25,7 +25,7 @@ def hasty(docroot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """A server that waits for no one."""
     config = tmp_path_factory.mktemp("hasty") / "phttpd.yaml"
     config.write_text(
-        f"docroot: {docroot}\nkeepalive_timeout: 500ms\nheader_timeout: 500ms\nsend_timeout: 1s\n"
+        f"docroot: {docroot}\nkeepalive_timeout: 500ms\nheader_timeout: 500ms\nsend_timeout: 3s\n"
     )
     with (docroot / "unread.bin").open("wb") as file:
         file.truncate(UNREAD)
@@ -90,8 +90,10 @@ def test_a_client_that_reads_a_little_is_not_cut_off(hasty: Server) -> None:
         client.send(request("/unread.bin"))
         client.head()
         begin, size = time.monotonic(), 0
-        while (elapsed := time.monotonic() - begin) < 2.5:
-            if size < elapsed * 16 * MIB:
+        while (
+            elapsed := time.monotonic() - begin
+        ) < 4.5:  # longer than the timeout and the second that it is rounded up to
+            if size < elapsed * 8 * MIB:
                 size += len(client.body(MIB // 4))
             else:
                 assert ask(hasty.port, "/").body == HOME
