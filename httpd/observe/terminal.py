@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 
 from httpd.observe.log import printable
 
@@ -16,6 +17,15 @@ _STDERR = 2
 def is_terminal() -> bool:
     """Tell whether standard error is a terminal."""
     return os.isatty(_STDERR)
+
+
+def has_hung_up() -> bool:
+    """Tell whether standard error is a terminal that is gone: its window was closed (tty(4))."""
+    if not stat.S_ISCHR(os.fstat(_STDERR).st_mode):
+        return False
+    poll = select.poll()
+    poll.register(_STDERR, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
 def say(text: str) -> None:

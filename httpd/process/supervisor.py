@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from httpd.network.listener import stop_handshakes
+from httpd.observe import terminal
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
@@ -412,6 +413,9 @@ class Supervisor:
     def _on_signal(self, number: signal.Signals) -> None:
         if number in _STOPS:
             self._stop() if self._draining else self._drain()
+        elif number is signal.SIGHUP and terminal.has_hung_up():
+            if not self._draining:  # nobody is left to press Ctrl-C
+                self._drain()
         elif number is signal.SIGUSR1:
             self._open_logs()
         elif number in _CHANGES and self._current is not None and not self._draining:

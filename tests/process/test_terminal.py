@@ -18,7 +18,7 @@ import pytest
 
 from httpd.network.addresses import machine_addresses
 from httpd.observe import terminal
-from tests.process.events import until
+from tests.process.events import LogFile, until
 from tests.process.launch import PHTTPD, ROOT, Daemon, environment, free_port, refused
 from tests.support.raw import Client, ask, request
 from tests.support.server import DEADLINE
@@ -35,6 +35,11 @@ class Screen:
         while not (match := re.search(pattern, self.text)):
             assert self._read(), f"the terminal was closed without {pattern!r}: {self.text!r}"
         return match
+
+    def close(self) -> None:
+        """Close the window."""
+        os.close(self._fd)
+        self._fd = -1
 
     def rest(self) -> str:
         """Return all, once every process has closed the terminal."""
@@ -75,7 +80,8 @@ def at_terminal(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(DEADLINE)
-        os.close(ours)
+        with suppress(OSError):  # the test has closed it
+            os.close(ours)
 
 
 def urls_at(port: int) -> list[str]:
@@ -128,10 +134,32 @@ def test_drain_on_a_terminal_says_what_it_waits_for(site: Path) -> None:
             client.send(request("/large"))
             client.head()
             os.killpg(process.pid, signal.SIGINT)
-            said = r"phttpd: waiting for 1 request, [0-9.]+ MB to send; a second Ctrl-C ends it"
+            said = (
+                r"phttpd: waiting for 1 request, [0-9.]+ MB to send; a second Ctrl-C stops at once"
+            )
             screen.wait_for(said)
             assert client.body(size) == bytes(size)
         assert process.wait(DEADLINE) == 0
+
+
+@pytest.mark.parametrize("is_at_terminal", [True, False])
+def test_hangup_of_the_terminal_drains_and_any_other_reloads(
+    site: Path, tmp_path: Path, is_at_terminal: bool
+) -> None:
+    """As when a window is closed: the shell, or the kernel, sends SIGHUP."""
+    log = LogFile(tmp_path / "a.log")
+    port = free_port()
+    words = (site, "--port", str(port), "--verbose", "--log-file", log.path)
+    with at_terminal(*words) as (process, screen):
+        screen.wait_for("serving .*\n")
+        if is_at_terminal:
+            screen.close()
+        process.send_signal(signal.SIGHUP)
+        log.wait_for("draining" if is_at_terminal else "reloaded")
+        if not is_at_terminal:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) == 0
+        assert ("reloading" in log.text()) is not is_at_terminal
 
 
 def test_a_daemon_says_where_it_is_found(site: Path) -> None:
