@@ -39,8 +39,8 @@ from httpd.process.pidfile import Pidfile, find_supervisor
 from httpd.process.port_owner import describe_owner
 from httpd.process.preload import preload
 from httpd.process.safe_path import open_file
-from httpd.process.signals import SignalInbox
-from httpd.process.supervisor import Supervisor, make_inbox
+from httpd.process.signals import SignalInbox, make_inbox
+from httpd.process.supervisor import Supervisor
 from httpd.process.upgrade import Command, Predecessor, Successor
 from httpd.process.worker import WorkerSettings
 from httpd.site.responder import SiteSettings

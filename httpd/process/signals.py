@@ -61,3 +61,14 @@ class SignalInbox:
         signal.set_wakeup_fd(-1)
         os.close(self._read_fd)
         os.close(self._write_fd)
+
+
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""All mean a drain.  INT is Ctrl-C; QUIT is how nginx and containers made for it are stopped."""
+CHANGES = (signal.SIGHUP, signal.SIGUSR2)
+"""Reload and upgrade."""
+
+
+def make_inbox() -> SignalInbox:
+    """Begin to take note of the signals that a supervisor obeys."""
+    return SignalInbox((*STOPS, signal.SIGUSR1, signal.SIGCHLD, *CHANGES), ignored=[])

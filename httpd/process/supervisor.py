@@ -47,7 +47,7 @@ from httpd.process.notify import Notifier
 from httpd.process.pulse import Pulse
 from httpd.process.rollout import Rollout
 from httpd.process.shutdown import machine_shuts_down
-from httpd.process.signals import SignalInbox
+from httpd.process.signals import CHANGES, STOPS, SignalInbox
 from httpd.process.upgrade import Predecessor, Successor
 from httpd.process.worker import run_worker
 
@@ -65,15 +65,6 @@ _NO_UPGRADE_OF_INIT = (
     "phttpd is PID 1 here, and all processes of a container end with that; "
     "replace the container, which is an upgrade"
 )
-_CHANGES = (signal.SIGHUP, signal.SIGUSR2)
-_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-"""All mean a drain.  INT is Ctrl-C; QUIT is how nginx and containers made for it are stopped."""
-_NOTED = (*_STOPS, signal.SIGUSR1, signal.SIGCHLD, *_CHANGES)
-
-
-def make_inbox() -> SignalInbox:
-    """Begin to take note of the signals that a supervisor obeys."""
-    return SignalInbox(_NOTED, ignored=[])
 
 
 class Supervisor:
@@ -411,14 +402,14 @@ class Supervisor:
                 self._on_signal(number)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if number in _STOPS:
+        if number in STOPS:
             self._stop() if self._draining else self._drain()
         elif number is signal.SIGHUP and terminal.has_hung_up():
             if not self._draining:  # nobody is left to press Ctrl-C
                 self._drain()
         elif number is signal.SIGUSR1:
             self._open_logs()
-        elif number in _CHANGES and self._current is not None and not self._draining:
+        elif number in CHANGES and self._current is not None and not self._draining:
             if self._candidate or self._leaving or self._successor:
                 # What it is about may have changed since it was read.
                 self._rollout.postponed.add(number)
