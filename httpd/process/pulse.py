@@ -205,12 +205,13 @@ class Pulse:
     def _extend_drain(self, boards: Sequence[Scoreboard], now: float) -> None:
         """Have the service manager wait for who still gets something (`TimeoutStopSec=`).
 
-        It is asked anew at every beat with progress, and never for more than `drain_timeout`.
+        It is asked again at every beat with progress, and never for longer than the drain may take.
         """
         sent, remaining = total(boards, Column.SENT), total(boards, Column.REMAINING)
         before, self._progress = self._progress, (sent, remaining)
-        if before is None or sent > before[0] or remaining < before[1]:
-            seconds = max(0.0, min(self._patience_of_drain, self._drains_until - now))
+        has_progress = before is None or sent > before[0] or remaining < before[1]
+        seconds = min(self._patience_of_drain, self._drains_until - now)
+        if has_progress and seconds > 0:
             self._notifier.tell(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
 
