@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from httpd import __version__
 from httpd.config_errors import refuse, suggest
 from httpd.process.errors import EX_USAGE
-from httpd.process.output import write_output
+from httpd.process.output import write_error, write_output
 
 COMMANDS = ("start", "stop", "reload", "upgrade", "status")
 
@@ -61,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
         if file is sys.stdout:
             write_output(message.rstrip("\n"))
         else:
-            super()._print_message(message, file)
+            write_error(message)
 
     def error(self, message: str) -> NoReturn:
         self.exit(EX_USAGE, f"phttpd: {message}; see phttpd --help\n")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 from httpd.process.errors import EX_OSERR, StartError
 
@@ -17,21 +18,23 @@ def write_output(text: str) -> None:
     Raises:
         StartError: when standard output cannot be written, as on a full disk.
     """
-    try:
-        print(text, flush=True)
-    except OSError as error:
-        # What is left in the buffer would fail once more when Python ends.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
-        if not isinstance(error, BrokenPipeError):
-            why = f"cannot write the output: {error.strerror}"
-            raise StartError(EX_OSERR, why) from None
+    if (error := _print(text, "\n", sys.stdout)) and not isinstance(error, BrokenPipeError):
+        raise StartError(EX_OSERR, f"cannot write the output: {error.strerror}")
 
 
 def write_error(text: str) -> None:
-    """Print lines, with their ends, on standard error."""
+    """Print lines, with their ends, on standard error; the exit status says as much without."""
+    _print(text, "", sys.stderr)
+
+
+def _print(text: str, end: str, stream: TextIO) -> OSError | None:
+    """Print at once; return why that is not possible."""
     try:
-        print(text, end="", file=sys.stderr)
-    except OSError:
-        pass  # nothing takes it; the exit status says it as well
+        print(text, end=end, file=stream, flush=True)
+    except OSError as error:
+        # What is left in the buffer would fail once more at the end of Python, with status 120.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+        return error
+    return None

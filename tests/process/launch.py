@@ -25,8 +25,12 @@ Setting = str | int | bool | Sequence[str]
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment in which `python -m httpd` is found from every directory."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
+    """Return an environment in which `python -m httpd` is found from every directory.
+
+    Its output is buffered, as that of most users, whatever the tests run with.
+    """
+    inherited = {name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"}
+    return {**inherited, "PYTHONPATH": str(ROOT), **(more or {})}
 
 
 def run(
