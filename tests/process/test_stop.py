@@ -394,16 +394,6 @@ def test_drain_of_a_reload_takes_no_longer_than_the_drain_of_the_server_may(
         assert said.endswith(": drain timeout")
 
 
-@pytest.mark.skipif(
-    not Path("/run/systemd/system").is_dir(), reason="only where systemd runs the machine"
-)
-def test_drain_is_not_short_while_the_machine_goes_on(site: Path, large: bytes) -> None:
-    with foreground(site, shutdown_timeout="0s") as server, begin(server) as client:
-        server.signal(signal.SIGTERM)
-        server.out.wait_for("draining")
-        assert client.body(len(large)) == large
-
-
 def test_drain_timeout_spares_those_who_are_faster(site: Path, large: bytes) -> None:
     with (
         foreground(site, drain_timeout="4s", errors=CUT) as server,

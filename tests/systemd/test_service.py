@@ -150,6 +150,7 @@ def test_a_process_that_is_killed_for_want_of_memory_does_not_end_the_others(
 
 
 def test_stop_lets_a_slow_download_finish_beyond_its_timeout(service: Service) -> None:
+    service.configure(shutdown_timeout="0s")  # which is for the shutdown of the machine
     service.drop_in(f"[Service]\nTimeoutStopSec={TIMEOUT}s\n")
     service.put("large.bin", 16 * MIB)
     service.start()
