@@ -86,7 +86,7 @@ deb:
 	etc/debian/build dist
 
 # Nothing of the machine is touched when files go to DESTDIR: that is how packages are made.  Others than
-# root must be able to read what is installed, whatever the umask of whoever installs it.
+# root must be able to read what is installed, whatever the umask of the user who installs it.
 install:
 	@umask 022 && $(MAKE) --no-print-directory install-files
 

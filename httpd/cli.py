@@ -277,7 +277,7 @@ def _find_config(path: str) -> str:
 def _working_directory() -> str | None:
     try:
         return os.getcwd()
-    except OSError:  # it was removed; nobody needs one whose paths are absolute
+    except OSError:  # it was removed; absolute paths do without it
         return None
 
 

@@ -23,7 +23,7 @@ class ConfigError(Exception):
 
 
 def _printable(text: str) -> str:
-    """Keep what stands in a file from being an instruction to a terminal, or a line of its own."""
+    """Escape control characters, so that no text of a file is an instruction to a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

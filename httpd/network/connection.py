@@ -403,7 +403,7 @@ class Connection:
             self._wait_for(READ)
 
     def refuse(self, error: HTTPError, reason: str = "", data: bytes = b"") -> None:
-        """Send a last answer to what is no request or not served, and read no further.
+        """Send a last answer to a bad request or an unserved client, and read no further.
 
         Args:
             error: what the answer tells of.

@@ -93,6 +93,6 @@ def _relay(read_fd: int, console: int) -> None:
             while data:
                 data = data[os.write(console, data) :]
     except OSError:
-        pass  # nobody can read it any more, and the writers find out
+        pass  # the console is gone; the writers get EPIPE and count what they lose
     finally:
         os._exit(0)

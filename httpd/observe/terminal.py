@@ -1,6 +1,6 @@
 """The terminal of a server in the foreground, for the few lines that a person waits for.
 
-Where standard error is no terminal, nobody waits, and nothing is said.
+Where standard error is no terminal, nothing is said.
 """
 
 from __future__ import annotations

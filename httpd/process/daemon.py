@@ -78,7 +78,7 @@ def _be_daemon(
 
 
 class Report:
-    """Tells the launching process once how the start went: then the descriptor is somebody else's.
+    """Tells the launching process once how the start went, and closes the pipe.
 
     Args:
         fd: the pipe to the launching process.
@@ -96,5 +96,5 @@ class Report:
         try:
             os.write(fd, f"{line}\n".encode("utf-8", "backslashreplace"))
         except OSError:
-            pass  # nobody waits for it any more
+            pass  # the launching process has ended
         os.close(fd)

@@ -22,7 +22,7 @@ from httpd.process.worker import WorkerSettings
 BOOT_SECONDS = 30.0
 """How long a worker may take until it serves."""
 LEAVE_SECONDS = 2.0
-"""How long a worker that drains may take until it accepts nobody any more."""
+"""How long a worker that drains may take to leave the listeners."""
 LAST_WORDS_SECONDS = 2.0
 """How long a worker may take to end once its drain is over."""
 STUCK_SECONDS = 60.0
@@ -85,7 +85,7 @@ class WorkerProcess:
         """What it did, if it is killed for that."""
 
     def hear(self) -> None:
-        """Take in what a worker says: that it serves, and that it accepts nobody any more.
+        """Take in what a worker says: that it serves, and that it has left the listeners.
 
         A worker may be anything that the user it runs as has made of it.  One that says what means
         nothing, or hangs up before it serves, is killed.
@@ -111,7 +111,7 @@ class WorkerProcess:
             self.kill()
 
     def _on_hang_up(self) -> None:
-        """It has been killed, or must be: without the line, nobody could ever tell it to end."""
+        """It has been killed, or must be: without the channel, it cannot be told to end."""
         self.has_left = True
         if not self.ready and self.complaint is None and not self.fault:
             self.fault = "was killed by SIGKILL before it served"

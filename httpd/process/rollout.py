@@ -50,7 +50,7 @@ class Rollout:
         return StartError(EX_WORKER, f"internal error, see the log: {error!r}")
 
     def end(self, what: str, status: int, remark: str) -> None:
-        """Say how a change went; whoever serves has to `publish` it.
+        """Log how a change went; the serving generation has to `publish` it.
 
         Args:
             what: ``reload`` or ``upgrade``.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from contextlib import suppress
 
 BOOTED = "/run/systemd/system"
@@ -39,7 +40,7 @@ def machine_shuts_down() -> bool:
     answer = _read_line(reading)
     os.close(reading)
     with suppress(ProcessLookupError):
-        os.kill(pid, 9)
+        os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return answer == b"stopping"
 

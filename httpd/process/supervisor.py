@@ -405,7 +405,7 @@ class Supervisor:
         if number in STOPS:
             self._stop() if self._draining else self._drain()
         elif number is signal.SIGHUP and terminal.has_hung_up():
-            if not self._draining:  # nobody is left to press Ctrl-C
+            if not self._draining:  # there is no Ctrl-C any more
                 self._drain()
         elif number is signal.SIGUSR1:
             self._open_logs()

@@ -30,19 +30,20 @@ def ranges(count: int, length: int) -> str:
 
 def chunks() -> Iterator[bytes]:
     """Bodies in chunks of a few bytes, which do not have too much framing to be skipped."""
-    while True:
-        yield head("/4k.txt", "Transfer-Encoding: chunked", method="POST")
-        for _ in range(10):
-            yield b"6\r\nabcdef\r\n" * 6000
-        yield b"0\r\n\r\n"
+    return bodies(b"6\r\nabcdef\r\n" * 6000)
 
 
 def tiny_chunks() -> Iterator[bytes]:
     """Bodies in chunks of one byte."""
+    return bodies(b"1\r\nx\r\n" * 10_000)
+
+
+def bodies(chunks: bytes) -> Iterator[bytes]:
+    """Requests without end, each with these chunks ten times."""
     while True:
         yield head("/4k.txt", "Transfer-Encoding: chunked", method="POST")
         for _ in range(10):
-            yield b"1\r\nx\r\n" * 10_000
+            yield chunks
         yield b"0\r\n\r\n"
 
 
