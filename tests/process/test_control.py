@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -215,37 +216,38 @@ def test_an_instance_of_the_template_unit_is_found_by_its_config_file(
 # ---------------------------------------------------------------- where nothing takes the output
 
 
+def run_into(
+    *words: str | Path,
+    stdout: int | IO[str] = subprocess.PIPE,
+    stderr: int | IO[str] = subprocess.PIPE,
+    cwd: Path = ROOT,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with its output where a test wants it."""
+    return subprocess.run(
+        [*PHTTPD, *map(str, words)],
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        cwd=cwd,
+        env=environment(),
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"]], ids=repr)
 def test_status_whose_reader_leaves_is_no_error(site: Path, words: list[str]) -> None:
     with daemon(site) as server:
         reader, writer = os.pipe()
         os.close(reader)
-        done = subprocess.run(
-            [*PHTTPD, "-c", str(server.config), *words],
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env=environment(),
-            timeout=DEADLINE,
-            check=False,
-        )
+        done = run_into("-c", server.config, *words, stdout=writer)
         os.close(writer)
         assert (done.returncode, done.stderr) == (0, "")
 
 
 def to_full_disk(*words: str | Path) -> subprocess.CompletedProcess[str]:
     with open("/dev/full", "w") as full:
-        return subprocess.run(
-            [*PHTTPD, *map(str, words)],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env=environment(),
-            timeout=DEADLINE,
-            check=False,
-        )
+        return run_into(*words, stdout=full)
 
 
 @pytest.mark.parametrize("word", ["status", "--help", "--version"])
@@ -285,16 +287,8 @@ def test_errors_that_cannot_be_written_leave_the_exit_status(
     tmp_path: Path, words: list[str], status: int
 ) -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [*PHTTPD, *words, *(["--pidfile", "none.pid"] if words == ["stop"] else [])],
-            stdout=subprocess.PIPE,
-            stderr=full,
-            text=True,
-            cwd=tmp_path,
-            env=environment(),
-            timeout=DEADLINE,
-            check=False,
-        )
+        pidfile = ["--pidfile", "none.pid"] if words == ["stop"] else []
+        done = run_into(*words, *pidfile, stderr=full, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (status, "")
 
 
