@@ -43,10 +43,14 @@ class SignalInbox:
         return self._read_fd
 
     def take(self) -> list[signal.Signals]:
-        """Return the signals that have arrived, in their order, and forget them."""
+        """Return the signals that have arrived, in their order, and forget them.
+
+        It never fails: a caller may be about to act on something that cannot be asked for again,
+        such as the end of a child.  What could not be read wakes the main loop once more.
+        """
         try:
             os.read(self._read_fd, 4096)
-        except BlockingIOError:
+        except OSError:
             pass
         arrived, self._arrived = self._arrived, []
         return arrived

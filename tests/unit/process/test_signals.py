@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -54,6 +55,22 @@ def test_signals_arrive_in_their_order(inbox: SignalInbox) -> None:
     assert inbox.take() == sent
     assert not is_ready(inbox)
     assert inbox.take() == []
+
+
+def test_signals_are_taken_when_the_pipe_cannot_be_read(
+    inbox: SignalInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", fail)
+        assert inbox.take() == [signal.SIGTERM]
+    assert is_ready(inbox)
+    assert inbox.take() == []
+    assert not is_ready(inbox)
+
+
+def fail(*_: object) -> bytes:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_signal_from_another_process_wakes_a_poll(inbox: SignalInbox) -> None:
