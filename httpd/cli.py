@@ -32,11 +32,11 @@ from httpd.observe.scoreboard import read_all
 from httpd.packages import needing_packages
 from httpd.process.activation import take_listeners
 from httpd.process.errors import EX_CONFIG, EX_NOINPUT, EX_OK, EX_USAGE, StartError
-from httpd.process.figures import count
 from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
 from httpd.process.privileges import ask_as
 from httpd.process.signals import reset_signals
+from httpd.process.status_text import count
 from httpd.site.docroot import NOT_YET, describe_fault, find_fault
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _serve(
     is_typed = config_file is None and predecessor is None
     settings = load(config_file, options, parsed.spelling, needs_docroot=is_typed)
     in_foreground = not settings.daemon
-    # Relative paths were resolved against this folder, and a reload must find the same ones.
+    # Relative paths were resolved against this directory, and a reload must find the same ones.
     options = {name: _anchor(name, value) for name, value in options.items()}
 
     def reload() -> Settings:

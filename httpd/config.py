@@ -261,7 +261,7 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
-def _read_folder(value: Any) -> str:
+def _read_directory(value: Any) -> str:
     path = _read_path(value)
     try:
         mode = os.stat(path).st_mode
@@ -298,7 +298,7 @@ def _look_up(
 
 _TEXT = {"type": "string", "minLength": 1}
 _PATH = Kind(_read_path, _TEXT)
-_FOLDER = Kind(_read_folder, _TEXT)
+_DIRECTORY = Kind(_read_directory, _TEXT)
 _ACCOUNT = {"type": ["string", "integer"], "minLength": 1, "minimum": 0}
 _USER = Kind(_read_user, _ACCOUNT)
 _GROUP = Kind(_read_group, _ACCOUNT)
@@ -329,9 +329,11 @@ class Key(NamedTuple):
         return self.kind.read(value)
 
 
-def _state_file(name: str, folder_of_root: str) -> str:
-    folder = folder_of_root if os.geteuid() == 0 else os.path.expanduser("~/.local/state/phttpd")
-    return f"{folder}/{name}"
+def _state_file(name: str, directory_of_root: str) -> str:
+    directory = (
+        directory_of_root if os.geteuid() == 0 else os.path.expanduser("~/.local/state/phttpd")
+    )
+    return f"{directory}/{name}"
 
 
 def default_pidfile() -> str:
@@ -349,7 +351,7 @@ KEYS: Mapping[str, Key] = {
     for key in (
         Key("host", _HOST, "*"),
         Key("port", _whole(0, 65535), 8080),
-        Key("docroot", _FOLDER, None, is_path=True),
+        Key("docroot", _DIRECTORY, None, is_path=True),
         Key("index", _INDEX, "index.html"),
         Key("listing", _FLAG, False),
         Key("precompressed", _FLAG, True),
@@ -395,8 +397,8 @@ def default_config_file() -> str | None:
     return None
 
 
-_CONFIG_FOLDER = "/etc/phttpd"
-_RUNTIME_FOLDER = "/run"
+_CONFIG_DIRECTORY = "/etc/phttpd"
+_RUNTIME_DIRECTORY = "/run"
 
 
 def instance_pidfile(config_file: str) -> str | None:
@@ -405,11 +407,11 @@ def instance_pidfile(config_file: str) -> str | None:
     The unit names it by an option, whatever its config file says.  The config file of
     phttpd.service is that of no instance.
     """
-    folder, name = os.path.split(config_file)
+    directory, name = os.path.split(config_file)
     stem, suffix = os.path.splitext(name)
-    if folder != _CONFIG_FOLDER or suffix != ".yaml" or stem == "phttpd":
+    if directory != _CONFIG_DIRECTORY or suffix != ".yaml" or stem == "phttpd":
         return None
-    return f"{_RUNTIME_FOLDER}/phttpd-{stem}/phttpd.pid"
+    return f"{_RUNTIME_DIRECTORY}/phttpd-{stem}/phttpd.pid"
 
 
 def load_pidfile(
@@ -498,7 +500,7 @@ def _settle(
     raw = value.raw
     try:
         if key.is_path and isinstance(raw, str) and raw:
-            raw = _make_absolute(raw, value.folder)
+            raw = _make_absolute(raw, value.directory)
         return key.read(raw)
     except NotThereError as error:
         problems.append(f"{value.place}: {error}")
@@ -513,9 +515,9 @@ def _settle(
     return None
 
 
-def _make_absolute(path: str, folder: str) -> str:
+def _make_absolute(path: str, directory: str) -> str:
     """Return an absolute path, for which there need not be a working directory if it is one."""
-    path = os.path.join(folder, os.path.expanduser(path))
+    path = os.path.join(directory, os.path.expanduser(path))
     try:
         return os.path.abspath(path)
     except OSError:

@@ -40,11 +40,11 @@ def read_config_file(
     loader, root = _parse(path)
     entries = Tree(root, path, 1).entries(problems, known) if root else None
     values: dict[str, Value] = {}
-    folder = os.path.dirname(os.path.abspath(path))
+    directory = os.path.dirname(os.path.abspath(path))
     for name, tree in (entries or {}).items():
         try:
             raw = tree if name in trees else _construct(loader, tree)
-            values[name] = Value(raw, tree.place, folder)
+            values[name] = Value(raw, tree.place, directory)
         except ValueError as error:
             problems.append(f"{tree.place}: {error}")
     return values

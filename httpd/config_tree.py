@@ -27,7 +27,7 @@ class Value(NamedTuple):
 
     raw: Any
     place: str
-    folder: str
+    directory: str
 
 
 @dataclass(frozen=True, slots=True)

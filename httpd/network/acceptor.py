@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from httpd.network.options import NETWORK_ERRORS, has_data
+from httpd.network.socket_ops import NETWORK_ERRORS, has_data
 from httpd.observe.log import Log
 
 STEP_BACK = 0.0005

@@ -22,17 +22,17 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from httpd.network import options
+from httpd.network import socket_ops
 from httpd.network.pace import Pace
 from httpd.network.pipelining import take_known
-from httpd.network.shares import UNLIMITED
+from httpd.network.send_budget import UNLIMITED
 from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
 from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer, send_beginning
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import find_head_end
-from httpd.site.answer import Answer
-from httpd.site.responder import Work
+from httpd.site.responder import PendingResponse
+from httpd.site.response import Response
 
 if TYPE_CHECKING:
     from httpd.network.loop import Loop
@@ -61,7 +61,6 @@ class Connection:
     """Args: loop: its owner; fd: a non-blocking socket; peer: the client's host and port."""
 
     __slots__ = (
-        "_answer",
         "_arrived",
         "_body",
         "_buffer",
@@ -69,14 +68,15 @@ class Connection:
         "_interest",
         "_loop",
         "_pace",
+        "_pending",
         "_reason",
         "_received",
         "_request",
+        "_response",
         "_started",
         "_transfer",
         "_unsent_limit",
         "_until",
-        "_work",
         "deadline",
         "fd",
         "peer",
@@ -97,9 +97,9 @@ class Connection:
         self._head = b""  # of the running request
         self._request: Request | None = None  # the one whose body arrives
         self._body: Body | None = None
-        self._work: Work | None = None  # that makes its answer
+        self._pending: PendingResponse | None = None  # that makes its answer
         self._until = 0.0  # when the head or body must have arrived
-        self._answer: Answer | None = None  # the running one
+        self._response: Response | None = None  # the running one
         self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
         self._pace: Pace | None = None  # of that transfer, once a drain waits for it
         self._unsent_limit = UNLIMITED  # bytes that the kernel holds at the most and has not sent
@@ -127,7 +127,7 @@ class Connection:
             else:
                 self.receive(data)
             return
-        self._loop.send_answers()
+        self._loop.send_responses()
         if state is SENDING:
             self._send()
         elif state is WAITING:
@@ -137,7 +137,7 @@ class Connection:
 
     def is_quiet(self, *states: State) -> bool:
         """Tell whether it is in one of these states, and nothing waits in the socket."""
-        return self.state in states and not options.has_data(self.fd)
+        return self.state in states and not socket_ops.has_data(self.fd)
 
     def on_deadline(self) -> None:
         """Give up what has taken too long."""
@@ -181,7 +181,7 @@ class Connection:
         now = self._loop.now
         if self._pace is not None and not self._pace.is_due(now):
             return
-        left = self.unsent() + options.count_unsent(self.fd)
+        left = self.unsent() + socket_ops.count_unsent(self.fd)
         if self._pace is None:
             self._pace = Pace(left, now)
         elif not self._pace.suffices(left, now):
@@ -203,22 +203,22 @@ class Connection:
 
     def _name(self) -> str:
         """Return what the running response is of: its file, or else the request line."""
-        if self._answer is not None and self._answer.source is not None:
-            return os.fsdecode(self._answer.source.name)
+        if self._response is not None and self._response.source is not None:
+            return os.fsdecode(self._response.source.name)
         return self._head.partition(b"\r\n")[0].decode("latin-1")
 
     def close(self, reason: str) -> None:
         """Close the socket, whatever was going on; `reason` is for the log."""
         if self.state is CLOSED:
             return
-        if self._answer is not None:
-            self._log_answer(self._answer)
+        if self._response is not None:
+            self._log_response(self._response)
         self.state = CLOSED
-        self._answer = None
+        self._response = None
         self._end_transfer()
-        self._buffer = self._body = self._request = self._work = None
+        self._buffer = self._body = self._request = self._pending = None
         self._loop.forget(self)
-        options.close(self.fd)
+        socket_ops.close(self.fd)
         if self._loop.verbose:
             host, port = self.peer
             self._loop.log.debug(f"connection {host}:{port} closed: {reason}")
@@ -238,11 +238,11 @@ class Connection:
             if self.state is not IDLE:
                 self.deadline = min(self._until, loop.now + STALL_SECONDS)
             self._answer_buffer(len(self._buffer) - len(data))
-        elif answer := loop.known(data) or loop.find(data) or loop.answer_at_once(data):
+        elif response := loop.known(data) or loop.find(data) or loop.answer_at_once(data):
             self._head = data
             self._started = loop.now
             self.state = SENDING
-            loop.answered.append((self, answer))
+            loop.answered.append((self, response))
         else:
             self._arrived = loop.now
             self._buffer = bytearray(data)
@@ -261,17 +261,17 @@ class Connection:
                 return
             turns -= _UNKNOWN
             try:
-                answer = self._take_request(seen, unknown)
+                response = self._take_request(seen, unknown)
             except HTTPError as error:
                 self.refuse(error)
                 return
-            if answer is None:
+            if response is None:
                 self._wait_for_rest()
                 return
-            if not isinstance(answer, Answer):
-                self._work = answer
+            if not isinstance(response, Response):
+                self._pending = response
                 break
-            self.begin(answer)
+            self.begin(response)
             if self.state is not IDLE:
                 return
             if self._buffer and self._loop.is_late():
@@ -302,16 +302,16 @@ class Connection:
         known = take_known(self._buffer, loop.recall, most) if self._buffer else []
         if not known:
             return 0
-        parts = [part for _, answer in known for part in (answer.wire, answer.behind)]
+        parts = [part for _, response in known for part in (response.wire, response.behind)]
         sent = self._write(parts)
         self._started = self._arrived
-        for place, (self._head, answer) in enumerate(known, 1):
+        for place, (self._head, response) in enumerate(known, 1):
             own = parts[2 * place - 2 : 2 * place]
             size = len(own[0]) + len(own[1])
             if sent < size:
                 assert self._buffer is not None
                 self._buffer[:0] = b"".join([head for head, _ in known[place:]])
-                self.resume(answer, own, sent)
+                self.resume(response, own, sent)
                 return place
             loop.sent += size
             sent -= size
@@ -319,9 +319,9 @@ class Connection:
                 loop.requests += 1
                 self.served += 1
                 if loop.access_log is not None:
-                    self._log_answer(answer)
+                    self._log_response(response)
             else:
-                self._finish(answer)
+                self._finish(response)
         return len(known)
 
     def _write(self, parts: Sequence[bytes]) -> int:
@@ -333,14 +333,14 @@ class Connection:
         except OSError:
             return -1
 
-    def _take_request(self, seen: int, unknown: bytes) -> Answer | Work | None:
+    def _take_request(self, seen: int, unknown: bytes) -> Response | PendingResponse | None:
         """Take the next request from the buffer, and return its answer; None if more is needed."""
         loop = self._loop
         if self._body is None:
             if not self._take_head(seen):
                 return None
-            if self._head != unknown and (answer := loop.recall(self._head)):
-                return answer
+            if self._head != unknown and (response := loop.recall(self._head)):
+                return response
             self._request = loop.parse(self._head)
             self._expect_body(self._request)
         if self._body is not None:
@@ -379,20 +379,20 @@ class Connection:
             self._enter(BODY, min(self._until, self._loop.now + STALL_SECONDS))
             self._answer_rest()
             return
-        if self._work is None:
+        if self._pending is None:
             self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
         else:
             self.deadline = self._loop.now + self._loop.settings.send_timeout
             try:
-                answer = self._loop.go_on(self._work)
+                response = self._loop.go_on(self._pending)
             except HTTPError as error:
-                self._work = None
+                self._pending = None
                 self.refuse(error)
                 return
-            if answer is None:
+            if response is None:
                 return
-            self._work = None
-            self.begin(answer)
+            self._pending = None
+            self.begin(response)
         if self.state is IDLE:
             self._answer_rest()
 
@@ -420,17 +420,17 @@ class Connection:
 
     # ---------------------------------------------------------------- sending
 
-    def begin(self, answer: Answer) -> None:
+    def begin(self, response: Response) -> None:
         """Send an answer, all at once if the socket takes it."""
-        wire = answer.wire
+        wire = response.wire
         size = len(wire)
         try:
-            if answer.behind:
-                size += len(answer.behind)
-                sent = os.writev(self.fd, (wire, answer.behind))
-            elif answer.length:
-                size += answer.length
-                sent = send_beginning(self.fd, answer, self._loop.shares.each // 2)
+            if response.behind:
+                size += len(response.behind)
+                sent = os.writev(self.fd, (wire, response.behind))
+            elif response.length:
+                size += response.length
+                sent = send_beginning(self.fd, response, self._loop.send_budget.each // 2)
             else:
                 sent = os.write(self.fd, wire)
         except BlockingIOError:
@@ -439,31 +439,31 @@ class Connection:
             sent = -1
         if sent == size:
             self._loop.sent += sent
-            self._finish(answer)
+            self._finish(response)
             return
-        self.resume(answer, (wire, answer.behind), sent)
+        self.resume(response, (wire, response.behind), sent)
 
-    def resume(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
+    def resume(self, response: Response, parts: Sequence[bytes], sent: int) -> None:
         """Go on with an answer of which the socket has taken some; -1 if that is broken."""
-        self._answer = answer
-        self._transfer = Transfer(answer, parts, max(0, sent))
-        self._loop.shares.begin()
+        self._response = response
+        self._transfer = Transfer(response, parts, max(0, sent))
+        self._loop.send_budget.begin()
         if sent < 0:
             self.close("client reset")
             return
         self._loop.sent += sent
         self._enter(SENDING, self._loop.now + self._loop.settings.send_timeout)
-        self._progress(answer, self._transfer)
+        self._progress(response, self._transfer)
 
     def _send(self) -> None:
         """Go on with the running answer, and then with pipelined requests."""
-        assert self._answer is not None
+        assert self._response is not None
         assert self._transfer is not None
-        self._progress(self._answer, self._transfer)
+        self._progress(self._response, self._transfer)
         if self.state is IDLE:
             self._answer_rest()
 
-    def _progress(self, answer: Answer, transfer: Transfer) -> None:
+    def _progress(self, response: Response, transfer: Transfer) -> None:
         """Send a slice of the running answer."""
         try:
             self._send_slice(transfer)
@@ -480,13 +480,13 @@ class Connection:
         if transfer.unsent():
             self._wait_for(WRITE)
         else:
-            self._answer = None
+            self._response = None
             self._end_transfer()
-            self._finish(answer)
+            self._finish(response)
 
     def _on_send_error(self, error: OSError) -> None:
         """Close: the network fails, or else it is the file that cannot be read."""
-        if error.errno in options.NETWORK_ERRORS:
+        if error.errno in socket_ops.NETWORK_ERRORS:
             self.close("client reset")
             return
         host, port = self.peer
@@ -497,14 +497,14 @@ class Connection:
         """Send until the slice is full, or the socket is, which BlockingIOError may say."""
         loop = self._loop
         loop.rouse()
-        self._limit_unsent(loop.shares.limit)
-        budget = loop.shares.each // 2
+        self._limit_unsent(loop.send_budget.limit)
+        budget = loop.send_budget.each // 2
         if transfer.unsent() > budget:
             # Whole segments: a small one that is sent before the next turn costs as much as a full
             # one, and wakes the client as well.
             budget -= budget % transfer.segment_size(self.fd)
         while budget > 0 and transfer.unsent():
-            sent = transfer.send(self.fd, budget, loop.shares.piece)
+            sent = transfer.send(self.fd, budget, loop.send_budget.piece)
             budget -= max(sent, _LEAST_PIECE)
             loop.sent += sent
             self.deadline = loop.now + loop.look_after
@@ -513,7 +513,7 @@ class Connection:
 
     def _limit_unsent(self, size: int) -> None:
         if size != self._unsent_limit:
-            options.limit_unsent(self.fd, size)
+            socket_ops.limit_unsent(self.fd, size)
             self._unsent_limit = size
 
     def _abort(self) -> None:
@@ -523,18 +523,18 @@ class Connection:
         )
         self.close("file changed")
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, response: Response) -> None:
         loop = self._loop
         loop.requests += 1
         self.served += 1
         if loop.access_log is not None:
-            self._log_answer(answer)
-        if answer.keep_alive:
+            self._log_response(response)
+        if response.keep_alive:
             self.state = IDLE  # as `_enter` does; each hit comes by here
             self.deadline = loop.now + loop.settings.keepalive_timeout
             if not self._interest:
                 self._wait_for(READ)
-        elif self._buffer or self._received == loop.recv or answer.lingers or answer.length:
+        elif self._buffer or self._received == loop.recv or response.lingers or response.length:
             self._linger()
         else:
             self.close(self._reason)
@@ -542,17 +542,17 @@ class Connection:
     def _end_transfer(self) -> None:
         if self._transfer is not None:
             self._transfer = self._pace = None
-            self._loop.shares.end()
+            self._loop.send_budget.end()
 
-    def _log_answer(self, answer: Answer) -> None:
+    def _log_response(self, response: Response) -> None:
         log = self._loop.access_log
         if log is None:
             return
-        size = len(answer.wire) + len(answer.behind) + answer.length
+        size = len(response.wire) + len(response.behind) + response.length
         sent = size if self._transfer is None else size - self._transfer.unsent()
-        body = max(0, sent - size + len(answer.body) + answer.length)
+        body = max(0, sent - size + len(response.body) + response.length)
         duration = time.monotonic() - self._started
-        log.add(self.peer[0].encode(), self._head, answer.status, body, duration, sent)
+        log.add(self.peer[0].encode(), self._head, response.status, body, duration, sent)
 
     # ---------------------------------------------------------------- the end
 
@@ -564,7 +564,7 @@ class Connection:
             self.close(self._reason)
             return
         self._buffer = None
-        options.end_sending(self.fd)
+        socket_ops.end_sending(self.fd)
         self._enter(LINGERING, self._loop.now + LINGER_SECONDS)
         self._wait_for(READ)
 

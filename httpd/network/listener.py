@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from httpd.network.shares import UNLIMITED
+from httpd.network.send_budget import UNLIMITED
 
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""

@@ -23,7 +23,7 @@ from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.connection import Connection
 from httpd.network.listener import format_peer
 from httpd.network.room import Room
-from httpd.network.shares import Shares
+from httpd.network.send_budget import SendBudget
 from httpd.network.state import IDLE, LINGERING, State
 from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
@@ -31,11 +31,11 @@ from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.parser import Parser, read_plain
-from httpd.site.answer import Answer
 from httpd.site.docroot import NOT_YET, OutOfDescriptorsError, UnreadableError, describe_fault
-from httpd.site.memo import Memo
-from httpd.site.responder import Responder, SiteSettings, Work
-from httpd.site.store import Store
+from httpd.site.file_cache import FileCache
+from httpd.site.responder import PendingResponse, Responder, SiteSettings
+from httpd.site.response import Response
+from httpd.site.response_cache import ResponseCache
 
 TICK = 1.0
 """Seconds between two looks at the deadlines, as the timer has it."""
@@ -95,7 +95,7 @@ class Loop:
         listeners: those of the worker.
         settings: for its connections.
         site: for its responder.
-        store: the files that all loops of the worker share.
+        file_cache: the files that all loops of the worker share.
         board: where it says what it does.
         log: for messages.
         access_log: for a line per request, or None.
@@ -107,7 +107,7 @@ class Loop:
         listeners: Listeners,
         settings: LoopSettings,
         site: SiteSettings,
-        store: Store,
+        file_cache: FileCache,
         board: Scoreboard,
         log: Log,
         access_log: AccessLog | None,
@@ -122,21 +122,21 @@ class Loop:
         self.sent: int = board.column(Column.SENT)[index]
         self.recv = settings.recv
         self.epoll = select.epoll()
-        self.answered: list[tuple[Connection, Answer]] = []
+        self.answered: list[tuple[Connection, Response]] = []
         """Whom to send what at the end of the turn.
 
         A client that sleeps is woken by the first answer to it, and not by each of them.
         """
         self._connections: dict[int, Connection] = {}
-        self._responder = Responder(site, store)
+        self._responder = Responder(site, file_cache)
         self._docroot = site.docroot
-        self._store = store
+        self._file_cache = file_cache
         self._parser = Parser(HEADERS)
         self._index = index
         self._board = board
         self._counts = board.column(Column.CONNECTIONS)
         self.room = Room(board, settings.max_connections)
-        self.shares = Shares(len(self._counts))
+        self.send_budget = SendBudget(len(self._counts))
         self.look_after = min(TICK, settings.send_timeout)
         """Seconds from a slice of a download to the first look at whether it is being taken."""
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -146,7 +146,7 @@ class Loop:
         self._commands: list[Callable[[], None]] = []
         self._complaints: set[str] = set()
         self._docroot_silence = 0.0  # ends then
-        self._use(store.memo(int(self.now)))
+        self._use(file_cache.response_cache(int(self.now)))
         self._next_tick = self.now
         self._drain_deadline: float | None = None
         self._drain_started = self.now
@@ -217,20 +217,20 @@ class Loop:
                         connection.on_event()
                 except Exception:
                     self._on_failure(connection)
-            self.send_answers()
+            self.send_responses()
             os.sched_yield()
         self._publish()
         if self.access_log is not None:
             self.access_log.flush(LAST_FLUSH_SECONDS)
 
-    def send_answers(self) -> None:
+    def send_responses(self) -> None:
         """Send the answers of this turn.
 
         To be called before anything but receiving is done.
         """
-        for connection, answer in self.answered:
+        for connection, response in self.answered:
             try:
-                connection.begin(answer)
+                connection.begin(response)
             except Exception:
                 self._on_failure(connection)
         self.answered.clear()
@@ -244,7 +244,7 @@ class Loop:
         return None
 
     def _on_other_event(self, fd: int) -> None:
-        self.send_answers()
+        self.send_responses()
         if fd == self._timer_fd:
             os.read(fd, 8)  # the turn has begun with a tick
         elif fd == self._wake_fd:
@@ -272,7 +272,7 @@ class Loop:
         second = int(self.now)
         self._responder.tick(second)
         if self._drain_deadline is None:
-            self._use(self._store.memo(second))
+            self._use(self._file_cache.response_cache(second))
         if self.access_log is not None:
             self.access_log.tick()
         self._look_at_deadlines()
@@ -352,7 +352,7 @@ class Loop:
         self._responder.look_anew()  # it may have connected in this very turn
         go_on = partial(connection.receive, data) if data else connection.on_event
         self._carefully(connection, go_on)
-        self.send_answers()
+        self.send_responses()
 
     def _turn_away(self, connection: Connection, data: bytes) -> None:
         """Refuse a client for want of room; `data` is what was read from it, if that was tried."""
@@ -367,22 +367,27 @@ class Loop:
     def _answer_and_close(self, fd: int, address: Any, data: bytes) -> bool:
         """Answer a client that asks for one small thing that is known, and wants nothing more.
 
-        It takes nothing of what a connection has to bear in mind, and no place among those that may
-        be open.
+        No per-connection state is needed, nor a place among the open connections.
         """
-        answer = self.known(data)
-        if answer is None or answer.keep_alive or answer.lingers or answer.behind or answer.length:
+        response = self.known(data)
+        if (
+            response is None
+            or response.keep_alive
+            or response.lingers
+            or response.behind
+            or response.length
+        ):
             return False
         if len(data) == self.recv:  # there may be more, and closing would reset the connection
             return False
-        wire = answer.wire
+        wire = response.wire
         try:
             sent = os.write(fd, wire)
         except OSError:  # as the connection will find out
             return False
         if sent < len(wire):
             connection = Connection(self, fd, format_peer(address))
-            self._carefully(connection, partial(connection.resume, answer, (wire,), sent))
+            self._carefully(connection, partial(connection.resume, response, (wire,), sent))
             return True
         self.requests += 1
         self.sent += sent
@@ -435,7 +440,7 @@ class Loop:
             self._drain_started = self.now
             self._drain_deadline = self.now + seconds
             self._next_tick = self.now
-            self._use(Memo(0))  # every answer closes from now on, so none is like before
+            self._use(ResponseCache(0))  # every answer closes from now on, so none is like before
             self._acceptor.drain()
             self._continue_drain(self._drain_deadline)
         on_released()
@@ -454,28 +459,28 @@ class Loop:
 
     # ---------------------------------------------------------------- answers
 
-    def _use(self, memo: Memo) -> None:
-        self._memo = memo
-        self.known: Callable[[bytes], Answer | None] = memo.answers.get
+    def _use(self, response_cache: ResponseCache) -> None:
+        self._response_cache = response_cache
+        self.known: Callable[[bytes], Response | None] = response_cache.responses.get
         """Returns the answer to a head that is known by its bytes; `find` is to be asked next, and
         then `look_up`.
 
         Most requests need nothing else, so it is no method.
         """
-        self.find = memo.find
+        self.find = response_cache.find
 
-    def recall(self, head: bytes) -> Answer | None:
+    def recall(self, head: bytes) -> Response | None:
         """Return the answer to a head that is known by its bytes or its parts, if it is of this
         second; `head` may be any bytes.
         """
         return self.known(head) or self.find(head) or self.look_up(head)
 
-    def look_up(self, head: bytes) -> Answer | None:
+    def look_up(self, head: bytes) -> Response | None:
         """Return the answer to a head that is known by its parts."""
         parts = self._split(head)
         return self._recall(head, *parts) if parts else None
 
-    def answer_at_once(self, head: bytes) -> Answer | None:
+    def answer_at_once(self, head: bytes) -> Response | None:
         """Return the answer to a head that came in one piece and alone, as nearly all do.
 
         Args:
@@ -487,19 +492,19 @@ class Loop:
         parts = self._split(head)
         if parts is None:
             return None
-        if answer := self._recall(head, *parts):
-            return answer
+        if response := self._recall(head, *parts):
+            return response
         request = read_plain(*parts)
         if request is None or request.has_body:
             return None
         if self.answered and time.monotonic() - self.now > PATIENCE:
-            self.send_answers()
+            self.send_responses()
         self.rouse()
         try:
             made = self._responder.respond(request, may_keep_alive=True)
         except Exception:
             return None
-        if not isinstance(made, Answer):
+        if not isinstance(made, Response):
             return None
         self._remember(head, made)
         return made
@@ -512,22 +517,22 @@ class Loop:
         """Return the parts of a head that an answer may be known by."""
         return self._parser.split(head) if self._drain_deadline is None else None
 
-    def _recall(self, head: bytes, line: bytes, header: Header) -> Answer | None:
-        answer = self._responder.recall(line, header)
-        if answer is not None:
-            self._memo.remember(head, answer)
-        return answer
+    def _recall(self, head: bytes, line: bytes, header: Header) -> Response | None:
+        response = self._responder.recall(line, header)
+        if response is not None:
+            self._response_cache.remember(head, response)
+        return response
 
-    def _remember(self, head: bytes, answer: Answer) -> None:
+    def _remember(self, head: bytes, response: Response) -> None:
         """Remember an answer that has just been made, but for one that the store is to recall."""
-        if not answer.is_of_file and answer.status < 500:
-            self._memo.remember(head, answer)
+        if not response.is_of_file and response.status < 500:
+            self._response_cache.remember(head, response)
 
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""
         return self._parser.parse(head)
 
-    def respond(self, head: bytes, request: Request) -> Answer | Work:
+    def respond(self, head: bytes, request: Request) -> Response | PendingResponse:
         """Return the answer to a request that has arrived wholly, or the work that makes it.
 
         Args:
@@ -538,14 +543,16 @@ class Loop:
             HTTPError: when something is wrong on our side.
         """
         # Its header section is known by now, and another loop may have made the answer.
-        if answer := self.look_up(head):
-            return answer
-        made = self._make_answer(request, may_keep_alive=self._drain_deadline is None)
-        if isinstance(made, Answer) and not request.has_body:
+        if response := self.look_up(head):
+            return response
+        made = self._make_response(request, may_keep_alive=self._drain_deadline is None)
+        if isinstance(made, Response) and not request.has_body:
             self._remember(head, made)
         return made
 
-    def _make_answer(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:
+    def _make_response(
+        self, request: Request, *, may_keep_alive: bool
+    ) -> Response | PendingResponse:
         self.rouse()
         try:
             try:
@@ -560,7 +567,7 @@ class Loop:
         except Exception:
             raise self._confess() from None
 
-    def go_on(self, work: Work) -> Answer | None:
+    def go_on(self, work: PendingResponse) -> Response | None:
         """Do a step of the work that makes an answer; return the answer after the last one.
 
         Raises:
@@ -570,14 +577,14 @@ class Loop:
         try:
             next(work)
         except StopIteration as end:
-            answer: Answer = end.value
-            return answer
+            response: Response = end.value
+            return response
         except OutOfDescriptorsError as error:
-            self._complain(f"cannot list a folder: {error.reason}")
+            self._complain(f"cannot list a directory: {error.reason}")
             self._make_room()
             raise
         except UnreadableError as error:
-            self._complain(f"cannot list a folder: {error.reason}")
+            self._complain(f"cannot list a directory: {error.reason}")
             raise
         except Exception:
             raise self._confess() from None
@@ -587,6 +594,6 @@ class Loop:
         self.log.error(f"internal error: {traceback.format_exc()}")
         return HTTPError(500, "The server made a mistake, which its log tells of.")
 
-    def refuse(self, error: HTTPError, *, head_only: bool) -> Answer:
+    def refuse(self, error: HTTPError, *, head_only: bool) -> Response:
         """Return the last answer to a connection that is not served."""
         return self._responder.refuse(error, head_only=head_only)

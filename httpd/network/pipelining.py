@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from httpd.site.answer import Answer
+from httpd.site.response import Response
 
 TOGETHER = 256 * 1024
 """Bytes of answers from which on no more are put together."""
@@ -15,8 +15,8 @@ _HEAD_END = b"\r\n\r\n"
 
 
 def take_known(
-    buffer: bytearray, recall: Callable[[bytes], Answer | None], most: int
-) -> list[tuple[bytes, Answer]]:
+    buffer: bytearray, recall: Callable[[bytes], Response | None], most: int
+) -> list[tuple[bytes, Response]]:
     """Take the known requests that a buffer begins with, up to the first that is none.
 
     What is no head is known to nobody, so it need not be told from one here.  A download is left
@@ -30,20 +30,20 @@ def take_known(
     Returns:
         Heads and answers: none unless there are several.
     """
-    known: list[tuple[bytes, Answer]] = []
+    known: list[tuple[bytes, Response]] = []
     start = size = 0
     while len(known) < most and size < TOGETHER:
         end = buffer.find(_HEAD_END, start) + len(_HEAD_END)
         if end < len(_HEAD_END) or (end == len(buffer) and not known):
             break
         head = bytes(buffer[start:end])
-        answer = recall(head)
-        if answer is None or answer.length:
+        response = recall(head)
+        if response is None or response.length:
             break
-        known.append((head, answer))
+        known.append((head, response))
         start = end
-        size += len(answer.wire) + len(answer.behind)
-        if not answer.keep_alive:
+        size += len(response.wire) + len(response.behind)
+        if not response.keep_alive:
             break
     if len(known) < 2:
         return []

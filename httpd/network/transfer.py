@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from httpd.network import options
-from httpd.site.answer import Answer
+from httpd.network import socket_ops
+from httpd.site.response import Response
 from httpd.site.samples import enclose
 
 TAIL = 4096
@@ -26,12 +26,12 @@ class StillUnsentError(BlockingIOError):
     """The kernel has still to send all that it holds before the last look makes sense."""
 
 
-def send_beginning(fd: int, answer: Answer, budget: int) -> int:
+def send_beginning(fd: int, response: Response, budget: int) -> int:
     """Send the head of an answer that has segments, and what follows if that cannot change.
 
     Args:
         fd: a non-blocking socket.
-        answer: what is sent.
+        response: what is sent.
         budget: bytes of the first segment to send at the most.
 
     Returns:
@@ -40,8 +40,8 @@ def send_beginning(fd: int, answer: Answer, budget: int) -> int:
     Raises:
         OSError: of the socket.
     """
-    head, first, source = answer.wire, answer.segments[0], answer.source
-    sent = options.send_first(fd, head)
+    head, first, source = response.wire, response.segments[0], response.source
+    sent = socket_ops.send_first(fd, head)
     if sent == len(head) and source and source.is_snapshot and isinstance(first, range):
         try:
             sent += os.sendfile(fd, source.fd, first.start, min(budget, len(first)))
@@ -54,7 +54,7 @@ class Transfer:
     """What is left of an answer.
 
     Args:
-        answer: what is sent.
+        response: what is sent.
         parts: what comes before its segments.
         sent: bytes that have been sent: of these, and perhaps of its first segment.
     """
@@ -74,7 +74,7 @@ class Transfer:
         "is_blocked",
     )
 
-    def __init__(self, answer: Answer, parts: Sequence[bytes], sent: int) -> None:
+    def __init__(self, response: Response, parts: Sequence[bytes], sent: int) -> None:
         left = []
         for part in parts:  # others share them, so none is copied
             if sent < len(part):
@@ -82,17 +82,17 @@ class Transfer:
             sent = max(0, sent - len(part))
         self._pending = _NOTHING  # bytes in memory
         self._part = _NO_PART  # of the file
-        segments = answer.segments
+        segments = response.segments
         if sent:
             segments = (segments[0][sent:], *segments[1:])
         self._segments = iter((*left, *segments))  # that come after these
-        self._waiting = sum(map(len, left)) + answer.length - sent  # bytes of them, with the part
-        self._source = source = answer.source
+        self._waiting = sum(map(len, left)) + response.length - sent  # bytes of them, with the part
+        self._source = source = response.source
         self._promised = _NO_PART  # of the file, if others may change it
         self._parts = 0  # ranges among the segments that come after these
-        if answer.segments and source and not source.is_snapshot:
-            self._promised = enclose(answer.segments)
-            self._parts = sum(isinstance(segment, range) for segment in answer.segments)
+        if response.segments and source and not source.is_snapshot:
+            self._promised = enclose(response.segments)
+            self._parts = sum(isinstance(segment, range) for segment in response.segments)
         self._queues_pages = False  # whether the kernel may hold pages of the file
         self._held: int | None = None  # by the kernel, if nothing was sent since the last look
         self._segment_size = 0
@@ -109,7 +109,7 @@ class Transfer:
 
         What the kernel holds may last a slow one for longer than it may take nothing.
         """
-        before, self._held = self._held, options.count_unsent(fd)
+        before, self._held = self._held, socket_ops.count_unsent(fd)
         return before is None or self._held < before
 
     def segment_size(self, fd: int) -> int:
@@ -118,7 +118,7 @@ class Transfer:
         While the connection is young it grows, so the kernel is asked until that has ended.
         """
         if not self._has_grown:
-            before, self._segment_size = self._segment_size, options.segment_size(fd)
+            before, self._segment_size = self._segment_size, socket_ops.segment_size(fd)
             self._has_grown = self._segment_size == before
         return self._segment_size
 
@@ -178,7 +178,7 @@ class Transfer:
             is_checked_next = len(part) <= tail_size
             if sent and (is_checked_next or source.is_intact(self._promised, is_last=False)):
                 return sent
-        elif self._queues_pages and options.count_unsent(fd):
+        elif self._queues_pages and socket_ops.count_unsent(fd):
             os.write(fd, b"")  # fails if they never will be sent, for they still count then
             raise StillUnsentError
         else:

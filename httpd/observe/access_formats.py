@@ -68,9 +68,9 @@ def describe_json(head: bytes, status: int, body: int, sent: int) -> tuple[bytes
         b"null" if (value := _find(field, head)) is None else quote_json(value, _MAX_FIELD)
         for field in (_REFERER, _USER_AGENT)
     )
-    answer = b'"request":%b,"status":%d,"body":%d' % (line, status, body)
+    response = b'"request":%b,"status":%d,"body":%d' % (line, status, body)
     client = b'"referer":%b,"user_agent":%b' % (referer, agent)
-    return b'%b,%b,"duration":' % (answer, client), b',"sent":%d}\n' % sent
+    return b'%b,%b,"duration":' % (response, client), b',"sent":%d}\n' % sent
 
 
 def _request_line(head: bytes) -> bytes:

@@ -23,10 +23,10 @@ from httpd.process.errors import (
     StartError,
     describe_failure,
 )
-from httpd.process.figures import describe_drain, format_bytes, total
 from httpd.process.others import ends_within
 from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
+from httpd.process.status_text import describe_drain, format_bytes, total
 
 _LOOK_SECONDS = 1.0
 _CHANGE_LOOK_SECONDS = 0.02

@@ -1,7 +1,7 @@
 """Telling the service manager how the server is (sd_notify(3)), without any library.
 
-Called by `httpd.process.pulse` and `httpd.process.supervisor`.  Workers do not speak: a unit says
-``NotifyAccess=main``.  Whatever becomes of a message, the server goes on.
+Called by `httpd.process.watchdog` and `httpd.process.supervisor`.  Workers do not speak: a unit
+says ``NotifyAccess=main``.  Whatever becomes of a message, the server goes on.
 """
 
 from __future__ import annotations

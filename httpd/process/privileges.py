@@ -61,7 +61,7 @@ def ask_as(user: str | None, group: str | None, question: Callable[[], str]) -> 
                 os._exit(os.EX_OK)
     finally:
         os.close(write_fd)
-    with open(read_fd, "rb") as answers:
-        answer = answers.read().decode("utf-8", "surrogateescape")
+    with open(read_fd, "rb") as responses:
+        response = responses.read().decode("utf-8", "surrogateescape")
     os.waitpid(pid, 0)
-    return answer
+    return response

@@ -12,7 +12,7 @@ from httpd.observe.log import Log
 from httpd.observe.scoreboard import MAX_REMARK
 from httpd.process.errors import EX_OK, EX_WORKER, StartError, describe_failure, format_failure
 from httpd.process.generation import Generation
-from httpd.process.pulse import Pulse
+from httpd.process.watchdog import Watchdog
 
 _STATUS_REMARK = 400
 """Characters that the service manager shows of the reason of a failure."""
@@ -26,8 +26,8 @@ class Rollout:
         pulse: tells the service manager.
     """
 
-    def __init__(self, log: Log, pulse: Pulse) -> None:
-        self._pulse = pulse
+    def __init__(self, log: Log, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
         self._ended = 0
         self._outcome: list[Any] = [EX_OK, ""]
         self.log = log
@@ -63,9 +63,9 @@ class Rollout:
             for line in describe_failure(what, remark):
                 self.log.error(line)
             reasons = remark.replace("\n", "; ")
-            self._pulse.remark = f"; the last {what} failed: {reasons[:_STATUS_REMARK]}"
+            self._watchdog.remark = f"; the last {what} failed: {reasons[:_STATUS_REMARK]}"
             return
         if remark:
             self.log.warning(remark)
         self.log.notice("reloaded")
-        self._pulse.remark = ""
+        self._watchdog.remark = ""

@@ -15,7 +15,7 @@ import errno
 import os
 import stat
 
-from httpd.process.folders import make_folder_of
+from httpd.process.directories import make_parent
 from httpd.process.others import user_name
 
 _ROOT = 0
@@ -37,7 +37,7 @@ def open_file(path: str, flags: int, mode: int) -> int:
             `strerror` says which.
     """
     if os.geteuid() != _ROOT:
-        make_folder_of(path)
+        make_parent(path)
         return os.open(path, flags | os.O_CREAT, mode)
     return _Walk(path).open(flags, mode)
 
@@ -52,7 +52,7 @@ def make_directory_of(path: str) -> None:
         OSError: as `open_file` does.
     """
     if os.geteuid() != _ROOT:
-        make_folder_of(path)
+        make_parent(path)
     else:
         _Walk(os.path.dirname(path)).end_in_directory()
 
@@ -110,7 +110,9 @@ class _Walk:
             if not may_make:
                 raise
             if len(self._steps) >= self._own_steps:
-                raise NotADirectoryError(errno.ENOTDIR, f"{self._link} is not a folder") from None
+                raise NotADirectoryError(
+                    errno.ENOTDIR, f"{self._link} is not a directory"
+                ) from None
             os.mkdir(name, _DIRECTORY_MODE, dir_fd=self._here)
             there = os.open(name, _PIN | os.O_NOFOLLOW, dir_fd=self._here)
         status = os.fstat(there)
@@ -137,7 +139,7 @@ class _Walk:
         if not stat.S_ISDIR(os.fstat(there).st_mode):
             name = _name_of(there)
             os.close(there)
-            raise NotADirectoryError(errno.ENOTDIR, f"{name} is not a folder")
+            raise NotADirectoryError(errno.ENOTDIR, f"{name} is not a directory")
         os.close(self._here)
         self._here = there
 

@@ -37,12 +37,12 @@ def machine_shuts_down() -> bool:
         return False
     finally:
         os.close(writing)
-    answer = _read_line(reading)
+    response = _read_line(reading)
     os.close(reading)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    return answer == b"stopping"
+    return response == b"stopping"
 
 
 def _read_line(fd: int) -> bytes:

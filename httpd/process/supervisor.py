@@ -44,11 +44,11 @@ from httpd.process.generation import (
 )
 from httpd.process.handover import HandOver, divert
 from httpd.process.notify import Notifier
-from httpd.process.pulse import Pulse
 from httpd.process.rollout import Rollout
 from httpd.process.shutdown import machine_shuts_down
 from httpd.process.signals import CHANGES, STOPS, SignalInbox
 from httpd.process.upgrade import Predecessor, Successor
+from httpd.process.watchdog import Watchdog
 from httpd.process.worker import run_worker
 
 HEALTHY_SECONDS = 1.0
@@ -100,8 +100,8 @@ class Supervisor:
         self._predecessor = predecessor
         self._is_replaced = False
         self._leads = predecessor is None
-        self._pulse = Pulse(notifier, log)
-        self._rollout = Rollout(log, self._pulse)
+        self._watchdog = Watchdog(notifier, log)
+        self._rollout = Rollout(log, self._watchdog)
         self._current: Generation | None = None
         self._candidate: Generation | None = None
         self._leaving: Generation | None = None
@@ -164,7 +164,7 @@ class Supervisor:
 
     def _beat(self) -> None:
         if self._current is not None or self._draining:
-            self._pulse.beat(self._serving(), self._predecessor, is_draining=self._draining)
+            self._watchdog.beat(self._serving(), self._predecessor, is_draining=self._draining)
 
     def _is_over(self) -> bool:
         return (
@@ -205,7 +205,7 @@ class Supervisor:
         """Milliseconds until the next thing that has to be done by the clock."""
         times = [self._leaves_at, self._stops_at, self._hand_over.ends_at]
         if self._current is not None or self._draining:
-            times.append(self._pulse.next_at)
+            times.append(self._watchdog.next_at)
         if self._candidate:
             times.append(self._candidate.boots_until)
         if self._successor and not self._draining:
@@ -476,7 +476,7 @@ class Supervisor:
             seconds = min(seconds, plan.shutdown_timeout)
         self._drain_limit = seconds
         self._stops_at = time.monotonic() + seconds + LAST_WORDS_SECONDS
-        self._pulse.begin_drain(plan.worker.loop.send_timeout, seconds + LAST_WORDS_SECONDS)
+        self._watchdog.begin_drain(plan.worker.loop.send_timeout, seconds + LAST_WORDS_SECONDS)
         for generation in self._retired:
             generation.limit_drain(seconds)
 
@@ -493,7 +493,7 @@ class Supervisor:
 
     def _tell(self, *assignments: str) -> None:
         """Tell the service manager a change of state, and the status with it."""
-        self._pulse.tell_status(self._serving(), is_draining=self._draining, first=assignments)
+        self._watchdog.tell_status(self._serving(), is_draining=self._draining, first=assignments)
 
     def _stop(self) -> None:
         """End without draining, or end the drain."""
@@ -510,7 +510,7 @@ class Supervisor:
 
     def _reload(self, current: Generation) -> None:
         self._log.notice("reloading")
-        self._pulse.tell_reloading()
+        self._watchdog.tell_reloading()
         try:
             self._launch(self._make_plan(current.plan))
         except Exception as error:
@@ -564,7 +564,7 @@ class Supervisor:
     def _make_way(self, successor: Successor) -> None:
         """Let the successor be the server, which it is once the line to it is closed."""
         self._log.notice(f"upgraded: pid {successor.pid} serves from now on")
-        self._pulse.hand_over(successor.pid)
+        self._watchdog.hand_over(successor.pid)
         # The log may have been rotated since the successor opened it.
         for number in (signal.SIGUSR1, *self._rollout.postponed):
             successor.signal(number)
@@ -588,4 +588,4 @@ class Supervisor:
                 predecessor.close()
         if not self._leads and (self._current is not None or self._draining):
             self._leads = True
-            self._pulse.speak(self._serving(), is_draining=self._draining)
+            self._watchdog.speak(self._serving(), is_draining=self._draining)

@@ -43,22 +43,22 @@ class Command:
 
     Args:
         arguments: all of them, the interpreter first.
-        folder: where that was; None if it had been removed.
-        names_relative_paths: whether they have paths that mean something in `folder` only.
+        directory: where that was; None if it had been removed.
+        names_relative_paths: whether they have paths that mean something in `directory` only.
     """
 
     arguments: tuple[str, ...]
-    folder: str | None
+    directory: str | None
     names_relative_paths: bool
 
-    def enter_folder(self) -> None:
-        """Make `folder` the working directory; if it is gone and nothing refers to it, the root.
+    def enter_directory(self) -> None:
+        """Make `directory` the working directory; if it is gone and nothing refers to it, the root.
 
         Raises:
             OSError: when it cannot be, and something does; `filename` says what.
         """
         try:
-            os.chdir(self.folder or "/")
+            os.chdir(self.directory or "/")
         except OSError:
             if self.names_relative_paths:
                 raise
@@ -192,7 +192,7 @@ def _become_successor(
     if "WATCHDOG_PID" in environment:
         environment["WATCHDOG_PID"] = me
     try:
-        command.enter_folder()
+        command.enter_directory()
         # First out of the way of each other.
         for number, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, first_free) for fd in fds]):
             os.dup2(fd, FIRST_FD + number)
@@ -201,7 +201,7 @@ def _become_successor(
             os.dup2(log.errors, _STDERR)
         os.execve(command.arguments[0], command.arguments, environment)
     except OSError as error:
-        place = f" in {command.folder}" if command.folder else ""
+        place = f" in {command.directory}" if command.directory else ""
         why = f"cannot run {command.arguments[0]}{place}: {error.strerror}"
         channel.send(Message.FAILED, f"{EX_OSERR} {why}")
     finally:

@@ -28,8 +28,8 @@ from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
 from httpd.site.docroot import NOT_YET, describe_fault, find_fault
+from httpd.site.file_cache import MAX_OPEN_FILES, FileCache
 from httpd.site.responder import SiteSettings
-from httpd.site.store import MAX_OPEN_FILES, Store
 
 ERROR_PAUSE = 0.1
 """Seconds without obeying anybody after a system call has failed that never should."""
@@ -128,7 +128,7 @@ class _Worker:
         self._watching = settings.threads
         self._running = settings.threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
-        self._store = Store(settings.site.cache)
+        self._file_cache = FileCache(settings.site.cache)
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
         self._loops = [
             self._make_loop(index, number, settings, board) for number in range(settings.threads)
@@ -145,7 +145,7 @@ class _Worker:
             self._listeners,
             settings.loop,
             settings.site,
-            self._store,
+            self._file_cache,
             board,
             log,
             access_log,

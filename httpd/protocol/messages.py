@@ -40,8 +40,8 @@ class Header(NamedTuple):
 
     `is_plain` tells that it has neither a condition nor a Range (RFC 9110 §13.1, §14.2).
 
-    Two requests for a file that have the same `selector` have the same answer; it is empty where a
-    body follows, since such a request is not understood by its head alone.
+    Two requests for a file that have the same `variant_key` have the same answer; it is empty where
+    a body follows, since such a request is not understood by its head alone.
     """
 
     minor_version: int
@@ -50,7 +50,7 @@ class Header(NamedTuple):
     body_length: int | None
     expects_continue: bool
     is_plain: bool
-    selector: bytes
+    variant_key: bytes
 
 
 class Request(NamedTuple):

@@ -188,7 +188,7 @@ def _make_header(fields: dict[str, str], minor_version: int) -> Header:
         # An HTTP/1.0 client cannot wait (RFC 9110 §10.1.1).
         expects_continue=bool(expectations) and minor_version >= 1 and body_length != 0,
         is_plain=parts.count(None) == len(parts),
-        selector=repr(selecting).encode() if body_length == 0 else b"",
+        variant_key=repr(selecting).encode() if body_length == 0 else b"",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is served: from a `Request` to an `Answer`, through files below the docroot.
+"""What is served: from a `Request` to an `Response`, through files below the docroot.
 
 Called by `httpd.network`; imports `httpd.protocol` only.  Every object here belongs to one loop and
 is used by no other thread.

@@ -1,6 +1,7 @@
-"""From the segments of a path to an open file or folder, and never to one outside of the docroot.
+"""From the segments of a path to an open file or directory, and never to one outside of the
+docroot.
 
-The docroot is pinned (`httpd.site.pinning`), and a file is opened without leaving it on the way.
+The docroot is pinned (`httpd.site.openat2`), and a file is opened without leaving it on the way.
 Where the way leads out, if only to come back, the file is pinned first, the kernel is asked where
 both lie, and it is opened through the pinned descriptor.  Whatever happens to names and symbolic
 links meanwhile, it is the one that was checked.  What is no regular file is not opened at all.
@@ -16,7 +17,7 @@ from itertools import count, islice
 from typing import NamedTuple
 
 from httpd.protocol.messages import HTTPError
-from httpd.site.pinning import READING, pin, pin_straight, read_beneath, read_straight
+from httpd.site.openat2 import READING, pin, pin_straight, read_beneath, read_straight
 
 _MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
@@ -26,8 +27,8 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 SETTLED_NS = 2_000_000_000
 """Age from which on a modification time tells two contents apart, on the coarsest of file
 systems."""
-_MOST_FOLDERS = 256
-"""Folders that are pinned at a time."""
+_MOST_DIRECTORIES = 256
+"""Directories that are pinned at a time."""
 
 
 class OutOfDescriptorsError(HTTPError):
@@ -70,13 +71,13 @@ class NoDocrootError(HTTPError):
 
 
 class NoIndexError(HTTPError):
-    """A folder has no index file, and could be listed."""
+    """A directory has no index file, and could be listed."""
 
     def __init__(self) -> None:
-        super().__init__(403, "This folder has no index page, and its files are not listed.")
+        super().__init__(403, "This directory has no index page, and its files are not listed.")
 
 
-class OpenedFile(NamedTuple):
+class OpenResult(NamedTuple):
     """A file, opened for reading, the name that it was found by, and the status of a regular file
     that had this name just before.
 
@@ -90,74 +91,75 @@ class OpenedFile(NamedTuple):
     is_only_choice: bool = True
 
 
-FolderState = tuple[int, int, int, int]
-"""What changes when a name in a folder comes to mean another file: device, inode, and the times of
-modification and status change."""
+DirectoryState = tuple[int, int, int, int]
+"""What changes when a name in a directory comes to mean another file: device, inode, and the times
+of modification and status change.
+"""
 
 
-class _Folder(NamedTuple):
-    """A folder that was inside when it was pinned; `state` is None if it has changed lately."""
+class _Directory(NamedTuple):
+    """A directory that was inside when it was pinned; `state` is None if it has changed lately."""
 
     pin: int
-    state: FolderState | None
+    state: DirectoryState | None
 
 
 class Docroot:
-    """The folder whose files are served.
+    """The directory whose files are served.
 
     Args:
-        folder: an absolute path.  It may be a symbolic link, which is followed anew after each
+        directory: an absolute path.  It may be a symbolic link, which is followed anew after each
             `look_anew`, so that a new version of a whole site can be put in place by changing one
             link.
-        index: file names that stand for their folder, the first existing one wins.
+        index: file names that stand for their directory, the first existing one wins.
     """
 
-    def __init__(self, folder: str, index: tuple[str, ...]) -> None:
-        self._folder = os.fsencode(folder).rstrip(b"/")
+    def __init__(self, directory: str, index: tuple[str, ...]) -> None:
+        self._directory = os.fsencode(directory).rstrip(b"/")
         self._index = tuple(os.fsencode(name) for name in index)
         self._root = -1  # a descriptor of the docroot, while it is in use
         self._root_status = os.stat_result(range(10))
         self._is_looked_up = False
-        self._folders: dict[bytes, _Folder] = {}
+        self._directories: dict[bytes, _Directory] = {}
 
     def __del__(self) -> None:
         self.release()
 
     def look_anew(self) -> None:
-        """Look up what folder has the docroot's name when that is next of interest.
+        """Look up what directory has the docroot's name when that is next of interest.
 
         To be called before a request is answered that was sent after the last call.
         """
         self._is_looked_up = False
 
     def release(self) -> None:
-        """Let go of the docroot and its folders, which else could not be unmounted, until they are
-        needed again.
+        """Let go of the docroot and its directories, which else could not be unmounted, until they
+        are needed again.
         """
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
             self._is_looked_up = False
-        self._release_folders()
+        self._release_directories()
 
-    def _release_folders(self) -> None:
-        for folder in self._folders.values():
-            os.close(folder.pin)
-        self._folders.clear()
+    def _release_directories(self) -> None:
+        for directory in self._directories.values():
+            os.close(directory.pin)
+        self._directories.clear()
 
-    def open(self, segments: list[bytes]) -> OpenedFile | None:
-        """Open the file that a path leads to, or its index file when that is a folder.
+    def open(self, segments: list[bytes]) -> OpenResult | None:
+        """Open the file that a path leads to, or its index file when that is a directory.
 
         Args:
             segments: what `decode_segments` returned.
 
         Returns:
-            The file, or None for a folder whose path lacks its slash.
+            The file, or None for a directory whose path lacks its slash.
 
         Raises:
             HTTPError: 404 for what is not there or must not be known to be, 403 for a file that may
                 not be read, 503 when the docroot is not there.
-            NoIndexError: for a folder without an index.
+            NoIndexError: for a directory without an index.
             OutOfDescriptorsError: descriptors or memory have run out.
             UnreadableError: the disk fails.
         """
@@ -171,19 +173,20 @@ class Docroot:
             except HTTPError as error:
                 if error.status != 404:
                     raise
-        if self._is_folder(name):
+        if self._is_directory(name):
             raise NoIndexError
         raise not_found()
 
-    def open_folder(self, segments: list[bytes]) -> int:
-        """Open a folder for reading the names in it, and return its descriptor.
+    def open_directory(self, segments: list[bytes]) -> int:
+        """Open a directory for reading the names in it, and return its descriptor.
 
         Args:
             segments: what `decode_segments` returned.
 
         Raises:
-            HTTPError: 404 for what is not there, is no folder or must not be known to be, 403 for a
-                folder that may not be read, 503 when the descriptors have run out.
+            HTTPError: 404 for what is not there, is no directory or must not be known to be, 403
+            for a
+                directory that may not be read, 503 when the descriptors have run out.
         """
         try:
             handle = self._pin(self._join(segments))
@@ -194,18 +197,18 @@ class Docroot:
         except OSError as error:
             raise self._explain(error) from None
 
-    def stat(self, name: bytes, folder: int | None = None) -> os.stat_result | None:
+    def stat(self, name: bytes, directory: int | None = None) -> os.stat_result | None:
         """Return the status of what a name leads to, or None if that is not inside (any more).
 
         Args:
-            name: the one that `open` found a file by, or one in `folder`.
-            folder: the descriptor of a folder.
+            name: the one that `open` found a file by, or one in `directory`.
+            directory: the descriptor of a directory.
 
         Raises:
             OutOfDescriptorsError: it cannot be told now.
         """
         try:
-            handle = self._pin(name, folder)
+            handle = self._pin(name, directory)
             try:
                 return os.fstat(handle)
             finally:
@@ -217,12 +220,12 @@ class Docroot:
         except HTTPError:
             return None
 
-    def look_again(self, name: bytes) -> tuple[os.stat_result | None, FolderState | None]:
+    def look_again(self, name: bytes) -> tuple[os.stat_result | None, DirectoryState | None]:
         """Return the status of what a name leads to, for comparing it with what was opened, and the
-        state of the folder that it is in; see `folder_state`.
+        state of the directory that it is in; see `directory_state`.
 
-        The folder is looked up once between two calls of `release`, so what it returns is true of
-        some moment since the last one.
+        The directory is looked up once between two calls of `release`, so what it returns is true
+        of some moment since the last one.
 
         Args:
             name: the one that `open` found a file by.
@@ -231,9 +234,9 @@ class Docroot:
             OutOfDescriptorsError: it cannot be told now.
         """
         try:
-            folder = self._find_folder(name)
+            directory = self._find_directory(name)
             last = name[name.rfind(b"/") + 1 :]
-            status = os.stat(last, dir_fd=folder.pin, follow_symlinks=False)
+            status = os.stat(last, dir_fd=directory.pin, follow_symlinks=False)
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 raise OutOfDescriptorsError(error.errno) from None
@@ -241,11 +244,11 @@ class Docroot:
         except HTTPError:
             return None, None
         if stat.S_ISLNK(status.st_mode):
-            return self.stat(name), folder.state
-        return status, folder.state
+            return self.stat(name), directory.state
+        return status, directory.state
 
-    def folder_state(self, name: bytes) -> FolderState | None:
-        """Return the state of the folder that a name is in, as `look_again` sees it.
+    def directory_state(self, name: bytes) -> DirectoryState | None:
+        """Return the state of the directory that a name is in, as `look_again` sees it.
 
         As long as it stays the same, there are the same names in it, and they mean the same files.
 
@@ -256,25 +259,25 @@ class Docroot:
             None where a change might not show, since there was one just now, or nothing is known.
         """
         try:
-            return self._find_folder(name).state
+            return self._find_directory(name).state
         except (OSError, HTTPError):
             return None
 
     def names_beside(self, name: bytes, most: int) -> list[str] | None:
-        """Return the names in the folder that a name is in.
+        """Return the names in the directory that a name is in.
 
         Args:
             name: the one that `open` found a file by.
             most: how many to return.
 
         Returns:
-            None if there are more, or the folder cannot be read.
+            None if there are more, or the directory cannot be read.
         """
         try:
             fd = os.open(
                 b".",
                 os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,
-                dir_fd=self._find_folder(name).pin,
+                dir_fd=self._find_directory(name).pin,
             )
             try:
                 with os.scandir(fd) as entries:
@@ -285,13 +288,13 @@ class Docroot:
             return None
         return names if len(names) <= most else None
 
-    def _find_folder(self, name: bytes) -> _Folder:
-        """Return the folder that a name is in."""
+    def _find_directory(self, name: bytes) -> _Directory:
+        """Return the directory that a name is in."""
         path = name[: name.rfind(b"/")]
-        folder = self._folders.get(path)
-        if folder is None:
-            if len(self._folders) == _MOST_FOLDERS:
-                self._release_folders()
+        directory = self._directories.get(path)
+        if directory is None:
+            if len(self._directories) == _MOST_DIRECTORIES:
+                self._release_directories()
             pin = self._pin(path)
             try:
                 status = os.fstat(pin)
@@ -301,8 +304,8 @@ class Docroot:
             times = status.st_mtime_ns, status.st_ctime_ns
             settled = time.time_ns() - max(times) > SETTLED_NS
             state = (status.st_dev, status.st_ino, *times) if settled else None
-            folder = self._folders[path] = _Folder(pin, state)
-        return folder
+            directory = self._directories[path] = _Directory(pin, state)
+        return directory
 
     def _join(self, segments: list[bytes]) -> bytes:
         path = b"/" + b"/".join(segments)
@@ -310,10 +313,10 @@ class Docroot:
             raise not_found()
         if path.find(b"/.") >= 0 and any(map(is_hidden, segments, count())):
             raise not_found()
-        return self._folder + path
+        return self._directory + path
 
-    def open_name(self, name: bytes) -> OpenedFile | None:
-        """Open the file with a name below the docroot, as `open` does; None for a folder.
+    def open_name(self, name: bytes) -> OpenResult | None:
+        """Open the file with a name below the docroot, as `open` does; None for a directory.
 
         Args:
             name: an absolute path, of which nothing is hidden.
@@ -332,12 +335,12 @@ class Docroot:
         except OSError as error:
             raise self._explain(error) from None
 
-    def _open_beneath(self, name: bytes) -> OpenedFile | None:
+    def _open_beneath(self, name: bytes) -> OpenResult | None:
         """Open a regular file that lies on a way which never leaves the docroot; None for anything
         else.
         """
         root = self._pin_root()
-        below = name[len(self._folder) + 1 :] or b"."
+        below = name[len(self._directory) + 1 :] or b"."
         status = os.stat(below, dir_fd=root)
         if not stat.S_ISREG(status.st_mode):  # to open another one could have consequences
             return None
@@ -347,45 +350,45 @@ class Docroot:
             if fd is None:
                 return None
             _check_pinned(fd, root)
-        return OpenedFile(fd, name, status)
+        return OpenResult(fd, name, status)
 
-    def _pin(self, name: bytes, folder: int | None = None) -> int:
+    def _pin(self, name: bytes, directory: int | None = None) -> int:
         """Return a descriptor of what a name leads to, which lies inside.
 
         Args:
-            name: an absolute path that begins with the docroot's, or one in `folder`.
-            folder: the descriptor of a folder.
+            name: an absolute path that begins with the docroot's, or one in `directory`.
+            directory: the descriptor of a directory.
 
         Raises:
             HTTPError: 404 for what lies outside or is hidden.
             OSError: it cannot be looked up.
         """
         root = self._pin_root()
-        if folder is None:
-            folder, name = root, name[len(self._folder) + 1 :] or b"."
+        if directory is None:
+            directory, name = root, name[len(self._directory) + 1 :] or b"."
             handle = pin_straight(name, root)
             if handle is not None:
                 return handle
-        handle = pin(name, folder)
+        handle = pin(name, directory)
         _check_pinned(handle, root)
         return handle
 
     def _pin_root(self) -> int:
-        """Return a descriptor of the folder that has the docroot's name now."""
+        """Return a descriptor of the directory that has the docroot's name now."""
         if self._is_looked_up:
             return self._root
-        folder = self._folder or b"/"
+        directory = self._directory or b"/"
         try:
-            return self._look_up_root(folder)
+            return self._look_up_root(directory)
         except OSError as error:
             if error.errno in _MISSING or isinstance(error, PermissionError):
                 raise NoDocrootError(error) from None
             raise  # the disk fails, or descriptors have run out
 
-    def _look_up_root(self, folder: bytes) -> int:
-        if self._root < 0 or not os.path.samestat(os.stat(folder), self._root_status):
+    def _look_up_root(self, directory: bytes) -> int:
+        if self._root < 0 or not os.path.samestat(os.stat(directory), self._root_status):
             self.release()
-            root = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 self._root_status = os.fstat(root)
             except OSError:
@@ -395,7 +398,7 @@ class Docroot:
         self._is_looked_up = True
         return self._root
 
-    def _is_folder(self, name: bytes) -> bool:
+    def _is_directory(self, name: bytes) -> bool:
         try:
             return self.open_name(name) is None
         except HTTPError as error:
@@ -462,13 +465,13 @@ def _check_inside(handle: int, root: int) -> None:
     raise not_found()
 
 
-def _open_handle(handle: int, name: bytes) -> OpenedFile | None:
+def _open_handle(handle: int, name: bytes) -> OpenResult | None:
     status = os.fstat(handle)
     if stat.S_ISDIR(status.st_mode):
         return None
     if not stat.S_ISREG(status.st_mode):
         raise not_found()
-    return OpenedFile(os.open(_link(handle), READING), name, status)
+    return OpenResult(os.open(_link(handle), READING), name, status)
 
 
 def is_hidden(name: bytes, depth: int) -> bool:
@@ -476,8 +479,8 @@ def is_hidden(name: bytes, depth: int) -> bool:
     that RFC 8615 reserves for public use.
 
     Args:
-        name: of a file or folder.
-        depth: how many folders it is below the docroot.
+        name: of a file or directory.
+        depth: how many directories it is below the docroot.
     """
     return name.startswith(b".") and (name != b".well-known" or depth > 0)
 
@@ -485,7 +488,7 @@ def is_hidden(name: bytes, depth: int) -> bool:
 def _is_hidden_target(name: bytes, depth: int) -> bool:
     """Tell whether a name is kept from those, too, who come to it by a link.
 
-    Kubernetes mounts a volume so that all its names are links into a folder called ``..data``.
+    Kubernetes mounts a volume so that all its names are links into a directory called ``..data``.
     """
     return is_hidden(name, depth) and not name.startswith(b"..")
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from httpd.protocol.conditional import matches
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, rank_codings
+from httpd.site.file_cache import CachedFile
 from httpd.site.media_types import guess_inner_type
-from httpd.site.resource import Resource
-from httpd.site.rules import NO_TREATMENT, Fields, Treatment
-from httpd.site.store import Variants
+from httpd.site.open_file import OpenFile
+from httpd.site.rules import NO_POLICY, Fields, PathPolicy
 
 _VARY: Fields = (("Vary", "Accept-Encoding"),)
 _NAMING_FIELDS = ("if-range", "if-match", "if-none-match")
@@ -32,28 +32,28 @@ class Representation(NamedTuple):
         vary: the field that says what the choice was made by, if there was one.
     """
 
-    resource: Resource
+    resource: OpenFile
     coding: str
     etag: str
     media_type: str
     vary: Fields = ()
 
 
-def choose(request: Request, variants: Variants, treatment: Treatment) -> Representation:
+def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Representation:
     """Return the representation that a client likes best.
 
     Args:
         request: a GET or HEAD.
-        variants: what there is at its path.
-        treatment: what the rules say about the path.
+        cached: what there is at its path.
+        policy: what the rules say about the path.
 
     Raises:
         HTTPError: 406 when the client accepts none.
     """
     fields = request.header.fields
     accept = fields.get("accept-encoding")
-    original, coded = variants.original, variants.coded
-    if treatment is not NO_TREATMENT and (ruled := treatment.coding) is not None:
+    original, coded = cached.original, cached.coded
+    if policy is not NO_POLICY and (ruled := policy.coding) is not None:
         if ruled != IDENTITY:
             return _of_rule(original, ruled)
         coded = {}
@@ -66,13 +66,13 @@ def choose(request: Request, variants: Variants, treatment: Treatment) -> Repres
         raise HTTPError(406, f"The file is available in these content codings: {names}.", vary)
     coding = ranked[0]
     if coded and request.method == "GET" and "range" in fields:
-        tags = {} if "etag" in treatment.removed else _tags_of(variants)
+        tags = {} if "etag" in policy.removed else _tags_of(cached)
         coding = _choose_for_range(fields, tags, ranked)
     resource = original if coding == IDENTITY else coded[coding]
     return Representation(resource, coding, resource.etag, resource.media_type, vary)
 
 
-def _of_rule(original: Resource, coding: str) -> Representation:
+def _of_rule(original: OpenFile, coding: str) -> Representation:
     """Return the only representation of a file that a rule says to be coded.
 
     It is sent whatever the client accepts (RFC 9110 §12.4.1 allows that), as other servers do: who
@@ -84,9 +84,9 @@ def _of_rule(original: Resource, coding: str) -> Representation:
     return Representation(original, coding, etag, media_type)
 
 
-def _tags_of(variants: Variants) -> dict[str, str]:
-    tags = {coding: resource.etag for coding, resource in variants.coded.items()}
-    return {**tags, IDENTITY: variants.original.etag}
+def _tags_of(cached: CachedFile) -> dict[str, str]:
+    tags = {coding: resource.etag for coding, resource in cached.coded.items()}
+    return {**tags, IDENTITY: cached.original.etag}
 
 
 def _choose_for_range(fields: Mapping[str, str], tags: Mapping[str, str], ranked: list[str]) -> str:

@@ -11,7 +11,7 @@ from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.ranges import FEW_RANGES, parse_ranges
 from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
-from httpd.site.answer import Answer, Stamp
+from httpd.site.builder import ResponseBuilder, error_builder, file_builder, redirect_builder
 from httpd.site.docroot import (
     Docroot,
     NoDocrootError,
@@ -19,15 +19,15 @@ from httpd.site.docroot import (
     OutOfDescriptorsError,
     UnreadableError,
 )
-from httpd.site.draft import Draft, draft_error, draft_file, draft_redirect
-from httpd.site.entries import parse_order
-from httpd.site.finder import Finder
-from httpd.site.listing import Listings, wants_json
-from httpd.site.listing_formats import POLICY
+from httpd.site.file_cache import CachedFile, FileCache
+from httpd.site.file_lookup import FileLookup
+from httpd.site.listing.entries import parse_order
+from httpd.site.listing.formats import POLICY
+from httpd.site.listing.listings import Listings, wants_json
 from httpd.site.media_types import content_types
 from httpd.site.representation import Representation, choose
-from httpd.site.rules import NO_TREATMENT, Fields, Rule, Rules, Treatment
-from httpd.site.store import Store, Variants
+from httpd.site.response import DateHeaders, Response
+from httpd.site.rules import NO_POLICY, Fields, PathPolicy, Rule, Rules
 
 _ALLOW = "GET, HEAD, OPTIONS"
 _KNOWN_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
@@ -37,7 +37,7 @@ _CLOSING_STATUSES = frozenset({400, 408, 413, 414, 431, 500, 501, 503, 505})
 _RANGE_COST = 400
 """Bytes that a part of a multipart body takes in memory beside its content."""
 
-Work = Generator[None, None, Answer]
+PendingResponse = Generator[None, None, Response]
 """An answer that takes several turns of a loop to make."""
 
 
@@ -46,13 +46,13 @@ class SiteSettings:
     """What the operator says about the site.
 
     Args:
-        docroot: absolute path of the folder to serve.
+        docroot: absolute path of the directory to serve.
         index: names of index files.
         expires: seconds from now that clients may keep what they got.
         cache: bytes that a worker may use for files and answers.
         precompressed: whether to send precompressed forms of files.
         charset: of text files; None to say nothing of it.
-        listing: whether to list folders without an index file.
+        listing: whether to list directories without an index file.
         rules: about fields and lifetimes by path.
     """
 
@@ -71,18 +71,18 @@ class Responder:
 
     Args:
         settings: what the operator says about the site.
-        store: that of the worker.
+        file_cache: that of the worker.
     """
 
-    def __init__(self, settings: SiteSettings, store: Store) -> None:
+    def __init__(self, settings: SiteSettings, file_cache: FileCache) -> None:
         docroot = Docroot(settings.docroot, settings.index)
-        self._store = store
+        self._file_cache = file_cache
         self.look_anew = docroot.look_anew
         """See `Docroot.look_anew`."""
-        self._finder = Finder(docroot, store, precompressed=settings.precompressed)
+        self._lookup = FileLookup(docroot, file_cache, precompressed=settings.precompressed)
         self._listings = None
         if settings.listing:
-            self._listings = Listings(docroot, settings.cache // 16, store.claim)
+            self._listings = Listings(docroot, settings.cache // 16, file_cache.claim)
         self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
         self._content_types = content_types(settings.charset)
@@ -93,19 +93,19 @@ class Responder:
     def tick(self, now: int) -> None:
         """Begin a second; `now` is the monotonic clock's."""
         self._date = int(time.time())
-        self._stamp = Stamp(now, self._date)
+        self._stamp = DateHeaders(now, self._date)
         self._this_year = time.gmtime(self._date).tm_year
-        self._finder.tick(now, self._date)
+        self._lookup.tick(now, self._date)
         if self._listings:
             self._listings.tick()
 
     def release(self) -> None:
         """Close the files that nobody downloads."""
-        self._finder.release()
+        self._lookup.release()
         if self._listings:
             self._listings.tick()
 
-    def respond(self, request: Request, *, may_keep_alive: bool) -> Answer | Work:
+    def respond(self, request: Request, *, may_keep_alive: bool) -> Response | PendingResponse:
         """Return the answer to a request; errors are answers too, but for two.
 
         Args:
@@ -119,35 +119,37 @@ class Responder:
             OutOfDescriptorsError: the caller may give some back and try again.
             UnreadableError: the operator should know.
         """
-        treatment = self._treat(self._rules, request) if self._rules else NO_TREATMENT
+        policy = self._find_policy(self._rules, request) if self._rules else NO_POLICY
         try:
-            draft = self._dispatch(request, treatment)
+            builder = self._dispatch(request, policy)
         except (OutOfDescriptorsError, UnreadableError):
             raise
         except HTTPError as error:
             if isinstance(error, NoDocrootError):
                 self.docroot_fault = error.fault
             if not isinstance(error, NoIndexError) or self._listings is None:
-                draft = draft_error(error, treatment, request.path)
+                builder = error_builder(error, policy, request.path)
             elif request.path.endswith(b"/"):
-                return self._list(self._listings, request, treatment, may_keep_alive=may_keep_alive)
+                return self._list(self._listings, request, policy, may_keep_alive=may_keep_alive)
             else:  # an encoded slash, or a dot segment: no base for the listing's relative links
-                draft = draft_redirect(request, treatment)
-        return self._finish(draft, request, may_keep_alive=may_keep_alive)
+                builder = redirect_builder(request, policy)
+        return self._finish(builder, request, may_keep_alive=may_keep_alive)
 
-    def refuse(self, error: HTTPError, *, head_only: bool = False) -> Answer:
+    def refuse(self, error: HTTPError, *, head_only: bool = False) -> Response:
         """Return the answer to bytes that are no request, or to a client that is not served.
 
         Args:
             error: what is wrong.
             head_only: the bytes look like a HEAD request, whose answer has no body.
         """
-        draft = draft_error(error, NO_TREATMENT)
-        answer = draft.finish((("Connection", "close"),), self._store.claim, head_only=head_only)
-        answer.lingers = True
-        return answer.stamp(self._stamp)
+        builder = error_builder(error, NO_POLICY)
+        response = builder.finish(
+            (("Connection", "close"),), self._file_cache.claim, head_only=head_only
+        )
+        response.lingers = True
+        return response.stamp(self._stamp)
 
-    def recall(self, line: bytes, header: Header) -> Answer | None:
+    def recall(self, line: bytes, header: Header) -> Response | None:
         """Return the answer to a request for a file that has been answered before.
 
         Args:
@@ -157,94 +159,100 @@ class Responder:
         Returns:
             None where it takes `respond` to tell.
         """
-        selector = header.selector
+        variant_key = header.variant_key
         line, _, query = line.partition(b"?")
-        if not selector or (query and query.translate(None, TARGET_CHARACTERS)):
+        if not variant_key or (query and query.translate(None, TARGET_CHARACTERS)):
             return None
         if line.startswith(b"GET "):
             path = line[4:]
         elif line.startswith(_HEAD):
             path = line[5:]
-            selector = _HEAD + selector
+            variant_key = _HEAD + variant_key
         else:
             return None
-        kept = self._store.kept  # by canonical paths, so what is found at once needs no decoding
-        variants = kept.get(path) or kept.get(canonical_path(path) or b"")
+        kept = (
+            self._file_cache.kept
+        )  # by canonical paths, so what is found at once needs no decoding
+        cached = kept.get(path) or kept.get(canonical_path(path) or b"")
         try:
-            variants = self._finder.check(variants) if variants else None
-            answer = variants.answers.get(selector) if variants else None
-            if variants is None or answer is None:
+            cached = self._lookup.check(cached) if cached else None
+            response = cached.responses.get(variant_key) if cached else None
+            if cached is None or response is None:
                 return None
             # A download is finished with the version that it begins with: the newest one.
-            if answer.length and not variants.is_in_place():
+            if response.length and not cached.is_in_place():
                 return None
         except OutOfDescriptorsError:
             return None
         # Not back to the second before, when this loop is late: others send the same answer.
-        if answer.second < self._stamp.second:
-            answer.stamp(self._stamp)
-        return answer
+        if response.second < self._stamp.second:
+            response.stamp(self._stamp)
+        return response
 
-    def _treat(self, rules: Rules, request: Request) -> Treatment:
+    def _find_policy(self, rules: Rules, request: Request) -> PathPolicy:
         """Return what the rules say, which is nothing about a path that makes no sense."""
         try:
             return rules.find(b"/" + b"/".join(decode_segments(request.path)))
         except HTTPError:
-            return NO_TREATMENT
+            return NO_POLICY
 
-    def _finish(self, draft: Draft, request: Request, *, may_keep_alive: bool) -> Answer:
+    def _finish(
+        self, builder: ResponseBuilder, request: Request, *, may_keep_alive: bool
+    ) -> Response:
         # Whether a client that was not asked for its body will send it cannot be known.
         header = request.header
         keep_alive = may_keep_alive and header.keep_alive and not header.expects_continue
-        keep_alive = keep_alive and draft.status not in _CLOSING_STATUSES
+        keep_alive = keep_alive and builder.status not in _CLOSING_STATUSES
         connection: Fields = ()
         if not keep_alive:
             connection = (("Connection", "close"),)
         elif header.minor_version == 0:
             connection = (("Connection", "keep-alive"),)
         head_only = request.method == "HEAD"
-        answer = draft.finish(connection, self._store.claim, head_only=head_only)
-        answer.keep_alive = keep_alive
+        response = builder.finish(connection, self._file_cache.claim, head_only=head_only)
+        response.keep_alive = keep_alive
         # A client that did not ask for the close may be sending its next request.
-        answer.lingers = header.expects_continue or header.keep_alive
-        answer.stamp(self._stamp)
-        variants = draft.variants
-        if variants and variants.is_kept and may_keep_alive:  # so the next one will be like this
-            self._remember(request, draft, variants, answer)
-        return answer
+        response.lingers = header.expects_continue or header.keep_alive
+        response.stamp(self._stamp)
+        cached = builder.cached
+        if cached and cached.is_kept and may_keep_alive:  # so the next one will be like this
+            self._remember(request, builder, cached, response)
+        return response
 
-    def _remember(self, request: Request, draft: Draft, variants: Variants, answer: Answer) -> None:
+    def _remember(
+        self, request: Request, builder: ResponseBuilder, cached: CachedFile, response: Response
+    ) -> None:
         """Keep an answer with the file that it was made of.
 
         One of several ranges is not kept: the next one gets a boundary of its own.
         """
-        selector = request.header.selector
-        is_multipart = draft.segments is not None and len(draft.segments) > 1
-        if selector and not is_multipart:
+        variant_key = request.header.variant_key
+        is_multipart = builder.segments is not None and len(builder.segments) > 1
+        if variant_key and not is_multipart:
             if request.method == "HEAD":
-                selector = _HEAD + selector
-            self._store.remember(variants, selector, answer)
+                variant_key = _HEAD + variant_key
+            self._file_cache.remember(cached, variant_key, response)
 
     # ---------------------------------------------------------------- methods
 
-    def _dispatch(self, request: Request, treatment: Treatment) -> Draft:
+    def _dispatch(self, request: Request, policy: PathPolicy) -> ResponseBuilder:
         if request.method in ("GET", "HEAD"):
-            return self._get(request, treatment)
+            return self._get(request, policy)
         if request.method == "OPTIONS":
-            return Draft(200, (("Allow", _ALLOW),), treatment.for_page())
+            return ResponseBuilder(200, (("Allow", _ALLOW),), policy.for_page())
         if request.method in _KNOWN_METHODS:
             raise HTTPError(405, "Files here can be read, not changed.", (("Allow", _ALLOW),))
         raise HTTPError(501, "The server does not know this method.")
 
-    def _get(self, request: Request, treatment: Treatment) -> Draft:
+    def _get(self, request: Request, policy: PathPolicy) -> ResponseBuilder:
         """Choose a representation and what is to be sent of it (RFC 9110 §12, §13, §14)."""
-        variants = self._finder.find(request.path)
-        if variants is None:
-            return draft_redirect(request, treatment)
+        cached = self._lookup.find(request.path)
+        if cached is None:
+            return redirect_builder(request, policy)
         header = request.header
-        chosen = choose(request, variants, treatment)
+        chosen = choose(request, cached, policy)
         resource = chosen.resource
-        expires = self._expires if treatment.expires is None else treatment.expires
+        expires = self._expires if policy.expires is None else policy.expires
         fields: Fields = (
             ("ETag", chosen.etag),
             ("Cache-Control", f"max-age={expires}"),
@@ -252,23 +260,23 @@ class Responder:
         )
         ranges = None
         if not header.is_plain:
-            etag, modified = treatment.keep_validators(chosen.etag, resource.modified)
+            etag, modified = policy.keep_validators(chosen.etag, resource.modified)
             if self._is_unmodified(request, etag, modified):
-                bare = treatment.for_not_modified()
-                return Draft(304, fields, bare, None, None, variants, expires)
+                bare = policy.for_not_modified()
+                return ResponseBuilder(304, fields, bare, None, None, cached, expires)
             ranges = self._find_ranges(request, chosen, etag, modified)
         claim = None
         if ranges and len(ranges) > FEW_RANGES:
-            claim = self._store.claim(len(ranges) * _RANGE_COST)
+            claim = self._file_cache.claim(len(ranges) * _RANGE_COST)
             ranges = ranges if claim else None
         fields += (("Last-Modified", resource.last_modified), ("Accept-Ranges", "bytes"))
         if chosen.coding != IDENTITY:
             fields += (("Content-Encoding", chosen.coding),)
         media_type = self._content_types[chosen.media_type]
-        if treatment is not NO_TREATMENT:
-            media_type = treatment.get("content-type") or media_type
-        draft = draft_file(variants, resource, media_type, ranges, fields, treatment, expires)
-        return draft if claim is None else draft._replace(claim=claim)
+        if policy is not NO_POLICY:
+            media_type = policy.get("content-type") or media_type
+        builder = file_builder(cached, resource, media_type, ranges, fields, policy, expires)
+        return builder if claim is None else builder._replace(claim=claim)
 
     def _is_unmodified(self, request: Request, etag: str | None, modified: int | None) -> bool:
         """Tell whether a 304 is the answer; a condition that is not met is a 412."""
@@ -301,19 +309,19 @@ class Responder:
     # ---------------------------------------------------------------- listings
 
     def _list(
-        self, listings: Listings, request: Request, treatment: Treatment, *, may_keep_alive: bool
-    ) -> Work:
+        self, listings: Listings, request: Request, policy: PathPolicy, *, may_keep_alive: bool
+    ) -> PendingResponse:
         try:
-            draft = yield from self._draft_listing(listings, request, treatment)
+            builder = yield from self._listing_builder(listings, request, policy)
         except (OutOfDescriptorsError, UnreadableError):
             raise
         except HTTPError as error:
-            draft = draft_error(error, treatment, request.path)
-        return self._finish(draft, request, may_keep_alive=may_keep_alive)
+            builder = error_builder(error, policy, request.path)
+        return self._finish(builder, request, may_keep_alive=may_keep_alive)
 
-    def _draft_listing(
-        self, listings: Listings, request: Request, treatment: Treatment
-    ) -> Generator[None, None, Draft]:
+    def _listing_builder(
+        self, listings: Listings, request: Request, policy: PathPolicy
+    ) -> Generator[None, None, ResponseBuilder]:
         as_json = wants_json(request.fields.get("accept"))
         order = parse_order(request.query)
         listing = yield from listings.make(
@@ -328,6 +336,6 @@ class Responder:
             ("Vary", "Accept"),
         )
         if isinstance(listing, str):
-            return Draft(304, fields, treatment.for_page(), segments=None)
+            return ResponseBuilder(304, fields, policy.for_page(), segments=None)
         fields += (("Content-Type", listing.media_type), ("Content-Security-Policy", POLICY))
-        return Draft(200, fields, treatment.for_page(), (range(listing.size),), listing)
+        return ResponseBuilder(200, fields, policy.for_page(), (range(listing.size),), listing)

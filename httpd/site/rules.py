@@ -57,7 +57,7 @@ class Rule:
     fields: tuple[tuple[str, str | None], ...] = ()
 
 
-class Treatment(NamedTuple):
+class PathPolicy(NamedTuple):
     """What all the rules together say about one path.
 
     Args:
@@ -95,27 +95,27 @@ class Treatment(NamedTuple):
             None if "last-modified" in self.removed else modified,
         )
 
-    def without_type(self) -> Treatment:
+    def without_type(self) -> PathPolicy:
         """Return what applies to several ranges, whose type each of them has (RFC 9110 §14.6)."""
         return self._without(frozenset({"content-type"}))
 
-    def for_not_modified(self) -> Treatment:
+    def for_not_modified(self) -> PathPolicy:
         """Return what applies to a 304, which does not describe a body (RFC 9110 §15.4.5)."""
         return self._without(_BODY_FIELDS)
 
-    def for_page(self) -> Treatment:
+    def for_page(self) -> PathPolicy:
         """Return what applies to a page of the server's own at the same path, such as an error.
 
         What a rule says of a file and its lifetime is wrong for it, and it has a policy of its own.
         """
         return self._without(_FILE_FIELDS)._replace(expires=None)
 
-    def _without(self, names: frozenset[str]) -> Treatment:
+    def _without(self, names: frozenset[str]) -> PathPolicy:
         fields = tuple(field for field in self.fields if field[0].lower() not in names)
-        return Treatment(self.expires, fields, self.removed - names)
+        return PathPolicy(self.expires, fields, self.removed - names)
 
 
-NO_TREATMENT = Treatment()
+NO_POLICY = PathPolicy()
 
 
 class Rules:
@@ -130,7 +130,7 @@ class Rules:
             (re.compile("|".join(map(_translate, rule.paths)), re.DOTALL), rule) for rule in rules
         )
 
-    def find(self, path: bytes) -> Treatment:
+    def find(self, path: bytes) -> PathPolicy:
         """Return how a path is to be treated.
 
         Args:
@@ -149,26 +149,26 @@ class Rules:
                     fields.pop(name, None)
             fields |= {name.lower(): (name, value) for name, value in rule.fields}
         if expires is None and not fields:
-            return NO_TREATMENT
-        return Treatment(
+            return NO_POLICY
+        return PathPolicy(
             expires,
             tuple((name, value) for name, value in fields.values() if value is not None),
             frozenset(name for name, (_, value) in fields.items() if value is None),
         )
 
 
-def merge(fields: Fields, treatment: Treatment) -> Fields:
+def merge(fields: Fields, policy: PathPolicy) -> Fields:
     """Return the fields of an answer as the rules want them.
 
     Args:
         fields: what the answer would have without rules.
-        treatment: what the rules say.
+        policy: what the rules say.
     """
-    if treatment is NO_TREATMENT:
+    if policy is NO_POLICY:
         return fields
-    replaced = treatment.removed.union(name.lower() for name, _ in treatment.fields)
+    replaced = policy.removed.union(name.lower() for name, _ in policy.fields)
     kept = tuple(field for field in fields if field[0].lower() not in replaced)
-    return kept + treatment.fields
+    return kept + policy.fields
 
 
 # ---------------------------------------------------------------- patterns
@@ -179,7 +179,7 @@ def check_pattern(pattern: str) -> bool:
 
     ``*`` stands for any characters of a name, ``?`` for one, and ``**`` in place of a name for any
     number of names: ``/a/**`` is all that is below ``/a/``.  A pattern without a slash is for the
-    last name of a path, which is empty for a folder's own page; else it begins with one.
+    last name of a path, which is empty for a directory's own page; else it begins with one.
     """
     first, *names = pattern.split("/")
     if names and (first or "" in names[:-1]):

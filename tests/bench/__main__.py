@@ -1,4 +1,4 @@
-"""Runs one benchmark: `python -m tests.bench NAME`, from the top folder of the project.
+"""Runs one benchmark: `python -m tests.bench NAME`, from the top directory of the project.
 
     fairness   1000 downloads of a 100 GB file: does every one move, equally, in little memory?
     idle       what do 5000 idle keep-alive connections cost in memory?
@@ -7,9 +7,10 @@
     race       CPU time per request, requests per second, latency and memory, side by side with
                nginx, lighttpd, h2o, Apache, and the servers of the Python world
 
-Each one starts its own servers on free ports of 127.0.0.1 with files in a temporary folder, loads
-them for a bounded time, stops them, and prints a table of figures and one of bars.  The bars are
-options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows its options.
+Each one starts its own servers on free ports of 127.0.0.1 with files in a temporary directory,
+loads them for a bounded time, stops them, and prints a table of figures and one of bars.  The bars
+are options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows its
+options.
 
 Needed: Linux, `pip install -e .[bench]` (rich, matplotlib); for `race` also `.[race]`, the Debian
 packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc if there is to be a floor; `make

@@ -83,7 +83,7 @@ def read_head(client: socket.socket) -> tuple[int, int]:
     return int(length[1]), len(body)
 
 
-def read_answer(client: socket.socket) -> None:
+def read_response(client: socket.socket) -> None:
     """Read a whole answer."""
     length, received = read_head(client)
     while received < length:
@@ -247,7 +247,7 @@ class Arrivals:
 
     def _answered(self, client: socket.socket) -> None:
         if self.receive_buffer is None:
-            read_answer(client)
+            read_response(client)
         else:  # a download: the rest is for `trickle`
             read_head(client)
 

@@ -1,4 +1,6 @@
-"""What a benchmark needs of the machine: programs, file descriptors, cores, a folder for files."""
+"""What a benchmark needs of the machine: programs, file descriptors, cores, a directory for
+files.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +80,8 @@ def pinned(core: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def folder(parent: str | None) -> Iterator[Path]:
-    """Make a temporary folder that any user can enter, as a server may drop its privileges."""
+def directory(parent: str | None) -> Iterator[Path]:
+    """Make a temporary directory that any user can enter, as a server may drop its privileges."""
     with tempfile.TemporaryDirectory(prefix="phttpd-bench-", dir=parent) as name:
         path = Path(name)
         path.chmod(0o755)

@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from tests.bench import clients, kinds, processes, servers
 from tests.bench.cgroup import limited, out_of_memory_kills
-from tests.bench.environment import MB, allow_files, folder, size, write_sparse
+from tests.bench.environment import MB, allow_files, directory, size, write_sparse
 from tests.bench.processes import Loop
 from tests.bench.report import Report, progress, show
 from tests.bench.servers import Server
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--apart", action="store_true", help="each client starts at another place of the file")
     add("--memory-limit", type=size, metavar="SIZE", help="run the server in a cgroup, like 512M")
-    add("--tmp", metavar="DIR", help="folder for the file; its file system must know holes")
+    add("--tmp", metavar="DIR", help="directory for the file; its file system must know holes")
     bars = parser.add_argument_group("bars")
     bars.add_argument("--max-starved", type=int, default=0, metavar="N", help="default: 0 clients")
     bars.add_argument("--min-jain", type=float, default=0.99, metavar="X", help="default: 0.99")
@@ -82,7 +82,7 @@ class Samples:
 def run(args: argparse.Namespace, report: Report) -> None:
     allow_files(args.clients)
     killed = out_of_memory_kills()
-    with folder(args.tmp) as docroot, limited(args.memory_limit) as group:
+    with directory(args.tmp) as docroot, limited(args.memory_limit) as group:
         write_sparse(docroot / "large.bin", args.size)
         setup = kinds.Setup(
             args.server,
@@ -133,10 +133,10 @@ def measure(
         return result, samples, [owned.get(client.getsockname()) for client in opened]
 
 
-def jain(shares: Sequence[int]) -> float:
+def jain(send_budget: Sequence[int]) -> float:
     """Return Jain's fairness index, from 1/n to 1."""
-    squares = sum(share * share for share in shares)
-    return sum(shares) ** 2 / (len(shares) * squares) if squares else 0.0
+    squares = sum(share * share for share in send_budget)
+    return sum(send_budget) ** 2 / (len(send_budget) * squares) if squares else 0.0
 
 
 def figures(result: clients.Downloads, samples: Samples) -> dict[str, Any]:
@@ -176,16 +176,16 @@ def flat(figures: dict[str, Any]) -> list[tuple[str, str]]:
 
 def show_shares(loops: Sequence[Loop | None], totals: Sequence[int], report: Report) -> None:
     """Show how the clients of each loop fared at the end of the run."""
-    shares: dict[tuple[str, str], list[int]] = defaultdict(list)
+    send_budget: dict[tuple[str, str], list[int]] = defaultdict(list)
     for loop, total in zip(loops, totals, strict=True):
         if loop is None:
             key = ("gone", "")
         else:
             key = (str(loop.pid), "ready" if loop.epoll == processes.NOWHERE else str(loop.epoll))
-        shares[key].append(total)
+        send_budget[key].append(total)
     table = [
         (*key, len(own), f"{fmean(own) / MB:.1f}", f"{min(own) / MB:.1f}", f"{max(own) / MB:.1f}")
-        for key, own in sorted(shares.items())
+        for key, own in sorted(send_budget.items())
     ]
     columns = ["worker", "loop (epoll descriptor)", "clients", "mean MB", "least MB", "most MB"]
     show("shares by loop", columns, table)

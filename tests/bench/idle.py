@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from tests.bench import clients, kinds, servers
-from tests.bench.environment import MB, UnavailableError, allow_files, folder, program
+from tests.bench.environment import MB, UnavailableError, allow_files, directory, program
 from tests.bench.report import Report, progress, show
 
 WARM_UP = 200
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, report: Report) -> None:
     allow_files(args.connections)
     names = args.server or ["phttpd", *(["nginx"] if has_nginx() else [])]
-    with folder(None) as docroot:
+    with directory(None) as docroot:
         (docroot / "4k.txt").write_bytes(b"x" * 4096)
         for kind in names:
             setup = kinds.Setup(
@@ -65,11 +65,11 @@ def measure(setup: kinds.Setup, count: int) -> dict[str, float]:
     with servers.run(setup) as server, progress() as bar:
         with clients.connections(server.port, [head] * WARM_UP) as opened:
             for client in opened:
-                clients.read_answer(client)
+                clients.read_response(client)
         before = server.pss()
         with clients.connections(server.port, [head] * count) as opened:
             for client in bar.track(opened, description=setup.kind):
-                clients.read_answer(client)
+                clients.read_response(client)
             memory = server.pss()
     return {
         "before_mb": before / MB,

@@ -1,7 +1,7 @@
 """The kinds of servers that are measured: what each one is configured with and started by.
 
-All serve one folder on one port of 127.0.0.1 from so many workers, without a log unless asked for
-one, and answer with comparable fields: type, length, dates, entity tag, twelve hours to keep,
+All serve one directory on one port of 127.0.0.1 from so many workers, without a log unless asked
+for one, and answer with comparable fields: type, length, dates, entity tag, twelve hours to keep,
 `X-Content-Type-Options`.  Otherwise they are as their makers ship them.  (The Python servers other
 than phttpd have the fields that they have.)
 """
@@ -35,14 +35,14 @@ class Setup:
 
     Args:
         kind: a key of KINDS.
-        docroot: the folder to serve; anyone must be allowed to read it.
+        docroot: the directory to serve; anyone must be allowed to read it.
         workers: processes.
         threads: loops in each worker of phttpd; threads of the Python servers that have some.
         connections: that it must be able to hold.
         core: that it is kept on; None for any.
         prefix: words that the command is to run under.
-        log: whether it logs requests to a file in its own folder.
-        answer: what the floor sends.
+        log: whether it logs requests to a file in its own directory.
+        response: what the floor sends.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Setup:
     core: int | None = None
     prefix: Sequence[str] = ()
     log: bool = False
-    answer: bytes = b""
+    response: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Kind:
     """One kind of server.
 
     Args:
-        command: writes the configuration into the given folder, and returns the words that run a
+        command: writes the configuration into the given directory, and returns the words that run a
             server on the given port.
         loops: how many epoll instances a setup makes, if that tells when all its workers serve.
         is_silent: whether what it writes to its streams is a complaint.
@@ -80,8 +80,8 @@ workers: {workers}
 threads: {threads}
 max_connections: {files}
 keepalive_timeout: {forever}
-pidfile: {folder}/phttpd.pid
-log_file: {folder}/phttpd.log
+pidfile: {directory}/phttpd.pid
+log_file: {directory}/phttpd.log
 verbose: {log}
 daemon: false
 """
@@ -91,8 +91,8 @@ NGINX = """
 user {user};
 worker_processes {workers};
 daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log crit;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log crit;
 events {{ worker_connections {files}; }}
 http {{
     include /etc/nginx/mime.types;
@@ -103,11 +103,11 @@ http {{
     tcp_nopush on;
     keepalive_timeout 6000s;
     keepalive_requests 1000000000;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
     expires 12h;
     add_header X-Content-Type-Options nosniff;
     {extra}
@@ -126,7 +126,7 @@ server.max-worker = {worker_option}
 server.listen-backlog = 4096
 server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = 6000
-server.errorlog = "{folder}/error.log"
+server.errorlog = "{directory}/error.log"
 mimetype.assign = (
     ".txt" => "text/plain", ".html" => "text/html", "" => "application/octet-stream"
 )
@@ -140,8 +140,8 @@ user: {user}
 num-threads: {workers}
 max-connections: {files}
 http1-request-timeout: 6000
-error-log: {folder}/error.log
-pid-file: {folder}/h2o.pid
+error-log: {directory}/error.log
+pid-file: {directory}/h2o.pid
 {log}
 expires: 12 hours
 header.set: "X-Content-Type-Options: nosniff"
@@ -152,10 +152,10 @@ hosts:
 """
 
 APACHE = """
-ServerRoot {folder}
-DefaultRuntimeDir {folder}
-PidFile {folder}/apache.pid
-ErrorLog {folder}/error.log
+ServerRoot {directory}
+DefaultRuntimeDir {directory}
+PidFile {directory}/apache.pid
+ErrorLog {directory}/error.log
 LogLevel crit
 ServerName {host}
 Listen {host}:{port}
@@ -198,46 +198,46 @@ app = StaticFiles(directory={docroot!r})
 """
 
 
-def phttpd(setup: Setup, folder: Path, port: int) -> list[str]:
-    config = write(folder / "phttpd.yaml", PHTTPD, setup, port, log=str(setup.log).lower())
+def phttpd(setup: Setup, directory: Path, port: int) -> list[str]:
+    config = write(directory / "phttpd.yaml", PHTTPD, setup, port, log=str(setup.log).lower())
     return [sys.executable, "-m", "httpd", "--config", config, "--foreground"]
 
 
-def nginx(setup: Setup, folder: Path, port: int, extra: str = "") -> list[str]:
-    log = f"{folder}/access.log combined buffer=64k flush=1s" if setup.log else "off"
-    config = write(folder / "nginx.conf", NGINX, setup, port, extra=extra, log=log)
-    errors = str(folder / "error.log")
-    return [program("nginx", "nginx-light"), "-p", str(folder), "-e", errors, "-c", config]
+def nginx(setup: Setup, directory: Path, port: int, extra: str = "") -> list[str]:
+    log = f"{directory}/access.log combined buffer=64k flush=1s" if setup.log else "off"
+    config = write(directory / "nginx.conf", NGINX, setup, port, extra=extra, log=log)
+    errors = str(directory / "error.log")
+    return [program("nginx", "nginx-light"), "-p", str(directory), "-e", errors, "-c", config]
 
 
-def nginx_with_cache(setup: Setup, folder: Path, port: int) -> list[str]:
-    return nginx(setup, folder, port, OPEN_FILE_CACHE)
+def nginx_with_cache(setup: Setup, directory: Path, port: int) -> list[str]:
+    return nginx(setup, directory, port, OPEN_FILE_CACHE)
 
 
-def lighttpd(setup: Setup, folder: Path, port: int) -> list[str]:
+def lighttpd(setup: Setup, directory: Path, port: int) -> list[str]:
     config = write(
-        folder / "lighttpd.conf",
+        directory / "lighttpd.conf",
         LIGHTTPD,
         setup,
         port,
         # 0 serves from the first process, and any other number from so many more.
         worker_option=0 if setup.workers == 1 else setup.workers,
         modules=', "mod_accesslog"' if setup.log else "",
-        log=f'accesslog.filename = "{folder}/access.log"' if setup.log else "",
+        log=f'accesslog.filename = "{directory}/access.log"' if setup.log else "",
     )
     return [program("lighttpd", "lighttpd"), "-D", "-f", config]
 
 
-def h2o(setup: Setup, folder: Path, port: int) -> list[str]:
-    log = f"access-log: {folder}/access.log" if setup.log else ""
-    config = write(folder / "h2o.yaml", H2O, setup, port, log=log)
+def h2o(setup: Setup, directory: Path, port: int) -> list[str]:
+    log = f"access-log: {directory}/access.log" if setup.log else ""
+    config = write(directory / "h2o.yaml", H2O, setup, port, log=log)
     return [program("h2o", "h2o"), "-m", "worker", "-c", config]
 
 
-def apache(setup: Setup, folder: Path, port: int) -> list[str]:
-    log = f"BufferedLogs On\nCustomLog {folder}/access.log combined"
+def apache(setup: Setup, directory: Path, port: int) -> list[str]:
+    log = f"BufferedLogs On\nCustomLog {directory}/access.log combined"
     config = write(
-        folder / "apache.conf",
+        directory / "apache.conf",
         APACHE,
         setup,
         port,
@@ -249,41 +249,41 @@ def apache(setup: Setup, folder: Path, port: int) -> list[str]:
     return [program("apache2", "apache2-bin"), "-D", "FOREGROUND", "-f", config]
 
 
-def floor(setup: Setup, folder: Path, port: int) -> list[str]:
-    answer = folder / "answer"
-    answer.write_bytes(setup.answer)
-    return [str(compile_floor(folder)), str(port), str(answer)]
+def floor(setup: Setup, directory: Path, port: int) -> list[str]:
+    response = directory / "answer"
+    response.write_bytes(setup.response)
+    return [str(compile_floor(directory)), str(port), str(response)]
 
 
-def http_server(setup: Setup, folder: Path, port: int) -> list[str]:
+def http_server(setup: Setup, directory: Path, port: int) -> list[str]:
     # It has no option for silence.
     script = 'exec "$@" 2> /dev/null'
     command = [sys.executable, "-m", "http.server", "--protocol", "HTTP/1.1", "--bind", HOST]
     return ["/bin/sh", "-c", script, "sh", *command, "-d", str(setup.docroot), str(port)]
 
 
-def gunicorn(setup: Setup, folder: Path, port: int) -> list[str]:
-    write(folder / "app.py", WSGI, setup, port)
+def gunicorn(setup: Setup, directory: Path, port: int) -> list[str]:
+    write(directory / "app.py", WSGI, setup, port)
     options = ["--worker-class", "gthread", "--workers", str(setup.workers)]
     options += ["--threads", str(setup.threads), "--worker-connections", str(setup.connections)]
     options += ["--keep-alive", "6000", "--backlog", "4096", "--log-level", "critical"]
-    options += ["--chdir", str(folder), "--bind", f"{HOST}:{port}"]
+    options += ["--chdir", str(directory), "--bind", f"{HOST}:{port}"]
     return [*module("gunicorn", "whitenoise"), *options, "app:app"]
 
 
-def uvicorn(setup: Setup, folder: Path, port: int) -> list[str]:
-    write(folder / "app.py", ASGI, setup, port)
+def uvicorn(setup: Setup, directory: Path, port: int) -> list[str]:
+    write(directory / "app.py", ASGI, setup, port)
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     options += ["--log-level", "critical", "--timeout-keep-alive", "6000", "--backlog", "4096"]
-    options += ["--app-dir", str(folder), "--host", HOST, "--port", str(port)]
+    options += ["--app-dir", str(directory), "--host", HOST, "--port", str(port)]
     return [*module("uvicorn", "starlette", "uvloop", "httptools"), *options, "app:app"]
 
 
-def cheroot(setup: Setup, folder: Path, port: int) -> list[str]:
-    write(folder / "app.py", WSGI, setup, port)
+def cheroot(setup: Setup, directory: Path, port: int) -> list[str]:
+    write(directory / "app.py", WSGI, setup, port)
     module("cheroot", "whitenoise")
     start = (
-        f"import sys; sys.path.insert(0, {str(folder)!r})\n"
+        f"import sys; sys.path.insert(0, {str(directory)!r})\n"
         "from app import app; from cheroot.wsgi import Server\n"
         f"Server(({HOST!r}, {port}), app, numthreads={setup.threads}, max={setup.threads},"
         " timeout=6000, request_queue_size=4096).safe_start()"
@@ -291,11 +291,11 @@ def cheroot(setup: Setup, folder: Path, port: int) -> list[str]:
     return [sys.executable, "-c", start]
 
 
-def granian(setup: Setup, folder: Path, port: int) -> list[str]:
-    write(folder / "app.py", ASGI, setup, port)
+def granian(setup: Setup, directory: Path, port: int) -> list[str]:
+    write(directory / "app.py", ASGI, setup, port)
     options = ["--interface", "asgi", "--workers", str(setup.workers), "--loop", "uvloop"]
     options += ["--no-ws", "--http", "1", "--no-log", "--backlog", "4096"]
-    options += ["--working-dir", str(folder), "--host", HOST, "--port", str(port)]
+    options += ["--working-dir", str(directory), "--host", HOST, "--port", str(port)]
     return [*module("granian", "starlette", "uvloop"), *options, "app:app"]
 
 
@@ -321,7 +321,7 @@ def write(path: Path, template: str, setup: Setup, port: int, **more: object) ->
         "host": HOST,
         "port": port,
         "docroot": str(setup.docroot),
-        "folder": path.parent,
+        "directory": path.parent,
         "workers": setup.workers,
         "threads": setup.threads,
         "files": setup.connections + 64,

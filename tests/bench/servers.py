@@ -56,13 +56,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def spawn(setup: Setup, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def spawn(setup: Setup, directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Start a server for a `with` block, and yield it with its port before it is ready."""
     port = free_port()
-    command = KINDS[setup.kind].command(setup, folder, port)
+    command = KINDS[setup.kind].command(setup, directory, port)
     # Nobody compiles an installed program anew at every start, whatever holds for this checkout.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    with (folder / "output").open("wb") as output, pinned(setup.core):
+    with (directory / "output").open("wb") as output, pinned(setup.core):
         process = subprocess.Popen(
             [*setup.prefix, *command],
             stdin=subprocess.DEVNULL,
@@ -75,7 +75,7 @@ def spawn(setup: Setup, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes],
     try:
         yield process, port
         if process.poll() is not None:
-            raise MeasurementError(f"{setup.kind} ended by itself: {said(folder)}")
+            raise MeasurementError(f"{setup.kind} ended by itself: {said(directory)}")
     finally:
         stop(process, setup.kind)
 
@@ -84,17 +84,17 @@ def spawn(setup: Setup, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes],
 def run(setup: Setup) -> Iterator[Server]:
     """Run a server for a `with` block."""
     with tempfile.TemporaryDirectory(prefix="phttpd-bench-") as name:
-        folder = Path(name)
-        with spawn(setup, folder) as (process, port):
-            wait_until_ready(process, setup, port, folder)
+        directory = Path(name)
+        with spawn(setup, directory) as (process, port):
+            wait_until_ready(process, setup, port, directory)
             yield Server(process.pid, port)
-        if KINDS[setup.kind].is_silent and not setup.log and (complaint := said(folder)):
+        if KINDS[setup.kind].is_silent and not setup.log and (complaint := said(directory)):
             raise MeasurementError(f"{setup.kind} was not silent: {complaint}")
 
 
-def said(folder: Path) -> str:
+def said(directory: Path) -> str:
     """Return what a server wrote, the end of it if it is long."""
-    logs = [folder / "output", folder / "error.log", folder / "phttpd.log"]
+    logs = [directory / "output", directory / "error.log", directory / "phttpd.log"]
     texts = [end_of(log) for log in logs if log.exists()]
     return "\n".join(filter(None, texts))
 
@@ -106,7 +106,7 @@ def end_of(log: Path) -> str:
 
 
 def wait_until_ready(
-    process: subprocess.Popen[bytes], setup: Setup, port: int, folder: Path
+    process: subprocess.Popen[bytes], setup: Setup, port: int, directory: Path
 ) -> None:
     """Wait until a server accepts connections and all its loops are there."""
     wanted = KINDS[setup.kind].loops(setup)
@@ -117,7 +117,9 @@ def wait_until_ready(
         except subprocess.TimeoutExpired:
             if time.monotonic() < deadline:
                 continue
-        raise UnavailableError(f"{setup.kind} did not start: {said(folder) or 'it said nothing'}")
+        raise UnavailableError(
+            f"{setup.kind} did not start: {said(directory) or 'it said nothing'}"
+        )
 
 
 def accepts(port: int) -> bool:

@@ -20,7 +20,14 @@ from statistics import median
 from typing import Any
 
 from tests.bench import clients, flood, kinds, servers
-from tests.bench.environment import MB, MeasurementError, allow_files, folder, program, write_sparse
+from tests.bench.environment import (
+    MB,
+    MeasurementError,
+    allow_files,
+    directory,
+    program,
+    write_sparse,
+)
 from tests.bench.report import Report, show
 from tests.bench.servers import Server
 
@@ -57,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, report: Report) -> None:
     allow_files(args.connections)
-    with folder(None) as docroot:
+    with directory(None) as docroot:
         (docroot / "4k.txt").write_bytes(b"x" * 4096)
         write_sparse(docroot / "large.bin", LARGE)
         for mode in args.mode or [*MODES, *flood.KINDS]:
@@ -68,7 +75,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
                 threads=args.threads,
                 connections=args.connections + 1000,
             )
-            with servers.run(setup) as server, folder(None) as results:
+            with servers.run(setup) as server, directory(None) as results:
                 report.figures[mode] = measure(server, mode, args, results)
     columns = ["attack", "before, ms", "99 %", "longest", "during, ms", "99 %", "longest"]
     rows = [(mode, *map(shown, figures.values())) for mode, figures in report.figures.items()]
@@ -160,7 +167,7 @@ def ask(server: Server, goes_on: Callable[[], bool]) -> tuple[list[float], int]:
         start = time.monotonic()
         with clients.connect(server.port, 0) as client:
             client.sendall(clients.request("/4k.txt"))
-            clients.read_answer(client)
+            clients.read_response(client)
         waits.append(time.monotonic() - start)
         if len(waits) % LOOKS == 1:
             peak = max(peak, server.pss())

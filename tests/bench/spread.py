@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.bench import clients, kinds, processes, servers
-from tests.bench.environment import allow_files, folder, write_sparse
+from tests.bench.environment import allow_files, directory, write_sparse
 from tests.bench.processes import Loop
 from tests.bench.report import Report, progress, show
 
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
     cases.append(Case("100 KB/s, 2 ms apart", args.connections, 0.002, trickle=args.trickle))
     cases.append(Case(f"burst of {args.burst}", args.burst, 0))
     rows = []
-    with folder(None) as docroot, progress() as bar:
+    with directory(None) as docroot, progress() as bar:
         (docroot / "4k.txt").write_bytes(b"x" * 4096)
         write_sparse(docroot / "large.bin", SPARSE)
         setup = kinds.Setup(args.server, docroot, workers=args.workers, threads=args.threads)

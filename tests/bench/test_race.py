@@ -104,7 +104,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("answer", "wrong"),
+    ("response", "wrong"),
     [
         (HEAD + RIGHT, None),
         (HEAD + RIGHT[1:] + b"\0", "wrong bytes"),
@@ -116,11 +116,11 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n"
         (HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + RIGHT, "too early"),
     ],
 )
-def test_wrong_answers_are_found_out(tmp_path: Path, answer: bytes, wrong: str | None) -> None:
+def test_wrong_answers_are_found_out(tmp_path: Path, response: bytes, wrong: str | None) -> None:
     """The floor says whatever it is told to."""
     require.command("gcc", "gcc libc6-dev")
     (tmp_path / "4k.txt").write_bytes(RIGHT)
-    with servers.run(kinds.Setup("floor", tmp_path, answer=answer)) as server:
+    with servers.run(kinds.Setup("floor", tmp_path, response=response)) as server:
         if wrong is None:
             check(server.port, CELLS["4k"], tmp_path)
             check(server.port, CELLS["pipelined"], tmp_path)

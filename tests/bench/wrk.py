@@ -21,7 +21,7 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 class Load:
     """What wrk saw: answers in total and per second, latency in seconds, answers that failed."""
 
-    answers: int
+    responses: int
     per_second: float
     p50: float
     p99: float
@@ -79,7 +79,7 @@ def run(
 def parse(text: str) -> Load:
     """Read wrk's report."""
     return Load(
-        answers=int(find(r"(\d+) requests in", text)),
+        responses=int(find(r"(\d+) requests in", text)),
         per_second=float(find(r"Requests/sec:\s+([\d.]+)", text)),
         p50=duration(find(r"(?m)^ +50% +(\S+)", text)),
         p99=duration(find(r"(?m)^ +99% +(\S+)", text)),

@@ -107,14 +107,16 @@ class Browser:
         result: list[dict[str, Any]] = self.driver.execute_async_script(FETCH, addresses)
         return result
 
-    def click(self, selector: str) -> None:
-        self.run("document.querySelector(arguments[0]).click()", selector)
+    def click(self, variant_key: str) -> None:
+        self.run("document.querySelector(arguments[0]).click()", variant_key)
 
-    def type(self, selector: str, text: str) -> None:
+    def type(self, variant_key: str, text: str) -> None:
         """Put a text into a field, in the place of what is there."""
         script = "const [field, text] = [document.querySelector(arguments[0]), arguments[1]];"
         self.run(
-            f"{script} field.value = text; field.dispatchEvent(new Event('input'))", selector, text
+            f"{script} field.value = text; field.dispatchEvent(new Event('input'))",
+            variant_key,
+            text,
         )
 
     def allow_scripts(self, allowed: bool) -> None:
@@ -135,8 +137,8 @@ class Browser:
             for node in violation["nodes"]
         ]
 
-    def text(self, selector: str) -> str:
-        return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
+    def text(self, variant_key: str) -> str:
+        return str(self.run("return document.querySelector(arguments[0]).textContent", variant_key))
 
     def width(self, pixels: int) -> None:
         """Show the pages as on a screen of this width."""

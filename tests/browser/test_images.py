@@ -29,7 +29,7 @@ def test_forty_different_images_arrive(browser: Browser) -> None:
         "return [...document.querySelectorAll('.map img')].map((i) => i.naturalWidth)"
     )
     assert widths == [160] * 40
-    hashes = {answer["sha256"] for answer in browser.fetch(sources(browser))}
+    hashes = {response["sha256"] for response in browser.fetch(sources(browser))}
     assert len(hashes) == 40
 
 

@@ -1,4 +1,4 @@
-"""The list of a folder, as a person with a browser sees and uses it."""
+"""The list of a directory, as a person with a browser sees and uses it."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ ICON = "<svg xmlns='http://www.w3.org/2000/svg'/>"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the orders by name, by size and by time are three different ones."""
-    folder = tmp_path_factory.mktemp("browser") / "site"
-    (folder / "below" / "deeper").mkdir(parents=True)
-    (folder / "favicon.ico").write_text(ICON)  # browsers ask for it by themselves
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which the orders by name, by size and by time are three different ones."""
+    directory = tmp_path_factory.mktemp("browser") / "site"
+    (directory / "below" / "deeper").mkdir(parents=True)
+    (directory / "favicon.ico").write_text(ICON)  # browsers ask for it by themselves
     for number, name in enumerate(NAMES):
-        path = folder / "below" / name
+        path = directory / "below" / name
         path.write_bytes(b"<p>" + b"x" * (number * 5 % len(NAMES)) + os.fsencode(name)[:1])
         os.utime(path, (10**9 + number * 3 % len(NAMES) * 86400,) * 2)
-    return folder
+    return directory
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path) -> Iterator[Browser]:
+def page(directory: Path) -> Iterator[Browser]:
     """The list in a browser, which must have nothing to complain about in the end."""
-    with serve_with(folder, listing=True) as server, chromium(server.url) as browser:
+    with serve_with(directory, listing=True) as server, chromium(server.url) as browser:
         yield browser
 
 
@@ -53,8 +53,8 @@ def browser(page: Browser) -> Iterator[Browser]:
     page.check()
 
 
-def expected(folder: Path, key: str, *, descending: bool) -> list[str]:
-    files = [path for path in (folder / "below").iterdir() if path.is_file()]
+def expected(directory: Path, key: str, *, descending: bool) -> list[str]:
+    files = [path for path in (directory / "below").iterdir() if path.is_file()]
     files.sort(key=lambda path: os.fsencode(path.name).lower())
     values = {
         "name": lambda path: os.fsencode(path.name).lower(),
@@ -65,17 +65,17 @@ def expected(folder: Path, key: str, *, descending: bool) -> list[str]:
     return ["deeper/", *(path.name for path in files)]
 
 
-def click(browser: Browser, selector: str, query: str) -> None:
-    browser.click(selector)
+def click(browser: Browser, variant_key: str, query: str) -> None:
+    browser.click(variant_key)
     browser.wait(f"location.search === {query!r} && document.readyState === 'complete'")
 
 
-def test_it_sorts_when_the_heads_are_clicked(browser: Browser, folder: Path) -> None:
-    assert browser.run(LINKS) == expected(folder, "name", descending=False)
+def test_it_sorts_when_the_heads_are_clicked(browser: Browser, directory: Path) -> None:
+    assert browser.run(LINKS) == expected(directory, "name", descending=False)
     for column, key in ((2, "size"), (3, "modified"), (1, "name")):
         for order in ("asc", "desc"):
             click(browser, f"th:nth-child({column}) button", f"?sort={key}&order={order}")
-            assert browser.run(LINKS) == expected(folder, key, descending=order == "desc")
+            assert browser.run(LINKS) == expected(directory, key, descending=order == "desc")
             shown = browser.run("return document.querySelector('[aria-sort]').cellIndex")
             assert shown == column - 1
 
@@ -119,12 +119,12 @@ def test_filter_shows_only_what_has_the_words_in_its_name(browser: Browser) -> N
     assert browser.text("output") == ""
 
 
-def test_listing_without_scripts_has_no_filter_and_sorts(browser: Browser, folder: Path) -> None:
+def test_listing_without_scripts_has_no_filter_and_sorts(browser: Browser, directory: Path) -> None:
     browser.allow_scripts(False)
     try:
         browser.open("/below/?sort=size&order=desc")
         assert browser.run("return document.querySelector('label').checkVisibility()") is False
-        assert browser.run(LINKS) == expected(folder, "size", descending=True)
+        assert browser.run(LINKS) == expected(directory, "size", descending=True)
     finally:
         browser.allow_scripts(True)
 
@@ -141,7 +141,7 @@ def test_every_entry_leads_to_its_file(browser: Browser) -> None:
     links = browser.run("return [...document.querySelectorAll('tbody a')].map((a) => a.href)")
     assert len(links) == len(NAMES) + 1
     browser.open("/below/b.txt")  # the policy of the list lets nothing be fetched
-    assert {answer["status"] for answer in browser.fetch(links[1:])} == {200}
+    assert {response["status"] for response in browser.fetch(links[1:])} == {200}
 
 
 def test_the_way_down_and_up(browser: Browser) -> None:

@@ -50,10 +50,10 @@ def test_page_fits_a_phone(browser: Browser, page: str) -> None:
 def test_every_file_arrives_as_it_is_on_the_disk(browser: Browser) -> None:
     paths = files()
     browser.open("/")
-    answers = browser.fetch([f"/{quote(str(path.relative_to(WWW)))}" for path in paths])
-    for path, answer in zip(paths, answers, strict=True):
-        assert answer["status"] == 200, path
-        assert answer["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest(), path
+    responses = browser.fetch([f"/{quote(str(path.relative_to(WWW)))}" for path in paths])
+    for path, response in zip(paths, responses, strict=True):
+        assert response["status"] == 200, path
+        assert response["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest(), path
 
 
 def test_every_link_leads_somewhere(browser: Browser) -> None:
@@ -65,9 +65,9 @@ def test_every_link_leads_somewhere(browser: Browser) -> None:
         assert all(url.startswith(browser.origin) for url in links), links
         found |= links
         new = sorted(links)
-        for url, answer in zip(new, browser.fetch(new), strict=True):
-            assert answer["status"] == 200, url
-            if answer["type"].startswith("text/html"):
+        for url, response in zip(new, browser.fetch(new), strict=True):
+            assert response["status"] == 200, url
+            if response["type"].startswith("text/html"):
                 todo.append(url)
     linked = {unquote(urlsplit(url).path).lstrip("/") for url in found}
     linked |= {f"{path}index.html".lstrip("/") for path in linked if path.endswith("/")}

@@ -55,15 +55,15 @@ def server(file: Path) -> Iterator[Server]:
         yield server
 
 
-def save(tap: Tap, folder: Path) -> str:
+def save(tap: Tap, directory: Path) -> str:
     """Save the file by clicking at the link, and return its SHA-256."""
     with chromium(f"http://127.0.0.1:{tap.port}") as browser:
-        behavior = {"behavior": "allow", "downloadPath": str(folder)}
+        behavior = {"behavior": "allow", "downloadPath": str(directory)}
         browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
         browser.open("")
         browser.click("a")
-        until((folder / "file.bin").exists, "the file is saved")
-    return sha256((folder / "file.bin").read_bytes())
+        until((directory / "file.bin").exists, "the file is saved")
+    return sha256((directory / "file.bin").read_bytes())
 
 
 def sha256(content: bytes) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.support.raw import Answer, request
+from tests.support.raw import Response, request
 
 CLOSING = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
 """The statuses after which the rest of the stream can't be trusted, so that the connection ends."""
@@ -62,24 +62,26 @@ class Case:
         """The request as it is sent."""
         return self.request.replace(ETAG.encode(), etag.encode())
 
-    def check(self, answer: Answer) -> None:
+    def check(self, response: Response) -> None:
         """Assert all that the case knows about its answer."""
-        assert answer.status in self.statuses, f"{self.clause}: {self.request[:200]!r}"
-        closes = not self.keeps_after(answer.status)
-        assert (answer.get("Connection") == "close") == closes, f"{self.clause}: {answer.fields}"
+        assert response.status in self.statuses, f"{self.clause}: {self.request[:200]!r}"
+        closes = not self.keeps_after(response.status)
+        assert (response.get("Connection") == "close") == closes, (
+            f"{self.clause}: {response.fields}"
+        )
         for name, pattern in self.fields.items():
-            value = answer.get(name)
+            value = response.get(name)
             if pattern is None:
                 assert value is None, f"{self.clause}: {name}: {value}"
             else:
-                assert value is not None, f"{self.clause}: no {name} in {answer.fields}"
+                assert value is not None, f"{self.clause}: no {name} in {response.fields}"
                 assert re.fullmatch(pattern, value), f"{self.clause}: {name}: {value}"
         if self.method == "HEAD":
-            assert answer.body == b""
-        elif answer.status in {200, 206} and self.body is not None:
-            assert answer.body == self.body, self.clause
+            assert response.body == b""
+        elif response.status in {200, 206} and self.body is not None:
+            assert response.body == self.body, self.clause
         elif self.body_pattern is not None:
-            assert re.fullmatch(self.body_pattern, answer.body, re.DOTALL), answer.body
+            assert re.fullmatch(self.body_pattern, response.body, re.DOTALL), response.body
 
 
 def line(request_line: str) -> bytes:

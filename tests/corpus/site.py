@@ -23,7 +23,7 @@ FILES = {
     "zero.txt": b"",
     "sub/index.html": SUB,
     "sub/page.html": b"page",
-    "bare/file.txt": b"in a folder without an index",
+    "bare/file.txt": b"in a directory without an index",
     "a b.txt": b"space",
     "a+b.txt": b"plus",
     "100%.txt": b"percent",
@@ -43,7 +43,7 @@ FILES = {
 
 
 def build(parent: Path) -> Path:
-    """Make the site in `parent` with a secret beside it and return the folder to serve."""
+    """Make the site in `parent` with a secret beside it and return the directory to serve."""
     docroot = parent / "site"
     for name, content in FILES.items():
         path = docroot / name
@@ -54,9 +54,9 @@ def build(parent: Path) -> Path:
     (parent / "secret.txt").write_bytes(SECRET)
     (parent / "site-secret").mkdir()
     (parent / "site-secret" / "secret.txt").write_bytes(SECRET)
-    for folder, _, names in os.walk(docroot):
+    for directory, _, names in os.walk(docroot):
         for name in names:
-            os.utime(Path(folder, name), (MTIME, MTIME))
+            os.utime(Path(directory, name), (MTIME, MTIME))
     (docroot / "inside.txt").symlink_to("plain.txt")
     (docroot / "outside.txt").symlink_to(parent / "secret.txt")
     (docroot / "outside").symlink_to(parent)

@@ -10,7 +10,7 @@ ABSOLUTE = "RFC 9112 3.2.2"
 PERCENT = "RFC 3986 2.1"
 NAMES = "spec: names in UTF-8 and names with spaces work"
 URI = "RFC 3986 2"
-FOLDERS = "spec: directories → index file, a directory without the slash → 301"
+DIRECTORIES = "spec: directories → index file, a directory without the slash → 301"
 QUERY = "spec: query strings ignored"
 
 FORMS = [
@@ -102,20 +102,26 @@ NAME_CASES = [
     Case("raw-space-query", URI, line("GET /plain.txt?a b HTTP/1.1"), 400),
 ]
 
-FOLDER_CASES = [
-    Case("folder", FOLDERS, get("/sub/"), 200, SUB),
-    Case("folder-utf-8", FOLDERS, get("/gr%C3%BCn/"), 200, b"green"),
-    Case("no-slash", FOLDERS, get("/sub"), 301, fields={"Location": r"\./sub/"}),
-    Case("no-slash-query", FOLDERS, get("/sub?a=/b"), 301, fields={"Location": r"\./sub/\?a=/b"}),
-    Case("no-slash-utf-8", FOLDERS, get("/gr%c3%bcn"), 301, fields={"Location": r"\./gr%c3%bcn/"}),
-    Case("no-slash-raw", FOLDERS, get("/gr\xc3\xbcn"), 301, fields={"Location": r"\./gr%C3%BCn/"}),
+DIRECTORY_CASES = [
+    Case("folder", DIRECTORIES, get("/sub/"), 200, SUB),
+    Case("folder-utf-8", DIRECTORIES, get("/gr%C3%BCn/"), 200, b"green"),
+    Case("no-slash", DIRECTORIES, get("/sub"), 301, fields={"Location": r"\./sub/"}),
+    Case(
+        "no-slash-query", DIRECTORIES, get("/sub?a=/b"), 301, fields={"Location": r"\./sub/\?a=/b"}
+    ),
+    Case(
+        "no-slash-utf-8", DIRECTORIES, get("/gr%c3%bcn"), 301, fields={"Location": r"\./gr%c3%bcn/"}
+    ),
+    Case(
+        "no-slash-raw", DIRECTORIES, get("/gr\xc3\xbcn"), 301, fields={"Location": r"\./gr%C3%BCn/"}
+    ),
     Case("no-slash-two", "RFC 9110 17.9", get("//sub"), 301, fields={"Location": r"\./sub/"}),
     Case("no-slash-three", "RFC 9110 17.9", get("///sub"), 301, fields={"Location": r"\./sub/"}),
-    Case("no-slash-empty", FOLDERS, get("/empty"), 301, fields={"Location": r"\./empty/"}),
+    Case("no-slash-empty", DIRECTORIES, get("/empty"), 301, fields={"Location": r"\./empty/"}),
     Case("no-index", "spec: 403", get("/bare/"), 403),
     Case("empty", "spec: 403", get("/empty/"), 403),
-    Case("file-with-slash", FOLDERS, get("/plain.txt/"), 404),
-    Case("below-a-file", FOLDERS, get("/plain.txt/more"), 404),
+    Case("file-with-slash", DIRECTORIES, get("/plain.txt/"), 404),
+    Case("below-a-file", DIRECTORIES, get("/plain.txt/more"), 404),
     Case("two-slashes", "spec: empty segments collapse", get("//plain.txt"), 200, PLAIN),
     Case("slashes-within", "spec: empty segments collapse", get("/sub//page.html"), 200, b"page"),
     Case("slashes-at-end", "spec: empty segments collapse", get("/sub///"), 200, SUB),
@@ -130,4 +136,4 @@ FOLDER_CASES = [
     Case("query-bad-percent", QUERY, get("/plain.txt?%zz"), (200, 400), PLAIN),
 ]
 
-CASES = [*FORMS, *PERCENTS, *NAME_CASES, *FOLDER_CASES]
+CASES = [*FORMS, *PERCENTS, *NAME_CASES, *DIRECTORY_CASES]

@@ -15,7 +15,7 @@ import pytest
 from tests.corpus.case import ETAG
 from tests.corpus.replay import CASES, ways
 from tests.corpus.site import FOLLOW, SECRET
-from tests.support.raw import Answer, Client, ask, request
+from tests.support.raw import Client, Response, ask, request
 from tests.support.server import Server
 
 NEXT = request("/follow.txt")
@@ -32,29 +32,29 @@ def etag(port: int) -> str:
 
 
 @cache
-def answer_to(port: int, name: str) -> Answer:
+def response_to(port: int, name: str) -> Response:
     """The answer to a case that is sent whole."""
     case = CASES[name]
     with Client(port) as client:
         client.send(case.bytes(etag(port)))
-        return client.answer(case.method)
+        return client.response(case.method)
 
 
-def closes(name: str, answer: Answer) -> bool:
-    return not CASES[name].keeps_after(answer.status)
+def closes(name: str, response: Response) -> bool:
+    return not CASES[name].keeps_after(response.status)
 
 
 @every_case
 def test_the_answer_is_what_the_case_says(servers: dict[int, Server], name: str) -> None:
     case = CASES[name]
-    answer = answer_to(servers[USUAL].port, name)
-    case.check(answer)
-    assert SECRET not in answer.body
-    if answer.status >= 400 and case.method != "HEAD":
-        page = answer.body.decode()
-        assert answer["Content-Type"] == "text/html; charset=utf-8"
-        assert str(answer.status) in page
-        assert answer.reason in page
+    response = response_to(servers[USUAL].port, name)
+    case.check(response)
+    assert SECRET not in response.body
+    if response.status >= 400 and case.method != "HEAD":
+        page = response.body.decode()
+        assert response["Content-Type"] == "text/html; charset=utf-8"
+        assert str(response.status) in page
+        assert response.reason in page
 
 
 @every_case
@@ -62,15 +62,15 @@ def test_the_answer_does_not_depend_on_how_the_request_arrives(
     servers: dict[int, Server], name: str, seed: str
 ) -> None:
     case = CASES[name]
-    answer = answer_to(servers[USUAL].port, name).timeless()
+    response = response_to(servers[USUAL].port, name).timeless()
     for recv, server in servers.items():
         data = case.bytes(etag(server.port))
         for pieces in ways(data, recv, random.Random(f"{seed} {name} {recv}")):
             context = f"recv {recv}, pieces {[len(piece) for piece in pieces][:100]}"
             with Client(server.port) as client:
                 client.send(*pieces)
-                assert client.answer(case.method).timeless() == answer, context
-                if closes(name, answer):
+                assert client.response(case.method).timeless() == response, context
+                if closes(name, response):
                     assert client.rest() == b"", context
 
 
@@ -79,7 +79,7 @@ def test_a_pipelined_request_is_answered_in_turn_or_not_at_all(
     servers: dict[int, Server], name: str, seed: str
 ) -> None:
     case = CASES[name]
-    answer = answer_to(servers[USUAL].port, name).timeless()
+    response = response_to(servers[USUAL].port, name).timeless()
     for recv, server in servers.items():
         data = case.bytes(etag(server.port)) + NEXT
         for pieces in ways(data, recv, random.Random(f"{seed} {name} {recv} pipelined")):
@@ -89,9 +89,9 @@ def test_a_pipelined_request_is_answered_in_turn_or_not_at_all(
                     client.send_if_open(*pieces)
                 else:
                     client.send(*pieces)
-                assert client.answer(case.method).timeless() == answer, context
-                if not closes(name, answer):
-                    assert client.answer().body == FOLLOW, context
+                assert client.response(case.method).timeless() == response, context
+                if not closes(name, response):
+                    assert client.response().body == FOLLOW, context
                 elif case.is_last:
                     assert client.rest_or_reset() == b"", context
                 else:
@@ -103,17 +103,17 @@ def test_a_kept_connection_takes_the_same_request_again(
     servers: dict[int, Server], name: str
 ) -> None:
     case, port = CASES[name], servers[USUAL].port
-    answer = answer_to(port, name).timeless()
-    if closes(name, answer):
+    response = response_to(port, name).timeless()
+    if closes(name, response):
         return  # of the answers that the case allows it is one that closes
     data = case.bytes(etag(port))
     with Client(port) as client:
         for _ in range(3):
             client.send(data)
-            assert client.answer(case.method).timeless() == answer
+            assert client.response(case.method).timeless() == response
         client.send(data * 3)
         for _ in range(3):
-            assert client.answer(case.method).timeless() == answer
+            assert client.response(case.method).timeless() == response
 
 
 GET_LINE = re.compile(rb"GET [!\"$-~]+ HTTP/[0-9]\.[0-9]\r\n")
@@ -131,11 +131,11 @@ HEAD_TWINS = [
 @pytest.mark.parametrize("name", HEAD_TWINS)
 def test_head_gets_what_get_gets_without_the_body(servers: dict[int, Server], name: str) -> None:
     case, port = CASES[name], servers[USUAL].port
-    answer = answer_to(port, name).timeless()
+    response = response_to(port, name).timeless()
     with Client(port) as client:
         client.send(b"HEAD" + case.bytes(etag(port)).removeprefix(b"GET"))
-        assert client.answer("HEAD").timeless() == answer.headless()
-        if closes(name, answer):
+        assert client.response("HEAD").timeless() == response.headless()
+        if closes(name, response):
             assert client.rest() == b""
         else:
             assert client.ask("/follow.txt").body == FOLLOW

@@ -18,11 +18,11 @@ def serve_with(docroot: Path, **settings: Any) -> Iterator[Server]:
     """Run a server of one loop, which says of each thing in what order it was done.
 
     Args:
-        docroot: the folder to serve.
+        docroot: the directory to serve.
         settings: keys of the config file and their values.
     """
-    with TemporaryDirectory(prefix="phttpd-test-") as folder:
-        config = Path(folder) / "phttpd.yaml"
+    with TemporaryDirectory(prefix="phttpd-test-") as directory:
+        config = Path(directory) / "phttpd.yaml"
         write_config(config, **settings)
         with serve(docroot, "--config", str(config)) as server:
             yield server

@@ -14,7 +14,7 @@ from tests.support.server import Server, serve
 
 @pytest.fixture(scope="package")
 def docroot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that is served; a test may add to it, under names of its own."""
+    """The directory that is served; a test may add to it, under names of its own."""
     path = tmp_path_factory.mktemp("functional") / "site"
     site.build(path)
     return path

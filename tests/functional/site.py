@@ -84,7 +84,7 @@ def pattern(size: int) -> bytes:
 
 
 def build(docroot: Path) -> None:
-    """Write the site into an empty folder."""
+    """Write the site into an empty directory."""
     files = {
         "index.html": HOME,
         "docs/guide.html": GUIDE,

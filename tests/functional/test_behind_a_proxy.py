@@ -19,15 +19,15 @@ CONFIG = """
 worker_processes 1;
 daemon off;
 error_log stderr;
-pid {folder}/nginx.pid;
+pid {directory}/nginx.pid;
 events {{ }}
 http {{
     access_log off;
-    client_body_temp_path {folder};
-    proxy_temp_path {folder};
-    fastcgi_temp_path {folder};
-    uwsgi_temp_path {folder};
-    scgi_temp_path {folder};
+    client_body_temp_path {directory};
+    proxy_temp_path {directory};
+    fastcgi_temp_path {directory};
+    uwsgi_temp_path {directory};
+    scgi_temp_path {directory};
     server {{
         listen 127.0.0.1:{port};
         location /x/ {{ proxy_pass http://127.0.0.1:{upstream}/; }}
@@ -43,14 +43,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def stripping_proxy(upstream: int, folder: Path) -> Iterator[int]:
+def stripping_proxy(upstream: int, directory: Path) -> Iterator[int]:
     """Run nginx, which serves below /x/ what the upstream serves below /."""
     nginx = command("nginx", "nginx-light")
     port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=port, upstream=upstream))
+    config = directory / "nginx.conf"
+    config.write_text(CONFIG.format(directory=directory, port=port, upstream=upstream))
     # It says that it is ready when its first worker has started, and that after it listens.
-    options = ["-p", str(folder), "-c", str(config), "-g", "error_log stderr notice;"]
+    options = ["-p", str(directory), "-c", str(config), "-g", "error_log stderr notice;"]
     process = subprocess.Popen([nginx, *options], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:

@@ -19,10 +19,10 @@ MARKS = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**32 + 1, HUGE - 1]
 
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes(client: Client, size: int) -> None:
-    answer = client.ask(f"/sizes/{size}.bin")
-    assert answer.status == 200
-    assert answer["Content-Length"] == str(size)
-    assert answer.body == pattern(size)
+    response = client.ask(f"/sizes/{size}.bin")
+    assert response.status == 200
+    assert response["Content-Length"] == str(size)
+    assert response.body == pattern(size)
     head = client.ask(f"/sizes/{size}.bin", method="HEAD")
     assert head["Content-Length"] == str(size)
     assert client.ask(f"/sizes/{size}.bin", "Connection: close").body == pattern(size)
@@ -59,22 +59,22 @@ def test_ranges(client: Client, target: str, content: bytes) -> None:
         (f"-{2**63}", 0, size - 1),
         (f"5-{10**100}", 5, size - 1),
     ]:
-        answer = client.ask(target, f"Range: bytes={ranges}")
-        assert answer.status == 206, ranges
-        assert answer["Content-Range"] == f"bytes {first}-{last}/{size}"
-        assert answer["Content-Length"] == str(last - first + 1)
-        assert answer.body == content[first : last + 1], ranges
+        response = client.ask(target, f"Range: bytes={ranges}")
+        assert response.status == 206, ranges
+        assert response["Content-Range"] == f"bytes {first}-{last}/{size}"
+        assert response["Content-Length"] == str(last - first + 1)
+        assert response.body == content[first : last + 1], ranges
         for name in ("ETag", "Last-Modified", "Content-Type", "Cache-Control"):
-            assert answer[name] == whole[name]
+            assert response[name] == whole[name]
 
 
 @pytest.mark.parametrize(("target", "content"), [("/notes.txt", NOTES), ("/five.bin", FIVE_MB)])
 def test_ranges_past_the_end(client: Client, target: str, content: bytes) -> None:
     size = len(content)
     for ranges in (f"{size}-", f"{size}-{size}", f"{size + 1}-", f"{2**63}-", f"{10**100}-", "-0"):
-        answer = client.ask(target, f"Range: bytes={ranges}")
-        assert answer.status == 416, ranges
-        assert answer["Content-Range"] == f"bytes */{size}"
+        response = client.ask(target, f"Range: bytes={ranges}")
+        assert response.status == 416, ranges
+        assert response["Content-Range"] == f"bytes */{size}"
         assert client.ask(target, "Range: bytes=0-0").body == content[:1]
 
 
@@ -82,18 +82,18 @@ def test_ranges_of_files_around_the_boundary(client: Client) -> None:
     for size in SIZES[1:]:
         content = pattern(size)
         for first in {0, size // 2, size - 1}:
-            answer = client.ask(f"/sizes/{size}.bin", f"Range: bytes={first}-")
-            assert (answer.status, answer.body) == (206, content[first:])
-    answer = client.ask("/sizes/0.bin", "Range: bytes=0-")
-    assert (answer.status, answer.body) == (200, b"")
+            response = client.ask(f"/sizes/{size}.bin", f"Range: bytes={first}-")
+            assert (response.status, response.body) == (206, content[first:])
+    response = client.ask("/sizes/0.bin", "Range: bytes=0-")
+    assert (response.status, response.body) == (200, b"")
 
 
 def test_a_download_in_pieces(client: Client) -> None:
     pieces = []
     for start in range(0, len(FIVE_MB), 333_333):
-        answer = client.ask("/five.bin", f"Range: bytes={start}-{start + 333_332}")
-        assert answer.status == 206
-        pieces.append(answer.body)
+        response = client.ask("/five.bin", f"Range: bytes={start}-{start + 333_332}")
+        assert response.status == 206
+        pieces.append(response.body)
     assert b"".join(pieces) == FIVE_MB
 
 
@@ -109,9 +109,9 @@ def test_a_download_resumes_only_if_the_file_is_the_same(server: Server, docroot
     other = docroot / "resumed.tmp"
     other.write_bytes(FIVE_MB[::-1])
     other.replace(path)
-    answer = ask(server.port, "/resumed.bin", *resume, "X-New: 1")
-    assert (answer.status, answer.body) == (200, FIVE_MB[::-1])
-    assert answer["ETag"] != begun["ETag"]
+    response = ask(server.port, "/resumed.bin", *resume, "X-New: 1")
+    assert (response.status, response.body) == (200, FIVE_MB[::-1])
+    assert response["ETag"] != begun["ETag"]
 
 
 def test_a_file_of_100_gigabytes(client: Client, docroot: Path) -> None:
@@ -123,10 +123,10 @@ def test_a_file_of_100_gigabytes(client: Client, docroot: Path) -> None:
     head = client.ask("/huge.bin", method="HEAD")
     assert head["Content-Length"] == str(HUGE)
     for number, place in enumerate(MARKS):
-        answer = client.ask("/huge.bin", f"Range: bytes={place}-{place}")
-        assert answer.status == 206
-        assert answer["Content-Range"] == f"bytes {place}-{place}/{HUGE}"
-        assert answer.body == bytes([number + 1])
+        response = client.ask("/huge.bin", f"Range: bytes={place}-{place}")
+        assert response.status == 206
+        assert response["Content-Range"] == f"bytes {place}-{place}/{HUGE}"
+        assert response.body == bytes([number + 1])
     across = client.ask("/huge.bin", f"Range: bytes={2**32 - 2}-{2**32 + 2}")
     assert across.body == b"\x00\x05\x06\x07\x00"
     tail = client.ask("/huge.bin", "Range: bytes=-3000000")
@@ -148,7 +148,7 @@ def test_files_whose_size_is_not_that_of_their_content(docroot: str, target: str
         pytest.skip(f"needs {docroot}{target}, which this kernel does not have")
     with serve_with(Path(docroot)) as server, Client(server.port) as client:
         for _ in range(3):
-            answer = client.ask(target)
-            assert (answer.status, answer.get("Retry-After")) == (403, None)
-            assert b"size" in answer.body
+            response = client.ask(target)
+            assert (response.status, response.get("Retry-After")) == (403, None)
+            assert b"size" in response.body
         assert client.ask(target, method="HEAD").status == 403

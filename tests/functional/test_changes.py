@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.configured import serve_with
-from tests.support.raw import Answer, Client
+from tests.support.raw import Client, Response
 
 SOON = 5.0
 """Seconds after which a change must have been seen; the server promises little more than one."""
@@ -24,33 +24,33 @@ OLD, NEW = b"the old content", b"the new content"
 LARGE = 300_000
 
 
-def ask_until(client: Client, target: str, wanted: Callable[[Answer], bool]) -> list[Answer]:
+def ask_until(client: Client, target: str, wanted: Callable[[Response], bool]) -> list[Response]:
     """Ask until an answer is the wanted one; return all answers, the wanted one last."""
-    answers = []
+    responses = []
     deadline = time.monotonic() + SOON
     while time.monotonic() < deadline:
-        answers.append(client.ask(target))
-        if wanted(answers[-1]):
-            return answers
-    raise AssertionError(f"not seen in {SOON} s; the last answer: {answers[-1]}")
+        responses.append(client.ask(target))
+        if wanted(responses[-1]):
+            return responses
+    raise AssertionError(f"not seen in {SOON} s; the last answer: {responses[-1]}")
 
 
-def ask_twice(client: Client, target: str, *lines: str) -> Answer:
+def ask_twice(client: Client, target: str, *lines: str) -> Response:
     """Ask until the server keeps the file, and return its answer."""
     client.ask(target, *lines)
     return client.ask(target, *lines)
 
 
-def facts(answer: Answer) -> tuple[str, str, bytes]:
-    return answer["ETag"], answer["Last-Modified"], answer.body
+def facts(response: Response) -> tuple[str, str, bytes]:
+    return response["ETag"], response["Last-Modified"], response.body
 
 
 @pytest.fixture
 def path(docroot: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A path of the test's own in the docroot."""
-    folder = docroot / "changes"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{request.node.name}.txt"
+    directory = docroot / "changes"
+    directory.mkdir(exist_ok=True)
+    path = directory / f"{request.node.name}.txt"
     yield path
     if path.is_file():
         path.unlink()
@@ -86,11 +86,11 @@ def test_a_changed_file(
         assert facts(client.ask(target_of(path))) == old
     new_content = NEW * factor + b"and more"
     change(path, new_content)
-    answers = ask_until(client, target_of(path), lambda answer: answer.body == new_content)
-    new = facts(answers[-1])
+    responses = ask_until(client, target_of(path), lambda response: response.body == new_content)
+    new = facts(responses[-1])
     assert new[0] != old[0]
-    assert new[1] in {formatdate(int(path.stat().st_mtime), usegmt=True), answers[-1]["Date"]}
-    assert {facts(answer) for answer in answers} <= {old, new}
+    assert new[1] in {formatdate(int(path.stat().st_mtime), usegmt=True), responses[-1]["Date"]}
+    assert {facts(response) for response in responses} <= {old, new}
 
 
 SECOND = 1_600_000_000 * 10**9
@@ -105,9 +105,9 @@ def test_the_same_size_in_the_same_second(
     old = facts(ask_twice(client, target_of(path)))
     change(path, NEW)
     os.utime(path, ns=(SECOND + 2, SECOND + 2))
-    answers = ask_until(client, target_of(path), lambda answer: answer.body == NEW)
-    assert answers[-1]["ETag"] != old[0]
-    assert answers[-1]["Last-Modified"] == old[1]
+    responses = ask_until(client, target_of(path), lambda response: response.body == NEW)
+    assert responses[-1]["ETag"] != old[0]
+    assert responses[-1]["Last-Modified"] == old[1]
 
 
 @pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
@@ -120,9 +120,9 @@ def test_another_file_of_the_same_size_and_time(client: Client, path: Path, fact
     other.write_bytes(NEW * factor)
     os.utime(other, ns=(SECOND, SECOND))
     other.replace(path)
-    answers = ask_until(client, target_of(path), lambda answer: answer.body == NEW * factor)
-    assert answers[-1]["ETag"] != old[0]
-    assert answers[-1]["Last-Modified"] == old[1]
+    responses = ask_until(client, target_of(path), lambda response: response.body == NEW * factor)
+    assert responses[-1]["ETag"] != old[0]
+    assert responses[-1]["Last-Modified"] == old[1]
 
 
 @pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
@@ -146,26 +146,30 @@ def test_validators_of_a_file_whose_time_says_nothing(
         ["If-Unmodified-Since: Thu, 01 Jan 1960 00:00:00 GMT"],
         ["Range: bytes=0-2", f"If-Range: {date}"],
     ):
-        for answer in client.ask(target, *lines), ask_twice(client, target, *lines):
-            assert (answer.status, answer.body, answer["Last-Modified"]) == (200, old.body, date)
+        for response in client.ask(target, *lines), ask_twice(client, target, *lines):
+            assert (response.status, response.body, response["Last-Modified"]) == (
+                200,
+                old.body,
+                date,
+            )
     other = path.with_suffix(".new")
     other.write_bytes(NEW * factor)
     os.utime(other, (fixed, fixed))
     other.replace(path)
-    ask_until(client, target, lambda answer: answer.body == NEW * factor)
+    ask_until(client, target, lambda response: response.body == NEW * factor)
     for lines in (
         [f"If-None-Match: {old['ETag']}"],
         ["Range: bytes=0-2", f"If-Range: {old['ETag']}"],
     ):
-        answer = client.ask(target, *lines)
-        assert (answer.status, answer.body) == (200, NEW * factor)
+        response = client.ask(target, *lines)
+        assert (response.status, response.body) == (200, NEW * factor)
 
 
 def test_the_date_of_another_old_file_counts(client: Client, path: Path) -> None:
     path.write_bytes(OLD)
     os.utime(path, (2, 2))
-    answer = client.ask(target_of(path), f"If-Modified-Since: {formatdate(2, usegmt=True)}")
-    assert answer.status == 304
+    response = client.ask(target_of(path), f"If-Modified-Since: {formatdate(2, usegmt=True)}")
+    assert response.status == 304
 
 
 def test_a_conditional_request_sees_the_change(client: Client, path: Path) -> None:
@@ -174,33 +178,33 @@ def test_a_conditional_request_sees_the_change(client: Client, path: Path) -> No
     assert ask_twice(client, target_of(path), line).status == 304
     replace(path, NEW)
     deadline = time.monotonic() + SOON
-    while (answer := client.ask(target_of(path), line)).status == 304:
+    while (response := client.ask(target_of(path), line)).status == 304:
         assert time.monotonic() < deadline
-    assert (answer.status, answer.body) == (200, NEW)
+    assert (response.status, response.body) == (200, NEW)
 
 
 def test_a_file_that_appears_and_disappears(client: Client, path: Path) -> None:
     target = target_of(path)
     assert client.ask(target).status == 404
     path.write_bytes(NEW)
-    answers = ask_until(client, target, lambda answer: answer.status == 200)
-    assert answers[-1].body == NEW
+    responses = ask_until(client, target, lambda response: response.status == 200)
+    assert responses[-1].body == NEW
     assert ask_twice(client, target).body == NEW
     path.unlink()
-    answers = ask_until(client, target, lambda answer: answer.status == 404)
-    assert {answer.body for answer in answers[:-1]} <= {NEW}
+    responses = ask_until(client, target, lambda response: response.status == 404)
+    assert {response.body for response in responses[:-1]} <= {NEW}
 
 
-def test_a_file_that_becomes_a_folder_and_gets_an_index(client: Client, path: Path) -> None:
+def test_a_file_that_becomes_a_directory_and_gets_an_index(client: Client, path: Path) -> None:
     target = target_of(path)
     path.write_bytes(OLD)
     assert ask_twice(client, target).body == OLD
     path.unlink()
     path.mkdir()
-    ask_until(client, target, lambda answer: answer.status == 301)
+    ask_until(client, target, lambda response: response.status == 301)
     assert client.ask(f"{target}/").status == 403
     (path / "index.html").write_bytes(NEW)
-    ask_until(client, f"{target}/", lambda answer: answer.body == NEW)
+    ask_until(client, f"{target}/", lambda response: response.body == NEW)
 
 
 def test_a_link_that_is_turned(client: Client, path: Path) -> None:
@@ -212,7 +216,7 @@ def test_a_link_that_is_turned(client: Client, path: Path) -> None:
     link = path.with_suffix(".link")
     link.symlink_to(new.name)
     link.replace(path)
-    ask_until(client, target_of(path), lambda answer: answer.body == NEW)
+    ask_until(client, target_of(path), lambda response: response.body == NEW)
 
 
 def test_a_link_that_is_turned_outwards(client: Client, docroot: Path, path: Path) -> None:
@@ -223,8 +227,8 @@ def test_a_link_that_is_turned_outwards(client: Client, docroot: Path, path: Pat
     link = path.with_suffix(".link")
     link.symlink_to(secret)
     link.replace(path)
-    answers = ask_until(client, target_of(path), lambda answer: answer.status == 404)
-    assert {answer.body for answer in answers[:-1]} <= {OLD}
+    responses = ask_until(client, target_of(path), lambda response: response.status == 404)
+    assert {response.body for response in responses[:-1]} <= {OLD}
 
 
 def test_a_file_that_changes_all_the_time(client: Client, path: Path) -> None:
@@ -233,10 +237,10 @@ def test_a_file_that_changes_all_the_time(client: Client, path: Path) -> None:
     bodies: dict[str, bytes] = {}
     for content in contents * 15:
         replace(path, content)
-        answer = client.ask(target_of(path))
-        assert answer.body in contents
-        assert bodies.setdefault(answer["ETag"], answer.body) == answer.body
-    ask_until(client, target_of(path), lambda answer: answer.body == contents[-1])
+        response = client.ask(target_of(path))
+        assert response.body in contents
+        assert bodies.setdefault(response["ETag"], response.body) == response.body
+    ask_until(client, target_of(path), lambda response: response.body == contents[-1])
 
 
 def test_a_new_version_of_the_whole_site(tmp_path: Path) -> None:

@@ -50,13 +50,13 @@ def green(docroot: Path) -> Path:
 # ---------------------------------------------------------------- dot segments
 
 
-def make_flat_repository(folder: Path, scratch: Path) -> None:
+def make_flat_repository(directory: Path, scratch: Path) -> None:
     """Make a repository of one package, whose index names it as dpkg-scanpackages does."""
     tree = scratch / "tree" / "DEBIAN"
     tree.mkdir(parents=True)
     (tree / "control").write_text(CONTROL)
-    folder.mkdir()
-    package = folder / "phttpd-test_1.0_all.deb"
+    directory.mkdir()
+    package = directory / "phttpd-test_1.0_all.deb"
     run(
         command("dpkg-deb", "dpkg"), "--root-owner-group", "--build", str(tree.parent), str(package)
     )
@@ -64,8 +64,8 @@ def make_flat_repository(folder: Path, scratch: Path) -> None:
     index = (
         f"{CONTROL}Filename: ./{package.name}\nSize: {package.stat().st_size}\nSHA256: {digest}\n"
     )
-    (folder / "Packages").write_text(index)
-    with gzip.open(folder / "Packages.gz", "wt") as packed:
+    (directory / "Packages").write_text(index)
+    with gzip.open(directory / "Packages.gz", "wt") as packed:
         packed.write(index)
 
 
@@ -107,8 +107,8 @@ def test_clients_that_send_dot_segments_as_they_are(
     assert (tmp_path / "aria2").read_bytes() == GUIDE
     server.out.wait_for(f"{asked}.*aria2")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=DEADLINE) as answer:
-        assert answer.read() == GUIDE
+    with opener.open(url, timeout=DEADLINE) as response:
+        assert response.read() == GUIDE
     server.out.wait_for(f"{asked}.*Python-urllib")
     curl = command("curl", "curl")
     assert run(curl, "--silent", "--path-as-is", url) == GUIDE

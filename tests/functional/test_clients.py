@@ -45,20 +45,20 @@ def test_http_client(server: Server) -> None:
             ("/docs", 301, None),
         ]:
             connection.request("GET", target)
-            answer = connection.getresponse()
-            content = answer.read()
-            assert answer.status == status
+            response = connection.getresponse()
+            content = response.read()
+            assert response.status == status
             assert body is None or content == body
             connection.request("HEAD", target)
-            answer = connection.getresponse()
-            assert (answer.status, answer.read()) == (status, b"")
-            assert answer.getheader("Content-Length") == str(len(content))
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (status, b"")
+            assert response.getheader("Content-Length") == str(len(content))
         assert connection.sock is own_socket, "the connection was not kept"
         connection.request("POST", "/", body=b"x" * 1000)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 405
-        assert not answer.will_close
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 405
+        assert not response.will_close
     finally:
         connection.close()
 

@@ -80,26 +80,28 @@ def test_a_coded_file_is_sent_as_it_is_to_all(
 ) -> None:
     coding, content_type = CODED[target]
     for _ in range(3):
-        answer = get(client, target, accept)
-        assert (answer.status, answer.body) == (200, CONTENT[target])
-        assert answer["Content-Encoding"] == coding
-        assert answer["Content-Type"] == content_type
-        assert "Vary" not in answer
-        assert get(client, target, accept, method="HEAD").timeless() == answer.headless().timeless()
+        response = get(client, target, accept)
+        assert (response.status, response.body) == (200, CONTENT[target])
+        assert response["Content-Encoding"] == coding
+        assert response["Content-Type"] == content_type
+        assert "Vary" not in response
+        assert (
+            get(client, target, accept, method="HEAD").timeless() == response.headless().timeless()
+        )
 
 
 @pytest.mark.parametrize("target", CODED)
 def test_conditions_and_ranges_of_a_coded_file(client: Client, target: str) -> None:
     coding, content = CODED[target][0], CONTENT[target]
-    answer = get(client, target, None)
+    response = get(client, target, None)
     for line in (
-        f"If-None-Match: {answer['ETag']}",
-        f"If-Modified-Since: {answer['Last-Modified']}",
+        f"If-None-Match: {response['ETag']}",
+        f"If-Modified-Since: {response['Last-Modified']}",
     ):
         known = get(client, target, None, line)
-        assert (known.status, known["ETag"]) == (304, answer["ETag"])
+        assert (known.status, known["ETag"]) == (304, response["ETag"])
         assert "Content-Encoding" not in known
-    for line in ("X: y", f"If-Range: {answer['ETag']}", f"If-Range: {answer['Last-Modified']}"):
+    for line in ("X: y", f"If-Range: {response['ETag']}", f"If-Range: {response['Last-Modified']}"):
         part = get(client, target, "gzip", "Range: bytes=3-9", line)
         assert (part.status, part.body) == (206, content[3:10])
         assert part["Content-Encoding"] == coding
@@ -118,10 +120,10 @@ def test_conditions_and_ranges_of_a_coded_file(client: Client, target: str) -> N
 def test_an_error_page_is_not_coded(
     client: Client, target: str, lines: list[str], status: int
 ) -> None:
-    answer = get(client, target, "gzip", *lines)
-    assert answer.status == status
-    assert "Content-Encoding" not in answer
-    assert b"<!DOCTYPE html>" in answer.body
+    response = get(client, target, "gzip", *lines)
+    assert response.status == status
+    assert "Content-Encoding" not in response
+    assert b"<!DOCTYPE html>" in response.body
 
 
 def test_a_coded_file_has_another_tag_than_without_the_rule(client: Client, site: Path) -> None:
@@ -132,9 +134,9 @@ def test_a_coded_file_has_another_tag_than_without_the_rule(client: Client, site
 
 def test_null_sends_the_file_as_it_is(client: Client) -> None:
     for _ in range(3):
-        answer = get(client, "/raw/a.txt", "br")
-        assert answer.body == b"plain text"
-        assert not {"Vary", "Content-Encoding"} & {name for name, _ in answer.fields}
+        response = get(client, "/raw/a.txt", "br")
+        assert response.body == b"plain text"
+        assert not {"Vary", "Content-Encoding"} & {name for name, _ in response.fields}
         raw = get(client, "/raw/b.gz", "gzip")
         assert (raw.body, raw["Content-Type"]) == (b"raw", "application/gzip")
         assert "Content-Encoding" not in raw
@@ -214,12 +216,12 @@ def test_without_both(client: Client) -> None:
     tag = get(client, "/undated/a.txt", None)["ETag"]
     date = get(client, "/untagged/a.txt", None)["Last-Modified"]
     for line in (f"If-None-Match: {tag}", f"If-Modified-Since: {date}"):
-        answer = get(client, "/neither/a.txt", None, line)
-        assert (answer.status, answer.body) == (200, b"plain text")
-        assert not {"ETag", "Last-Modified"} & {name for name, _ in answer.fields}
+        response = get(client, "/neither/a.txt", None, line)
+        assert (response.status, response.body) == (200, b"plain text")
+        assert not {"ETag", "Last-Modified"} & {name for name, _ in response.fields}
     for value in (tag, date):
-        answer = get(client, "/neither/a.txt", None, "Range: bytes=1-", f"If-Range: {value}")
-        assert answer.status == 200
+        response = get(client, "/neither/a.txt", None, "Range: bytes=1-", f"If-Range: {value}")
+        assert response.status == 200
     assert get(client, "/neither/a.txt", None, "Range: bytes=1-").body == b"lain text"
 
 

@@ -32,29 +32,29 @@ def forms(docroot: Path) -> None:
     ],
 )
 def test_the_form_that_is_liked_best(client: Client, accept: str, coding: str) -> None:
-    answer = client.ask("/coded.txt", f"Accept-Encoding: {accept}")
-    assert answer.body == FORMS[coding]
-    assert answer.get("Content-Encoding") == (None if coding == "identity" else coding)
-    assert answer["Content-Type"] == "text/plain; charset=utf-8"
-    assert answer["Vary"] == "Accept-Encoding"
+    response = client.ask("/coded.txt", f"Accept-Encoding: {accept}")
+    assert response.body == FORMS[coding]
+    assert response.get("Content-Encoding") == (None if coding == "identity" else coding)
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    assert response["Vary"] == "Accept-Encoding"
 
 
 def test_each_form_has_a_tag_and_ranges_of_its_own(client: Client) -> None:
     tags = set()
     for coding, content in FORMS.items():
         accept = f"Accept-Encoding: {coding}"
-        answer = client.ask("/coded.txt", accept)
-        tags.add(answer["ETag"])
-        known = client.ask("/coded.txt", accept, f"If-None-Match: {answer['ETag']}")
+        response = client.ask("/coded.txt", accept)
+        tags.add(response["ETag"])
+        known = client.ask("/coded.txt", accept, f"If-None-Match: {response['ETag']}")
         assert (known.status, known["Vary"]) == (304, "Accept-Encoding")
-        part = client.ask("/coded.txt", accept, "Range: bytes=2-4", f"If-Range: {answer['ETag']}")
+        part = client.ask("/coded.txt", accept, "Range: bytes=2-4", f"If-Range: {response['ETag']}")
         assert (part.status, part.body) == (206, content[2:5])
-        assert part.get("Content-Encoding") == answer.get("Content-Encoding")
+        assert part.get("Content-Encoding") == response.get("Content-Encoding")
     assert len(tags) == len(FORMS)
 
 
 def test_who_refuses_all_forms_is_told_which_there_are(client: Client) -> None:
-    answer = client.ask("/coded.txt", "Accept-Encoding: identity;q=0, zstd")
-    assert answer.status == 406
-    assert answer["Vary"] == "Accept-Encoding"
-    assert b"identity, br, gzip" in answer.body
+    response = client.ask("/coded.txt", "Accept-Encoding: identity;q=0, zstd")
+    assert response.status == 406
+    assert response["Vary"] == "Accept-Encoding"
+    assert b"identity, br, gzip" in response.body

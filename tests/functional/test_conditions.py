@@ -52,13 +52,13 @@ def test_every_combination(client: Client, target: str, method: str) -> None:
             expected = 304
         else:
             expected = 200
-        answer = client.ask(target, *lines, method=method)
-        assert answer.status == expected, lines
+        response = client.ask(target, *lines, method=method)
+        assert response.status == expected, lines
         if expected == 200:
-            assert answer.body == (CONTENT if method == "GET" else b"")
+            assert response.body == (CONTENT if method == "GET" else b"")
         if expected == 304:
-            assert answer.body == b""
-            assert answer["ETag"] == tag
+            assert response.body == b""
+            assert response["ETag"] == tag
 
 
 @pytest.mark.parametrize("lines", [["If-None-Match: {tag}"], ["If-Modified-Since: {date}"]])
@@ -67,17 +67,19 @@ def test_fields_of_not_modified(client: Client, target: str, method: str, lines:
     """RFC 9110, section 15.4.5."""
     whole = client.ask(target)
     tag, date = whole["ETag"], whole["Last-Modified"]
-    answer = client.ask(target, *(line.format(tag=tag, date=date) for line in lines), method=method)
-    assert (answer.status, answer.reason) == (304, "Not Modified")
+    response = client.ask(
+        target, *(line.format(tag=tag, date=date) for line in lines), method=method
+    )
+    assert (response.status, response.reason) == (304, "Not Modified")
     for name in ("ETag", "Cache-Control", "Server"):
-        assert answer[name] == whole[name]
-    assert "Date" in answer
-    assert "Expires" in answer
-    assert answer.get("Content-Length") in {None, whole["Content-Length"]}
+        assert response[name] == whole[name]
+    assert "Date" in response
+    assert "Expires" in response
+    assert response.get("Content-Length") in {None, whole["Content-Length"]}
     assert client.ask(target).body == CONTENT
 
 
-def test_a_folder_has_the_etag_of_its_index(client: Client) -> None:
+def test_a_directory_has_the_etag_of_its_index(client: Client) -> None:
     tag = client.ask("/docs/index.html")["ETag"]
     assert client.ask("/docs/", f"If-None-Match: {tag}").status == 304
 

@@ -42,7 +42,7 @@ def test_connections_in_parallel(server: Server) -> None:
             for client in clients:
                 client.send(request("/notes.txt"))
             for client in reversed(clients):
-                assert client.answer().body == NOTES
+                assert client.response().body == NOTES
     finally:
         for client in clients:
             client.close()
@@ -71,22 +71,22 @@ def test_large_downloads_in_parallel(server: Server) -> None:
 
 @pytest.mark.parametrize("target", ["/", "/five.bin", "/missing", "/docs"])
 def test_connection_close(client: Client, target: str) -> None:
-    answer = client.ask(target, "Connection: close")
-    assert answer["Connection"] == "close"
+    response = client.ask(target, "Connection: close")
+    assert response["Connection"] == "close"
     assert client.rest() == b""
 
 
 @pytest.mark.parametrize("target", ["/", "/five.bin", "/missing", "/docs"])
 def test_http_1_0_closes(client: Client, target: str) -> None:
-    answer = client.ask(target, version="HTTP/1.0")
-    assert answer["Connection"] == "close"
+    response = client.ask(target, version="HTTP/1.0")
+    assert response["Connection"] == "close"
     assert client.rest() == b""
 
 
 def test_http_1_0_keep_alive(client: Client) -> None:
     for target in ("/", "/five.bin", "/missing", "/docs"):
-        answer = client.ask(target, "Connection: keep-alive", version="HTTP/1.0")
-        assert answer["Connection"] == "keep-alive"
+        response = client.ask(target, "Connection: keep-alive", version="HTTP/1.0")
+        assert response["Connection"] == "keep-alive"
     assert client.ask("/", version="HTTP/1.0").body == HOME
     assert client.rest() == b""
 
@@ -101,9 +101,9 @@ def test_a_client_that_only_listens_any_more_gets_its_answers(server: Server) ->
     with Client(server.port) as client:
         client.send(request("/notes.txt"), request("/five.bin"), request("/"))
         client.finish_sending()
-        assert client.answer().body == NOTES
-        assert client.answer().body == FIVE_MB
-        assert client.answer().body == HOME
+        assert client.response().body == NOTES
+        assert client.response().body == FIVE_MB
+        assert client.response().body == HOME
         assert client.rest() == b""
 
 
@@ -130,7 +130,7 @@ def test_half_requests_hold_up_no_one(lone_loop: Server) -> None:
         for number, client in enumerate(halves):
             client.send(request("/notes.txt")[number % 40 :])
         for client in halves:
-            assert client.answer().body == NOTES
+            assert client.response().body == NOTES
     finally:
         for client in halves:
             client.close()
@@ -160,7 +160,7 @@ def test_a_client_that_disappears_hurts_no_one(lone_loop: Server, sparse: str) -
     for _ in range(10):
         client = Client(lone_loop.port)
         client.send(request("/"), request(sparse))
-        assert client.answer().body == HOME
+        assert client.response().body == HOME
         client.head()
         reset = struct.pack("ii", 1, 0)  # linger for no time: close() sends a RST
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
@@ -180,5 +180,5 @@ def test_an_error_reaches_a_client_that_is_still_sending(server: Server) -> None
         client.send(request("/", "Content-Length: 3000000", method="POST"))
         for _ in range(30):
             client.send(b"x" * 100_000)
-        assert client.answer().status == 413
+        assert client.response().status == 413
         assert client.rest() == b""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.site import FIVE_MB, HOME, TYPES
-from tests.support.raw import Answer, Client
+from tests.support.raw import Client, Response
 
 TWELVE_HOURS = 12 * 60 * 60
 
@@ -25,22 +25,22 @@ def seconds(date: str) -> int:
 
 def test_every_field_that_the_specification_asks_for(client: Client, docroot: Path) -> None:
     before = time.time()
-    answer = client.ask("/index.html")
+    response = client.ask("/index.html")
     after = time.time()
-    assert (answer.status, answer.reason) == (200, "OK")
-    assert before - 3 <= seconds(answer["Date"]) <= after
-    assert seconds(answer["Expires"]) - seconds(answer["Date"]) == TWELVE_HOURS
-    assert answer["Cache-Control"] == f"max-age={TWELVE_HOURS}"
-    assert re.fullmatch(r"phttpd/[0-9]+(\.[0-9]+)+\S*", answer["Server"])
-    assert answer["Content-Length"] == str(len(HOME))
-    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    assert (response.status, response.reason) == (200, "OK")
+    assert before - 3 <= seconds(response["Date"]) <= after
+    assert seconds(response["Expires"]) - seconds(response["Date"]) == TWELVE_HOURS
+    assert response["Cache-Control"] == f"max-age={TWELVE_HOURS}"
+    assert re.fullmatch(r"phttpd/[0-9]+(\.[0-9]+)+\S*", response["Server"])
+    assert response["Content-Length"] == str(len(HOME))
+    assert response["Content-Type"] == "text/html; charset=utf-8"
     modified = int((docroot / "index.html").stat().st_mtime)
-    assert seconds(answer["Last-Modified"]) == modified
-    assert re.fullmatch('"[!#-~]+"', answer["ETag"])
-    assert answer["Accept-Ranges"] == "bytes"
-    assert answer["X-Content-Type-Options"] == "nosniff"
-    assert "Connection" not in answer
-    assert answer.body == HOME
+    assert seconds(response["Last-Modified"]) == modified
+    assert re.fullmatch('"[!#-~]+"', response["ETag"])
+    assert response["Accept-Ranges"] == "bytes"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "Connection" not in response
+    assert response.body == HOME
 
 
 def test_a_large_file_has_the_same_fields(client: Client) -> None:
@@ -63,12 +63,12 @@ def test_head_has_the_head_of_get(client: Client, target: str) -> None:
 def test_the_date_moves_on(client: Client) -> None:
     first = seconds(client.ask("/")["Date"])
     deadline = time.monotonic() + 10
-    while seconds((answer := client.ask("/"))["Date"]) == first:
+    while seconds((response := client.ask("/"))["Date"]) == first:
         assert time.monotonic() < deadline, "the date stands still"
-    assert seconds(answer["Expires"]) - seconds(answer["Date"]) == TWELVE_HOURS
+    assert seconds(response["Expires"]) - seconds(response["Date"]) == TWELVE_HOURS
 
 
-def dated(client: Client, path: Path, nanoseconds: int) -> Answer:
+def dated(client: Client, path: Path, nanoseconds: int) -> Response:
     """Return the answer to a new file that was modified at this time."""
     path.write_bytes(b"x")
     os.utime(path, ns=(nanoseconds, nanoseconds))
@@ -82,31 +82,31 @@ def dated(client: Client, path: Path, nanoseconds: int) -> Answer:
 def test_last_modified_is_the_second_of_the_modification(
     client: Client, docroot: Path, nanoseconds: int
 ) -> None:
-    answer = dated(client, docroot / f"dated-{nanoseconds}.txt", nanoseconds)
-    modified = seconds(answer["Last-Modified"])
-    assert modified == min(nanoseconds // 10**9, seconds(answer["Date"]))
+    response = dated(client, docroot / f"dated-{nanoseconds}.txt", nanoseconds)
+    modified = seconds(response["Last-Modified"])
+    assert modified == min(nanoseconds // 10**9, seconds(response["Date"]))
 
 
 def test_a_file_from_before_1970_is_served(client: Client, docroot: Path) -> None:
-    answer = dated(client, docroot / "old.txt", -(10**18))
-    assert answer.body == b"x"
-    if modified := answer.get("Last-Modified"):
+    response = dated(client, docroot / "old.txt", -(10**18))
+    assert response.body == b"x"
+    if modified := response.get("Last-Modified"):
         assert seconds(modified) <= 0
 
 
 def test_last_modified_is_never_in_the_future(client: Client, docroot: Path) -> None:
     """RFC 9110, section 8.8.2.1."""
-    answer = dated(client, docroot / "future.txt", 4_102_444_800 * 10**9)
-    assert answer.body == b"x"
-    if modified := answer.get("Last-Modified"):
-        assert seconds(modified) <= seconds(answer["Date"])
+    response = dated(client, docroot / "future.txt", 4_102_444_800 * 10**9)
+    assert response.body == b"x"
+    if modified := response.get("Last-Modified"):
+        assert seconds(modified) <= seconds(response["Date"])
 
 
 @pytest.mark.parametrize("name", TYPES)
 def test_content_type(client: Client, name: str) -> None:
-    answer = client.ask(f"/types/{name}")
-    assert re.fullmatch(TYPES[name], answer["Content-Type"])
-    assert "Content-Encoding" not in answer
+    response = client.ask(f"/types/{name}")
+    assert re.fullmatch(TYPES[name], response["Content-Type"])
+    assert "Content-Encoding" not in response
 
 
 def test_etags_tell_files_apart(client: Client) -> None:
@@ -117,8 +117,8 @@ def test_etags_tell_files_apart(client: Client) -> None:
 
 def test_options_tells_the_methods(client: Client) -> None:
     for target in ("/", "*", "/notes.txt"):
-        answer = client.ask(target, method="OPTIONS")
-        assert answer.status == 200
-        assert answer["Allow"] == "GET, HEAD, OPTIONS"
-        assert answer["Content-Length"] == "0"
-        seconds(answer["Date"])
+        response = client.ask(target, method="OPTIONS")
+        assert response.status == 200
+        assert response["Allow"] == "GET, HEAD, OPTIONS"
+        assert response["Content-Length"] == "0"
+        seconds(response["Date"])

@@ -12,7 +12,7 @@ import pytest
 from httplint import HttpRequestLinter, HttpResponseLinter
 from httplint.note import Note, levels
 
-from tests.support.raw import Answer, Client, request
+from tests.support.raw import Client, Response, request
 from tests.support.server import Server, serve
 
 MTIME = 1577836800
@@ -27,7 +27,7 @@ FILES = {
     "ruled.html": HTML,
     "ruled.html.gz": gzip.compress(HTML),
     "sub/index.html": HTML,
-    "bare/file.txt": b"in a folder without an index",
+    "bare/file.txt": b"in a directory without an index",
     "bare/folder/file.txt": b"",
 }
 CONFIG = """
@@ -126,20 +126,20 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("httplint")
+    directory = tmp_path_factory.mktemp("httplint")
     for name, content in FILES.items():
-        path = folder / "site" / name
+        path = directory / "site" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         os.utime(path, (MTIME, MTIME))
-    config = folder / "phttpd.yaml"
+    config = directory / "phttpd.yaml"
     config.write_text(CONFIG)
     options = ("--config", str(config), "--workers", "1", "--threads", "1")
-    with serve(folder / "site", *options) as server:
+    with serve(directory / "site", *options) as server:
         yield server
 
 
-def lint(kind: Kind, answer: Answer) -> Iterator[Note]:
+def lint(kind: Kind, response: Response) -> Iterator[Note]:
     """Yield what httplint has to say about an answer that has just arrived."""
     asked = HttpRequestLinter()
     target = kind.target if kind.target[0] != "/" else f"http://localhost{kind.target}"
@@ -152,9 +152,9 @@ def lint(kind: Kind, answer: Answer) -> Iterator[Note]:
     linter.request, asked.response = asked, linter
     linter.is_head_response = kind.method == "HEAD"
     linter.base_uri = target
-    linter.process_response_topline(b"HTTP/1.1", b"%d" % answer.status, answer.reason.encode())
-    linter.process_headers([(name.encode(), value.encode()) for name, value in answer.fields])
-    linter.feed_content(answer.body)
+    linter.process_response_topline(b"HTTP/1.1", b"%d" % response.status, response.reason.encode())
+    linter.process_headers([(name.encode(), value.encode()) for name, value in response.fields])
+    linter.feed_content(response.body)
     linter.finish_content(True)
     yield from _with_subnotes(linter.notes)
 
@@ -171,11 +171,11 @@ def test_no_warning_that_applies(server: Server, name: str) -> None:
     with Client(server.port) as client:
         data = request(kind.target, *kind.lines, method=kind.method, version=kind.version)
         client.send_if_open(data)
-        answer = client.answer(kind.method)
-    assert answer.status == kind.status
-    notes = list(lint(kind, answer))
+        response = client.response(kind.method)
+    assert response.status == kind.status
+    notes = list(lint(kind, response))
     warnings = {type(note).__name__ for note in notes if note.level in (levels.WARN, levels.BAD)}
     assert warnings == set(kind.exempt), [str(note) for note in notes]
     good = {type(note).__name__ for note in notes if note.level is levels.GOOD}
     assert {"DATE_CORRECT", "CONTENT_TYPE_OPTIONS"} <= good
-    assert "CL_CORRECT" in good or answer.status == 304 or kind.method == "HEAD"
+    assert "CL_CORRECT" in good or response.status == 304 or kind.method == "HEAD"

@@ -1,4 +1,6 @@
-"""Folders are listed: what a client gets, and what the others notice of it, which is nothing."""
+"""Directories are listed: what a client gets, and what the others notice of it, which is
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,8 @@ NAMES = [
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("listings") / "site"
-    for folder in ("names", "empty", "sizes/folder", "indexed", "many"):
-        (site / folder).mkdir(parents=True)
+    for directory in ("names", "empty", "sizes/folder", "indexed", "many"):
+        (site / directory).mkdir(parents=True)
     for raw in NAMES:
         (site / "names" / os.fsdecode(raw)).write_bytes(raw)
     for number, name in enumerate(("c", "a", "b")):
@@ -93,22 +95,22 @@ def names(client: Client, target: str) -> list[str]:
 @pytest.mark.parametrize("lines", [[], [JSON]], ids=["html", "json"])
 @pytest.mark.parametrize("target", ["/", "/sizes/", "/empty/", "/many/", "/names/?sort=size"])
 def test_head_and_conditions(client: Client, target: str, lines: list[str]) -> None:
-    answer = client.ask(target, *lines)
-    assert answer.status == 200
-    assert answer["Content-Type"] == ("application/json" if lines else "text/html; charset=utf-8")
-    assert answer["Vary"] == "Accept"
-    assert answer["Cache-Control"] == "no-cache"
+    response = client.ask(target, *lines)
+    assert response.status == 200
+    assert response["Content-Type"] == ("application/json" if lines else "text/html; charset=utf-8")
+    assert response["Vary"] == "Accept"
+    assert response["Cache-Control"] == "no-cache"
     for name in ("Last-Modified", "Expires", "Accept-Ranges"):
-        assert name not in answer
+        assert name not in response
     head = client.ask(target, *lines, method="HEAD")
-    assert head.timeless() == answer.timeless().headless()
-    assert client.ask(target, *lines, "Range: bytes=0-9").body == answer.body
+    assert head.timeless() == response.timeless().headless()
+    assert client.ask(target, *lines, "Range: bytes=0-9").body == response.body
     for method in ("GET", "HEAD"):
-        for tag in (answer["ETag"], f'"x", W/{answer["ETag"]}', "*"):
+        for tag in (response["ETag"], f'"x", W/{response["ETag"]}', "*"):
             same = client.ask(target, *lines, f"If-None-Match: {tag}", method=method)
-            assert (same.status, same["ETag"], same["Vary"]) == (304, answer["ETag"], "Accept")
+            assert (same.status, same["ETag"], same["Vary"]) == (304, response["ETag"], "Accept")
         assert client.ask(target, *lines, 'If-Match: "x"', method=method).status == 412
-    assert client.ask(target, *lines, 'If-None-Match: "x"').body == answer.body
+    assert client.ask(target, *lines, 'If-None-Match: "x"').body == response.body
     date = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"
     assert client.ask(target, *lines, date).status == 200
 
@@ -118,10 +120,10 @@ def test_a_change_changes_the_tag(client: Client, site: Path) -> None:
     assert before.body == b"[]\n"
     (site / "empty" / "new").touch()
     line = f"If-None-Match: {before['ETag']}"
-    while (answer := client.ask("/empty/", JSON, line)).status == 304:
+    while (response := client.ask("/empty/", JSON, line)).status == 304:
         pass  # for up to a second
-    assert answer["ETag"] != before["ETag"]
-    assert [entry["name"] for entry in json.loads(answer.body)] == ["new"]
+    assert response["ETag"] != before["ETag"]
+    assert [entry["name"] for entry in json.loads(response.body)] == ["new"]
     (site / "empty" / "new").unlink()
 
 
@@ -147,7 +149,7 @@ def test_what_is_hidden_or_outside_is_not_there(client: Client) -> None:
     assert not {".hidden", ".htpasswd", "out", "fifo"} & set(names(client, "/sizes/"))
 
 
-def test_which_folders_are_listed(client: Client, site: Path) -> None:
+def test_which_directories_are_listed(client: Client, site: Path) -> None:
     assert client.ask("/indexed/").body == b"index"
     assert client.ask("/sizes").status == 301
     assert client.ask("/missing/").status == 404
@@ -176,9 +178,9 @@ def test_every_name_leads_to_its_file(client: Client, lines: list[str]) -> None:
     for link in links:
         address = urlsplit(urljoin("http://host/names/", link))
         assert (address.netloc, address.query, address.fragment) == ("host", "", "")
-        answer = client.ask(address.path)
-        assert answer.status == 200
-        bodies.append(answer.body)
+        response = client.ask(address.path)
+        assert response.status == 200
+        bodies.append(response.body)
     assert sorted(bodies) == sorted(NAMES)
 
 
@@ -234,35 +236,35 @@ def test_pipelined_requests_around_it(client: Client) -> None:
     targets = ["/a.txt", "/many/", "/a.txt", "/sizes/", "/empty/", "/missing", "/many/", "/a.txt"]
     data = request("/a.txt", "Content-Length: 4", method="PUT") + b"body"
     client.send(b"".join(map(request, targets)) + data + request("/sizes/", JSON) + b"GET /a.")
-    answers = [client.answer() for _ in targets]
-    assert [answer.status for answer in answers] == [200, 200, 200, 200, 200, 404, 200, 200]
-    assert answers[1].body == answers[6].body
-    assert client.answer().status == 405
-    assert len(json.loads(client.answer().body)) == 4
+    responses = [client.response() for _ in targets]
+    assert [response.status for response in responses] == [200, 200, 200, 200, 200, 404, 200, 200]
+    assert responses[1].body == responses[6].body
+    assert client.response().status == 405
+    assert len(json.loads(client.response().body)) == 4
     client.send(b"txt HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert client.answer().body == b"a"
+    assert client.response().body == b"a"
 
 
 def test_requests_that_arrive_while_it_is_made(client: Client) -> None:
     client.send(request("/many/?sort=modified"), request("/a.txt"), request("/sizes/"))
-    assert client.answer().status == 200
-    assert client.answer().body == b"a"
-    assert client.answer().status == 200
+    assert client.response().status == 200
+    assert client.response().body == b"a"
+    assert client.response().status == 200
     assert client.ask("/a.txt", "Connection: close").body == b"a"
     assert client.rest() == b""
 
 
 def test_a_hundred_in_a_row(client: Client) -> None:
     client.send(request("/sizes/") * 100 + request("/a.txt"))
-    assert len({client.answer().timeless() for _ in range(100)}) == 1
-    assert client.answer().body == b"a"
+    assert len({client.response().timeless() for _ in range(100)}) == 1
+    assert client.response().body == b"a"
 
 
 def test_the_last_answer(client: Client) -> None:
     for version, lines in (("HTTP/1.1", ["Connection: close"]), ("HTTP/1.0", [])):
         with Client(int(client.socket.getpeername()[1])) as other:
-            answer = other.ask("/many/", *lines, version=version)
-            assert answer["Connection"] == "close"
+            response = other.ask("/many/", *lines, version=version)
+            assert response["Connection"] == "close"
             assert other.rest() == b""
 
 
@@ -327,8 +329,8 @@ def test_a_drain_waits_for_what_is_being_made(site: Path) -> None:
         server.signal(signal.SIGTERM)
         assert idle.rest() == b""
         for client in clients:
-            assert len(json.loads(client.answer().body)) == MANY
-            last = client.answer()
+            assert len(json.loads(client.response().body)) == MANY
+            last = client.response()
             assert (last.body, last["Connection"]) == (b"a", "close")
             assert client.rest() == b""
             client.close()

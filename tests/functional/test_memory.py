@@ -42,7 +42,7 @@ def test_10_000_long_names_of_missing_files(tmp_path: Path) -> None:
         before = proportional_size(server.pid)
         for start in range(0, TARGETS // 2, 20):
             batch = [("GET", request(f"/missing/{start + n}/" + "m" * PAGE)) for n in range(20)]
-            assert all(answer.status == 404 for answer in pipeline(server.port, batch))
+            assert all(response.status == 404 for response in pipeline(server.port, batch))
         assert proportional_size(server.pid) - before < BOUND
 
 

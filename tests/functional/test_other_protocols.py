@@ -27,7 +27,7 @@ def test_what_cannot_become_a_request_gets_400_and_not_408(server: Server, data:
     """Nothing more is sent, so whoever waited for more would answer 408 in the end."""
     with Client(server.port) as client:
         client.send(data)
-        assert client.answer().status == 400
+        assert client.response().status == 400
         assert client.rest() == b""
         server.out.wait_for(f"{client.address} closed: bad request")
 
@@ -36,8 +36,8 @@ def test_what_cannot_become_a_request_is_no_better_on_a_kept_connection(server: 
     with Client(server.port) as client:
         assert client.ask("/").status == 200
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nQUIT\r\n")
-        assert client.answer().status == 200
-        assert client.answer().status == 400
+        assert client.response().status == 200
+        assert client.response().status == 400
 
 
 def test_tls_on_a_plain_port_is_named_in_the_log(server: Server) -> None:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.support.raw import Answer, Client, request
+from tests.support.raw import Client, Response, request
 from tests.support.server import Server
 
 ERRORS = [
@@ -54,30 +54,30 @@ class Page(HTMLParser):
             self.text[tag] = self.text.get(tag, "") + data
 
 
-def answer_to(server: Server, data: bytes, method: str = "GET") -> Answer:
+def response_to(server: Server, data: bytes, method: str = "GET") -> Response:
     with Client(server.port) as client:
         client.send(data)
-        return client.answer(method)
+        return client.response(method)
 
 
 @every_error
 def test_the_page_says_what_is_wrong(server: Server, status: int, reason: str, data: bytes) -> None:
-    answer = answer_to(server, data)
-    assert (answer.status, answer.reason) == (status, reason)
-    assert answer["Content-Type"] == "text/html; charset=utf-8"
-    text = answer.body.decode()
+    response = response_to(server, data)
+    assert (response.status, response.reason) == (status, reason)
+    assert response["Content-Type"] == "text/html; charset=utf-8"
+    text = response.body.decode()
     assert text.lower().startswith("<!doctype html>")
     page = Page(text)
     assert str(status) in page.text["title"]
     assert reason in page.text["title"] + page.text["h1"]
     words = page.text["body"].removeprefix(str(status)).split()
     assert len(words) > 5, "a page explains itself"
-    assert len(answer.body) < 5000
+    assert len(response.body) < 5000
 
 
 @every_error
 def test_the_page_needs_nothing_else(server: Server, status: int, reason: str, data: bytes) -> None:
-    text = answer_to(server, data).body.decode()
+    text = response_to(server, data).body.decode()
     page = Page(text)
     assert all(re.fullmatch(r"\./|(\.\./)+", address) for address in page.addresses), "a way home"
     assert not {"script", "iframe", "object"} & page.text.keys()
@@ -89,15 +89,15 @@ def test_the_page_needs_nothing_else(server: Server, status: int, reason: str, d
 
 @every_error
 def test_the_head_of_an_error(server: Server, status: int, reason: str, data: bytes) -> None:
-    answer = answer_to(server, data)
-    assert answer["Cache-Control"] == "no-store"
-    assert answer["Content-Length"] == str(len(answer.body))
-    assert answer["Server"].startswith("phttpd/")
-    assert answer["Date"].endswith(" GMT")
+    response = response_to(server, data)
+    assert response["Cache-Control"] == "no-store"
+    assert response["Content-Length"] == str(len(response.body))
+    assert response["Server"].startswith("phttpd/")
+    assert response["Date"].endswith(" GMT")
     for name in ("ETag", "Last-Modified"):
-        assert name not in answer or status == 416
-    assert answer.get("Connection") == (None if status in KEEPING else "close")
-    assert answer.reason == reason
+        assert name not in response or status == 416
+    assert response.get("Connection") == (None if status in KEEPING else "close")
+    assert response.reason == reason
 
 
 @pytest.mark.parametrize("status", sorted(KEEPING - {405, 416}))
@@ -105,21 +105,21 @@ def test_head_of_an_error_has_no_body(server: Server, status: int) -> None:
     data = next(data for number, _, data in ERRORS if number == status)
     with Client(server.port) as client:
         client.send(data)
-        get = client.answer()
+        get = client.response()
         client.send(b"HEAD" + data.removeprefix(b"GET"))
-        assert client.answer("HEAD").timeless() == get.timeless().headless()
+        assert client.response("HEAD").timeless() == get.timeless().headless()
         assert client.ask("/").status == 200
 
 
 def test_405_says_what_is_allowed(client: Client) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
-        answer = client.ask("/notes.txt", method=method)
-        assert (answer.status, answer["Allow"]) == (405, "GET, HEAD, OPTIONS")
+        response = client.ask("/notes.txt", method=method)
+        assert (response.status, response["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 def test_trace_gives_nothing_back(client: Client) -> None:
-    answer = client.ask("/", "Cookie: secret=1", method="TRACE")
-    assert b"secret" not in answer.body
+    response = client.ask("/", "Cookie: secret=1", method="TRACE")
+    assert b"secret" not in response.body
 
 
 @pytest.mark.parametrize(
@@ -135,15 +135,15 @@ def test_trace_gives_nothing_back(client: Client) -> None:
     ],
 )
 def test_no_page_carries_markup_of_the_client(server: Server, data: bytes) -> None:
-    answer = answer_to(server, data)
-    assert b"<script" not in answer.body.lower()
-    assert b"alert(1)" not in answer.body or b"&lt;script" in answer.body
+    response = response_to(server, data)
+    assert b"<script" not in response.body.lower()
+    assert b"alert(1)" not in response.body or b"&lt;script" in response.body
 
 
 def test_a_redirect_is_a_page_too(client: Client) -> None:
-    answer = client.ask("/docs")
-    assert answer.status == 301
-    assert answer.reason == "Moved Permanently"
-    assert answer["Content-Length"] == str(len(answer.body))
-    assert answer["Content-Type"] == "text/html; charset=utf-8"
-    assert "301" in Page(answer.body.decode()).text["title"]
+    response = client.ask("/docs")
+    assert response.status == 301
+    assert response.reason == "Moved Permanently"
+    assert response["Content-Length"] == str(len(response.body))
+    assert response["Content-Type"] == "text/html; charset=utf-8"
+    assert "301" in Page(response.body.decode()).text["title"]

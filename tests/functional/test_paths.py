@@ -1,4 +1,6 @@
-"""From the target to the file: names, folders, hidden files, links, and what is no file at all."""
+"""From the target to the file: names, directories, hidden files, links, and what is no file at
+all.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,9 @@ def test_names_with_every_byte_encoded(client: Client, name: str) -> None:
     ],
 )
 def test_index_files(client: Client, target: str, body: bytes) -> None:
-    answer = client.ask(target)
-    assert answer.body == body
-    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    response = client.ask(target)
+    assert response.body == body
+    assert response["Content-Type"] == "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize(
@@ -65,14 +67,14 @@ def test_index_files(client: Client, target: str, body: bytes) -> None:
         ("http://elsewhere.example/docs?q", "./docs/?q"),
     ],
 )
-def test_folders_without_a_slash(client: Client, target: str, location: str) -> None:
-    answer = client.ask(target)
-    assert (answer.status, answer["Location"]) == (301, location)
+def test_directories_without_a_slash(client: Client, target: str, location: str) -> None:
+    response = client.ask(target)
+    assert (response.status, response["Location"]) == (301, location)
     base = target if "://" in target else f"http://localhost{target}"
     assert client.ask(urljoin(base, location)).status in {200, 403}
 
 
-def test_a_folder_can_not_be_taken_for_a_host(client: Client, docroot: Path) -> None:
+def test_a_directory_can_not_be_taken_for_a_host(client: Client, docroot: Path) -> None:
     """A Location of //evil.example/ would lead away from the server."""
     (docroot / "evil.example").mkdir()
     for target in ("//evil.example", "///evil.example", "/%5cevil.example", "//evil.example/%2e"):
@@ -80,14 +82,16 @@ def test_a_folder_can_not_be_taken_for_a_host(client: Client, docroot: Path) -> 
         assert location in {None, "./evil.example/", "./%5cevil.example/"}
 
 
-def test_a_folder_with_a_new_line_in_its_name_adds_no_field(client: Client, docroot: Path) -> None:
+def test_a_directory_with_a_new_line_in_its_name_adds_no_field(
+    client: Client, docroot: Path
+) -> None:
     (docroot / "new\r\nX-Evil: 1").mkdir()
-    answer = client.ask("/new%0d%0aX-Evil:%201")
-    assert "X-Evil" not in answer
-    assert answer.status in {301, 400, 404}
+    response = client.ask("/new%0d%0aX-Evil:%201")
+    assert "X-Evil" not in response
+    assert response.status in {301, 400, 404}
 
 
-def test_an_index_that_is_a_folder_is_none(client: Client, docroot: Path) -> None:
+def test_an_index_that_is_a_directory_is_none(client: Client, docroot: Path) -> None:
     (docroot / "odd" / "index.html").mkdir(parents=True)
     assert client.ask("/odd/").status in {403, 404}
 
@@ -97,9 +101,9 @@ def test_an_index_that_leads_outside_is_none(client: Client, docroot: Path) -> N
     secret.write_bytes(SECRET)
     (docroot / "lured").mkdir()
     (docroot / "lured" / "index.html").symlink_to(secret)
-    answer = client.ask("/lured/")
-    assert answer.status in {403, 404}
-    assert SECRET not in answer.body
+    response = client.ask("/lured/")
+    assert response.status in {403, 404}
+    assert SECRET not in response.body
 
 
 def test_an_index_that_is_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
@@ -110,7 +114,7 @@ def test_an_index_that_is_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path)
         assert client.ask("/").body == HOME
 
 
-def test_folders_without_an_index(client: Client) -> None:
+def test_directories_without_an_index(client: Client) -> None:
     assert client.ask("/bare/").status == 403
     assert client.ask("/bare/file.txt").body == b"bare"
 
@@ -155,8 +159,8 @@ def test_hidden_files_by_any_way(client: Client, docroot: Path) -> None:
         "/%2estore%2ffolder/secret.txt",
     ):
         for _ in range(3):  # as often as it takes to be remembered
-            answer = client.ask(target)
-            assert (answer.status, SECRET in answer.body) == (404, False), target
+            response = client.ask(target)
+            assert (response.status, SECRET in response.body) == (404, False), target
 
 
 def test_the_volume_of_a_pod_is_served(client: Client, docroot: Path) -> None:
@@ -177,9 +181,9 @@ def test_the_volume_of_a_pod_is_served(client: Client, docroot: Path) -> None:
 
 def test_well_known_files_are_not_hidden_at_the_root(client: Client, docroot: Path) -> None:
     """RFC 8615 §3: they are at the root, and nowhere else."""
-    for folder in (docroot, docroot / "docs"):
-        (folder / ".well-known" / "acme-challenge").mkdir(parents=True)
-        (folder / ".well-known" / "acme-challenge" / "token").write_bytes(b"token")
+    for directory in (docroot, docroot / "docs"):
+        (directory / ".well-known" / "acme-challenge").mkdir(parents=True)
+        (directory / ".well-known" / "acme-challenge" / "token").write_bytes(b"token")
     assert client.ask("/.well-known/acme-challenge/token").body == b"token"
     assert client.ask("/docs/../.well-known/acme-challenge/token").body == b"token"
     assert client.ask("/docs/.well-known/acme-challenge/token").status == 404
@@ -187,12 +191,12 @@ def test_well_known_files_are_not_hidden_at_the_root(client: Client, docroot: Pa
 
 @pytest.fixture(scope="module")
 def links(docroot: Path) -> Path:
-    """A folder of links."""
+    """A directory of links."""
     outside = docroot.parent / "outside"
     outside.mkdir()
     (outside / "secret.txt").write_bytes(SECRET)
-    folder = docroot / "links"
-    folder.mkdir()
+    directory = docroot / "links"
+    directory.mkdir()
     for name, target in {
         "inside": "../index.html",
         "inside-absolute": str(docroot / "index.html"),
@@ -214,11 +218,11 @@ def links(docroot: Path) -> Path:
         "loop-b": "loop-a",
         "twin": "../../site-twin/secret.txt",
     }.items():
-        (folder / name).symlink_to(target)
+        (directory / name).symlink_to(target)
     twin = docroot.parent / "site-twin"
     twin.mkdir()
     (twin / "secret.txt").write_bytes(SECRET)
-    return folder
+    return directory
 
 
 @pytest.mark.parametrize("name", ["inside", "inside-absolute", "chain"])
@@ -227,7 +231,7 @@ def test_links_that_stay(client: Client, links: Path, name: str) -> None:
     assert client.ask(f"/links/{name}").body == HOME
 
 
-def test_links_to_folders_that_stay(client: Client, links: Path) -> None:
+def test_links_to_directories_that_stay(client: Client, links: Path) -> None:
     assert (links / "folder").is_symlink()
     assert client.ask("/links/folder/").body == b"docs"
     assert client.ask("/links/folder/guide.html").body == GUIDE
@@ -256,15 +260,15 @@ def test_links_to_folders_that_stay(client: Client, links: Path) -> None:
 )
 def test_links_that_leave(client: Client, links: Path, name: str) -> None:
     assert (links / name).exists() or name == "self-descriptor/0"
-    answer = client.ask(f"/links/{name}")
-    assert answer.status == 404
-    assert SECRET not in answer.body
+    response = client.ask(f"/links/{name}")
+    assert response.status == 404
+    assert SECRET not in response.body
 
 
 def test_a_link_that_leaves_and_comes_back_gives_nothing_away(client: Client, links: Path) -> None:
     assert (links / "out-and-in").is_symlink()
-    answer = client.ask("/links/out-and-in")
-    assert answer.status == 404 or answer.body == HOME
+    response = client.ask("/links/out-and-in")
+    assert response.status == 404 or response.body == HOME
 
 
 @pytest.mark.parametrize("name", ["dangling", "loop", "loop/", "loop-a", "loop-a/x", "dangling/x"])
@@ -314,16 +318,18 @@ def test_a_device_is_no_file(client: Client, docroot: Path) -> None:
 
 @contextmanager
 def served_to_anyone() -> Iterator[tuple[Path, Server]]:
-    """Serve a folder as a user for whom permissions count, which they do not for root."""
+    """Serve a directory as a user for whom permissions count, which they do not for root."""
     options = ["--user", "nobody"] if os.geteuid() == 0 else []
-    with tempfile.TemporaryDirectory() as folder:
-        docroot = Path(folder)
-        docroot.chmod(0o755)  # all the folders above are open to anyone, unlike those of tmp_path
+    with tempfile.TemporaryDirectory() as directory:
+        docroot = Path(directory)
+        docroot.chmod(
+            0o755
+        )  # all the directories above are open to anyone, unlike those of tmp_path
         with serve(docroot, *options, "--workers", "1") as server:
             yield docroot, server
 
 
-def test_unreadable_files_and_folders() -> None:
+def test_unreadable_files_and_directories() -> None:
     with served_to_anyone() as (docroot, server):
         (docroot / "open.txt").write_bytes(b"open")
         (docroot / "locked.txt").write_bytes(SECRET)
@@ -335,19 +341,19 @@ def test_unreadable_files_and_folders() -> None:
         with Client(server.port) as client:
             assert client.ask("/open.txt").body == b"open"
             for target in ("/locked.txt", "/locked/", "/locked/index.html", "/unlocked"):
-                answer = client.ask(target)
-                assert answer.status == 403, target
-                assert SECRET not in answer.body
+                response = client.ask(target)
+                assert response.status == 403, target
+                assert SECRET not in response.body
                 assert client.ask(target, method="HEAD").status == 403, target
         (docroot / "locked").chmod(0o755)
         assert ask(server.port, "/locked/index.html?").body == SECRET
 
 
 def test_many_distinct_targets(client: Client, docroot: Path) -> None:
-    folder = docroot / "many"
-    folder.mkdir()
+    directory = docroot / "many"
+    directory.mkdir()
     for number in range(1000):
-        (folder / f"{number} €.txt").write_text(str(number))
+        (directory / f"{number} €.txt").write_text(str(number))
     for number in range(1000):
         assert client.ask(quote(f"/many/{number} €.txt")).body == str(number).encode()
         assert client.ask(f"/many/{number}").status == 404

@@ -21,7 +21,7 @@ def test_sixteen_deep(server: Server) -> None:
         ("GET", request(target, f"Range: bytes={number * 5}-{number * 5 + 3}"))
         for number, target in enumerate(targets)
     ]
-    bodies = [answer.body for answer in pipeline(server.port, requests)]
+    bodies = [response.body for response in pipeline(server.port, requests)]
     assert bodies == [b"%04d" % number for number in range(16)]
 
 
@@ -39,18 +39,18 @@ def test_known_requests_among_others(docroot: Path, recv: int) -> None:
             targets += chance.choices(known, k=chance.randrange(6))
             targets.append(chance.choice(others) % number)
         requests = [("GET", request(target)) for target in targets]
-        for target, answer in zip(targets, pipeline(server.port, requests), strict=True):
+        for target, response in zip(targets, pipeline(server.port, requests), strict=True):
             if target in known:
-                assert (answer.status, answer.body) == (
+                assert (response.status, response.body) == (
                     expected[target].status,
                     expected[target].body,
                 )
             elif "five" in target:
-                assert answer.body == FIVE_MB
+                assert response.body == FIVE_MB
             elif "otes" in target:
-                assert answer.body == NOTES
+                assert response.body == NOTES
             else:
-                assert answer.status == (301 if "docs" in target else 404)
+                assert response.status == (301 if "docs" in target else 404)
 
 
 def test_known_requests_of_one_who_does_not_read(server: Server) -> None:
@@ -59,8 +59,8 @@ def test_known_requests_of_one_who_does_not_read(server: Server) -> None:
         client.ask(f"/sizes/{LONG}.bin")
         client.send(request(f"/sizes/{LONG}.bin") * 200, request("/notes.txt"))
         for _ in range(200):
-            assert client.answer().body == pattern(LONG)
-        assert client.answer().body == NOTES
+            assert client.response().body == pattern(LONG)
+        assert client.response().body == NOTES
 
 
 def test_mixed_methods_and_statuses(server: Server) -> None:
@@ -83,46 +83,46 @@ def test_mixed_methods_and_statuses(server: Server) -> None:
         ("GET", "/notes.txt", 200),
     ]
     requests = [(method, request(target, method=method)) for method, target, _ in expected]
-    answers = list(pipeline(server.port, requests))
-    assert [answer.status for answer in answers] == [status for _, _, status in expected]
-    assert answers[0].body == HOME
-    assert answers[-1].body == NOTES
+    responses = list(pipeline(server.port, requests))
+    assert [response.status for response in responses] == [status for _, _, status in expected]
+    assert responses[0].body == HOME
+    assert responses[-1].body == NOTES
 
 
 def test_large_and_small_in_turn(server: Server) -> None:
     requests = [("GET", request(target)) for target in ("/five.bin", "/", "/notes.txt")] * 3
-    bodies = [answer.body for answer in pipeline(server.port, requests)]
+    bodies = [response.body for response in pipeline(server.port, requests)]
     assert bodies == [FIVE_MB, HOME, NOTES] * 3
 
 
 def test_files_of_all_sizes(server: Server) -> None:
     requests = [("GET", request(f"/sizes/{size}.bin")) for size in SIZES]
-    answers = pipeline(server.port, requests * 2)
-    for size, answer in zip(SIZES * 2, answers, strict=True):
-        assert answer.body == pattern(size)
+    responses = pipeline(server.port, requests * 2)
+    for size, response in zip(SIZES * 2, responses, strict=True):
+        assert response.body == pattern(size)
 
 
 @pytest.mark.parametrize("target", ["/five.bin", "/", "/missing"])
 def test_nothing_after_connection_close_is_answered(server: Server, target: str) -> None:
     with Client(server.port) as client:
         client.send(request("/") + request(target, "Connection: close") + request("/") * 3)
-        assert client.answer().body == HOME
-        assert client.answer()["Connection"] == "close"
+        assert client.response().body == HOME
+        assert client.response()["Connection"] == "close"
         assert client.rest() == b""
 
 
 def test_nothing_after_a_bad_request_is_answered(server: Server) -> None:
     with Client(server.port) as client:
         client.send(request("/five.bin") + b"nonsense\r\n\r\n" + request("/"))
-        assert client.answer().body == FIVE_MB
-        assert client.answer().status == 400
+        assert client.response().body == FIVE_MB
+        assert client.response().status == 400
         assert client.rest() == b""
 
 
 def test_the_log_names_the_bad_request_and_not_the_next(lone_loop: Server) -> None:
     with Client(lone_loop.port) as client:
         client.send(b"nonsense\r\n\r\n" + request("/after-nonsense"))
-        assert client.answer().status == 400
+        assert client.response().status == 400
         assert client.rest() == b""
     match = lone_loop.out.wait_for('"([^"]*nonsense[^"]*)" 400 ')
     assert match[1] == "nonsense"
@@ -130,7 +130,7 @@ def test_the_log_names_the_bad_request_and_not_the_next(lone_loop: Server) -> No
 
 def test_many_more_than_the_server_reads_at_once(server: Server) -> None:
     requests = [("GET", request(f"/notes.txt?{number}")) for number in range(1500)]
-    assert all(answer.body == NOTES for answer in pipeline(server.port, requests))
+    assert all(response.body == NOTES for response in pipeline(server.port, requests))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 129])
@@ -139,9 +139,9 @@ def test_any_depth_and_a_half(server: Server, depth: int) -> None:
         requests = [request(f"/notes.txt?{number}") for number in range(depth + 1)]
         client.send(b"".join(requests)[:-7])
         for _ in range(depth):
-            assert client.answer().body == NOTES
+            assert client.response().body == NOTES
         client.send(requests[-1][-7:])
-        assert client.answer().body == NOTES
+        assert client.response().body == NOTES
         assert client.ask("/").body == HOME
 
 
@@ -152,6 +152,6 @@ def test_requests_that_arrive_during_an_answer(server: Server) -> None:
         first = client.body(1000)
         client.send(request("/notes.txt"), request("/")[:20])
         assert first + client.body(len(FIVE_MB) - 1000) == FIVE_MB
-        assert client.answer().body == NOTES
+        assert client.response().body == NOTES
         client.send(request("/")[20:])
-        assert client.answer().body == HOME
+        assert client.response().body == HOME

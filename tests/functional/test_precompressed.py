@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site.store import MAX_OPEN_FILES
+from httpd.site.file_cache import MAX_OPEN_FILES
 from tests.functional.configured import serve_with
 from tests.functional.test_memory import MIB, proportional_size
 from tests.process import proc
-from tests.support.raw import Answer, Client, request
+from tests.support.raw import Client, Response, request
 from tests.support.server import DEADLINE, Server
-from tests.unit.site.folders import open_folder
+from tests.unit.site.directories import open_directory
 
 PAGE = b"<!doctype html><title>Page</title>" + b"<p>Hello." * 100
 BR, ZST, GZ = b"brotli" * 9, b"zstandard" * 9, gzip.compress(PAGE)
@@ -68,7 +68,7 @@ def client(server: Server) -> Iterator[Client]:
 
 def get(
     client: Client, target: str, coding: str | None, *lines: str, method: str = "GET"
-) -> Answer:
+) -> Response:
     accept = [] if coding is None else [f"Accept-Encoding: {coding}"]
     return client.ask(target, *accept, *lines, method=method)
 
@@ -116,11 +116,11 @@ def get(
 @pytest.mark.parametrize("target", ["/page.html", "/large.js"])
 def test_who_gets_what(client: Client, target: str, accept: str | None, coding: str) -> None:
     for _ in range(2):
-        answer = get(client, target, accept)
-        assert answer.status == 200
-        assert (answer.get("Content-Encoding") or "identity") == coding
-        assert answer.body == FORMS[target][coding]
-        assert answer["Vary"] == "Accept-Encoding"
+        response = get(client, target, accept)
+        assert response.status == 200
+        assert (response.get("Content-Encoding") or "identity") == coding
+        assert response.body == FORMS[target][coding]
+        assert response["Vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_who_gets_what(client: Client, target: str, accept: str | None, coding: 
 def test_who_accepts_nothing(client: Client, accept: str) -> None:
     for target in ("/page.html", "/plain.txt"):
         for method in ("GET", "HEAD"):
-            answer = get(client, target, accept, method=method)
-            assert answer.status == 406
-            assert "ETag" not in answer
-            assert ("Vary" in answer) is (target == "/page.html")
+            response = get(client, target, accept, method=method)
+            assert response.status == 406
+            assert "ETag" not in response
+            assert ("Vary" in response) is (target == "/page.html")
 
 
 def test_a_form_that_decodes_to_the_file(client: Client) -> None:
@@ -141,26 +141,26 @@ def test_a_form_that_decodes_to_the_file(client: Client) -> None:
 
 
 def test_a_file_without_forms_is_the_same_for_all(client: Client) -> None:
-    answers = [get(client, "/plain.txt", accept) for accept in (None, "gzip, br", "identity")]
-    assert {answer.body for answer in answers} == {b"plain"}
-    assert len({answer["ETag"] for answer in answers}) == 1
-    assert not any("Vary" in answer or "Content-Encoding" in answer for answer in answers)
+    responses = [get(client, "/plain.txt", accept) for accept in (None, "gzip, br", "identity")]
+    assert {response.body for response in responses} == {b"plain"}
+    assert len({response["ETag"] for response in responses}) == 1
+    assert not any("Vary" in response or "Content-Encoding" in response for response in responses)
 
 
 def test_a_form_that_is_asked_for_itself(client: Client) -> None:
     for accept in (None, "gzip"):
-        answer = get(client, "/page.html.gz", accept)
-        assert answer["Content-Type"] == "application/gzip"
-        assert "Content-Encoding" not in answer
-        assert "Vary" not in answer
-        assert answer.body == GZ
+        response = get(client, "/page.html.gz", accept)
+        assert response["Content-Type"] == "application/gzip"
+        assert "Content-Encoding" not in response
+        assert "Vary" not in response
+        assert response.body == GZ
 
 
 def test_it_can_be_switched_off(site: Path) -> None:
     with serve_with(site, precompressed=False) as server, Client(server.port) as client:
-        answer = get(client, "/page.html", "gzip, br")
-        assert answer.body == PAGE
-        assert "Vary" not in answer
+        response = get(client, "/page.html", "gzip, br")
+        assert response.body == PAGE
+        assert "Vary" not in response
         assert get(client, "/page.html.gz", "gzip").body == GZ
 
 
@@ -169,33 +169,33 @@ def test_it_can_be_switched_off(site: Path) -> None:
 
 @pytest.mark.parametrize(("target", "coding"), ALL)
 def test_each_form_has_a_head_of_its_own(client: Client, target: str, coding: str) -> None:
-    answer = get(client, target, coding)
-    assert answer["Content-Type"] == get(client, target, None)["Content-Type"]
-    assert answer["Content-Length"] == str(len(FORMS[target][coding]))
-    assert get(client, target, coding, method="HEAD").timeless() == answer.headless().timeless()
+    response = get(client, target, coding)
+    assert response["Content-Type"] == get(client, target, None)["Content-Type"]
+    assert response["Content-Length"] == str(len(FORMS[target][coding]))
+    assert get(client, target, coding, method="HEAD").timeless() == response.headless().timeless()
     others = {get(client, target, other)["ETag"] for other in FORMS[target] if other != coding}
-    assert answer["ETag"] not in others
+    assert response["ETag"] not in others
 
 
 @pytest.mark.parametrize(("target", "coding"), ALL)
 def test_conditions_are_about_the_form(client: Client, target: str, coding: str) -> None:
-    answer = get(client, target, coding)
+    response = get(client, target, coding)
     for line in (
-        f"If-None-Match: {answer['ETag']}",
-        f"If-None-Match: W/{answer['ETag']}",
-        f"If-Modified-Since: {answer['Last-Modified']}",
+        f"If-None-Match: {response['ETag']}",
+        f"If-None-Match: W/{response['ETag']}",
+        f"If-Modified-Since: {response['Last-Modified']}",
     ):
         for method in ("GET", "HEAD"):
             same = get(client, target, coding, line, method=method)
             assert same.status == 304
-            assert same["ETag"] == answer["ETag"]
+            assert same["ETag"] == response["ETag"]
             assert same["Vary"] == "Accept-Encoding"
             assert "Content-Encoding" not in same
     for other in FORMS[target]:
         if other != coding:
-            assert get(client, target, other, f"If-None-Match: {answer['ETag']}").status == 200
-            assert get(client, target, other, f"If-Match: {answer['ETag']}").status == 412
-    assert get(client, target, coding, f"If-Match: {answer['ETag']}").body == answer.body
+            assert get(client, target, other, f"If-None-Match: {response['ETag']}").status == 200
+            assert get(client, target, other, f"If-Match: {response['ETag']}").status == 412
+    assert get(client, target, coding, f"If-Match: {response['ETag']}").body == response.body
 
 
 @pytest.mark.parametrize(("target", "coding"), ALL)
@@ -208,12 +208,12 @@ def test_ranges_are_of_the_form_that_is_named(
     accept, line = "br, zstd, gzip", f"{named_by}: {tag}"
     if " " in named_by:
         accept, line = f"{coding}, *;q=0", "X-None: 1"
-    answer = get(client, target, accept, "Range: bytes=5-30", line)
-    assert (answer.status, answer.body) == (206, content[5:31])
-    assert answer["Content-Range"] == f"bytes 5-30/{len(content)}"
-    assert (answer.get("Content-Encoding") or "identity") == coding
-    assert answer["Vary"] == "Accept-Encoding"
-    assert answer["ETag"] == tag
+    response = get(client, target, accept, "Range: bytes=5-30", line)
+    assert (response.status, response.body) == (206, content[5:31])
+    assert response["Content-Range"] == f"bytes 5-30/{len(content)}"
+    assert (response.get("Content-Encoding") or "identity") == coding
+    assert response["Vary"] == "Accept-Encoding"
+    assert response["ETag"] == tag
     assert get(client, target, accept, "Range: bytes=-9", line).body == content[-9:]
     beyond = get(client, target, accept, f"Range: bytes={len(content)}-", line)
     assert (beyond.status, beyond["Content-Range"]) == (416, f"bytes */{len(content)}")
@@ -235,10 +235,10 @@ def test_a_range_without_a_tag_is_of_the_file_itself(
     client: Client, target: str, accept: str, line: str
 ) -> None:
     plain = FORMS[target]["identity"]
-    answer = get(client, target, accept, "Range: bytes=5-30", line)
-    assert (answer.status, answer.body) == (206, plain[5:31])
-    assert "Content-Encoding" not in answer
-    assert answer["Vary"] == "Accept-Encoding"
+    response = get(client, target, accept, "Range: bytes=5-30", line)
+    assert (response.status, response.body) == (206, plain[5:31])
+    assert "Content-Encoding" not in response
+    assert response["Vary"] == "Accept-Encoding"
     several = get(client, target, accept, "Range: bytes=0-1,5-6", line)
     assert several["Content-Type"].startswith("multipart/byteranges")
     for lines in ((), ("Range: bytes=5-30",)):  # which means nothing for HEAD
@@ -259,9 +259,9 @@ def test_a_download_goes_on_with_the_form_that_it_began_with(client: Client) -> 
 
 @pytest.mark.parametrize("value", ['"x"', "date"])
 def test_what_names_no_form_for_certain_gets_the_whole(client: Client, value: str) -> None:
-    answer = get(client, "/page.html", "br")
+    response = get(client, "/page.html", "br")
     if value == "date":  # all forms have the same one
-        value = answer["Last-Modified"]
+        value = response["Last-Modified"]
         assert get(client, "/page.html", None)["Last-Modified"] == value
     whole = get(client, "/page.html", "br", "Range: bytes=10-", f"If-Range: {value}")
     assert (whole.status, whole.body, whole["Content-Encoding"]) == (200, BR, "br")
@@ -278,16 +278,16 @@ def test_a_date_is_enough_for_who_takes_no_other_form(client: Client) -> None:
 
 
 def get_until(
-    client: Client, target: str, accept: str, wanted: Callable[[Answer], bool]
-) -> list[Answer]:
+    client: Client, target: str, accept: str, wanted: Callable[[Response], bool]
+) -> list[Response]:
     """Ask, with the same bytes, until an answer is the wanted one."""
-    answers = []
+    responses = []
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
-        answers.append(get(client, target, accept))
-        if wanted(answers[-1]):
-            return answers
-    raise AssertionError(f"not seen: {answers[-1]}")
+        responses.append(get(client, target, accept))
+        if wanted(responses[-1]):
+            return responses
+    raise AssertionError(f"not seen: {responses[-1]}")
 
 
 @pytest.mark.parametrize("size", [1, 200_000])
@@ -297,20 +297,20 @@ def test_a_form_that_appears_changes_and_disappears(client: Client, site: Path, 
     put(site / target[1:], plain)
     sibling = site / f"{target[1:]}.gz"
     for _ in range(3):
-        answer = get(client, target, "gzip")
-        assert (answer.body, answer.get("Vary")) == (plain, None)
+        response = get(client, target, "gzip")
+        assert (response.body, response.get("Vary")) == (plain, None)
     put(sibling.with_suffix(".tmp"), one, age=50).rename(sibling)
-    seen = get_until(client, target, "gzip", lambda answer: answer.body == one)
+    seen = get_until(client, target, "gzip", lambda response: response.body == one)
     assert seen[-1]["Content-Encoding"] == "gzip"
     assert get(client, target, "br")["Vary"] == "Accept-Encoding"
     put(sibling.with_suffix(".tmp"), two, age=40).rename(sibling)
-    seen += get_until(client, target, "gzip", lambda answer: answer.body == two)
+    seen += get_until(client, target, "gzip", lambda response: response.body == two)
     sibling.unlink()
-    seen += get_until(client, target, "gzip", lambda answer: answer.body == plain)
+    seen += get_until(client, target, "gzip", lambda response: response.body == plain)
     assert "Vary" not in seen[-1]
-    for answer in seen:
-        assert answer.body in (plain, one, two)
-        assert (answer.get("Content-Encoding") == "gzip") is (answer.body != plain)
+    for response in seen:
+        assert response.body in (plain, one, two)
+        assert (response.get("Content-Encoding") == "gzip") is (response.body != plain)
 
 
 def test_a_file_that_changes_leaves_its_forms_behind(client: Client, site: Path) -> None:
@@ -319,9 +319,9 @@ def test_a_file_that_changes_leaves_its_forms_behind(client: Client, site: Path)
     for _ in range(3):
         assert get(client, "/moves.txt", "br").body == b"old br"
     put(site / "moves.txt", b"new", age=90)
-    get_until(client, "/moves.txt", "br", lambda answer: answer.body == b"new")
+    get_until(client, "/moves.txt", "br", lambda response: response.body == b"new")
     put(site / "moves.txt.br", b"new br", age=90)
-    get_until(client, "/moves.txt", "br", lambda answer: answer.body == b"new br")
+    get_until(client, "/moves.txt", "br", lambda response: response.body == b"new br")
 
 
 @pytest.mark.parametrize(
@@ -344,9 +344,9 @@ def test_a_form_from_before_the_last_change(
     for path, moment in ((site / name, original), (site / f"{name}.gz", sibling)):
         path.write_bytes(path.suffix.encode())
         os.utime(path, ns=(moment, moment))
-    answer = get(client, f"/{name}", "gzip")
-    assert answer.body == (b".gz" if is_sent else b".txt")
-    assert ("Vary" in answer) is is_sent
+    response = get(client, f"/{name}", "gzip")
+    assert response.body == (b".gz" if is_sent else b".txt")
+    assert ("Vary" in response) is is_sent
 
 
 @pytest.mark.parametrize("form_first", [True, False])
@@ -377,9 +377,9 @@ def test_an_archive_is_no_form_of_what_does_not_compress(
     for suffix in (".gz", ".br", ".zst"):
         put(site / f"{name}{suffix}", b"another one", age=1)
     for _ in range(3):
-        answer = get(client, f"/{name}", "gzip, br, zstd")
-        assert answer.body == b"this one"
-        assert "Vary" not in answer
+        response = get(client, f"/{name}", "gzip, br, zstd")
+        assert response.body == b"this one"
+        assert "Vary" not in response
         assert get(client, f"/{name}.gz", "gzip").body == b"another one"
 
 
@@ -390,7 +390,7 @@ def test_what_compresses_has_forms(client: Client, site: Path, name: str) -> Non
     assert get(client, f"/{name}", "br").body == b"form"
 
 
-def make_folder(path: Path) -> None:
+def make_directory(path: Path) -> None:
     path.mkdir()
 
 
@@ -413,7 +413,7 @@ def make_loop(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [make_folder, make_fifo, make_link_outside, make_link_to_nothing, make_loop]
+    "make", [make_directory, make_fifo, make_link_outside, make_link_to_nothing, make_loop]
 )
 def test_what_is_no_form(client: Client, site: Path, make: Callable[[Path], None]) -> None:
     name = f"{make.__name__}.txt"
@@ -439,17 +439,17 @@ def test_a_form_without_its_file(client: Client, site: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_a_form_that_may_not_be_read() -> None:
-    with open_folder() as folder:
-        put(folder / "a.txt", b"original")
-        put(folder / "a.txt.gz", b"forbidden").chmod(0)
+    with open_directory() as directory:
+        put(directory / "a.txt", b"original")
+        put(directory / "a.txt.gz", b"forbidden").chmod(0)
         with (
-            serve_with(folder, user="nobody", group="nogroup") as server,
+            serve_with(directory, user="nobody", group="nogroup") as server,
             Client(server.port) as client,
         ):
             for _ in range(3):
                 assert get(client, "/a.txt", "gzip").body == b"original"
-            (folder / "a.txt.gz").chmod(0o444)
-            get_until(client, "/a.txt", "gzip", lambda answer: answer.body == b"forbidden")
+            (directory / "a.txt.gz").chmod(0o444)
+            get_until(client, "/a.txt", "gzip", lambda response: response.body == b"forbidden")
 
 
 # ---------------------------------------------------------------- bounds
@@ -465,8 +465,8 @@ def test_large_forms_leave_few_descriptors_open(tmp_path: Path) -> None:
         before = proportional_size(server.pid)
         for number in range(300):
             for accept in ("identity", "br", "zstd", "gzip"):
-                answer = get(client, f"/{number}.txt", accept, method="HEAD")
-                assert answer["Content-Length"] == "200000"
+                response = get(client, f"/{number}.txt", accept, method="HEAD")
+                assert response["Content-Length"] == "200000"
         (worker,) = proc.children(server.pid)
         assert len(os.listdir(f"/proc/{worker}/fd")) < MAX_OPEN_FILES + 100
         assert proportional_size(server.pid) - before < 20 * MIB
@@ -492,4 +492,4 @@ def test_pipelined_requests_for_all_forms(server: Server) -> None:
             b"".join(request(target, f"Accept-Encoding: {coding}") for target, coding in asked)
         )
         for target, coding in asked:
-            assert client.answer().body == FORMS[target][coding]
+            assert client.response().body == FORMS[target][coding]

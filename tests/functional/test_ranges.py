@@ -13,7 +13,7 @@ import pytest
 from httpd.protocol.ranges import FEW_RANGES, LEAST_RANGE, MAX_RANGES
 from tests.functional.configured import serve_with
 from tests.functional.site import FIVE_MB, NOTES
-from tests.support.raw import Answer, Client, request
+from tests.support.raw import Client, Response, request
 from tests.support.server import Server
 
 SMALL_GZ, LARGE_GZ = b"not really gzip" * 20, random.Random(6).randbytes(400_000)
@@ -61,12 +61,12 @@ def take(content: bytes, spec: str) -> tuple[int, bytes]:
     return start, content[start:stop]
 
 
-def parts_of(answer: Answer) -> list[tuple[str, str, bytes]]:
+def parts_of(response: Response) -> list[tuple[str, str, bytes]]:
     """Return type, range and content of each part, as Python's email package reads them."""
-    assert answer.status == 206
-    assert "Content-Range" not in answer
-    head = f"Content-Type: {answer['Content-Type']}\r\n\r\n".encode()
-    message = message_from_bytes(head + answer.body)
+    assert response.status == 206
+    assert "Content-Range" not in response
+    head = f"Content-Type: {response['Content-Type']}\r\n\r\n".encode()
+    message = message_from_bytes(head + response.body)
     assert message.get_content_type() == "multipart/byteranges"
     assert not message.defects
     kinds = []
@@ -75,15 +75,15 @@ def parts_of(answer: Answer) -> list[tuple[str, str, bytes]]:
             assert not part.defects
             assert sorted(map(str.lower, part.keys())) == ["content-range", "content-type"]
             kinds.append((part["Content-Type"], part["Content-Range"]))
-    return [(*kind, body) for kind, body in zip(kinds, bodies_of(answer), strict=True)]
+    return [(*kind, body) for kind, body in zip(kinds, bodies_of(response), strict=True)]
 
 
-def bodies_of(answer: Answer) -> Iterator[bytes]:
+def bodies_of(response: Response) -> Iterator[bytes]:
     """Yield the contents of the parts, byte by byte as they are (email changes line ends)."""
-    found = re.search("; boundary=([0-9a-zA-Z]{16,70})$", answer["Content-Type"])
+    found = re.search("; boundary=([0-9a-zA-Z]{16,70})$", response["Content-Type"])
     assert found
     delimiter = b"\r\n--" + found[1].encode()
-    first, *others, last = (b"\r\n" + answer.body).split(delimiter)
+    first, *others, last = (b"\r\n" + response.body).split(delimiter)
     assert (first, last) == (b"", b"--\r\n")
     for other in others:
         head, _, body = other.partition(b"\r\n\r\n")
@@ -91,13 +91,13 @@ def bodies_of(answer: Answer) -> Iterator[bytes]:
         yield body
 
 
-def check(answer: Answer, content: bytes, specs: list[str], media_type: str) -> None:
+def check(response: Response, content: bytes, specs: list[str], media_type: str) -> None:
     expected = []
     for spec in specs:
         start, body = take(content, spec)
         where = f"bytes {start}-{start + len(body) - 1}/{len(content)}"
         expected.append((media_type, where, body))
-    assert parts_of(answer) == expected
+    assert parts_of(response) == expected
 
 
 TYPES = {"notes.txt": "text/plain; charset=utf-8", "five.js": "text/javascript; charset=utf-8"}
@@ -108,10 +108,10 @@ TYPES = {"notes.txt": "text/plain; charset=utf-8", "five.js": "text/javascript; 
 def test_each_part_is_what_was_asked_for(client: Client, name: str, spec: str) -> None:
     whole = client.ask(f"/{name}", method="HEAD")
     for _ in range(2):
-        answer = client.ask(f"/{name}", f"Range: bytes={spec}")
-        check(answer, FILES[name], spec.split(","), TYPES[name])
+        response = client.ask(f"/{name}", f"Range: bytes={spec}")
+        check(response, FILES[name], spec.split(","), TYPES[name])
         for field in ("ETag", "Last-Modified", "Vary", "Accept-Ranges", "Cache-Control"):
-            assert answer[field] == whole[field]
+            assert response[field] == whole[field]
         assert client.ask("/notes.txt", "Range: bytes=1-1").body == NOTES[1:2]
 
 
@@ -140,42 +140,42 @@ def test_any_ranges(client: Client, seed: int) -> None:
 
 def test_overlapping_and_touching_ranges_are_one(client: Client) -> None:
     for spec, first, last in [("0-99,100-199", 0, 199), ("50-99,0-60,99-120", 0, 120)]:
-        answer = client.ask("/five.js", f"Range: bytes={spec}")
-        assert answer["Content-Range"] == f"bytes {first}-{last}/{len(FIVE_MB)}"
-        assert answer.body == FIVE_MB[first : last + 1]
-    answer = client.ask("/five.js", "Range: bytes=" + ",".join(["0-"] * MAX_RANGES))
-    assert (answer.status, answer.body) == (206, FIVE_MB)
+        response = client.ask("/five.js", f"Range: bytes={spec}")
+        assert response["Content-Range"] == f"bytes {first}-{last}/{len(FIVE_MB)}"
+        assert response.body == FIVE_MB[first : last + 1]
+    response = client.ask("/five.js", "Range: bytes=" + ",".join(["0-"] * MAX_RANGES))
+    assert (response.status, response.body) == (206, FIVE_MB)
 
 
 @pytest.mark.parametrize("length", [LEAST_RANGE, 4000])
 def test_as_many_as_are_allowed_and_one_more(client: Client, length: int) -> None:
     specs = [f"{5000 * n}-{5000 * n + length - 1}" for n in range(MAX_RANGES + 1)]
-    answer = client.ask("/five.js", f"Range: bytes={','.join(specs[:-1])}")
-    check(answer, FIVE_MB, specs[:-1], TYPES["five.js"])
-    answer = client.ask("/five.js", f"Range: bytes={','.join(specs)}")
-    assert (answer.status, answer.body) == (200, FIVE_MB)
+    response = client.ask("/five.js", f"Range: bytes={','.join(specs[:-1])}")
+    check(response, FIVE_MB, specs[:-1], TYPES["five.js"])
+    response = client.ask("/five.js", f"Range: bytes={','.join(specs)}")
+    assert (response.status, response.body) == (200, FIVE_MB)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_many_tiny_ranges_get_the_whole(client: Client, name: str) -> None:
     specs = [f"{3 * n}-{3 * n}" for n in range(MAX_RANGES)]
-    answer = client.ask(f"/{name}", f"Range: bytes={','.join(specs)}")
-    assert (answer.status, answer.body) == (200, FILES[name])
+    response = client.ask(f"/{name}", f"Range: bytes={','.join(specs)}")
+    assert (response.status, response.body) == (200, FILES[name])
 
 
 def test_some_and_all_out_of_reach(client: Client) -> None:
     size = len(NOTES)
-    answer = client.ask("/notes.txt", f"Range: bytes=0-0,{size}-,5-5,{10**30}-")
-    check(answer, NOTES, ["0-0", "5-5"], TYPES["notes.txt"])
-    answer = client.ask("/notes.txt", f"Range: bytes={size}-,{10**30}-,-0")
-    assert (answer.status, answer["Content-Range"]) == (416, f"bytes */{size}")
+    response = client.ask("/notes.txt", f"Range: bytes=0-0,{size}-,5-5,{10**30}-")
+    check(response, NOTES, ["0-0", "5-5"], TYPES["notes.txt"])
+    response = client.ask("/notes.txt", f"Range: bytes={size}-,{10**30}-,-0")
+    assert (response.status, response["Content-Range"]) == (416, f"bytes */{size}")
 
 
 def test_head_has_no_ranges(client: Client) -> None:
     for name, content in FILES.items():
-        answer = client.ask(f"/{name}", "Range: bytes=0-0,-1", method="HEAD")
-        assert (answer.status, answer["Content-Length"]) == (200, str(len(content)))
-        assert "Content-Range" not in answer
+        response = client.ask(f"/{name}", "Range: bytes=0-0,-1", method="HEAD")
+        assert (response.status, response["Content-Length"]) == (200, str(len(content)))
+        assert "Content-Range" not in response
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -186,8 +186,8 @@ def test_if_range(client: Client, name: str) -> None:
         client.ask(f"/{name}", line, f"If-Range: {etag}"), FILES[name], ["0-0", "-1"], TYPES[name]
     )
     for other in ('"other"', f"W/{etag}", etag.strip('"')):
-        answer = client.ask(f"/{name}", line, f"If-Range: {other}")
-        assert (answer.status, answer.body) == (200, FILES[name])
+        response = client.ask(f"/{name}", line, f"If-Range: {other}")
+        assert (response.status, response.body) == (200, FILES[name])
 
 
 def test_conditions_come_first(client: Client) -> None:
@@ -208,11 +208,11 @@ def test_several_ranges_of_a_coded_form_are_the_whole(
     """
     accept = f"Accept-Encoding: {coding}"
     named = f"If-Range: {client.ask(f'/{name}', accept, method='HEAD')['ETag']}"
-    answer = client.ask(f"/{name}", "Range: bytes=0-9,-10", accept, named)
-    assert (answer.status, answer.body) == (200, content)
-    assert (answer["Content-Encoding"], answer["Vary"]) == (coding, "Accept-Encoding")
+    response = client.ask(f"/{name}", "Range: bytes=0-9,-10", accept, named)
+    assert (response.status, response.body) == (200, content)
+    assert (response["Content-Encoding"], response["Vary"]) == (coding, "Accept-Encoding")
     one = client.ask(f"/{name}", "Range: bytes=0-9,10-19", accept, named)
-    assert (one.status, one.body, one["ETag"]) == (206, content[:20], answer["ETag"])
+    assert (one.status, one.body, one["ETag"]) == (206, content[:20], response["ETag"])
     plain = client.ask(f"/{name}", "Range: bytes=0-9,-10", accept)
     check(plain, FILES[name], ["0-9", "-10"], TYPES[name])
     only = "Accept-Encoding: identity;q=0, *"
@@ -221,9 +221,9 @@ def test_several_ranges_of_a_coded_form_are_the_whole(
 
 
 def test_a_type_that_a_rule_sets_is_that_of_each_part(client: Client) -> None:
-    answer = client.ask("/typed.bin", "Range: bytes=0-9,-10")
-    check(answer, FIVE_MB, ["0-9", "-10"], "text/x-own; a=b")
-    assert answer["X-Own"] == "1"
+    response = client.ask("/typed.bin", "Range: bytes=0-9,-10")
+    check(response, FIVE_MB, ["0-9", "-10"], "text/x-own; a=b")
+    assert response["X-Own"] == "1"
     assert client.ask("/typed.bin", "Range: bytes=0-9")["Content-Type"] == "text/x-own; a=b"
 
 
@@ -232,8 +232,8 @@ def test_each_answer_has_a_boundary_of_its_own(server: Server) -> None:
     seen = set()
     for number in range(5):
         with Client(server.port) as client:
-            answer = client.ask(f"/five.js?{number}", "Range: bytes=0-0,-1")
-            seen.add(answer["Content-Type"])
+            response = client.ask(f"/five.js?{number}", "Range: bytes=0-0,-1")
+            seen.add(response["Content-Type"])
     assert len(seen) == 5
 
 
@@ -249,12 +249,12 @@ def test_a_slow_reader(server: Server) -> None:
             length -= len(pieces[-1])
             assert client.ask("/notes.txt").body == NOTES
         check(
-            Answer(head.status, head.reason, head.fields, b"".join(pieces)),
+            Response(head.status, head.reason, head.fields, b"".join(pieces)),
             FIVE_MB,
             specs,
             TYPES["five.js"],
         )
-        assert slow.answer().body == NOTES
+        assert slow.response().body == NOTES
 
 
 def test_the_log_counts_the_whole_body(site: Path) -> None:

@@ -80,12 +80,12 @@ def check_between_others(port: int, data: bytes, status: int = 405, method: str 
     """Assert that a request is answered, and so are those before and behind it."""
     with Client(port) as client:
         client.send(request("/a") + data + data + request("/b"))
-        assert client.answer().body == b"a"
+        assert client.response().body == b"a"
         for _ in range(2):
-            assert client.answer(method).status == status
-        assert client.answer().body == b"b"
+            assert client.response(method).status == status
+        assert client.response().body == b"b"
         client.send(data)
-        assert client.answer(method).status == status
+        assert client.response(method).status == status
         assert client.ask("/a").body == b"a"
 
 
@@ -105,8 +105,8 @@ def test_lengths_around_that_of_a_recv(site: Path) -> None:
                 data = with_length(65536 - len(with_length(65536)) + 65536)
                 client.send(data + request("/b"))
                 assert len(data) == 65536
-                assert client.answer().status == 405
-                assert client.answer().body == b"b"
+                assert client.response().status == 405
+                assert client.response().body == b"b"
 
 
 def test_chunks(any_recv: Server) -> None:
@@ -158,7 +158,7 @@ def test_any_mix_in_any_pieces(any_recv: Server, seed: int) -> None:
         client.send(*[data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)])
         for kind in chosen:
             method, status = kinds[kind]
-            assert client.answer(method).status == status
+            assert client.response(method).status == status
         client.finish_sending()
         assert client.rest() == b""
 
@@ -169,7 +169,7 @@ def test_a_thousand_bodies_leave_nothing_behind(site: Path) -> None:
         before = 0
         for number in range(600):
             client.send(data)
-            assert (client.answer().status, client.answer().status) == (405, 405)
+            assert (client.response().status, client.response().status) == (405, 405)
             if number == 100:
                 before = proportional_size(server.pid)
         assert proportional_size(server.pid) - before < 4 * MIB
@@ -180,9 +180,9 @@ def test_a_thousand_bodies_leave_nothing_behind(site: Path) -> None:
 
 def check_refused(client: Client, status: int) -> None:
     """Assert that this is the last answer, whatever is sent behind the request."""
-    answer = client.answer()
-    assert answer.status == status
-    assert answer["Connection"] == "close"
+    response = client.response()
+    assert response.status == status
+    assert response["Connection"] == "close"
     client.send_if_open(SMUGGLED * 3)
     assert client.rest_or_reset() == b""
 
@@ -203,7 +203,7 @@ def check_refused(client: Client, status: int) -> None:
 def test_too_large_is_said_before_the_body_came(any_recv: Server, begin: bytes) -> None:
     with Client(any_recv.port) as client:
         client.send(request("/b") + begin)
-        assert client.answer().body == b"b"
+        assert client.response().body == b"b"
         check_refused(client, 431 if b"X: y" in begin else 413)
         client.close()
         any_recv.out.wait_for(f"connection {client.address} closed: (body too large|bad request)")
@@ -229,9 +229,9 @@ def test_a_body_that_stalls_is_answered_408(hasty: Server, before: bytes, begin:
     with Client(hasty.port) as client:
         client.send(before + begin)
         if before:
-            assert client.answer().body == b"b"
-        answer = client.answer()
-        assert (answer.status, answer["Connection"]) == (408, "close")
+            assert client.response().body == b"b"
+        response = client.response()
+        assert (response.status, response["Connection"]) == (408, "close")
         assert client.rest() == b""
         client.close()
         hasty.out.wait_for(f"connection {client.address} closed: body timeout")
@@ -257,8 +257,8 @@ def test_a_stalled_body_holds_up_nobody(server: Server) -> None:
         for _ in range(50):
             assert client.ask("/a").body == b"a"
         stalled.send(b"x" + request("/b"))
-        assert stalled.answer().status == 405
-        assert stalled.answer().body == b"b"
+        assert stalled.response().status == 405
+        assert stalled.response().body == b"b"
 
 
 @pytest.mark.parametrize("half", [True, False])
@@ -284,8 +284,8 @@ def test_a_drain_waits_for_the_body(site: Path) -> None:
         server.signal(signal.SIGTERM)
         assert idle.rest() == b""
         client.send(data[-50_000:])
-        answer = client.answer()
-        assert (answer.status, answer["Connection"]) == (405, "close")
+        response = client.response()
+        assert (response.status, response["Connection"]) == (405, "close")
         assert client.rest() == b""
         client.close()
         assert server.wait() == 0
@@ -309,7 +309,7 @@ def test_who_waits_for_nothing_is_not_kept_waiting(server: Server) -> None:
             assert client.ask("/a", "Expect: 100-continue").body == b"a"
         data = request("/b", "Expect: 100-continue", "Content-Length: 3", version="HTTP/1.0")
         client.send(data + b"abc")  # an expectation that HTTP/1.0 does not have
-        assert client.answer().body == b"b"
+        assert client.response().body == b"b"
 
 
 def test_another_expectation(server: Server) -> None:
@@ -370,9 +370,9 @@ def test_a_doubtful_length_ends_the_connection(
 ) -> None:
     with Client(server.port) as client:
         client.send(request("/a", *lines, method="POST") + body + request("/b"))
-        answer = client.answer()
-        assert answer.status in (400, 501)
-        assert answer["Connection"] == "close"
+        response = client.response()
+        assert response.status in (400, 501)
+        assert response["Connection"] == "close"
         assert client.rest() == b""
 
 
@@ -410,9 +410,9 @@ def test_a_doubtful_length_ends_the_connection(
 def test_a_doubtful_chunk_ends_the_connection(any_recv: Server, body: bytes) -> None:
     with Client(any_recv.port) as client:
         client.send_if_open(in_chunks(body) + request("/b"))
-        answer = client.answer()
-        assert answer.status == 400
-        assert answer["Connection"] == "close"
+        response = client.response()
+        assert response.status == 400
+        assert response["Connection"] == "close"
         assert client.rest() == b""
 
 
@@ -421,7 +421,7 @@ def test_a_body_that_is_a_request_is_never_answered(server: Server) -> None:
         with Client(server.port) as client:
             for _ in range(3):
                 client.send(data)
-                assert client.answer().status == 405
+                assert client.response().status == 405
             client.finish_sending()
             assert client.rest() == b""
 
@@ -433,7 +433,7 @@ def test_the_same_head_without_a_body_is_remembered_apart(server: Server) -> Non
     with Client(server.port) as client:
         for _ in range(5):
             client.send(bare, full + SMUGGLED, bare + full, SMUGGLED, full, SMUGGLED + bare)
-            assert [client.answer().body for _ in range(6)] == [b"a"] * 6
+            assert [client.response().body for _ in range(6)] == [b"a"] * 6
         client.finish_sending()
         assert client.rest() == b""
 
@@ -452,7 +452,7 @@ def test_a_line_for_each_request_and_none_for_a_body(site: Path) -> None:
                 request("/b", f"Content-Length: {LIMIT + 1}", method="PUT"),
             ]
             client.send(b"".join(data) + SMUGGLED)
-            assert [client.answer().status for _ in data] == [405, 405, 200, 200, 413]
+            assert [client.response().status for _ in data] == [405, 405, 200, 200, 413]
             assert client.rest() == b""
         assert server.stop() == 0
         lines = [line for line in server.out.seen if "HTTP/1.1" in line]
@@ -474,11 +474,11 @@ def test_the_duration_is_that_of_the_request_alone(site: Path, early: bytes) -> 
     """A blank line that came long before is not part of it, and neither is the request before."""
     with serve_with(site) as server, Client(server.port) as client:
         client.send(request("/a") + early)
-        assert client.answer().body == b"a"
+        assert client.response().body == b"a"
         server.out.wait_for('"GET /a ')  # written after a while
         begin = time.monotonic()
         client.send((b"\r\n" + request("/b"))[len(early) :])
-        assert client.answer().body == b"b"
+        assert client.response().body == b"b"
         elapsed = time_until_logged(server, begin)
         assert duration(server, "/b") <= elapsed
 
@@ -488,13 +488,13 @@ def test_the_duration_counts_from_the_first_byte(site: Path) -> None:
     with serve_with(site) as server, Client(server.port) as client:
         second, third = request("/b?2"), request("/b?3")
         client.send(request("/a") + second[:9])
-        assert client.answer().body == b"a"
+        assert client.response().body == b"a"
         server.out.wait_for('"GET /a ')
         begin = time.monotonic()
         client.send(second[9:] + third[:9])
-        assert client.answer().body == b"b"
+        assert client.response().body == b"b"
         client.send(third[9:])
-        assert client.answer().body == b"b"
+        assert client.response().body == b"b"
         elapsed = time_until_logged(server, begin)
         assert duration(server, "/b?2") > duration(server, "/b?3")
         assert float(server.out.seen[-1].split()[-2]) <= elapsed

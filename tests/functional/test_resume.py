@@ -202,19 +202,19 @@ def test_aria2c_with_a_checksum(server: Server, file: Path, tmp_path: Path) -> N
 def test_python(server: Server, file: Path, is_changed: bool) -> None:
     url = f"{server.url}/{file.name}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=DEADLINE) as answer:
-        begun = answer.read(CUT)
-        condition = answer.headers["ETag"]
+    with opener.open(url, timeout=DEADLINE) as response:
+        begun = response.read(CUT)
+        condition = response.headers["ETag"]
     if is_changed:
         change(file)
     fields = {"Range": f"bytes={len(begun)}-", "If-Range": condition}
-    with opener.open(urllib.request.Request(url, headers=fields), timeout=DEADLINE) as answer:
+    with opener.open(urllib.request.Request(url, headers=fields), timeout=DEADLINE) as response:
         if is_changed:
-            assert answer.status == 200
-            assert sha256(answer.read()) == sha256(NEW)
+            assert response.status == 200
+            assert sha256(response.read()) == sha256(NEW)
         else:
-            assert answer.status == 206
-            assert sha256(begun + answer.read()) == sha256(OLD)
+            assert response.status == 206
+            assert sha256(begun + response.read()) == sha256(OLD)
 
 
 # ---------------------------------------------------------------- several at once

@@ -67,9 +67,9 @@ def test_after_each_kind_of_answer(server: Server, name: str) -> None:
     with Client(server.port) as client:
         for _ in range(3):
             client.send(data)
-            answer = client.answer(method)
-            assert answer.status == status
-            assert (answer.get("Connection") == "close") is (status in LAST)
+            response = client.response(method)
+            assert response.status == status
+            assert (response.get("Connection") == "close") is (status in LAST)
             if status in LAST:
                 client.send_if_open(request("/a.txt"))
                 assert client.rest_or_reset() == b""
@@ -88,7 +88,7 @@ def test_each_kind_after_each_other(server: Server) -> None:
             part = small[begin : begin + 100]
             client.send(b"".join(data for _, data, _ in part))
             for method, data, status in part:
-                assert client.answer(method).status == status, data
+                assert client.response(method).status == status, data
         assert client.ask("/a.txt").body == b"content"
 
 
@@ -99,9 +99,9 @@ def test_one_blank_line_before_the_next_request(server: Server, name: str) -> No
     with Client(server.port) as client:
         client.send(data + b"\r\n" + data, b"\r", b"\n" + data + b"\r\n")
         for _ in range(3):
-            assert client.answer(method).status == status
+            assert client.response(method).status == status
         client.send(data)
-        assert client.answer(method).status == status
+        assert client.response(method).status == status
         client.send(b"\r\n")
         client.finish_sending()
         assert client.rest() == b"", "a blank line alone is no request"
@@ -111,6 +111,6 @@ def test_one_blank_line_before_the_next_request(server: Server, name: str) -> No
 def test_what_is_no_blank_line(server: Server, blank: bytes) -> None:
     with Client(server.port) as client:
         client.send(request("/a.txt") + blank + request("/a.txt") * 2)
-        assert client.answer().body == b"content"
-        assert client.answer().status == 400
+        assert client.response().body == b"content"
+        assert client.response().status == 400
         assert client.rest() == b""

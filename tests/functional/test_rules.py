@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.functional.configured import serve_with, write_config
-from tests.support.raw import Answer, Client, ask
+from tests.support.raw import Client, Response, ask
 from tests.support.server import Server, serve
 
 RULES: list[dict[str, Any]] = [
@@ -56,9 +56,9 @@ def client(server: Server) -> Iterator[Client]:
         yield client
 
 
-def lifetime(answer: Answer) -> float:
+def lifetime(response: Response) -> float:
     """Return the seconds between Date and Expires."""
-    date, expires = (parsedate_to_datetime(answer[name]) for name in ("Date", "Expires"))
+    date, expires = (parsedate_to_datetime(response[name]) for name in ("Date", "Expires"))
     return (expires - date).total_seconds()
 
 
@@ -87,20 +87,20 @@ def lifetime(answer: Answer) -> float:
 )
 def test_lifetimes_agree(client: Client, target: str, seconds: int, line: str, status: int) -> None:
     for method in ("GET", "HEAD"):
-        answer = client.ask(target, line, method=method)
-        assert answer.status == (200 if method == "HEAD" and status == 206 else status)
-        assert answer["Cache-Control"] == f"max-age={seconds}"
-        assert lifetime(answer) == seconds
+        response = client.ask(target, line, method=method)
+        assert response.status == (200 if method == "HEAD" and status == 206 else status)
+        assert response["Cache-Control"] == f"max-age={seconds}"
+        assert lifetime(response) == seconds
 
 
 @pytest.mark.parametrize("line", ["X: y", "Range: bytes=1-3", "If-None-Match: *"])
 def test_fields_of_a_rule_beat_its_lifetime(client: Client, line: str) -> None:
-    answer = client.ask("/stored/a", line)
-    assert answer["Cache-Control"] == "no-store"
-    answer = client.ask("/timeless/a", line)
-    assert answer["Cache-Control"] == "immutable"
-    assert "Expires" not in answer
-    assert "Date" in answer
+    response = client.ask("/stored/a", line)
+    assert response["Cache-Control"] == "no-store"
+    response = client.ask("/timeless/a", line)
+    assert response["Cache-Control"] == "immutable"
+    assert "Expires" not in response
+    assert "Date" in response
 
 
 @pytest.mark.parametrize(
@@ -129,39 +129,39 @@ def test_fields_on_every_kind_of_answer(
     for method in ("GET", "HEAD"):
         if method == "HEAD" and status in (206, 416):
             continue
-        answer = client.ask(target, *lines, method=method)
-        assert answer.status == status
-        assert answer["X-Own"] == "yes"
-        assert answer["X-All"] == "2"
-        assert answer["Server"] == "me"
-        assert "X-Content-Type-Options" not in answer
+        response = client.ask(target, *lines, method=method)
+        assert response.status == status
+        assert response["X-Own"] == "yes"
+        assert response["X-All"] == "2"
+        assert response["Server"] == "me"
+        assert "X-Content-Type-Options" not in response
         is_file = status in (200, 206) and not target.endswith("/")
-        assert (answer.get("Content-Type") == "text/x-own") is is_file
-        assert ("X-Folder" in answer) is (target == "/own/")
-        assert ("Content-Type" in answer) is (status != 304)
+        assert (response.get("Content-Type") == "text/x-own") is is_file
+        assert ("X-Folder" in response) is (target == "/own/")
+        assert ("Content-Type" in response) is (status != 304)
 
 
 def test_other_methods(client: Client) -> None:
     for method, status in (("OPTIONS", 200), ("POST", 405), ("BREW", 501)):
         with Client(int(client.socket.getpeername()[1])) as other:
-            answer = other.ask("/own/a", method=method)
-            assert (answer.status, answer["X-Own"]) == (status, "yes")
-            assert answer.get("Content-Type") != "text/x-own"
+            response = other.ask("/own/a", method=method)
+            assert (response.status, response["X-Own"]) == (status, "yes")
+            assert response.get("Content-Type") != "text/x-own"
 
 
 def test_a_listing_keeps_its_policy_and_type(client: Client) -> None:
     for target in ("/own/deep/", "/stored/", "/timeless/"):
-        answer = client.ask(target)
-        assert answer["Content-Type"] == "text/html; charset=utf-8"
-        assert answer["Cache-Control"] == "no-cache"
-        assert "default-src 'none'" in answer["Content-Security-Policy"]
-        assert "Expires" not in answer
+        response = client.ask(target)
+        assert response["Content-Type"] == "text/html; charset=utf-8"
+        assert response["Cache-Control"] == "no-cache"
+        assert "default-src 'none'" in response["Content-Security-Policy"]
+        assert "Expires" not in response
 
 
 def test_a_later_rule_takes_away_what_an_earlier_one_set(client: Client) -> None:
-    answer = client.ask("/own/secret.txt")
-    assert "X-Own" not in answer
-    assert answer["Content-Disposition"] == "attachment"
+    response = client.ask("/own/secret.txt")
+    assert "X-Own" not in response
+    assert response["Content-Disposition"] == "attachment"
     for spelling in (
         "//own/secret.txt",
         "/own//secret.txt",
@@ -171,7 +171,7 @@ def test_a_later_rule_takes_away_what_an_earlier_one_set(client: Client) -> None
         "/a/../own/%2e/secret.txt",
         "/a%2f..%2Fown/secret.txt",
     ):
-        assert client.ask(spelling).timeless() == answer.timeless()
+        assert client.ask(spelling).timeless() == response.timeless()
     assert "Content-Disposition" not in client.ask("/own/secret-and-missing")
     assert "Content-Disposition" not in client.ask("/own/secret.txt", "If-None-Match: *")
 
@@ -187,11 +187,11 @@ def test_a_reload_changes_the_rules(site: Path, tmp_path: Path) -> None:
     config = tmp_path / "phttpd.yaml"
     write_config(config, rules=[{"path": "/a", "expires": 5, "headers": {"X-A": "old"}}])
     with serve(site, "--config", str(config)) as server, Client(server.port) as idle:
-        answer = idle.ask("/a")
-        assert (answer["X-A"], lifetime(answer)) == ("old", 5)
+        response = idle.ask("/a")
+        assert (response["X-A"], lifetime(response)) == ("old", 5)
         write_config(config, rules=[{"path": "*", "headers": {"X-A": "new"}}])
         server.signal(signal.SIGHUP)
         assert idle.rest() == b""  # the worker with the old rules has left
-        answer = ask(server.port, "/a")
-        assert (answer["X-A"], lifetime(answer)) == ("new", HALF_A_DAY)
+        response = ask(server.port, "/a")
+        assert (response["X-A"], lifetime(response)) == ("new", HALF_A_DAY)
         assert ask(server.port, "/missing")["X-A"] == "new"

@@ -134,8 +134,8 @@ def test_readers_of_listings(site: Path) -> None:
                     assert sum(map(proc.memory_files, workers)) <= cache // 2
         assert statuses[0] == 200
         assert set(statuses) == {200, 503}
-        answer = ask(server.port, "/many/")
-        while answer.status == 503:  # until the server has found them gone
-            assert answer["Retry-After"] == "1"
-            answer = ask(server.port, "/many/")
-        assert answer.status == 200
+        response = ask(server.port, "/many/")
+        while response.status == 503:  # until the server has found them gone
+            assert response["Retry-After"] == "1"
+            response = ask(server.port, "/many/")
+        assert response.status == 200

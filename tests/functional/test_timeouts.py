@@ -58,10 +58,10 @@ def test_half_a_request_is_answered_408(hasty: Server, before: bytes) -> None:
             clients[-1].send(before + part)
         for client in clients:
             if before:
-                assert client.answer().body == HOME
-            answer = client.answer()
-            assert (answer.status, answer.reason) == (408, "Request Timeout")
-            assert answer["Connection"] == "close"
+                assert client.response().body == HOME
+            response = client.response()
+            assert (response.status, response.reason) == (408, "Request Timeout")
+            assert response["Connection"] == "close"
             assert client.rest() == b""
     addresses = "|".join(client.address for client in clients)
     for _ in clients:
@@ -75,7 +75,7 @@ def test_a_trickle_of_bytes_does_not_put_off_the_timeout(hasty: Server) -> None:
         while not select.select([client.socket], [], [], 0.05)[0]:
             assert time.monotonic() < deadline, "the trickle goes on and on"
             client.send(b"z")
-        assert client.answer().status == 408
+        assert client.response().status == 408
 
 
 def test_a_client_that_does_not_read_is_cut_off(hasty: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.raw import Answer, Client, pipeline, request
+from tests.support.raw import Client, Response, pipeline, request
 from tests.support.server import Server
 
 CASES: list[tuple[str, str, list[str], int]] = [
@@ -57,51 +57,51 @@ REQUESTS = [(method, request(target, *lines, method=method)) for method, target,
 
 
 @pytest.fixture(scope="module")
-def fresh(server: Server) -> list[Answer]:
+def fresh(server: Server) -> list[Response]:
     """The answers on fresh connections."""
-    answers = []
+    responses = []
     for method, data in REQUESTS:
         with Client(server.port) as client:
             client.send(data)
-            answers.append(client.answer(method).timeless())
-    return answers
+            responses.append(client.response(method).timeless())
+    return responses
 
 
-def test_fresh(fresh: list[Answer]) -> None:
-    assert [answer.status for answer in fresh] == [status for _, _, _, status in CASES]
+def test_fresh(fresh: list[Response]) -> None:
+    assert [response.status for response in fresh] == [status for _, _, _, status in CASES]
 
 
-def test_again_over_one_connection(client: Client, fresh: list[Answer]) -> None:
+def test_again_over_one_connection(client: Client, fresh: list[Response]) -> None:
     for (method, data), expected in zip(REQUESTS, fresh, strict=True):
         client.send(data)
-        assert client.answer(method).timeless() == expected, data
+        assert client.response(method).timeless() == expected, data
 
 
-def test_each_twice_over_one_connection(client: Client, fresh: list[Answer]) -> None:
+def test_each_twice_over_one_connection(client: Client, fresh: list[Response]) -> None:
     for (method, data), expected in zip(REQUESTS, fresh, strict=True):
         for _ in range(2):
             client.send(data)
-            assert client.answer(method).timeless() == expected, data
+            assert client.response(method).timeless() == expected, data
 
 
-def test_all_at_once(server: Server, fresh: list[Answer]) -> None:
-    assert [answer.timeless() for answer in pipeline(server.port, REQUESTS)] == fresh
+def test_all_at_once(server: Server, fresh: list[Response]) -> None:
+    assert [response.timeless() for response in pipeline(server.port, REQUESTS)] == fresh
 
 
-def test_all_at_once_backwards(server: Server, fresh: list[Answer]) -> None:
-    answers = pipeline(server.port, reversed(REQUESTS))
-    assert [answer.timeless() for answer in answers] == fresh[::-1]
+def test_all_at_once_backwards(server: Server, fresh: list[Response]) -> None:
+    responses = pipeline(server.port, reversed(REQUESTS))
+    assert [response.timeless() for response in responses] == fresh[::-1]
 
 
-def test_on_fresh_connections_that_close(server: Server, fresh: list[Answer]) -> None:
+def test_on_fresh_connections_that_close(server: Server, fresh: list[Response]) -> None:
     for (method, data), expected in zip(REQUESTS, fresh, strict=True):
         if b"\r\nConnection:" in data:
             continue
         with Client(server.port) as client:
             client.send(data[:-2] + b"Connection: close\r\n\r\n")
-            answer = client.answer(method).timeless()
+            response = client.response(method).timeless()
             assert client.rest() == b""
-        others = tuple(field for field in answer.fields if field != ("Connection", "close"))
-        assert len(others) == len(answer.fields) - 1
-        assert (answer.status, sorted(others)) == (expected.status, sorted(expected.fields))
-        assert answer.body == expected.body
+        others = tuple(field for field in response.fields if field != ("Connection", "close"))
+        assert len(others) == len(response.fields) - 1
+        assert (response.status, sorted(others)) == (expected.status, sorted(expected.fields))
+        assert response.body == expected.body

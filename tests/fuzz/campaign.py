@@ -11,7 +11,9 @@ from tests.fuzz.seeds import write_seeds
 
 ROOT = Path(__file__).parents[2]
 FOUND = Path(__file__).parent / "found"
-"""Inputs that once broke something, in a folder for each target; they are tried in every test."""
+"""Inputs that once broke something, in a directory for each target; they are tried in every
+test.
+"""
 TOKENS = Path(__file__).parent / "tokens.dict"
 SLOW_SECONDS = 20
 """What takes this long has not ended."""
@@ -32,8 +34,8 @@ def run(
     """
     write_seeds(name, corpus)
     found.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="phttpd-fuzz-") as folder:
-        command = [sys.executable, "-m", "tests.fuzz.harness", name, folder]
+    with tempfile.TemporaryDirectory(prefix="phttpd-fuzz-") as directory:
+        command = [sys.executable, "-m", "tests.fuzz.harness", name, directory]
         command += [f"-artifact_prefix={found}/", f"-timeout={SLOW_SECONDS}"]
         command += [f"-max_len={MAX_INPUT}", f"-dict={TOKENS}", *options, str(corpus)]
         return subprocess.run(command, check=False, cwd=ROOT, text=True, capture_output=quiet)

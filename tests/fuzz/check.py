@@ -19,9 +19,9 @@ BUDGET = 3.0
 _ONE_IN = 16
 
 
-def make_target(name: str, folder: Path) -> Target:
-    """Return what takes an input; `folder` is empty, and the target's own."""
-    return PURE.get(name) or make_site_targets(folder)[name]
+def make_target(name: str, directory: Path) -> Target:
+    """Return what takes an input; `directory` is empty, and the target's own."""
+    return PURE.get(name) or make_site_targets(directory)[name]
 
 
 def check(target: Target, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The process that the fuzzer owns: ``python -m tests.fuzz.harness TARGET FOLDER [OPTION…]``.
+"""The process that the fuzzer owns: ``python -m tests.fuzz.harness TARGET DIRECTORY [OPTION…]``.
 
 Started by `campaign.run` only.  The options are those of libFuzzer.
 """
@@ -15,6 +15,6 @@ with atheris.instrument_imports(include=["httpd"]):
     from tests.fuzz.check import check, make_target
 
 if __name__ == "__main__":
-    program, name, folder, *options = sys.argv
-    atheris.Setup([program, *options], partial(check, make_target(name, Path(folder))))
+    program, name, directory, *options = sys.argv
+    atheris.Setup([program, *options], partial(check, make_target(name, Path(directory))))
     atheris.Fuzz()

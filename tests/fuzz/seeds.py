@@ -57,11 +57,11 @@ def make_seeds() -> dict[str, list[bytes]]:
     }
 
 
-def write_seeds(name: str, folder: Path) -> None:
-    """Write the inputs that a target begins with into a folder, each once."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_seeds(name: str, directory: Path) -> None:
+    """Write the inputs that a target begins with into a directory, each once."""
+    directory.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(dict.fromkeys(make_seeds()[name])):
-        (folder / f"seed-{number:03}").write_bytes(data)
+        (directory / f"seed-{number:03}").write_bytes(data)
 
 
 def _values(requests: list[bytes], field: bytes) -> list[bytes]:

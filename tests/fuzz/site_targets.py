@@ -1,6 +1,7 @@
-"""Fuzz targets that need a folder to serve: paths, and the whole way from bytes to an answer.
+"""Fuzz targets that need a directory to serve: paths, and the whole way from bytes to an answer.
 
-What must not get out lies beside the folder and behind symbolic links in it (`tests.corpus.site`).
+What must not get out lies beside the directory and behind symbolic links in it
+(`tests.corpus.site`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.target import decode_segments, encode_path
-from httpd.site.answer import Answer
 from httpd.site.docroot import Docroot
+from httpd.site.file_cache import FileCache
 from httpd.site.responder import Responder, SiteSettings
+from httpd.site.response import Response
 from httpd.site.rules import Rule
-from httpd.site.store import Store
 from tests.corpus import site
 from tests.corpus.site import SECRET
 from tests.fuzz.pure_targets import Target, error_status
@@ -37,19 +38,19 @@ VISIBLE = bytes(byte if 0x21 <= byte <= 0x7E else 0x21 + byte % 0x5E for byte in
 """Makes a target of any bytes, as the parser lets through no others."""
 
 
-def make_site_targets(folder: Path) -> dict[str, Target]:
-    """Return the targets, after making a site in an empty folder."""
-    docroot = site.build(folder)
+def make_site_targets(directory: Path) -> dict[str, Target]:
+    """Return the targets, after making a site in an empty directory."""
+    docroot = site.build(directory)
     for ending in (".br", ".gz"):
         (docroot / f"plain.txt{ending}").write_bytes(b"short")
     settings = SiteSettings(
         str(docroot), INDEX, 60, 1 << 20, precompressed=True, listing=True, rules=RULES
     )
-    responder = Responder(settings, Store(settings.cache))
+    responder = Responder(settings, FileCache(settings.cache))
     opener = Docroot(str(docroot), INDEX)
     return {
         "path": lambda data: check_path(opener, docroot, data),
-        "answer": lambda data: check_answers(responder, data),
+        "answer": lambda data: check_responses(responder, data),
     }
 
 
@@ -68,7 +69,7 @@ def check_path(opener: Docroot, docroot: Path, data: bytes) -> None:
         if opened := opener.open(segments):
             fds.append(opened.fd)
             assert SECRET not in os.pread(opened.fd, 1 << 20, 0)
-        fds.append(opener.open_folder(segments))
+        fds.append(opener.open_directory(segments))
     except HTTPError as error:
         assert error_status(error) in (403, 404)
     finally:
@@ -78,7 +79,7 @@ def check_path(opener: Docroot, docroot: Path, data: bytes) -> None:
             assert f"{real}/".startswith(f"{docroot.resolve()}/")
 
 
-def check_answers(responder: Responder, data: bytes) -> None:
+def check_responses(responder: Responder, data: bytes) -> None:
     """Do with some requests what a connection does, and read the answers like a strict client."""
     buffer = bytearray(data)
     for _ in range(MAX_REQUESTS):
@@ -95,37 +96,37 @@ def check_answers(responder: Responder, data: bytes) -> None:
                 pass
             if not (request.header.expects_continue or is_complete):
                 return
-            answer = done(responder.respond(request, may_keep_alive=True))
+            response = done(responder.respond(request, may_keep_alive=True))
         except HTTPError as error:
             error_status(error)
-            answer = responder.refuse(error, head_only=is_head)
-        check_wire(answer, is_head=is_head)
-        if not answer.keep_alive:
+            response = responder.refuse(error, head_only=is_head)
+        check_wire(response, is_head=is_head)
+        if not response.keep_alive:
             return
 
 
-def check_wire(answer: Answer, *, is_head: bool) -> None:
+def check_wire(response: Response, *, is_head: bool) -> None:
     """Assert that an answer is framed as its head says, and that nothing in it is secret."""
-    head, end, body = (answer.wire + answer.behind).partition(b"\r\n\r\n")
+    head, end, body = (response.wire + response.behind).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
-    for part in answer.segments:
+    for part in response.segments:
         if isinstance(part, range):
-            assert answer.source is not None
-            body += os.pread(answer.source.fd, len(part), part.start)
+            assert response.source is not None
+            body += os.pread(response.source.fd, len(part), part.start)
         else:
             body += part
     assert SECRET not in body
-    assert seen.status == answer.status
-    assert (seen.get("Connection") == "close") is not answer.keep_alive
-    if is_head or answer.status == 304:
+    assert seen.status == response.status
+    assert (seen.get("Connection") == "close") is not response.keep_alive
+    if is_head or response.status == 304:
         assert body == b""
     else:
         assert seen["Content-Length"] == str(len(body))
     if where := seen.get("Content-Range"):
-        _check_content_range(where, seen, answer.status)
+        _check_content_range(where, seen, response.status)
 
 
-def _check_content_range(where: str, seen: raw.Answer, status: int) -> None:
+def _check_content_range(where: str, seen: raw.Response, status: int) -> None:
     if status == 416:
         assert re.fullmatch(r"bytes \*/[0-9]+", where)
         return

@@ -67,13 +67,13 @@ class Load:
         number = client.socket.getsockname()[1]
         for turn in range(20):
             try:
-                answer = client.ask("/")
-                assert answer.status == 200, answer
+                response = client.ask("/")
+                assert response.status == 200, response
             except (OSError, AssertionError) as error:
                 unanswered = isinstance(error, OSError) or ": 0 bytes" in str(error)
                 if not (self.retry and turn and unanswered):
                     self.failed.append((number, repr(error)))
                 return
             self.answered += 1
-            if answer.get("Connection") == "close":
+            if response.get("Connection") == "close":
                 return

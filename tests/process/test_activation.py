@@ -183,7 +183,7 @@ def test_connections_of_between_are_answered_by_the_next(
     between = Client(port_of(listener))
     between.send(request("/"))
     with activated(site, listener), silent, between:
-        assert between.answer().status == 200
+        assert between.response().status == 200
         assert silent.ask("/").status == 200
 
 

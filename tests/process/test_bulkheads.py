@@ -168,10 +168,10 @@ def test_nothing_is_imported_once_a_server_runs(server: Faulty) -> None:
         ask(server.port, path)
     with Client(server.port) as client:
         client.send(request("/large", "Range: bytes=0-1,5-6", "Accept: application/json"))
-        assert client.answer().status == 206
+        assert client.response().status == 206
     with Client(server.port) as client:
         client.send(b"nonsense\x1b\r\n\r\n")
-        assert client.answer().status == 400
+        assert client.response().status == 400
     mistakes: list[dict[str, Setting]] = [
         {"treads": 4},
         {"index": "\x1b/"},
@@ -212,9 +212,9 @@ def test_a_predecessor_that_is_killed_while_the_interpreter_starts(server: Fault
 
 def test_no_working_directory_is_needed(site: Path) -> None:
     """All paths are absolute, so that none of the commands has to know where it is."""
-    folder = site.with_name("folder")
+    directory = site.with_name("folder")
     server = Daemon(site, workers=1, threads=1)
-    gone = ["sh", "-c", f'mkdir -p {folder}; cd {folder}; rmdir {folder}; exec "$@"', "sh"]
+    gone = ["sh", "-c", f'mkdir -p {directory}; cd {directory}; rmdir {directory}; exec "$@"', "sh"]
     for command in ("--check", "start", "status", "reload", "upgrade", "reload", "stop"):
         done = server.run(command, prefix=gone)
         assert (done.returncode, done.stderr) == (0, ""), command
@@ -226,8 +226,8 @@ def test_no_working_directory_is_needed(site: Path) -> None:
     [["-c", "x.yaml", "reload"], ["--base", "x", "--port", "0"], ["stop", "--pidfile", "x"]],
 )
 def test_a_relative_path_without_a_working_directory(tmp_path: Path, words: list[str]) -> None:
-    folder = tmp_path / "folder"
-    gone = ["sh", "-c", f'mkdir {folder}; cd {folder}; rmdir {folder}; exec "$@"', "sh"]
+    directory = tmp_path / "folder"
+    gone = ["sh", "-c", f'mkdir {directory}; cd {directory}; rmdir {directory}; exec "$@"', "sh"]
     done = run(*words, prefix=gone)
     assert done.returncode in {64, 78}, done
     assert "an absolute path, since there is no working directory" in done.stderr

@@ -235,8 +235,8 @@ def test_resumed_download_of_a_changed_file_starts_over(site: Path, file: Path) 
         fields = [f"Range: bytes={len(got)}-", f"If-Range: {etag}"]
 
         def whole() -> bytes:
-            answer = ask(server.port, "/large", *fields)
-            return answer.body if answer.status == 200 else b""
+            response = ask(server.port, "/large", *fields)
+            return response.body if response.status == 200 else b""
 
         assert until(whole, "the whole new file") == NEW
 

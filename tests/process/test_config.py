@@ -16,9 +16,9 @@ def test_option_beats_yaml_beats_default(site: Path, tmp_path: Path) -> None:
     (other / "start.html").write_text("other\n")
     options = ["--base", str(other), "--workers", "1", "--threads", "3"]
     with foreground(site, *options, index="start.html", expires="90m", threads=1) as server:
-        answer = ask(server.port, "/")
-        assert answer.body == b"other\n"
-        assert answer["Cache-Control"] == "max-age=5400"
+        response = ask(server.port, "/")
+        assert response.body == b"other\n"
+        assert response["Cache-Control"] == "max-age=5400"
         assert len(server.workers()) == 1
         assert any(re.search("with 1 workers? of 3 loops", line) for line in server.out.seen)
 
@@ -62,7 +62,7 @@ def test_paths_in_the_file_are_relative_to_the_file(tmp_path: Path, site: Path) 
     assert list(elsewhere.iterdir()) == []
 
 
-def test_paths_on_the_command_line_are_relative_to_the_working_folder(
+def test_paths_on_the_command_line_are_relative_to_the_working_directory(
     tmp_path: Path, site: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"

@@ -24,8 +24,8 @@ def complaints(path: Path, status: int = CONFIG) -> list[str]:
     return done.stderr.splitlines()
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / "phttpd.yaml"
+def written(directory: Path, text: str) -> Path:
+    path = directory / "phttpd.yaml"
     path.write_text(text)
     return path
 

@@ -101,8 +101,8 @@ def assert_waits_for_docroot(
     assert "warning worker 0" in server.log.text()
     assert f"the docroot {docroot} cannot be read: " in server.log.text()
     refusal(server.run("--check", *words), NO_INPUT, docroot)
-    answer = ask(server.port, "/")
-    assert (answer.status, answer["Retry-After"]) == (503, "5")
+    response = ask(server.port, "/")
+    assert (response.status, response["Retry-After"]) == (503, "5")
     assert server.run("reload").returncode == 0
     appear()
     assert ask(server.port, "/").body == b"<p>hello\n"
@@ -177,7 +177,7 @@ def test_config_missing(tmp_path: Path) -> None:
     assert line.startswith("phttpd: ")
 
 
-def test_config_is_a_folder(tmp_path: Path) -> None:
+def test_config_is_a_directory(tmp_path: Path) -> None:
     refusal(run("-c", tmp_path), NO_INPUT, tmp_path)
 
 
@@ -209,14 +209,14 @@ def test_user_that_one_may_not_become(server: Daemon, unprivileged: list[str]) -
 @pytest.mark.parametrize("name", ["a", "folder/a", "folder/folder/a"])
 def test_file_below_a_file(server: Daemon, site: Path, option: str, name: str) -> None:
     file = site / "index.html"
-    refusal(server.run(option, file / name), OS_ERROR, f"{file / name}: {file} is not a folder")
+    refusal(server.run(option, file / name), OS_ERROR, f"{file / name}: {file} is not a directory")
 
 
 def test_file_below_a_link_to_nowhere(server: Daemon, site: Path) -> None:
     link = site / "link"
     link.symlink_to("gone")
     for name in "a", "folder/a":
-        refusal(server.run("--pidfile", link / name), OS_ERROR, f"{link} is not a folder")
+        refusal(server.run("--pidfile", link / name), OS_ERROR, f"{link} is not a directory")
 
 
 def test_pidfile_below_a_link_to_itself(server: Daemon, site: Path) -> None:
@@ -226,7 +226,7 @@ def test_pidfile_below_a_link_to_itself(server: Daemon, site: Path) -> None:
     assert "Too many levels of symbolic links" in done.stderr
 
 
-def test_log_file_that_is_a_folder(server: Daemon, tmp_path: Path) -> None:
+def test_log_file_that_is_a_directory(server: Daemon, tmp_path: Path) -> None:
     done = server.run("--log-file", tmp_path)
     assert done.returncode in {CONFIG, OS_ERROR}
     refusal(done, done.returncode, tmp_path)
@@ -239,10 +239,10 @@ def test_log_file_not_writable(server: Daemon, unprivileged: list[str]) -> None:
 
 
 def test_pidfile_not_writable(server: Daemon, tmp_path: Path, unprivileged: list[str]) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir(mode=0o500)
-    done = server.run("--pidfile", folder / "phttpd.pid", prefix=unprivileged)
-    refusal(done, PERMISSION, folder)
+    directory = tmp_path / "run"
+    directory.mkdir(mode=0o500)
+    done = server.run("--pidfile", directory / "phttpd.pid", prefix=unprivileged)
+    refusal(done, PERMISSION, directory)
 
 
 @MODES

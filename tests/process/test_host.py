@@ -57,7 +57,7 @@ class Knocking:
             try:
                 with Client(self._port) as client:
                     client.send(request("/", "Connection: close"))
-                    assert client.answer().status == 200
+                    assert client.response().status == 200
                 self.answered += 1
             except (OSError, AssertionError) as error:
                 self.failed.append(repr(error))

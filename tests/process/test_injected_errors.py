@@ -102,17 +102,17 @@ class Visitor:
 
         A part of what was asked for may fail, but nothing that is served may be wrong.
         """
-        folder = self._site / f"visit{next(self._visits)}"
-        folder.mkdir()
+        directory = self._site / f"visit{next(self._visits)}"
+        directory.mkdir()
         for name, size in FRESH.items():
-            (folder / name).write_bytes(content(name, size))
-        (folder / "link").symlink_to("new.bin")
-        (folder / "absolute").symlink_to(folder / "new.bin")
-        whole = FILES | {f"{folder.name}/{name}": size for name, size in FRESH.items()}
+            (directory / name).write_bytes(content(name, size))
+        (directory / "link").symlink_to("new.bin")
+        (directory / "absolute").symlink_to(directory / "new.bin")
+        whole = FILES | {f"{directory.name}/{name}": size for name, size in FRESH.items()}
         bodies = {f"/{name}": content(Path(name).name, size) for name, size in whole.items()}
-        new = f"/{folder.name}/new.bin"
-        coded = f"/{folder.name}/coded.txt"
-        bodies[f"/{folder.name}/absolute"] = bodies[new]
+        new = f"/{directory.name}/new.bin"
+        coded = f"/{directory.name}/coded.txt"
+        bodies[f"/{directory.name}/absolute"] = bodies[new]
 
         served = [_is_right(fetch(port, target), body) for target, body in bodies.items()]
         for target in ("/small.txt", "/large.bin", new):
@@ -123,7 +123,7 @@ class Visitor:
         response = fetch(port, coded, **{"Accept-Encoding": "gzip"})
         is_coded = response is not None and "Content-Encoding" in response.fields
         served.append(_is_right(response, bodies[f"{coded}.gz" if is_coded else coded]))
-        served.append(_lists(fetch(port, f"/{folder.name}/", Accept="application/json"), *FRESH))
+        served.append(_lists(fetch(port, f"/{directory.name}/", Accept="application/json"), *FRESH))
         return all(served)
 
 

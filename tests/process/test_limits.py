@@ -71,7 +71,7 @@ def test_more_connections_than_descriptors(site: Path) -> None:
             assert client.head().status in {200, 503}
         for client in waiting:
             client.close()
-        until(lambda: answers(server), "new connections are answered")
+        until(lambda: responses(server), "new connections are answered")
         assert server.workers() == workers
 
 
@@ -81,7 +81,7 @@ def more(clients: list[Client]) -> bool:
     return bool(readable([client for client in clients if client not in served], 0.3))
 
 
-def answers(server: Foreground) -> bool:
+def responses(server: Foreground) -> bool:
     """Tell whether the server has a descriptor to spare for one more client."""
     try:
         return ask(server.port, "/").status == 200
@@ -100,7 +100,7 @@ def test_limit_that_comes_while_it_runs(site: Path) -> None:
             for client in clients:
                 client.send(request("/large", "Range: bytes=0-99"))
             server.err.wait_for(EMFILE)
-        until(lambda: answers(server), "new connections are answered")
+        until(lambda: responses(server), "new connections are answered")
         assert server.workers() == [worker]
 
 
@@ -115,7 +115,7 @@ def test_no_descriptor_for_the_file_is_not_not_found(site: Path) -> None:
             statuses = {client.head().status for client in readable(clients, 0)}
         assert statuses <= {200, 503}
         assert 200 in statuses
-        until(lambda: answers(server), "new connections are answered")
+        until(lambda: responses(server), "new connections are answered")
 
 
 def test_remembered_files_do_not_use_up_the_descriptors(site: Path) -> None:
@@ -163,10 +163,10 @@ def test_too_many_connections(site: Path) -> None:
         until(lambda: ask(server.port, "/").status == 503, "it is full")
         for _ in range(3):
             with Client(server.port) as client:
-                answer = client.ask("/")
-                assert answer.status == 503
-                assert re.fullmatch("[0-9]+", answer["Retry-After"])
-                assert answer["Connection"] == "close"
+                response = client.ask("/")
+                assert response.status == 503
+                assert re.fullmatch("[0-9]+", response["Retry-After"])
+                assert response["Connection"] == "close"
                 assert client.rest() == b""
         clients[0].close()
         until(lambda: ask(server.port, "/").status == 200, "room for one more")
@@ -220,7 +220,7 @@ def test_refused_connections_are_bounded(site: Path) -> None:
             for _ in range(200):
                 client = refused.enter_context(Client(server.port))
                 client.send(request("/"))
-                assert client.answer().status == 503
+                assert client.response().status == 503
             assert server_sockets(server) - held <= 8 + 2
             busy[0].close()
             until(lambda: ask(server.port, "/").status == 200, "room for one more")
@@ -253,7 +253,7 @@ def ask_many(clients: list[Client], targets: list[str], *lines: str) -> set[int]
         for client, target in batch:
             client.send(request(target, *lines))
         for client, _ in batch:
-            statuses.add(client.answer().status)
+            statuses.add(client.response().status)
     return statuses
 
 
@@ -304,8 +304,8 @@ def test_header_timeout(site: Path) -> None:
         assert again.ask("/").status == 200
         again.send(b"GET")
         for client in [begun, again]:
-            answer = client.answer()
-            assert (answer.status, answer["Connection"]) == (408, "close")
+            response = client.response()
+            assert (response.status, response["Connection"]) == (408, "close")
             assert client.rest() == b""
         assert silent.rest() == b""
         server.out.wait_for("closed: header timeout")
@@ -321,7 +321,7 @@ def test_a_head_that_trickles_does_not_stay(site: Path) -> None:
                 break
         else:
             pytest.fail("it was never told that this takes too long")
-        assert client.answer().status == 408
+        assert client.response().status == 408
 
 
 def test_keepalive_timeout(site: Path) -> None:

@@ -101,7 +101,7 @@ def test_lines_longer_than_the_pipe_takes_at_once(site: Path) -> None:
                 for client in clients:
                     client.send(request(f"/{'y' * 3000}?{number}", *fields))
                 for client in clients:
-                    assert client.answer().status == 404
+                    assert client.response().status == 404
     assert len(requests_in(server.out.seen)) == 8 * 40
 
 
@@ -196,7 +196,7 @@ def test_clients_can_not_forge_lines_or_paint_terminals(site: Path, data: bytes)
 def test_header_timeout_is_logged_without_a_request(site: Path) -> None:
     with foreground(site, header_timeout="1s") as server, Client(server.port) as client:
         client.send(b"GET / HTTP/1.1\r\n")
-        assert client.answer().status == 408
+        assert client.response().status == 408
     (match,) = requests_in(server.out.seen)
     assert match["status"] == "408"
 
@@ -305,12 +305,12 @@ def test_sigusr1_reopens_the_file(site: Path) -> None:
     )
 
 
-def test_reopen_where_the_folder_is_gone_keeps_the_old_file(site: Path) -> None:
-    folder = site.with_name("logs")
-    folder.mkdir()
-    with daemon(site, verbose=True, log_file=str(folder / "phttpd.log")) as server:
-        gone = folder.rename(site.with_name("gone"))
-        folder.write_text("no folder any more\n")
+def test_reopen_where_the_directory_is_gone_keeps_the_old_file(site: Path) -> None:
+    directory = site.with_name("logs")
+    directory.mkdir()
+    with daemon(site, verbose=True, log_file=str(directory / "phttpd.log")) as server:
+        gone = directory.rename(site.with_name("gone"))
+        directory.write_text("no directory any more\n")
         os.kill(server.pid, signal.SIGUSR1)
         log = LogFile(gone / "phttpd.log")
         log.wait_for("error supervisor.*phttpd.log")
@@ -326,13 +326,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that is full soon."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount")
-    folder = tmp_path / "small"
-    folder.mkdir()
+    directory = tmp_path / "small"
+    directory.mkdir()
     mount = [command("mount", "mount"), "-t", "tmpfs", "-o", "size=8m", "phttpd-test"]
-    if subprocess.run([*mount, str(folder)], capture_output=True, check=False).returncode != 0:
+    if subprocess.run([*mount, str(directory)], capture_output=True, check=False).returncode != 0:
         pytest.skip("may not mount here")
-    yield folder
-    subprocess.run([command("umount", "mount"), "--lazy", str(folder)], check=True)
+    yield directory
+    subprocess.run([command("umount", "mount"), "--lazy", str(directory)], check=True)
 
 
 def test_full_disk(site: Path, small_disk: Path) -> None:

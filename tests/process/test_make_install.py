@@ -1,4 +1,6 @@
-"""`make install` into a folder, as for a package; on a whole machine it is tested with systemd."""
+"""`make install` into a directory, as for a package; on a whole machine it is tested with
+systemd.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from pathlib import Path
 from tests.process.launch import ROOT
 from tests.support.require import command
 
-FILES, FOLDERS = 0o444, 0o555
+FILES, DIRECTORIES = 0o444, 0o555
 
 
 def test_everybody_may_read_what_is_installed_whatever_the_umask(tmp_path: Path) -> None:
@@ -28,10 +30,10 @@ def test_everybody_may_read_what_is_installed_whatever_the_umask(tmp_path: Path)
     )
     assert done.returncode == 0, done
     assert (top / "etc/phttpd/phttpd.yaml").is_file()
-    assert (top / "usr/bin/phttpd").stat().st_mode & FOLDERS == FOLDERS
-    for folder, _, names in os.walk(top):
-        mode = os.stat(folder).st_mode
-        assert mode & FOLDERS == FOLDERS, (folder, stat.filemode(mode))
+    assert (top / "usr/bin/phttpd").stat().st_mode & DIRECTORIES == DIRECTORIES
+    for directory, _, names in os.walk(top):
+        mode = os.stat(directory).st_mode
+        assert mode & DIRECTORIES == DIRECTORIES, (directory, stat.filemode(mode))
         for name in names:
-            mode = os.stat(f"{folder}/{name}").st_mode
-            assert mode & FILES == FILES, (folder, name, stat.filemode(mode))
+            mode = os.stat(f"{directory}/{name}").st_mode
+            assert mode & FILES == FILES, (directory, name, stat.filemode(mode))

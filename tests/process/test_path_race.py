@@ -126,12 +126,12 @@ def ask_for_everything(port: int, number: int) -> dict[str, set[int]]:
         spelled = [spell(target, chance) if turn % 2 else target for target in TARGETS]
         fields = [f"X: {number}-{turn}", "Accept: application/json", "Accept-Encoding: gzip"]
         requests = [("GET", request(target, *fields)) for target in spelled]
-        for target, answer in zip(TARGETS, pipeline(port, requests), strict=True):
-            statuses[target].add(answer.status)
-            assert CANARY.encode() not in answer.body, target
-            assert str(OUTSIDE_SIZE).encode() not in answer.body, target
-            if answer.status == 200 and answer["Content-Type"] != "application/json":
-                assert answer.body == FINE, target
+        for target, response in zip(TARGETS, pipeline(port, requests), strict=True):
+            statuses[target].add(response.status)
+            assert CANARY.encode() not in response.body, target
+            assert str(OUTSIDE_SIZE).encode() not in response.body, target
+            if response.status == 200 and response["Content-Type"] != "application/json":
+                assert response.body == FINE, target
         with Client(port) as client:  # what it leads to may change while it is sent
             client.send(request(spell("/large.bin", chance), "Connection: close"))
             if client.head().status == 200:

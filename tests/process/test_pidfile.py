@@ -212,7 +212,7 @@ def test_content_that_is_no_text_is_left_alone(site: Path) -> None:
     assert server.pidfile.read_bytes() == b"\xff\0\x80"
 
 
-def test_folder(site: Path) -> None:
+def test_directory(site: Path) -> None:
     server = Daemon(site)
     server.pidfile.mkdir()
     done = server.run()

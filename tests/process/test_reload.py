@@ -83,9 +83,9 @@ def test_other_settings(server: Daemon) -> None:
     server.configure(expires="1h", verbose=True, index="start.html")
     (server.docroot / "start.html").write_text("start\n")
     reload(server)
-    answer = ask(server.port, "/")
-    assert answer.body == b"start\n"
-    assert answer["Cache-Control"] == "max-age=3600"
+    response = ask(server.port, "/")
+    assert response.body == b"start\n"
+    assert response["Cache-Control"] == "max-age=3600"
     server.log.wait_for(r'"GET / HTTP/1\.1" 200 6 ')
 
 
@@ -118,7 +118,7 @@ def test_connections_in_the_backlog_are_answered(server: Daemon) -> None:
             client.send(request("/"))
         reload(server)
         for client in clients:
-            assert client.answer().status == 200
+            assert client.response().status == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP], ids=["SIGHUP"])
@@ -189,7 +189,9 @@ def test_many_reloads_leave_nothing_behind(server: Daemon) -> None:
     until(lambda: len(proc.descriptors(server.pid)) == len(before), "the same descriptors")
 
 
-def test_config_that_was_named_relative_to_the_folder_of_the_start(site: Path, other: Path) -> None:
+def test_config_that_was_named_relative_to_the_directory_of_the_start(
+    site: Path, other: Path
+) -> None:
     server = Daemon(site, docroot="site")
     done = server.run("-c", server.config.name, cwd=site.parent)
     assert (done.returncode, done.stderr) == (0, "")
@@ -205,8 +207,8 @@ def test_options_of_the_start_still_beat_the_file(site: Path, other: Path) -> No
     with daemon(site, "--base", other, "--threads", "3", workers=1) as server:
         server.configure(threads=2, expires="1h")
         reload(server)
-        answer = ask(server.port, "/")
-        assert (answer.body, answer["Cache-Control"]) == (b"<p>other\n", "max-age=3600")
+        response = ask(server.port, "/")
+        assert (response.body, response["Cache-Control"]) == (b"<p>other\n", "max-age=3600")
         until(lambda: has(server, 1, 3), "three loops")
 
 

@@ -125,8 +125,8 @@ def test_starts_where_standard_streams_are_closed(site: Path, closed: str) -> No
         timeout=DEADLINE,
         check=True,
     )
-    answers = [ask(server.port, "/") for _ in range(20)]
-    assert {answer.body for answer in answers} == {b"<p>hello\n"}
+    responses = [ask(server.port, "/") for _ in range(20)]
+    assert {response.body for response in responses} == {b"<p>hello\n"}
     assert [proc.descriptors(server.pid)[n] for n in range(3)] == ["/dev/null"] * 3
     assert server.run("stop").returncode == 0
 

@@ -156,9 +156,9 @@ def test_half_a_head_is_finished_and_answered(site: Path, keep_alive: bool) -> N
         server.out.wait_for("draining")
         until(lambda: refused(server.port), "nobody listens any more")
         client.send(b"st: localhost\r\n\r\n")
-        answer = client.answer()
-        assert (answer.status, answer.body) == (200, b"<p>hello\n")
-        assert answer["Connection"] == "close"
+        response = client.response()
+        assert (response.status, response.body) == (200, b"<p>hello\n")
+        assert response["Connection"] == "close"
         assert client.rest() == b""
         client.close()  # or the server lingers a moment, lest a reset destroys the answer
         assert server.process.wait(SOON) == 0
@@ -176,7 +176,7 @@ def test_requests_that_arrived_just_before_are_answered(site: Path) -> None:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
         for client in clients:
-            assert client.answer().status == 200  # whether or not the loop knew of the drain yet
+            assert client.response().status == 200  # whether or not the loop knew of the drain yet
             assert client.rest() == b""
 
 
@@ -194,8 +194,8 @@ def test_200_connections_in_the_backlog_are_all_answered(
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
             for client in clients:
-                answer = client.answer()
-                assert (answer.status, answer.body) == (200, b"<p>hello\n")
+                response = client.response()
+                assert (response.status, response.body) == (200, b"<p>hello\n")
                 assert client.rest() == b""
         assert server.process.wait(SOON) == 0
 
@@ -235,12 +235,12 @@ def test_pipelined_requests_that_have_arrived_are_answered_in_order(
         server.out.wait_for("draining")
         assert client.body(len(large)) == large
         # The head of the download did not say that it is the last; what does say so, is.
-        answer = client.answer()
-        assert answer.body == b"next\n"
-        while "Connection" not in answer:
-            answer = client.answer()
-            assert answer.body == b"next\n"
-        assert answer["Connection"] == "close"
+        response = client.response()
+        assert response.body == b"next\n"
+        while "Connection" not in response:
+            response = client.response()
+            assert response.body == b"next\n"
+        assert response["Connection"] == "close"
         assert client.rest() == b""
 
 
@@ -250,8 +250,8 @@ def test_requests_during_the_drain_are_told_that_it_is_over(site: Path, large: b
         server.out.wait_for("draining")
         client.send(request("/"))
         assert client.body(len(large)) == large
-        answer = client.answer()
-        assert (answer.status, answer["Connection"]) == (200, "close")
+        response = client.response()
+        assert (response.status, response["Connection"]) == (200, "close")
         assert client.rest() == b""
 
 
@@ -416,7 +416,7 @@ def test_half_a_head_that_never_ends_holds_it_up_no_longer_than_the_timeout(site
         client.ask("/")
         client.send(b"GET / HT")
         server.signal(signal.SIGTERM)
-        assert client.answer().status == 408
+        assert client.response().status == 408
         assert client.rest() == b""
         client.close()
         assert server.process.wait(SOON) == 0

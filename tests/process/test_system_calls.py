@@ -57,7 +57,7 @@ BOUNDS = {
     "missing": TURN + 4,
     "range": TURN + 2,
     # read, stat, getsockname, sendto, sendfile, ioctl, pread, fstat, write
-    "download": TURN + 9 + PRECOMPRESSED,  # its folder was changed just now
+    "download": TURN + 9 + PRECOMPRESSED,  # its directory was changed just now
     "closed": TURN + 6,  # accept, ioctl, read, write, close, accept
 }
 """System calls of a request by what its path begins with, from one wait to the next."""
@@ -111,17 +111,17 @@ def files(tmp_path: Path) -> Path:
 def traced(docroot: Path) -> Iterator[int]:
     """Run a silent server of one loop under strace for a `with` block, and yield its port."""
     port = free_port()
-    folder = docroot.parent
+    directory = docroot.parent
     config = write_config(
-        folder / "traced.yaml",
+        directory / "traced.yaml",
         docroot=str(docroot),
         host="127.0.0.1",
         port=port,
         workers=1,
         threads=1,
-        pidfile=str(folder / "traced.pid"),
+        pidfile=str(directory / "traced.pid"),
     )
-    strace = [command("strace", "strace"), "-f", "-qq", "-s", "64", "-o", str(folder / "trace")]
+    strace = [command("strace", "strace"), "-f", "-qq", "-s", "64", "-o", str(directory / "trace")]
     server = Foreground("-c", config, prefix=strace)
     try:
         until(lambda: server.process.poll() is not None or not refused(port), "serving")
@@ -141,7 +141,7 @@ def use(port: int) -> None:
             client.ask("/hit")
             client.send(request("/pipelined") * PIPELINED)
             for _ in range(PIPELINED):
-                client.answer()
+                client.response()
             client.ask(f"/query?{number}")
             client.ask(f"/file{number}.txt")
             client.ask(f"/opened{number}")

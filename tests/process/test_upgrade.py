@@ -214,20 +214,22 @@ def test_new_code_and_code_that_is_broken(site: Path) -> None:
         assert server.run("stop").returncode == 0
 
 
-def test_a_folder_that_is_gone_and_a_relative_path(site: Path) -> None:
+def test_a_directory_that_is_gone_and_a_relative_path(site: Path) -> None:
     """The command is run where it was run at first, or relative paths would lead elsewhere."""
-    folder = site.with_name("folder")
-    folder.mkdir()
+    directory = site.with_name("folder")
+    directory.mkdir()
     config = write_config(
         site.with_name("x.yaml"), docroot=str(site), pidfile=str(site.with_name("pid")), port=0
     )
-    path = os.path.relpath(config, folder)
-    server = Foreground("-c", path, "--verbose", cwd=folder)
+    path = os.path.relpath(config, directory)
+    server = Foreground("-c", path, "--verbose", cwd=directory)
     try:
         server.wait_until_ready()
-        folder.rmdir()
+        directory.rmdir()
         server.signal(signal.SIGUSR2)
-        server.err.wait_for(f"upgrade failed, nothing has changed: cannot run .* in {folder}: No ")
+        server.err.wait_for(
+            f"upgrade failed, nothing has changed: cannot run .* in {directory}: No "
+        )
         assert ask(server.port, "/").status == 200
         assert server.stop() == 0
     finally:

@@ -24,10 +24,10 @@ NOBODY = pwd.getpwnam("nobody")
 
 @pytest.fixture
 def site() -> Iterator[Path]:
-    """A docroot that everybody may read, all folders above it included."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        docroot = Path(folder, "site")
+    """A docroot that everybody may read, all directories above it included."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        docroot = Path(directory, "site")
         docroot.mkdir(mode=0o755)
         (docroot / "index.html").write_text("<p>hello\n")
         yield docroot
@@ -90,7 +90,7 @@ def test_docroot_that_the_user_may_not_read(site: Path) -> None:
     assert_starts_without_docroot(site, site)
 
 
-def test_folder_above_the_docroot_that_the_user_may_not_enter(site: Path) -> None:
+def test_directory_above_the_docroot_that_the_user_may_not_enter(site: Path) -> None:
     site.parent.chmod(0o700)
     assert_starts_without_docroot(site, site.parent)
 
@@ -102,8 +102,8 @@ def assert_starts_without_docroot(site: Path, closed: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"phttpd: warning: {text} until it can\n"
     server.log.wait_for(f"warning worker 0.*: {text}")
-    answer = ask(server.port, "/")
-    assert (answer.status, answer["Retry-After"]) == (503, "5")
+    response = ask(server.port, "/")
+    assert (response.status, response["Retry-After"]) == (503, "5")
     closed.chmod(0o755)
     assert ask(server.port, "/").body == b"<p>hello\n"
     assert server.run("stop").returncode == 0
@@ -131,7 +131,7 @@ def test_log_of_root_is_written_and_reopened(site: Path) -> None:
 
 @pytest.fixture
 def logs(site: Path) -> Path:
-    """A folder that the user who serves may write, with a file of root beside it."""
+    """A directory that the user who serves may write, with a file of root beside it."""
     logs = site.with_name("logs")
     logs.mkdir()
     os.chown(logs, NOBODY.pw_uid, NOBODY.pw_gid)
@@ -145,7 +145,7 @@ def link_as_nobody(link: Path, to: Path) -> None:
 
 
 def test_log_that_is_a_link_of_another_user_is_not_followed(site: Path, logs: Path) -> None:
-    """To a file of root that he may not write, nor make folders beside."""
+    """To a file of root that he may not write, nor make directories beside."""
     precious = site.with_name("precious")
     link_as_nobody(logs / "phttpd.log", precious)
     link_as_nobody(logs / "sub", site.parent)

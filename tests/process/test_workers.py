@@ -227,7 +227,7 @@ def test_stopped_and_continued(site: Path) -> None:
         with Client(server.port) as client:
             client.send(request("/"))
             server.signal_group(signal.SIGCONT)
-            assert client.answer().status == 200
+            assert client.response().status == 200
 
 
 def test_whatever_happens_in_whatever_order(site: Path) -> None:

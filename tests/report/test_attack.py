@@ -144,13 +144,13 @@ def test_breakdowns(found: Figures, wanted: str) -> None:
 
 
 def test_one_siege_takes_only_so_many_users() -> None:
-    assert [attack.shares(users) for users in (1, 512, 1024, 2048)] == [
+    assert [attack.send_budget(users) for users in (1, 512, 1024, 2048)] == [
         [1],
         [512],
         [512, 512],
         [512] * 4,
     ]
-    assert attack.shares(1025) == [342, 342, 341]
+    assert attack.send_budget(1025) == [342, 342, 341]
 
 
 def test_several_sieges_are_added() -> None:

@@ -15,14 +15,14 @@ from tests.support.raw import Client, request
 
 @pytest.fixture(scope="module")
 def docroot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sequential") / "site"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "index.html").write_text("<p>hello\n")
-    (folder / "sub" / "index.html").write_text("<p>below\n")
-    (folder / "two words.css").write_text("p {}\n")
-    (folder / "large.bin").write_bytes(bytes(range(256)) * 4096)
-    (folder.parent / "secret.html").write_text("secret\n")
-    return folder
+    directory = tmp_path_factory.mktemp("sequential") / "site"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "index.html").write_text("<p>hello\n")
+    (directory / "sub" / "index.html").write_text("<p>below\n")
+    (directory / "two words.css").write_text("p {}\n")
+    (directory / "large.bin").write_bytes(bytes(range(256)) * 4096)
+    (directory.parent / "secret.html").write_text("secret\n")
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +52,11 @@ def test_answers(
     port: int, target: str, status: int, media_type: str, content: bytes | None
 ) -> None:
     with Client(port) as client:
-        answer = client.ask(target)
-        assert answer.status == status
-        assert answer["Content-Type"] == media_type
-        assert answer["Connection"] == "close"
-        assert content is None or answer.body == content
+        response = client.ask(target)
+        assert response.status == status
+        assert response["Content-Type"] == media_type
+        assert response["Connection"] == "close"
+        assert content is None or response.body == content
         assert client.rest() == b""
 
 
@@ -77,7 +77,7 @@ def test_a_head_has_no_body(port: int) -> None:
 def test_refuses(port: int, data: bytes, status: int) -> None:
     with Client(port) as client:
         client.send(data)
-        assert client.answer().status == status
+        assert client.response().status == status
 
 
 def test_one_client_at_a_time(port: int) -> None:
@@ -88,9 +88,9 @@ def test_one_client_at_a_time(port: int) -> None:
         with pytest.raises(TimeoutError):
             second.socket.recv(1, socket.MSG_PEEK)
         first.send(b"TP/1.1\r\n\r\n")
-        assert first.answer().status == 200
+        assert first.response().status == 200
         second.socket.settimeout(10)
-        assert second.answer().status == 200
+        assert second.response().status == 200
 
 
 def test_a_client_that_leaves_does_not_stop_it(port: int) -> None:

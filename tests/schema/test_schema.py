@@ -114,11 +114,11 @@ def is_valid(value: Any) -> bool:
     return bool(VALIDATOR.is_valid(value))
 
 
-def is_loaded(folder: Path, text: str) -> bool:
-    path = folder / "phttpd.yaml"
+def is_loaded(directory: Path, text: str) -> bool:
+    path = directory / "phttpd.yaml"
     path.write_text(text)
     try:
-        load(str(path), {"docroot": str(folder)} if "docroot:" not in text else {})
+        load(str(path), {"docroot": str(directory)} if "docroot:" not in text else {})
     except ConfigError:
         return False
     return True

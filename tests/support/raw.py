@@ -38,7 +38,7 @@ def request(
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One answer as it came over the wire."""
 
     status: int
@@ -58,7 +58,7 @@ class Answer:
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None
 
-    def timeless(self) -> Answer:
+    def timeless(self) -> Response:
         """Return the answer without what is by chance: values that change with the clock, and what
         stands between several ranges.
         """
@@ -69,12 +69,12 @@ class Answer:
             body = body.replace(found[1].encode(), b"*")
         return replace(self, fields=tuple(fields), body=body)
 
-    def headless(self) -> Answer:
+    def headless(self) -> Response:
         """Return what a HEAD of the same would have given: everything but the body."""
         return replace(self, body=b"")
 
 
-def parse_head(head: bytes) -> Answer:
+def parse_head(head: bytes) -> Response:
     """Return the answer, still without its body, that begins with this head."""
     status_line, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     status = STATUS_LINE.fullmatch(status_line)
@@ -86,7 +86,7 @@ def parse_head(head: bytes) -> Answer:
         fields.append((match[1], match[2]))
     names = [name.lower() for name, _ in fields]
     assert len(names) == len(set(names)), f"a field comes twice: {names}"
-    return Answer(int(status[1]), status[2], tuple(fields), b"")
+    return Response(int(status[1]), status[2], tuple(fields), b"")
 
 
 class Client:
@@ -133,7 +133,7 @@ class Client:
         """Tell the server that nothing more will come."""
         self.socket.shutdown(socket.SHUT_WR)
 
-    def head(self) -> Answer:
+    def head(self) -> Response:
         """Read the head of the next answer and leave its body on the connection."""
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             self._receive("the end of a head")
@@ -145,22 +145,22 @@ class Client:
             self._receive(f"{size} bytes of body")
         return self._take(size)
 
-    def answer(self, method: str = "GET") -> Answer:
+    def response(self, method: str = "GET") -> Response:
         """Read the next answer, which is to a request with this method."""
-        answer = self.head()
-        assert "Transfer-Encoding" not in answer, answer
-        if method == "HEAD" or answer.status in {204, 304}:
-            return answer
-        length = answer["Content-Length"]
-        assert re.fullmatch("[0-9]+", length), answer
-        return replace(answer, body=self.body(int(length)))
+        response = self.head()
+        assert "Transfer-Encoding" not in response, response
+        if method == "HEAD" or response.status in {204, 304}:
+            return response
+        length = response["Content-Length"]
+        assert re.fullmatch("[0-9]+", length), response
+        return replace(response, body=self.body(int(length)))
 
     def ask(
         self, target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1"
-    ) -> Answer:
+    ) -> Response:
         """Send a request and read its answer."""
         self.send(request(target, *lines, method=method, version=version))
-        return self.answer(method)
+        return self.response(method)
 
     def rest(self) -> bytes:
         """Return all that comes until the server closes the connection."""
@@ -191,16 +191,16 @@ class Client:
         return taken
 
 
-def ask(port: int, target: str, *lines: str, method: str = "GET") -> Answer:
+def ask(port: int, target: str, *lines: str, method: str = "GET") -> Response:
     """Send one request over a connection of its own and return its answer."""
     with Client(port) as client:
         return client.ask(target, *lines, method=method)
 
 
-def pipeline(port: int, requests: Iterable[tuple[str, bytes]]) -> Iterator[Answer]:
+def pipeline(port: int, requests: Iterable[tuple[str, bytes]]) -> Iterator[Response]:
     """Send all requests, given with their methods, in one go and yield their answers in order."""
     requests = list(requests)
     with Client(port) as client:
         client.send(b"".join(data for _, data in requests))
         for method, _ in requests:
-            yield client.answer(method)
+            yield client.response(method)

@@ -71,10 +71,10 @@ class Server:
     """A phttpd in the foreground, verbose, on a free port of 127.0.0.1."""
 
     def __init__(self, docroot: Path, *options: str, env: dict[str, str] | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="phttpd-test-")
+        self._directory = tempfile.TemporaryDirectory(prefix="phttpd-test-")
         command = [sys.executable, "-m", "httpd", "--foreground", "--verbose"]
         command += ["--host", "127.0.0.1", "--port", "0", "--base", str(docroot)]
-        command += ["--pidfile", f"{self._folder.name}/phttpd.pid", *options]
+        command += ["--pidfile", f"{self._directory.name}/phttpd.pid", *options]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -124,7 +124,7 @@ class Server:
         except ProcessLookupError:
             pass
         self.process.wait(DEADLINE)
-        self._folder.cleanup()
+        self._directory.cleanup()
 
 
 @contextmanager

@@ -64,8 +64,8 @@ class Tap:
 
     def _relay(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self._server)) as server:
-            answers = threading.Thread(target=self._relay_answers, args=(server, client))
-            answers.start()
+            responses = threading.Thread(target=self._relay_answers, args=(server, client))
+            responses.start()
             head = b""
             with suppress(OSError):
                 while data := client.recv(65536):
@@ -74,7 +74,7 @@ class Tap:
                     server.sendall(data)
             with suppress(OSError):  # also when the client has reset its connection
                 server.shutdown(socket.SHUT_WR)
-            answers.join(DEADLINE)
+            responses.join(DEADLINE)
 
     def _relay_answers(self, server: socket.socket, client: socket.socket) -> None:
         is_first = True

@@ -18,16 +18,16 @@ from tests.systemd.service import ROOT, Service
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Debian package, as `make deb` builds it."""
     require.packages("debhelper", "dh-python", "dpkg-dev", "fakeroot")
-    folder = tmp_path_factory.mktemp("package")
-    build(ROOT, folder)
-    (path,) = folder.glob("*.deb")
+    directory = tmp_path_factory.mktemp("package")
+    build(ROOT, directory)
+    (path,) = directory.glob("*.deb")
     return path
 
 
-def build(checkout: Path, folder: Path) -> None:
-    """Build the Debian package of a checkout into a folder."""
+def build(checkout: Path, directory: Path) -> None:
+    """Build the Debian package of a checkout into a directory."""
     done = subprocess.run(
-        [str(checkout / "etc/debian/build"), str(folder)],
+        [str(checkout / "etc/debian/build"), str(directory)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""A machine with a systemd of its own: a container over a copy-on-write view of a folder.
+"""A machine with a systemd of its own: a container over a copy-on-write view of a directory.
 
 Needs root, overlayfs and systemd-nspawn(1).  Mounts live in a mount namespace that ends with the
 container, and the container is shut down when this process dies, so neither is ever left behind.
@@ -33,7 +33,7 @@ _NO_SERVICES = "usr/sbin/policy-rc.d"
 # The mount is seen in here only.  A cgroup of its own keeps two machines apart.
 _BOOT = """
 set -e
-cd "$FOLDER"
+cd "$DIRECTORY"
 mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=upper,workdir=work" root
 for cgroups in $CGROUPS; do
     mkdir -p "$cgroups"
@@ -49,19 +49,19 @@ class Machine:
     """A booted container.
 
     Args:
-        lower: the folder that holds the files of the machine; it is never written to.
+        lower: the directory that holds the files of the machine; it is never written to.
     """
 
     def __init__(self, lower: Path = Path("/")) -> None:
         identity = uuid.uuid4().hex
         self.name = f"phttpd-{identity[:12]}"
-        self.folder = Path(tempfile.gettempdir(), self.name)
-        self.folder.mkdir()
-        self.files = self.folder / "upper"
+        self.directory = Path(tempfile.gettempdir(), self.name)
+        self.directory.mkdir()
+        self.files = self.directory / "upper"
         self._lower = lower
         for name in ("upper", "work", "root"):
-            (self.folder / name).mkdir()
-            (self.folder / name).chmod(0o755)
+            (self.directory / name).mkdir()
+            (self.directory / name).chmod(0o755)
         for name in _CLEARED:
             (self.files / name).mkdir(parents=True)
             os.setxattr(self.files / name, "trusted.overlay.opaque", b"y")
@@ -69,7 +69,7 @@ class Machine:
             (self.files / _NO_SERVICES).parent.mkdir(parents=True)
             os.mknod(self.files / _NO_SERVICES, stat.S_IFCHR)
         (self.files / "etc/machine-id").write_text(f"{identity}\n")
-        self._cgroups = [Path(f"{folder}/{self.name}") for folder in _own_cgroups()]
+        self._cgroups = [Path(f"{directory}/{self.name}") for directory in _own_cgroups()]
         self._leader = 0
         self._nspawn: subprocess.Popen[bytes] | None = None
 
@@ -89,11 +89,11 @@ class Machine:
 
     def boot(self) -> None:
         """Start it, and wait until it is up."""
-        path = f"{self.folder}/notify"
+        path = f"{self.directory}/notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(path)
             notify.settimeout(0.1)
-            with open(f"{self.folder}/console", "ab") as console:
+            with open(f"{self.directory}/console", "ab") as console:
                 self._nspawn = subprocess.Popen(
                     ["unshare", "--mount", "--propagation", "private", "sh", "-c", _BOOT],
                     stdin=subprocess.DEVNULL,
@@ -102,7 +102,7 @@ class Machine:
                     env={
                         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                         "LOWER": str(self._lower),
-                        "FOLDER": str(self.folder),
+                        "FOLDER": str(self.directory),
                         "NAME": self.name,
                         "CGROUPS": shlex.join(map(str, self._cgroups)),
                         "NOTIFY_SOCKET": path,
@@ -144,15 +144,15 @@ class Machine:
 
     def remove(self) -> None:
         """Remove its files and its cgroups."""
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.directory)
         for top in self._cgroups:
-            for folder in [*sorted(top.rglob("*/"), reverse=True), top]:
-                if folder.is_dir():
-                    folder.rmdir()
+            for directory in [*sorted(top.rglob("*/"), reverse=True), top]:
+                if directory.is_dir():
+                    directory.rmdir()
 
     def console(self) -> str:
         """Return what it has said so far."""
-        return (self.folder / "console").read_text(errors="replace")
+        return (self.directory / "console").read_text(errors="replace")
 
     # ---------------------------------------------------------------- in there
 
@@ -195,7 +195,7 @@ class Machine:
         return Path(f"/proc/{self._leader}/root{path}")
 
     def find(self, word: str) -> set[str]:
-        """Return the paths of all files and folders that programs have left, by their names.
+        """Return the paths of all files and directories that programs have left, by their names.
 
         Only what was written in there is looked at: all of a system takes minutes on a cold disk.
         """
@@ -203,8 +203,8 @@ class Machine:
         written = {f"/{top}": self.files / top for top in tops} | {"/run": self.path("/run")}
         found = set()
         for top, layer in written.items():
-            for folder, folders, files in os.walk(layer):
-                for path in (Path(folder, name) for name in (*folders, *files)):
+            for directory, directories, files in os.walk(layer):
+                for path in (Path(directory, name) for name in (*directories, *files)):
                     name = f"{top}/{path.relative_to(layer)}"
                     # Byte code is written by whoever runs a program first.
                     if word in name and "__pycache__" not in path.parts and not _is_whiteout(path):
@@ -246,7 +246,9 @@ def _is_whiteout(path: Path) -> bool:
 
 
 def _own_cgroups() -> Iterator[str]:
-    """Yield the folders of this process's own cgroups that systemd cares for, see cgroups(7)."""
+    """Yield the directories of this process's own cgroups that systemd cares for, see
+    cgroups(7).
+    """
     mounts = {
         "0": ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"),
         "name=systemd": ("/sys/fs/cgroup/systemd",),

@@ -8,7 +8,7 @@ from signal import Signals
 from typing import Any
 
 from tests.process.events import until
-from tests.support.raw import Answer, ask
+from tests.support.raw import Response, ask
 from tests.systemd.machine import Machine
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ class Service:
 
     # ---------------------------------------------------------------- what the operator sees
 
-    def fetch(self, target: str = "/") -> Answer:
+    def fetch(self, target: str = "/") -> Response:
         return ask(80, target)
 
     def show(self, prop: str) -> str:

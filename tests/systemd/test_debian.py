@@ -34,9 +34,9 @@ def carry_out(*command: str | Path) -> None:
 
 @pytest.fixture
 def debian() -> Iterator[Path]:
-    """A folder on the disk for some hundred megabytes, which do not outlive the test."""
-    with tempfile.TemporaryDirectory(prefix="phttpd-debian-") as folder:
-        yield Path(folder)
+    """A directory on the disk for some hundred megabytes, which do not outlive the test."""
+    with tempfile.TemporaryDirectory(prefix="phttpd-debian-") as directory:
+        yield Path(directory)
 
 
 def test_install_serve_and_purge(machines: None, package: Path, debian: Path) -> None:

@@ -28,9 +28,9 @@ def running(service: Service) -> Service:
 
 
 def test_start_and_stop(running: Service) -> None:
-    answer = running.fetch()
-    assert answer.status == 200
-    assert b"phttpd serves" in answer.body
+    response = running.fetch()
+    assert response.status == 200
+    assert b"phttpd serves" in response.body
     assert running.show("ActiveState") == "active"
     running.stop()
     assert running.show("ActiveState") == "inactive"
@@ -103,8 +103,8 @@ def test_start_before_the_docroot_is_there(service: Service) -> None:
     """As on a file system that is mounted late."""
     service.configure(docroot="/srv/late")
     service.start()
-    answer = service.fetch()
-    assert (answer.status, answer["Retry-After"]) == (503, "5")
+    response = service.fetch()
+    assert (response.status, response["Retry-After"]) == (503, "5")
     what = "the docroot /srv/late cannot be read"
     until(lambda: any(what in line for line in service.journal()), "a warning in the journal")
     service.machine.run("cp", "-r", "/srv/phttpd", "/srv/late")

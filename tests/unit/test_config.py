@@ -426,15 +426,15 @@ def test_a_key_without_a_value_is_as_if_it_were_not_there(write: Write, name: st
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a.pid", "{folder}/a.pid"),
-        ("./a.pid", "{folder}/a.pid"),
-        ("sub/a.pid", "{folder}/sub/a.pid"),
+        ("a.pid", "{directory}/a.pid"),
+        ("./a.pid", "{directory}/a.pid"),
+        ("sub/a.pid", "{directory}/sub/a.pid"),
         ("../a.pid", "{parent}/a.pid"),
         ("/run/a.pid", "/run/a.pid"),
         ("/run//x/../a.pid", "/run/a.pid"),
         ("~/a.pid", "{home}/a.pid"),
-        ("with space.pid", "{folder}/with space.pid"),
-        ("ü.pid", "{folder}/ü.pid"),
+        ("with space.pid", "{directory}/with space.pid"),
+        ("ü.pid", "{directory}/ü.pid"),
     ],
 )
 def test_paths_are_relative_to_the_file(
@@ -443,7 +443,7 @@ def test_paths_are_relative_to_the_file(
     path = write(f"pidfile: {text}\nlog_file: {text}")
     monkeypatch.chdir("/")
     monkeypatch.setenv("HOME", "/home/somebody")
-    wanted = expected.format(folder=tmp_path, parent=tmp_path.parent, home="/home/somebody")
+    wanted = expected.format(directory=tmp_path, parent=tmp_path.parent, home="/home/somebody")
     loaded = load(path, {})
     assert (loaded.pidfile, loaded.log_file) == (wanted, wanted)
     assert loaded.docroot == str(tmp_path / "site")

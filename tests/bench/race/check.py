@@ -77,15 +77,15 @@ def fields_of(port: int, cell: Cell) -> list[str]:
     return [*cell.fields, *([f"If-None-Match: {etag(port, cell)}"] if cell.revalidates else [])]
 
 
-def answer_of(port: int, cell: Cell) -> bytes:
+def response_of(port: int, cell: Cell) -> bytes:
     """Return the bytes of a server's answer to a cell's request."""
     with connected(port) as client:
         client.sendall(request(cell.path, fields_of(port, cell)))
         head = read_head(client)
-        answer = bytearray(head.raw + head.behind)
-        while len(answer) < len(head.raw) + head.length:
-            answer += receive(client)
-        return bytes(answer)
+        response = bytearray(head.raw + head.behind)
+        while len(response) < len(head.raw) + head.length:
+            response += receive(client)
+        return bytes(response)
 
 
 def etag(port: int, cell: Cell) -> str:

@@ -6,7 +6,7 @@ figure that counts is CPU time per request, user and system, of all processes of
 server's answers are checked before it is measured.
 
 A whole race takes less than 15 minutes and writes docs/race.md, race.svg and race.json.  One of
-some cells or servers, or a quick one, only prints its table, unless --output names a folder.
+some cells or servers, or a quick one, only prints its table, unless --output names a directory.
 """
 
 from __future__ import annotations
@@ -22,10 +22,16 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests.bench import kinds, servers
-from tests.bench.environment import MeasurementError, UnavailableError, allow_files, folder, program
+from tests.bench.environment import (
+    MeasurementError,
+    UnavailableError,
+    allow_files,
+    directory,
+    program,
+)
 from tests.bench.race import further, machine, page, plot, site
 from tests.bench.race.cells import CELLS, RACERS, US, Cell
-from tests.bench.race.check import answer_of, check
+from tests.bench.race.check import check, response_of
 from tests.bench.race.floor import has_compiler
 from tests.bench.race.load import Round, in_turns, rounds_of
 from tests.bench.race.results import Results
@@ -194,7 +200,7 @@ def require(plan: Plan) -> None:
 def race(plan: Plan, args: argparse.Namespace, output: Path | None) -> Results:
     """Run all cells and answer all questions; after each one, save what is known."""
     results = Results(machine=machine.describe())
-    with folder(None) as docroot, progress() as bar:
+    with directory(None) as docroot, progress() as bar:
         total = bar.add_task("writing the files", total=plan.total())
         site.write(docroot, plan.paths())
         for name in plan.cells:
@@ -305,7 +311,7 @@ def start(
         connections=cell.connections + SPARE,
         core=args.server_core,
         log=cell.log,
-        answer=answer_of(running[US].port, cell) if racer == "floor" and US in running else b"",
+        response=response_of(running[US].port, cell) if racer == "floor" and US in running else b"",
     )
     server = stack.enter_context(servers.run(setup))
     check(server.port, cell, docroot)
@@ -324,7 +330,7 @@ def line(name: str, results: Results) -> str:
 
 
 def write(results: Results, output: Path | None) -> None:
-    """Write the page, the picture and the figures into a folder, or print the table."""
+    """Write the page, the picture and the figures into a directory, or print the table."""
     if output is None:
         console.print(page.render(results, None), markup=False, soft_wrap=True)
         return

@@ -15,11 +15,11 @@ def has_compiler() -> bool:
     return shutil.which("gcc") is not None
 
 
-def compile_floor(folder: Path) -> Path:
-    """Compile it into a folder; return the program."""
+def compile_floor(directory: Path) -> Path:
+    """Compile it into a directory; return the program."""
     if not has_compiler():
         raise UnavailableError("gcc is not installed; apt-get install gcc libc6-dev")
-    program = folder / "floor"
+    program = directory / "floor"
     done = subprocess.run(
         ["gcc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(SOURCE)],
         check=False,

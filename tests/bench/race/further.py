@@ -116,7 +116,7 @@ def _ask_during(downloads: Thread, port: int, ground: Ground) -> list[float]:
         while downloads.is_alive():
             start = time.monotonic()
             client.sendall(clients.request("/4k.txt"))
-            clients.read_answer(client)
+            clients.read_response(client)
             latencies.append(time.monotonic() - start)
             time.sleep(PAUSE)  # this is the pace, not a wait for anything
     return latencies
@@ -141,7 +141,7 @@ def _time_to_answer(setup: Setup) -> float:
                 time.sleep(0.001)  # nothing announces it
             with clients.connect(port, 0) as client:
                 client.sendall(clients.request("/4k.txt"))
-                clients.read_answer(client)
+                clients.read_response(client)
             return time.monotonic() - begun
 
 
@@ -151,21 +151,21 @@ def memory(ground: Ground) -> Figures:
         for _ in range(FEW // 100):
             with clients.connections(server.port, [clients.request("/4k.txt")] * 100) as opened:
                 for client in opened:
-                    clients.read_answer(client)
+                    clients.read_response(client)
         first = server.pss() / MB
         figures = {f"after {FEW:,} requests, MB": first}
-        answers = 0
+        responses = 0
         deadline = time.monotonic() + 60
-        while answers < ground.requests and time.monotonic() < deadline:
+        while responses < ground.requests and time.monotonic() < deadline:
             load = wrk.run(
                 f"http://{HOST}:{server.port}/4k.txt",
                 connections=64,
                 seconds=max(1, BLAST * ground.requests // 1_000_000),
                 core=ground.client_core,
             )
-            answers += load.answers
+            responses += load.responses
         last = server.pss() / MB
-        figures |= {f"after {answers:,} requests, MB": last, "growth, times": last / first}
+        figures |= {f"after {responses:,} requests, MB": last, "growth, times": last / first}
     return figures
 
 

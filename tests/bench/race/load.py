@@ -63,10 +63,10 @@ def _measure_by_wrk(server: Server, cell: Cell, seconds: int, core: int) -> Roun
         halfway=lambda: memory.append(server.pss()),
     )
     spent = server.cpu_seconds() - before
-    wrong = load.answers if cell.status >= 400 else 0
-    if load.socket_errors or load.not_2xx_3xx != wrong or not load.answers:
+    wrong = load.responses if cell.status >= 400 else 0
+    if load.socket_errors or load.not_2xx_3xx != wrong or not load.responses:
         raise MeasurementError(str(load))
-    cpu = spent / load.answers * 1e6
+    cpu = spent / load.responses * 1e6
     return Round(cpu, load.per_second, load.p50 * 1e6, load.p99 * 1e6, memory[0])
 
 

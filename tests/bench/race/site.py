@@ -39,7 +39,8 @@ AGE = 86400
 
 
 def write(docroot: Path, paths: Container[str]) -> None:
-    """Write the files into an empty folder; the mix and the large one only if they are asked for.
+    """Write the files into an empty directory; the mix and the large one only if they are asked
+    for.
 
     The file of 1 GB is sparse but for its two ends, so it is quickly there.
     """
@@ -55,10 +56,10 @@ def write(docroot: Path, paths: Container[str]) -> None:
     if f"/{LARGE}" in paths:
         write_large(docroot / LARGE, chance)
     then = time.time() - AGE
-    for folder, _, names in os.walk(docroot):
-        # So many names in a folder are those of one file.
+    for directory, _, names in os.walk(docroot):
+        # So many names in a directory are those of one file.
         for name in [*(names if len(names) < FIRST_FILES // 100 else names[:1]), "."]:
-            os.utime(Path(folder, name), (then, then))
+            os.utime(Path(directory, name), (then, then))
 
 
 def read(docroot: Path, path: str) -> None:
@@ -77,27 +78,27 @@ def read(docroot: Path, path: str) -> None:
                     pass
 
 
-def write_first(folder: Path, chance: random.Random) -> None:
-    """Write one file of 4 kB in each of 100 folders, and give it very many names there."""
+def write_first(directory: Path, chance: random.Random) -> None:
+    """Write one file of 4 kB in each of 100 directories, and give it very many names there."""
     for number in range(100):
-        (folder / f"{number:02}").mkdir(parents=True)
+        (directory / f"{number:02}").mkdir(parents=True)
     for number in range(FIRST_FILES):
-        name = folder / f"{number % 100:02}" / f"{number:06}.txt"
+        name = directory / f"{number % 100:02}" / f"{number:06}.txt"
         if number < 100:
             name.write_bytes(chance.randbytes(4096))
         else:
-            os.link(folder / f"{number % 100:02}" / f"{number % 100:06}.txt", name)
+            os.link(directory / f"{number % 100:02}" / f"{number % 100:06}.txt", name)
 
 
-def write_mix(folder: Path, chance: random.Random) -> None:
+def write_mix(directory: Path, chance: random.Random) -> None:
     """Write files whose sizes are log-normal, as those of the web are: most are small."""
     for number in range(100):
-        (folder / f"{number:02}").mkdir(parents=True)
+        (directory / f"{number:02}").mkdir(parents=True)
     text = chance.randbytes(2 * MIX_MOST)
     for number in range(MIX_FILES):
         size = min(MIX_MOST, int(chance.lognormvariate(0, MIX_SIGMA) * MIX_MEDIAN))
         start = chance.randrange(MIX_MOST)
-        (folder / mix_name(number)).write_bytes(text[start : start + size])
+        (directory / mix_name(number)).write_bytes(text[start : start + size])
 
 
 def mix_name(number: int) -> str:

@@ -90,7 +90,7 @@ def attack(
     cpu_before = children_cpu_seconds()
     with tempfile.TemporaryDirectory(prefix="phttpd-siege-") as name, ExitStack() as stack:
         sieges = []
-        for number, share in enumerate(shares(users)):
+        for number, share in enumerate(send_budget(users)):
             home = Path(name, str(number))
             home.mkdir()
             end = f"--reps={reps}" if reps else f"--time={seconds}s"
@@ -109,7 +109,7 @@ def attack(
     return Attack(total(every), count_messages(said), children_cpu_seconds() - cpu_before)
 
 
-def shares(users: int) -> list[int]:
+def send_budget(users: int) -> list[int]:
     """Divide the users evenly among as many Sieges as they need."""
     count = -(-users // MOST)
     return [users // count + (number < users % count) for number in range(count)]

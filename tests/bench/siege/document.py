@@ -208,9 +208,9 @@ def method(report: Report) -> Iterator[str]:
     yield (
         "The original web server is one process that takes one client at a time: accept, read the "
         "request, send the file, close, and again. Who comes meanwhile waits in the listen queue, "
-        "of 128 connections. phttpd ran with its defaults and silent. Both served the same folder "
-        "with the same Python. Siege sends “Connection: close”, but for the runs with persistent "
-        "connections."
+        "of 128 connections. phttpd ran with its defaults and silent. Both served the same "
+        "directory with the same Python. Siege sends “Connection: close”, but for the runs with "
+        "persistent connections."
     )
     yield (
         "Siege ran on the same machine, over the loopback interface, and competed with the server "

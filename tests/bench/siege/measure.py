@@ -54,7 +54,7 @@ def measure(docroot: Path, seconds: int, plans: Sequence[Plan] = PLANS) -> Repor
     """Lay siege to both servers in turn.
 
     Args:
-        docroot: the folder that both serve, with PAGE in it.
+        docroot: the directory that both serve, with PAGE in it.
         seconds: time of each run.
         plans: what to measure.
 

@@ -31,10 +31,10 @@ def main() -> None:
             client, _ = listener.accept()
             # A client that leaves early, or a file that cannot be read, is no reason to stop.
             with client, suppress(OSError):
-                answer(client, base)
+                response(client, base)
 
 
-def answer(client: socket.socket, base: Path) -> None:
+def response(client: socket.socket, base: Path) -> None:
     """Read one request and answer it."""
     head = b""
     while b"\r\n\r\n" not in head:
@@ -54,7 +54,7 @@ def answer(client: socket.socket, base: Path) -> None:
 
 
 def find(base: Path, target: bytes) -> Path | None:
-    """Return the file below the folder `base` that a target asks for, if there is one."""
+    """Return the file below the directory `base` that a target asks for, if there is one."""
     first, *rest = target.partition(b"?")[0].split(b"%")
     try:
         name = first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in rest)

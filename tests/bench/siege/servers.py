@@ -37,7 +37,7 @@ PHTTPD_CONFIG = """
 host: {host}
 port: {port}
 docroot: {docroot}
-pidfile: {folder}/phttpd.pid
+pidfile: {directory}/phttpd.pid
 daemon: false
 """
 
@@ -79,13 +79,15 @@ class Server:
             raise MeasurementError("the server sends a page that differs from the file")
 
 
-def command(kind: str, docroot: Path, folder: Path, port: int) -> list[str]:
+def command(kind: str, docroot: Path, directory: Path, port: int) -> list[str]:
     """Return the command that runs a server, after writing its configuration if it has one."""
     if kind == SEQUENTIAL:
         module = "tests.bench.siege.sequential"
         return [sys.executable, "-m", module, "--base", str(docroot), "--port", str(port)]
-    config = folder / "phttpd.yaml"
-    config.write_text(PHTTPD_CONFIG.format(host=HOST, port=port, docroot=docroot, folder=folder))
+    config = directory / "phttpd.yaml"
+    config.write_text(
+        PHTTPD_CONFIG.format(host=HOST, port=port, docroot=docroot, directory=directory)
+    )
     return [sys.executable, "-m", "httpd", "--config", str(config), "--foreground"]
 
 
@@ -95,18 +97,18 @@ def run(kind: str, docroot: Path) -> Iterator[Server]:
 
     Args:
         kind: SEQUENTIAL or PHTTPD.
-        docroot: the folder that it serves.
+        docroot: the directory that it serves.
 
     Raises:
         UnavailableError: it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="phttpd-siege-") as name:
-        folder = Path(name)
-        output = folder / "output"
+        directory = Path(name)
+        output = directory / "output"
         port = free_port()
         with output.open("wb") as file:
             process = subprocess.Popen(
-                command(kind, docroot, folder, port),
+                command(kind, docroot, directory, port),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.network.running import HUGE
-from tests.unit.site.folders import write, write_sparse
+from tests.unit.site.directories import write, write_sparse
 
 
 @pytest.fixture(autouse=True)

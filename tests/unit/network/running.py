@@ -15,9 +15,9 @@ from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
+from httpd.site.file_cache import FileCache
 from httpd.site.responder import SiteSettings
 from httpd.site.rules import Rule
-from httpd.site.store import Store
 from tests.support.raw import Client
 from tests.support.server import DEADLINE, Lines
 
@@ -76,7 +76,9 @@ class RunningLoop:
         access_log = AccessLog(self._access_fd, log, FORMATS["combined"]) if verbose else None
         site = site_settings(docroot)
         listeners = Listeners([self.listener], 1)
-        self.loop = Loop(0, listeners, settings, site, Store(site.cache), board, log, access_log)
+        self.loop = Loop(
+            0, listeners, settings, site, FileCache(site.cache), board, log, access_log
+        )
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:

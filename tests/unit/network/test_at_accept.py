@@ -14,9 +14,9 @@ from httpd.network.connection import Connection
 from httpd.network.loop import LoopSettings
 from httpd.network.room import Room
 from httpd.observe.scoreboard import Scoreboard
-from tests.support.raw import Answer, Client, request
+from tests.support.raw import Client, Response, request
 from tests.unit.network.running import SETTINGS, RunningLoop
-from tests.unit.site.folders import settle, write
+from tests.unit.site.directories import settle, write
 
 BODY = b"x" * 4096
 CLOSING = request("/small.txt", "Connection: close")
@@ -37,13 +37,13 @@ class Door:
     def accept(self) -> None:
         self.loop._acceptor.accept(self.running.listener.fileno(), self.loop.now)
 
-    def ask(self) -> Answer:
+    def ask(self) -> Response:
         with self.running.connect() as client:
             client.send(CLOSING)
             self.accept()
-            answer = client.answer()
+            response = client.response()
             assert client.rest() == b""
-            return answer
+            return response
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
 
 def test_a_small_known_thing_needs_no_connection(door: Door, connections: list[Connection]) -> None:
     before = door.loop.requests, door.loop.sent
-    answer = door.ask()
-    assert (answer.status, answer["Connection"], answer.body) == (200, "close", BODY)
+    response = door.ask()
+    assert (response.status, response["Connection"], response.body) == (200, "close", BODY)
     assert connections == []
     assert door.loop.requests == before[0] + 1
     assert door.loop.sent - before[1] == before[1] // before[0]
@@ -108,7 +108,7 @@ def test_a_client_that_may_be_sending_more_is_not_cut_off(site: Path) -> None:
     with door.running.connect() as client:
         client.send(CLOSING + b"more than was asked for")
         door.accept()
-        assert client.answer().body == BODY
+        assert client.response().body == BODY
         client.send(b"and more")
         assert client.rest() == b""
     door.running.close()
@@ -122,7 +122,7 @@ def test_what_the_socket_does_not_take_at_once_comes_later(door: Door) -> None:
         door.accept()
         assert 0 < door.loop.sent - before < len(BODY)
         door.running.start()
-        assert client.answer().body == BODY
+        assert client.response().body == BODY
         assert client.rest() == b""
 
 
@@ -183,7 +183,7 @@ def test_a_head_request_beyond_the_limit_gets_no_body(
         with door.running.connect() as newcomer:
             newcomer.send(request("/small.txt", method="HEAD"))
             door.accept()
-            answer = newcomer.answer("HEAD")
-            assert answer.status == 503
-            assert int(answer["Content-Length"]) > 0
+            response = newcomer.response("HEAD")
+            assert response.status == 503
+            assert int(response["Content-Length"]) > 0
             assert newcomer.rest() == b""

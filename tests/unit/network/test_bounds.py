@@ -19,7 +19,7 @@ from httpd.protocol.body import CHUNKS
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
 from tests.unit.network.test_turns import Peer
-from tests.unit.site.folders import settle, write
+from tests.unit.site.directories import settle, write
 
 STATUS = b"HTTP/1.1 "
 POST = request("/a.txt", "Transfer-Encoding: chunked", method="POST")
@@ -48,7 +48,7 @@ def turns_until_idle(peer: Peer) -> list[int]:
     received: list[int] = []
     while not received or peer.connection.state is not IDLE:
         peer.connection.on_event()
-        peer.connection._loop.send_answers()
+        peer.connection._loop.send_responses()
         received.append(peer.received().count(STATUS))
         assert len(received) < 100
     return received

@@ -16,10 +16,10 @@ import pytest
 
 from httpd.network.connection import Connection
 from httpd.observe.scoreboard import Scoreboard
-from httpd.site.forms import PATIENCE
+from httpd.site.precompressed import PATIENCE
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
-from tests.unit.site.folders import settle, write
+from tests.unit.site.directories import settle, write
 
 HIT = 178
 CLOSE = 159
@@ -70,7 +70,7 @@ def test_a_hit_runs_no_more_bytecodes(site: Path, monkeypatch: pytest.MonkeyPatc
     def turn() -> None:
         for connection in connections:
             connection.on_event()
-        loop.send_answers()
+        loop.send_responses()
 
     def ask() -> float:
         for client in clients:
@@ -113,7 +113,7 @@ def test_a_cold_request_runs_no_more_bytecodes(site: Path, monkeypatch: pytest.M
 
         def turn() -> None:
             connection.on_event()
-            loop.send_answers()
+            loop.send_responses()
 
         counted = count_bytecodes(turn)
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -138,7 +138,7 @@ def test_a_close_runs_no_more_bytecodes(site: Path, monkeypatch: pytest.MonkeyPa
             client.send(request("/a.txt", "Connection: close"))
         count = count_bytecodes(lambda: loop._on_other_event(running.listener.fileno()))
         for client in clients:
-            assert client.answer().status == 200
+            assert client.response().status == 200
             client.close()
         return count / TURN
 

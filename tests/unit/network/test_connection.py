@@ -18,15 +18,15 @@ import pytest
 
 from httpd.network import pace
 from httpd.network.connection import PIPELINED
-from httpd.network.options import count_unsent
-from httpd.network.shares import LEAST, MOST, TOTAL
+from httpd.network.send_budget import LEAST, MOST, TOTAL
+from httpd.network.socket_ops import count_unsent
 from httpd.network.transfer import TAIL
 from httpd.observe.scoreboard import Column, Scoreboard
-from tests.support.raw import Answer, Client, request
+from tests.support.raw import Client, Response, request
 from tests.support.server import DEADLINE
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
 from tests.unit.network.running import HUGE, SETTINGS, RunningLoop, running_loop
-from tests.unit.site.folders import write, write_sparse
+from tests.unit.site.directories import write, write_sparse
 
 SHORT = 0.05
 """Seconds of a timeout that a test wants to see reached."""
@@ -55,11 +55,11 @@ def test_any_size_of_recv_gives_the_same_answers(site: Path, recv: int) -> None:
     ]
     with running_loop(site, replace(SETTINGS, recv=recv)) as running, running.connect() as client:
         client.send(b"".join(requests))
-        answers = [client.answer(data.lstrip().split()[0].decode()) for data in requests]
-        assert [answer.status for answer in answers] == [200, 206, 404, 200, 200]
-        assert answers[0].body == b"content of a"
-        assert answers[1].body == (bytes(range(256)) * 400)[1000:2000]
-        assert answers[4]["Connection"] == "close"
+        responses = [client.response(data.lstrip().split()[0].decode()) for data in requests]
+        assert [response.status for response in responses] == [200, 206, 404, 200, 200]
+        assert responses[0].body == b"content of a"
+        assert responses[1].body == (bytes(range(256)) * 400)[1000:2000]
+        assert responses[4]["Connection"] == "close"
         assert client.rest() == b""
         client.close()
         assert running.log.wait_for(CLOSED)[1] == "answered"
@@ -70,13 +70,13 @@ def test_a_head_cut_anywhere(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
         for place in range(1, len(data)):
             client.send(data[:place], data[place:])
-            assert client.answer().body == b"content of a"
+            assert client.response().body == b"content of a"
 
 
 def test_a_head_byte_by_byte(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
         client.send(*[bytes([byte]) for byte in request("/a.txt")])
-        assert client.answer().body == b"content of a"
+        assert client.response().body == b"content of a"
 
 
 @pytest.mark.parametrize("count", [1, PIPELINED - 1, PIPELINED, PIPELINED + 1, 500])
@@ -85,7 +85,7 @@ def test_pipelined_requests_are_answered_in_order(site: Path, count: int) -> Non
         write(site / f"{number}.txt", str(number))
     with running_loop(site) as running, running.connect() as client:
         client.send(b"".join(request(f"/{number % 10}.txt") for number in range(count)))
-        bodies = [client.answer().body for _ in range(count)]
+        bodies = [client.response().body for _ in range(count)]
         assert bodies == [str(number % 10).encode() for number in range(count)]
         assert client.ask("/a.txt").status == 200
 
@@ -96,7 +96,7 @@ def test_many_pipelined_requests_for_a_byte_of_a_large_file(site: Path, target: 
     count = 800
     with running_loop(site) as running, running.connect() as client:
         client.send(request(target, "Range: bytes=7-7") * count)
-        assert {client.answer().status for _ in range(count)} == {206}
+        assert {client.response().status for _ in range(count)} == {206}
 
 
 def test_a_pipelining_client_does_not_hold_up_others(site: Path) -> None:
@@ -106,9 +106,9 @@ def test_a_pipelining_client_does_not_hold_up_others(site: Path) -> None:
         greedy.send(request("/a.txt") * 600)
         modest.send(request("/index.html"))
         running.start()  # when all of this is there already
-        assert modest.answer().status == 200
+        assert modest.response().status == 200
         for _ in range(600):
-            assert greedy.answer().status == 200
+            assert greedy.response().status == 200
         running.access.wait_for("GET /index.html ")
         assert len(running.access.seen) < 600
     running.close()
@@ -117,7 +117,7 @@ def test_a_pipelining_client_does_not_hold_up_others(site: Path) -> None:
 def test_after_close_nothing_more_is_answered(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
         client.send(request("/a.txt", "Connection: close") + request("/index.html"))
-        assert client.answer().body == b"content of a"
+        assert client.response().body == b"content of a"
         assert client.rest() == b""
 
 
@@ -127,7 +127,7 @@ def test_a_client_that_has_said_all_is_answered(site: Path) -> None:
         client.send(request("/medium.bin") * 5)
         client.finish_sending()
         for _ in range(5):
-            assert len(client.answer().body) == 102400
+            assert len(client.response().body) == 102400
         assert client.rest() == b""
         assert running.log.wait_for(CLOSED)[1] == "client closed"
 
@@ -139,8 +139,8 @@ def test_http_1_0(site: Path) -> None:
             assert client.rest() == b""
         with running.connect() as client:
             for _ in range(3):
-                answer = client.ask("/a.txt", "Connection: keep-alive", version="HTTP/1.0")
-                assert answer["Connection"] == "keep-alive"
+                response = client.ask("/a.txt", "Connection: keep-alive", version="HTTP/1.0")
+                assert response["Connection"] == "keep-alive"
 
 
 # ---------------------------------------------------------------- refusals
@@ -161,9 +161,9 @@ def test_http_1_0(site: Path) -> None:
 def test_what_is_no_request_ends_the_connection(site: Path, data: bytes, status: int) -> None:
     with running_loop(site) as running, running.connect() as client:
         client.send(data + request("/a.txt") * 2)
-        answer = client.answer()
-        assert answer.status == status
-        assert answer["Connection"] == "close"
+        response = client.response()
+        assert response.status == status
+        assert response["Connection"] == "close"
         assert client.rest() == b"", "what follows is never a second request"
         client.close()
         assert running.log.wait_for(CLOSED)[1] == "bad request"
@@ -175,8 +175,8 @@ def test_the_access_log_names_the_bad_request(site: Path, before: bytes, follow:
     with running_loop(site) as running, running.connect() as client:
         client.send(before + b"BAD /bad\r\n\r\n" + follow)
         if before:
-            assert client.answer().status == 200
-        assert client.answer().status == 400
+            assert client.response().status == 200
+        assert client.response().status == 400
         assert running.access.wait_for('" 400 ').string.split('"')[1] == "BAD /bad"
 
 
@@ -187,7 +187,7 @@ def test_an_answer_reaches_a_client_that_goes_on_sending(site: Path) -> None:
         for _ in range(30):
             client.send(b"x" * 100_000)
         client.finish_sending()
-        assert client.answer().status == 413
+        assert client.response().status == 413
         assert client.rest() == b""
         client.close()
         assert running.log.wait_for(CLOSED)[1] == "body too large"
@@ -197,7 +197,7 @@ def test_a_body_is_never_a_request(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
         body = request("/a.txt")
         client.send(request("/index.html", f"Content-Length: {len(body)}") + body)
-        assert client.answer().body == b"index"
+        assert client.response().body == b"index"
         client.finish_sending()
         assert client.rest() == b""
 
@@ -257,7 +257,7 @@ def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None
         # The first ones did not know how many would come.
         assert sorted(held[1])[count // 2] < 2 * LEAST + HEAD
         running.log.wait_for("send timeout")
-        assert running.loop.shares.each == MOST
+        assert running.loop.send_budget.each == MOST
 
 
 @pytest.mark.parametrize("way", ["client closed", "client reset", "file changed"])
@@ -279,7 +279,7 @@ def test_a_download_that_has_ended_takes_no_share(
                     while client.socket.recv(1 << 20):
                         pass
             assert running.log.wait_for(CLOSED)[1] == way
-        assert running.loop.shares.each == MOST
+        assert running.loop.send_budget.each == MOST
 
 
 def test_a_client_that_reads_nothing_costs_the_others_nothing(site: Path) -> None:
@@ -358,7 +358,7 @@ def test_the_last_look_waits_for_an_event(site: Path, monkeypatch: pytest.Monkey
         looks.append(fd)
         return count_unsent(fd)
 
-    monkeypatch.setattr("httpd.network.options.count_unsent", count)
+    monkeypatch.setattr("httpd.network.socket_ops.count_unsent", count)
     write(site / "held.bin", bytes(LEAST))
     with (
         running_loop(site) as running,
@@ -425,10 +425,10 @@ def test_a_head_that_does_not_end(site: Path, before: bytes) -> None:
     with running_loop(site, settings) as running, running.connect() as client:
         client.send(before + b"GET /slow HTTP/1.1\r\nHost:")
         if before:
-            assert client.answer().status == 200
-        answer = client.answer()
-        assert answer.status == 408
-        assert answer["Connection"] == "close"
+            assert client.response().status == 200
+        response = client.response()
+        assert response.status == 408
+        assert response["Connection"] == "close"
         assert client.rest() == b""
         assert running.access.wait_for(" 408 ").string.split('"')[1] == "GET /slow HTTP/1.1"
         client.close()
@@ -546,9 +546,9 @@ def test_a_drain_finishes_a_head_in_hand(site: Path) -> None:
         wait_for_connections(running, 1)
         assert running.drain().wait(DEADLINE)
         client.send(b"st: a\r\n\r\n")
-        answer = client.answer()
-        assert answer.body == b"content of a"
-        assert answer["Connection"] == "close"
+        response = client.response()
+        assert response.body == b"content of a"
+        assert response["Connection"] == "close"
         assert client.rest() == b""
         client.close()
         running.join()
@@ -585,9 +585,9 @@ def test_a_drain_answers_all_that_was_sent(site: Path) -> None:
         client.head()
         assert running.drain().wait(DEADLINE)
         client.body(20_000_001)
-        answer = client.answer()
-        assert answer.body == b"content of a"
-        assert answer["Connection"] == "close"
+        response = client.response()
+        assert response.body == b"content of a"
+        assert response["Connection"] == "close"
         assert client.rest() == b""
         client.close()
         running.join()
@@ -603,7 +603,7 @@ def test_a_drain_serves_the_backlog(site: Path) -> None:
         released = running.drain()
         running.start()
         for client in clients:
-            assert client.answer().body == b"content of a"
+            assert client.response().body == b"content of a"
             assert client.rest() == b""
             client.close()
         assert released.wait(DEADLINE)
@@ -619,7 +619,7 @@ def test_a_drain_waits_a_moment_for_a_first_request(site: Path) -> None:
         running.drain()
         running.start()
         late.send(request("/a.txt"))
-        assert late.answer().status == 200
+        assert late.response().status == 200
         assert silent.rest() == b""
         late.close()
         running.join()
@@ -719,9 +719,9 @@ def test_too_many_busy_connections_are_refused(site: Path) -> None:
             busy.head()
         newcomer = stack.enter_context(running.connect())
         newcomer.send(request("/a.txt"))
-        answer = newcomer.answer()
-        assert answer.status == 503
-        assert "Retry-After" in answer
+        response = newcomer.response()
+        assert response.status == 503
+        assert "Retry-After" in response
         assert newcomer.rest() == b""
         newcomer.close()
         assert running.log.wait_for(CLOSED)[1] == "too many connections"
@@ -742,7 +742,7 @@ def test_no_descriptor_for_a_connection(site: Path) -> None:
             late.sendall(request("/old.txt", "Connection: close"))
             running.log.wait_for("cannot accept connections: Too many open files")
         first.send(b"Host: a\r\n\r\n")
-        assert first.answer().body == b"old"
+        assert first.response().body == b"old"
         data = b""
         while piece := late.recv(65536):
             data += piece
@@ -756,9 +756,9 @@ def test_no_descriptor_for_a_file(site: Path) -> None:
         for _ in range(2):  # the second one is answered when all accepting is done
             assert client.ask("/nothing").status == 404
         with descriptors_left(0):
-            answer = client.ask("/a.txt")
-        assert answer.status == 503
-        assert "Retry-After" in answer
+            response = client.ask("/a.txt")
+        assert response.status == 503
+        assert "Retry-After" in response
         assert client.rest() == b""
         with running.connect() as another:
             assert another.ask("/a.txt").status == 200
@@ -773,14 +773,14 @@ def test_no_descriptor_for_a_listing(site: Path) -> None:
             assert client.ask("/nothing").status == 404
             assert idle.ask("/nothing").status == 404
         with descriptors_left(2):
-            answer = client.ask("/folder/")
-            assert (answer.status, answer["Connection"]) == (503, "close")
-            assert "Retry-After" in answer
+            response = client.ask("/folder/")
+            assert (response.status, response["Connection"]) == (503, "close")
+            assert "Retry-After" in response
             assert client.rest() == b""
             assert idle.rest() == b""
         with running.connect() as another:
             assert another.ask("/folder/").status == 200
-        running.log.wait_for("cannot list a folder: Too many open files")
+        running.log.wait_for("cannot list a directory: Too many open files")
         running.expects_errors = True
 
 
@@ -794,11 +794,11 @@ def test_no_descriptor_for_a_link_in_a_listing(site: Path) -> None:
             for _ in range(2):
                 assert client.ask("/nothing").status == 404
             with descriptors_left(left):
-                answer = client.ask("/folder/", "Accept: application/json")
-            statuses.append(answer.status)
-            if answer.status == 200:
-                assert b'"link"' in answer.body
-            running.expects_errors = answer.status != 200
+                response = client.ask("/folder/", "Accept: application/json")
+            statuses.append(response.status)
+            if response.status == 200:
+                assert b'"link"' in response.body
+            running.expects_errors = response.status != 200
     assert set(statuses) == {200, 503}
 
 
@@ -812,11 +812,11 @@ def test_no_descriptor_for_a_precompressed_form(site: Path) -> None:
             for _ in range(2):
                 assert client.ask("/nothing").status == 404
             with descriptors_left(left):
-                answer = client.ask("/large.txt", "Accept-Encoding: gzip", method="HEAD")
-            statuses.append(answer.status)
-            if answer.status == 200:
-                assert answer["Content-Encoding"] == "gzip"
-            running.expects_errors = answer.status != 200
+                response = client.ask("/large.txt", "Accept-Encoding: gzip", method="HEAD")
+            statuses.append(response.status)
+            if response.status == 200:
+                assert response["Content-Encoding"] == "gzip"
+            running.expects_errors = response.status != 200
     assert set(statuses) == {200, 503}
 
 
@@ -827,18 +827,18 @@ def test_access_lines_count_what_was_sent(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
         for target, line in (("/a.txt", []), ("/medium.bin", []), ("/a.txt", ["Range: bytes=0-1"])):
             client.send(request(target, *line))
-            answer = client.answer()
+            response = client.response()
             seen = running.access.wait_for(f'"GET {target} ').string
             status, body = seen.split('"')[2].split()
             head = seen.rsplit(" ", 1)[1]
-            assert int(status) == answer.status
-            assert int(body) == len(answer.body)
-            assert int(head) == len(answer.body) + length_of_head(answer)
+            assert int(status) == response.status
+            assert int(body) == len(response.body)
+            assert int(head) == len(response.body) + length_of_head(response)
 
 
-def length_of_head(answer: Answer) -> int:
-    lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
-    lines += [f"{name}: {value}" for name, value in answer.fields]
+def length_of_head(response: Response) -> int:
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in response.fields]
     return sum(len(line) + 2 for line in lines) + 2
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from httpd.network.options import has_data
+from httpd.network.socket_ops import has_data
 from tests.support.raw import request
 from tests.unit.network.running import RunningLoop, running_loop
-from tests.unit.site.folders import write_sparse
+from tests.unit.site.directories import write_sparse
 
 SIZE = 3_000_000
 

@@ -57,7 +57,7 @@ def test_a_loop_gives_way_after_every_turn(site: Path, monkeypatch: pytest.Monke
             client.send(request("/a.txt"))
         watched.gate.set()
         for client in clients:
-            assert client.answer().status == 200
+            assert client.response().status == 200
     turns = [n for n in watched.seen if n >= 0]
     followed = zip(watched.seen, [*watched.seen[1:], -1], strict=True)  # the last one may go on
     assert max(turns) == TURN

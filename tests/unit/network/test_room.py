@@ -55,7 +55,7 @@ def test_the_shares_of_all_loops_are_enough(loops: list[tuple[int, int]]) -> Non
     counts = [idle + busy for idle, busy in loops]
     most = 100
     found = room(counts, spare, most)
-    shares = [found.share(mine) for mine in spare]
-    assert all(share <= mine for share, mine in zip(shares, spare, strict=True))
+    send_budget = [found.share(mine) for mine in spare]
+    assert all(share <= mine for share, mine in zip(send_budget, spare, strict=True))
     excess = max(0, sum(counts) - most)
-    assert min(excess, sum(spare)) <= sum(shares) <= excess + len(loops)
+    assert min(excess, sum(spare)) <= sum(send_budget) <= excess + len(loops)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from httpd.network import options
+from httpd.network import socket_ops
 from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginning
-from httpd.site.answer import Answer
 from httpd.site.docroot import Docroot
-from httpd.site.resource import SMALL_FILE, Resource
+from httpd.site.open_file import SMALL_FILE, OpenFile
+from httpd.site.response import Response
 from httpd.site.samples import COUNT
-from tests.unit.site.folders import write
+from tests.unit.site.directories import write
 
 SIZE = SMALL_FILE + 3 * TAIL
 BUDGET = SIZE // 4
@@ -98,30 +98,30 @@ def change_mode(path: Path) -> None:
     path.chmod(0o600)
 
 
-def make_answer(folder: Path, segments: tuple[bytes | range, ...]) -> Answer:
-    (folder / "file").unlink(missing_ok=True)  # it may be a link
-    path = write(folder / "file", OLD)
+def make_response(directory: Path, segments: tuple[bytes | range, ...]) -> Response:
+    (directory / "file").unlink(missing_ok=True)  # it may be a link
+    path = write(directory / "file", OLD)
     os.utime(path, (1e9, 1e9))
-    opened = Docroot(str(folder), ()).open([b"file"])
+    opened = Docroot(str(directory), ()).open([b"file"])
     assert opened is not None
     length = sum(map(len, segments))
-    source = Resource(opened, int(time.time()))
-    return Answer(200, b"", wire=HEAD, segments=segments, length=length, source=source)
+    source = OpenFile(opened, int(time.time()))
+    return Response(200, b"", wire=HEAD, segments=segments, length=length, source=source)
 
 
-def make_lasting(folder: Path, segments: tuple[bytes | range, ...]) -> Answer:
+def make_lasting(directory: Path, segments: tuple[bytes | range, ...]) -> Response:
     """Make an answer from a snapshot, whose file has been overwritten since."""
-    answer = make_answer(folder, segments)
-    assert isinstance(answer.source, Resource)
-    answer.source = answer.source.snapshot()
-    assert answer.source is not None
-    overwrite(folder / "file")
-    return answer
+    response = make_response(directory, segments)
+    assert isinstance(response.source, OpenFile)
+    response.source = response.source.snapshot()
+    assert response.source is not None
+    overwrite(directory / "file")
+    return response
 
 
-def begin(folder: Path, segments: tuple[bytes | range, ...]) -> Transfer:
-    answer = make_answer(folder, segments)
-    return Transfer(answer, (answer.wire,), 0)
+def begin(directory: Path, segments: tuple[bytes | range, ...]) -> Transfer:
+    response = make_response(directory, segments)
+    return Transfer(response, (response.wire,), 0)
 
 
 def expected(segments: tuple[bytes | range, ...]) -> bytes:
@@ -326,7 +326,7 @@ def test_the_segment_size_is_asked_for_until_it_has_grown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = iter([100, 200, 200, 300])
-    monkeypatch.setattr(options, "segment_size", lambda _: next(sizes))
+    monkeypatch.setattr(socket_ops, "segment_size", lambda _: next(sizes))
     transfer = begin(tmp_path, (range(SIZE),))
     assert [transfer.segment_size(-1) for _ in range(5)] == [100, 200, 200, 200, 200]
 
@@ -338,8 +338,8 @@ def test_a_snapshot_is_sent_as_it_was(
     segments: tuple[bytes | range, ...],
 ) -> None:
     ours, theirs = ends
-    answer = make_lasting(tmp_path, segments)
-    transfer = Transfer(answer, (answer.wire,), 0)
+    response = make_lasting(tmp_path, segments)
+    transfer = Transfer(response, (response.wire,), 0)
     received = b""
     while transfer.unsent():
         received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
@@ -347,24 +347,24 @@ def test_a_snapshot_is_sent_as_it_was(
 
 
 @SEGMENTS
-@pytest.mark.parametrize("make", [make_answer, make_lasting])
+@pytest.mark.parametrize("make", [make_response, make_lasting])
 @pytest.mark.parametrize("budget", [1, BUDGET, SIZE])
 def test_what_is_sent_first_and_what_is_left(
     tmp_path: Path,
     ends: tuple[socket.socket, socket.socket],
     segments: tuple[bytes | range, ...],
-    make: Callable[[Path, tuple[bytes | range, ...]], Answer],
+    make: Callable[[Path, tuple[bytes | range, ...]], Response],
     budget: int,
 ) -> None:
     """Of a file that may change it is the head only, so that each slice is followed by a look."""
     ours, theirs = ends
-    answer = make(tmp_path, segments)
-    sent = send_beginning(ours.fileno(), answer, budget)
+    response = make(tmp_path, segments)
+    sent = send_beginning(ours.fileno(), response, budget)
     first = len(segments[0]) if make is make_lasting and isinstance(segments[0], range) else 0
     assert sent == len(HEAD) + min(budget, first)
     received = theirs.recv(sent, socket.MSG_WAITALL)
-    transfer = Transfer(answer, (answer.wire,), sent)
-    assert transfer.unsent() == len(HEAD) + answer.length - sent
+    transfer = Transfer(response, (response.wire,), sent)
+    assert transfer.unsent() == len(HEAD) + response.length - sent
     while transfer.unsent():
         received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
     assert received == expected(segments)
@@ -375,11 +375,11 @@ def test_a_socket_without_room_for_what_comes_first(tmp_path: Path, room: int) -
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with ours, theirs:
-        answer = make_lasting(tmp_path, (range(SIZE),))
+        response = make_lasting(tmp_path, (range(SIZE),))
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
-        sent = send_beginning(ours.fileno(), answer, SIZE)
+        sent = send_beginning(ours.fileno(), response, SIZE)
         assert len(HEAD) <= sent < len(HEAD) + SIZE
-        transfer = Transfer(answer, (answer.wire,), sent)
+        transfer = Transfer(response, (response.wire,), sent)
         received = theirs.recv(sent, socket.MSG_WAITALL)
         while transfer.unsent():
             received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)

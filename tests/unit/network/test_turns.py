@@ -15,10 +15,10 @@ import pytest
 from httpd.network.connection import Connection
 from httpd.network.loop import PATIENCE, Loop
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.site.answer import Answer
+from httpd.site.response import Response
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
-from tests.unit.site.folders import write
+from tests.unit.site.directories import write
 
 OK = b"HTTP/1.1 200 "
 
@@ -69,16 +69,16 @@ def test_answers_go_out_at_the_end_of_a_turn(loop: Loop, peers: tuple[Peer, Peer
         for peer in peers:
             peer.ask("/a.txt")
         assert [peer.received() for peer in peers] == [b"", b""]
-        loop.send_answers()
+        loop.send_responses()
         assert all(peer.received().startswith(OK) for peer in peers)
-    loop.send_answers()
+    loop.send_responses()
     assert [peer.received() for peer in peers] == [b"", b""], "each answer is sent once"
 
 
 def test_no_answer_waits_for_a_slice_of_a_download(loop: Loop, peers: tuple[Peer, Peer]) -> None:
     downloading, other = peers
     downloading.ask("/huge.bin")
-    loop.send_answers()
+    loop.send_responses()
     assert downloading.received().startswith(OK)
     other.ask("/a.txt")
     downloading.connection.on_event()
@@ -108,7 +108,7 @@ def test_no_answer_waits_for_one_that_takes_long(
         second.ask(f"/{elapsed}.txt")
         assert first.received().startswith(OK) is is_sent
         assert second.received() == b""
-        loop.send_answers()
+        loop.send_responses()
         assert first.received().startswith(OK) is not is_sent
         assert second.received().startswith(OK)
 
@@ -117,10 +117,10 @@ def test_who_waits_for_an_answer_is_not_idle(loop: Loop, peers: tuple[Peer, Peer
     """Descriptors run out while the second request is served."""
     waiting, other = peers
     other.ask("/a.txt")
-    loop.send_answers()
+    loop.send_responses()
     waiting.ask("/a.txt")
     loop._make_room()
-    loop.send_answers()
+    loop.send_responses()
     assert waiting.received().startswith(OK)
 
 
@@ -130,8 +130,8 @@ def test_who_cannot_be_answered_keeps_nobody_from_his_answer(
     for peer in peers:
         peer.ask("/a.txt")
     first, last = peers
-    loop.answered[0] = (first.connection, cast(Answer, None))
-    loop.send_answers()
+    loop.answered[0] = (first.connection, cast(Response, None))
+    loop.send_responses()
     assert first.received() == b""
     assert last.received().startswith(OK)
 
@@ -150,7 +150,7 @@ def test_who_is_answered_at_accept_counts_before_the_next_one(site: Path) -> Non
             running.loop._on_other_event(running.listener.fileno())
             running.loop._acceptor.watch_again(float("inf"))
         assert sum(board.column(Column.CONNECTIONS)) == 2
-        assert [client.answer().status for client in clients] == [200] * 5
+        assert [client.response().status for client in clients] == [200] * 5
 
 
 def test_who_comes_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_who_comes_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: Pat
             client = stack.enter_context(running.connect())
             client.send(request(f"/{version}.txt"))
             running.loop._on_other_event(running.listener.fileno())
-            assert client.answer().status == 200
+            assert client.response().status == 200
         link.unlink()
         link.symlink_to("1")
         client.send(request("/1.txt"))
         running.loop._begin_drain(lambda: None, 3600)
-        assert client.answer().status == 200
+        assert client.response().status == 200

@@ -18,7 +18,7 @@ from httpd.observe.scoreboard import (
     read_all,
 )
 from tests.unit.guard import must_end, open_descriptors, opened_since
-from tests.unit.site.folders import as_nobody
+from tests.unit.site.directories import as_nobody
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from httpd.process.errors import EX_NOPERM, EX_UNAVAILABLE, StartError
 from httpd.process.pidfile import Pidfile, find_supervisor
 from tests.unit.guard import must_end, open_descriptors, opened_since
 from tests.unit.process.children import child_doing, run_in_child
-from tests.unit.site.folders import as_nobody, open_folder
+from tests.unit.site.directories import as_nobody, open_directory
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -87,7 +87,7 @@ def test_it_is_removed(path: Path) -> None:
     Pidfile(str(path)).release()  # nor is never having had it
 
 
-def test_its_folder_is_made(tmp_path: Path) -> None:
+def test_its_directory_is_made(tmp_path: Path) -> None:
     path = tmp_path / "state" / "phttpd" / "phttpd.pid"
     hold(path).release()
     assert path.parent.is_dir()
@@ -228,8 +228,8 @@ def test_another_user_cannot_open_the_lock(path: Path, held: Pidfile) -> None:
 
 @root_only
 def test_another_user_is_told_that_he_cannot_know() -> None:
-    with open_folder() as folder:
-        path = folder / "phttpd.pid"
+    with open_directory() as directory:
+        path = directory / "phttpd.pid"
         pidfile = hold(path)
 
         def find() -> None:
@@ -400,9 +400,9 @@ def test_a_fifo_is_nobody_and_is_not_waited_for(path: Path) -> None:
             pass
 
 
-def test_a_folder_that_may_not_be_written() -> None:
-    with open_folder() as folder, as_nobody():
-        error = refusal(folder / "phttpd.pid")
+def test_a_directory_that_may_not_be_written() -> None:
+    with open_directory() as directory, as_nobody():
+        error = refusal(directory / "phttpd.pid")
         assert error.status == EX_NOPERM
 
 

@@ -19,7 +19,7 @@ import pytest
 from httpd.process import safe_path
 from httpd.process.safe_path import make_directory_of, open_file
 from tests.unit.guard import must_end, open_descriptors, opened_since
-from tests.unit.site.folders import NOBODY, as_nobody
+from tests.unit.site.directories import NOBODY, as_nobody
 
 ROOT = Path(__file__).parents[3]
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK

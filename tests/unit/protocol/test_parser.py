@@ -812,19 +812,19 @@ def test_a_plain_request_has_neither_conditions_nor_ranges(line: str, *, is_plai
 
 
 def test_requests_that_are_answered_alike_have_the_same_selector() -> None:
-    def selector(*lines: str, minor: int = 1) -> bytes:
-        return parse_head(head(*lines, minor=minor)).header.selector
+    def variant_key(*lines: str, minor: int = 1) -> bytes:
+        return parse_head(head(*lines, minor=minor)).header.variant_key
 
-    assert selector() == selector("Cookie: a", "User-Agent: b", "Accept: */*")
+    assert variant_key() == variant_key("Cookie: a", "User-Agent: b", "Accept: */*")
     different = [
-        selector(),
-        selector(minor=0),
-        selector("Connection: close"),
-        *(selector(f"{name}: x") for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
-        *(selector(f"{name}: x") for name in ("If-Modified-Since", "If-Unmodified-Since")),
-        selector("Accept-Encoding: gzip"),
-        selector("Accept-Encoding: br"),
+        variant_key(),
+        variant_key(minor=0),
+        variant_key("Connection: close"),
+        *(variant_key(f"{name}: x") for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+        *(variant_key(f"{name}: x") for name in ("If-Modified-Since", "If-Unmodified-Since")),
+        variant_key("Accept-Encoding: gzip"),
+        variant_key("Accept-Encoding: br"),
     ]
     assert len(set(different)) == len(different)
-    assert selector("Content-Length: 1") == b""
-    assert selector("Transfer-Encoding: chunked") == b""
+    assert variant_key("Content-Length: 1") == b""
+    assert variant_key("Transfer-Encoding: chunked") == b""

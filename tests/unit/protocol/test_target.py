@@ -328,11 +328,11 @@ def test_dot_segments_are_removed_in_every_spelling(tail: bytes) -> None:
 
 
 @given(st.lists(NAMES, min_size=1, max_size=5), st.booleans())
-def test_encoding_and_decoding_are_inverse(names: list[bytes], is_folder: bool) -> None:
-    path = encode_path(b"/" + b"/".join(names) + (b"/" if is_folder else b""))
+def test_encoding_and_decoding_are_inverse(names: list[bytes], is_directory: bool) -> None:
+    path = encode_path(b"/" + b"/".join(names) + (b"/" if is_directory else b""))
     assert path.isascii()
     assert parse_target(b"GET", path.encode()).path == path.encode()
-    assert decode_segments(path.encode()) == names + ([b""] if is_folder else [])
+    assert decode_segments(path.encode()) == names + ([b""] if is_directory else [])
 
 
 @given(st.binary(max_size=40))

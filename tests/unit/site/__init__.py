@@ -1,1 +1,1 @@
-"""What is served: files below a docroot, in real folders."""
+"""What is served: files below a docroot, in real directories."""

@@ -28,9 +28,9 @@ from httpd.site.docroot import (
     UnreadableError,
     explain,
 )
-from httpd.site.pinning import pin_at_once, pin_stepwise, read_beneath, read_straight
+from httpd.site.openat2 import pin_at_once, pin_stepwise, read_beneath, read_straight
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
-from tests.unit.site.folders import as_nobody, open_folder, write
+from tests.unit.site.directories import as_nobody, open_directory, write
 
 CANARY = "what nobody outside may read"
 
@@ -59,9 +59,9 @@ class Opens:
         self._patch.undo()
 
     def _note(
-        self, read: Callable[[bytes, int], int | None], name: bytes, folder: int
+        self, read: Callable[[bytes, int], int | None], name: bytes, directory: int
     ) -> int | None:
-        fd = read(name, folder)
+        fd = read(name, directory)
         if fd is not None:
             self.paths.append(os.readlink(f"/proc/self/fd/{fd}"))
         return fd
@@ -80,7 +80,7 @@ OPENS = Opens()
 def forbid_the_straight_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a docroot ask where a name leads to, as if the way there left it."""
     for name in ("pin_straight", "read_straight", "read_beneath"):
-        monkeypatch.setattr(f"httpd.site.docroot.{name}", lambda name, folder: None)
+        monkeypatch.setattr(f"httpd.site.docroot.{name}", lambda name, directory: None)
 
 
 @pytest.fixture
@@ -159,7 +159,9 @@ def site(tmp_path: Path) -> Path:
 
 
 def look_up(docroot: Docroot, path: str | bytes) -> Found:
-    """Return the content of a file, the status of an error, or None for a folder without slash."""
+    """Return the content of a file, the status of an error, or None for a directory without
+    slash.
+    """
     raw = path.encode("latin-1") if isinstance(path, str) else path
     try:
         opened = docroot.open(decode_segments(raw))
@@ -214,7 +216,7 @@ FILES = {
     "/volume.txt": "volume",
     "/itself/sub/b.txt": "b",
 }
-FOLDERS = ["/sub", "/sub/deep", "/bare", "/empty", "/to-folder", "//sub", "/folder-index"]
+DIRECTORIES = ["/sub", "/sub/deep", "/bare", "/empty", "/to-folder", "//sub", "/folder-index"]
 MISSING = [
     "/nothing",
     "/sub/nothing",
@@ -291,13 +293,13 @@ def test_files(docroot: Docroot, path: str) -> None:
     assert look_up(docroot, path) == FILES[path]
 
 
-@pytest.mark.parametrize("path", FOLDERS)
-def test_folders_without_their_slash(docroot: Docroot, path: str) -> None:
+@pytest.mark.parametrize("path", DIRECTORIES)
+def test_directories_without_their_slash(docroot: Docroot, path: str) -> None:
     assert look_up(docroot, path) is None
 
 
 @pytest.mark.parametrize("path", ["/bare/", "/empty/", "/sub/deep/", "/folder-index/"])
-def test_folders_without_an_index(docroot: Docroot, path: str) -> None:
+def test_directories_without_an_index(docroot: Docroot, path: str) -> None:
     assert look_up(docroot, path) == 403
 
 
@@ -337,7 +339,7 @@ def test_a_link_that_is_changed_to_lead_into_hidden_names(
 def test_nothing_outside_is_opened_and_no_descriptor_lost(docroot: Docroot, site: Path) -> None:
     before = open_descriptors()
     with OPENS as opened:
-        for path in [*FILES, *FOLDERS, *MISSING, "/bare/", "/empty/"]:
+        for path in [*FILES, *DIRECTORIES, *MISSING, "/bare/", "/empty/"]:
             look_up(docroot, path)
     assert len(opened) >= len(FILES)
     assert [path for path in opened if not path.startswith(f"{site}/")] == []
@@ -365,9 +367,9 @@ SEGMENTS = st.sampled_from(
 @given(st.data())
 @settings(max_examples=60)
 def test_no_walk_leads_out(data: st.DataObject) -> None:
-    with open_folder() as folder:
-        root = folder / "site"
-        write(folder / "outside" / "secret", CANARY)
+    with open_directory() as directory:
+        root = directory / "site"
+        write(directory / "outside" / "secret", CANARY)
         write(root / "sub" / "a.txt", "fine")
         (root / "out-file").symlink_to("../outside/secret")
         (root / "out-folder").symlink_to("../outside")
@@ -446,7 +448,7 @@ def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     assert look_up(docroot, "/b.txt") == "b"
 
 
-def test_a_docroot_that_is_no_folder(tmp_path: Path) -> None:
+def test_a_docroot_that_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "site").write_text("a")
     docroot = Docroot(str(tmp_path / "site"), ("index.html",))
     assert look_up(docroot, "/") == look_up(docroot, "/a.txt") == 503
@@ -454,14 +456,14 @@ def test_a_docroot_that_is_no_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/a.txt", "/", "/folder/", "/missing"])
 def test_a_docroot_that_may_not_be_entered_is_as_one_that_is_not_there(path: str) -> None:
-    with open_folder() as folder:
-        write(folder / "site" / "a.txt", "a")
-        docroot = Docroot(str(folder / "site"), ("index.html",))
-        (folder / "site").chmod(0)
+    with open_directory() as directory:
+        write(directory / "site" / "a.txt", "a")
+        docroot = Docroot(str(directory / "site"), ("index.html",))
+        (directory / "site").chmod(0)
         with as_nobody():
             assert look_up(docroot, path) == 503
-        (folder / "site").chmod(0o755)
-        (folder / "site" / "a.txt").chmod(0)
+        (directory / "site").chmod(0o755)
+        (directory / "site" / "a.txt").chmod(0)
         docroot.look_anew()
         with as_nobody():
             assert look_up(docroot, "/a.txt") == 403
@@ -519,7 +521,7 @@ def test_an_index_that_cannot_be_served_is_passed_over(tmp_path: Path, obstacle:
 
 
 def test_an_unreadable_index_is_not_passed_over() -> None:
-    with open_folder() as root:
+    with open_directory() as root:
         write(root / "index.html", "first").chmod(0)
         write(root / "index.htm", "second")
         with as_nobody():
@@ -530,7 +532,7 @@ def test_an_unreadable_index_is_not_passed_over() -> None:
 
 
 def test_what_may_not_be_read_is_403() -> None:
-    with open_folder() as root:
+    with open_directory() as root:
         write(root / "a.txt", CANARY).chmod(0)
         write(root / "closed" / "b.txt", CANARY)
         write(root / "list" / "c.txt", "c")
@@ -556,20 +558,20 @@ def test_no_descriptor_left_is_503_and_passes(tmp_path: Path) -> None:
     assert look_up(docroot, "/a.txt") == "a"
 
 
-# ---------------------------------------------------------------- folders
+# ---------------------------------------------------------------- directories
 
 
 def list_names(docroot: Docroot, path: str) -> list[str] | int:
-    """Return the names in a folder, or the status of an error."""
+    """Return the names in a directory, or the status of an error."""
     try:
-        folder = docroot.open_folder(decode_segments(path.encode()))
+        directory = docroot.open_directory(decode_segments(path.encode()))
     except HTTPError as error:
         return error.status
     try:
-        assert not os.get_inheritable(folder)
-        return sorted(os.listdir(folder))
+        assert not os.get_inheritable(directory)
+        return sorted(os.listdir(directory))
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 @pytest.mark.parametrize(
@@ -582,11 +584,11 @@ def list_names(docroot: Docroot, path: str) -> list[str] | int:
         ("/.well-known/", [".hidden", "security.txt"]),
     ],
 )
-def test_opening_a_folder(docroot: Docroot, path: str, names: list[str]) -> None:
+def test_opening_a_directory(docroot: Docroot, path: str, names: list[str]) -> None:
     assert list_names(docroot, path) == names
 
 
-def test_folders_that_must_not_be_opened(docroot: Docroot) -> None:
+def test_directories_that_must_not_be_opened(docroot: Docroot) -> None:
     before = open_descriptors()
     paths = [path if path.endswith("/") else f"{path}/" for path in [*MISSING, "/a.txt", "/raw"]]
     with must_end():
@@ -596,8 +598,8 @@ def test_folders_that_must_not_be_opened(docroot: Docroot) -> None:
     assert opened_since(before) == []
 
 
-def test_a_folder_that_may_not_be_read() -> None:
-    with open_folder() as root:
+def test_a_directory_that_may_not_be_read() -> None:
+    with open_directory() as root:
         write(root / "closed" / "a.txt").parent.chmod(0o711)
         with as_nobody():
             docroot = Docroot(str(root), ())
@@ -605,12 +607,12 @@ def test_a_folder_that_may_not_be_read() -> None:
             assert look_up(docroot, "/closed/") == 403
 
 
-def test_only_a_folder_without_an_index_could_be_listed(docroot: Docroot) -> None:
+def test_only_a_directory_without_an_index_could_be_listed(docroot: Docroot) -> None:
     with pytest.raises(NoIndexError):
         docroot.open(decode_segments(b"/bare/"))
 
 
-def test_no_descriptor_for_a_folder_is_503(docroot: Docroot) -> None:
+def test_no_descriptor_for_a_directory_is_503(docroot: Docroot) -> None:
     for left in 0, 1:
         with descriptors_left(left):
             assert list_names(docroot, "/bare/") == 503
@@ -631,12 +633,14 @@ def test_no_descriptor_for_a_folder_is_503(docroot: Docroot) -> None:
         (b"self", None),
     ],
 )
-def test_where_a_name_in_a_folder_leads(docroot: Docroot, name: bytes, found: str | None) -> None:
-    folder = docroot.open_folder([b""])
+def test_where_a_name_in_a_directory_leads(
+    docroot: Docroot, name: bytes, found: str | None
+) -> None:
+    directory = docroot.open_directory([b""])
     try:
-        status = docroot.stat(name, folder)
+        status = docroot.stat(name, directory)
     finally:
-        os.close(folder)
+        os.close(directory)
     if status is None:
         assert found is None
     else:
@@ -733,7 +737,7 @@ while True:
 
 @pytest.fixture
 def swapping(tmp_path: Path) -> Iterator[Path]:
-    """A docroot in which a file and a folder keep turning into links to the outside."""
+    """A docroot in which a file and a directory keep turning into links to the outside."""
     root = tmp_path / "site"
     write(tmp_path / "outside" / "x", CANARY)
     write(root / "folder" / "x", "inside")
@@ -762,7 +766,7 @@ def test_swapping_names_does_not_lead_out(swapping: Path, way: None) -> None:
     assert seen <= {"inside", 403, 404}
 
 
-def test_swapping_a_folder_does_not_lead_out(swapping: Path) -> None:
+def test_swapping_a_directory_does_not_lead_out(swapping: Path) -> None:
     write(swapping.parent / "outside" / "canary")
     docroot = Docroot(str(swapping), ())
     seen = [list_names(docroot, "/folder/") for _ in range(3000)]
@@ -792,7 +796,7 @@ def test_a_failing_status_leaves_nothing_open(
         return os.stat(fd)
 
     monkeypatch.setattr("os.fstat", fail)
-    for look in (docroot.look_again, docroot.folder_state, docroot.stat):
+    for look in (docroot.look_again, docroot.directory_state, docroot.stat):
         look(name)
     docroot.names_beside(name, 10)
     docroot.release()

@@ -24,14 +24,14 @@ from hypothesis import strategies as st
 
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import encode_path
-from httpd.site import entries, listing
 from httpd.site.docroot import Docroot
-from httpd.site.entries import Order, parse_order
-from httpd.site.listing import Listing, Listings, list_folder, wants_json
-from httpd.site.natural_order import natural_key
-from httpd.site.resource import SMALL_FILE
+from httpd.site.listing import entries, listings
+from httpd.site.listing.entries import Order, parse_order
+from httpd.site.listing.listings import Listing, Listings, list_directory, wants_json
+from httpd.site.listing.natural_order import natural_key
+from httpd.site.open_file import SMALL_FILE
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
-from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
+from tests.unit.site.directories import as_nobody, open_directory, write, write_sparse
 
 VOID = frozenset({"meta", "br", "input"})
 KEYS = ["name", "size", "modified"]
@@ -113,7 +113,7 @@ class Found(NamedTuple):
     """What a listing says of an entry."""
 
     name: bytes
-    is_folder: bool
+    is_directory: bool
     size: int
     modified: str
 
@@ -135,16 +135,16 @@ def read(made: Listing) -> str:
 
 
 def render(root: Path, path: bytes = b"/", order: Order = BY_NAME, *, as_json: bool = False) -> str:
-    return read(finish(list_folder(Docroot(str(root), ()), path, order, as_json=as_json)))
+    return read(finish(list_directory(Docroot(str(root), ()), path, order, as_json=as_json)))
 
 
 def name_behind(href: str, base: str) -> bytes:
     """Return the name that a browser would ask for, on the page at `base`."""
     # urljoin thinks of a semicolon as RFC 1808 did.
     path = urlsplit(urljoin(base, href.replace(";", "%3B"))).path
-    folder = urlsplit(base).path
-    assert path.startswith(folder)
-    name = path.removeprefix(folder).removesuffix("/")
+    directory = urlsplit(base).path
+    assert path.startswith(directory)
+    name = path.removeprefix(directory).removesuffix("/")
     assert "/" not in name
     return unquote_to_bytes(name)
 
@@ -178,15 +178,15 @@ def read_json(text: str, base: str = BASE) -> list[Found]:
 
 
 def names(root: Path, path: bytes = b"/", order: Order = BY_NAME) -> list[str]:
-    """Return the names that both formats list, in their order; folders with a slash."""
+    """Return the names that both formats list, in their order; directories with a slash."""
     base = f"http://localhost{path.decode()}"
     found = read_html(render(root, path, order), base)
     assert found == read_json(render(root, path, order, as_json=True), base)
-    return [os.fsdecode(entry.name) + "/" * entry.is_folder for entry in found]
+    return [os.fsdecode(entry.name) + "/" * entry.is_directory for entry in found]
 
 
 def make_many(root: Path, count: int) -> None:
-    """Fill a folder in no particular order; sizes repeat, and so do times."""
+    """Fill a directory in no particular order; sizes repeat, and so do times."""
     for number in range(count):
         path = write_sparse(root / f"{number * 7919 % count:05}.txt", number % 1000)
         os.utime(path, (number % 777, number % 777))
@@ -194,7 +194,7 @@ def make_many(root: Path, count: int) -> None:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """More files than one run holds, and a few folders."""
+    """More files than one run holds, and a few directories."""
     root = tmp_path_factory.mktemp("many")
     make_many(root, MANY)
     for name in "b", "a", "c":
@@ -248,7 +248,7 @@ def test_what_is_listed_is_what_is_served(site: Path) -> None:
     docroot = Docroot(str(site), ())
     for name in expected:
         if name.endswith("/"):
-            os.close(docroot.open_folder([name.rstrip("/").encode(), b""]))
+            os.close(docroot.open_directory([name.rstrip("/").encode(), b""]))
         else:
             opened = docroot.open([name.encode()])
             assert opened is not None
@@ -256,7 +256,7 @@ def test_what_is_listed_is_what_is_served(site: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [b"/sub/", b"/to-folder/", b"/%73ub/"])
-def test_a_folder_below(site: Path, path: bytes) -> None:
+def test_a_directory_below(site: Path, path: bytes) -> None:
     assert names(site, path) == ["b.txt"]
 
 
@@ -272,18 +272,20 @@ def test_a_folder_below(site: Path, path: bytes) -> None:
         (b"/%zz/", 400),
     ],
 )
-def test_what_is_no_folder_is_said_by_the_first_step(site: Path, path: bytes, status: int) -> None:
+def test_what_is_no_directory_is_said_by_the_first_step(
+    site: Path, path: bytes, status: int
+) -> None:
     docroot = Docroot(str(site), ())
     before = open_descriptors()
     with pytest.raises(HTTPError) as error:
-        next(list_folder(docroot, path, Order(), as_json=False))
+        next(list_directory(docroot, path, Order(), as_json=False))
     assert error.value.status == status
     docroot.release()
     assert opened_since(before) == []
 
 
 def test_what_may_not_be_read() -> None:
-    with open_folder() as root:
+    with open_directory() as root:
         write(root / "closed" / "a.txt").parent.chmod(0o711)
         write(root / "list-only" / "a.txt").parent.chmod(0o744)
         write(root / "a.txt").chmod(0)
@@ -317,10 +319,10 @@ def test_entries_that_vanish_and_appear_meanwhile(tmp_path: Path) -> None:
         thread.join()
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
+def test_an_empty_directory(tmp_path: Path) -> None:
     page = Page(render(tmp_path))
     assert page.rows == []
-    assert page.text["p"] == "This folder is empty."
+    assert page.text["p"] == "This directory is empty."
     assert json.loads(render(tmp_path, as_json=True)) == []
 
 
@@ -387,10 +389,10 @@ def by_name(name: bytes) -> tuple[bytes, bytes]:
 @given(st.dictionaries(NAMES, st.booleans(), max_size=12), st.sampled_from(ORDERS))
 @settings(max_examples=80)
 def test_any_name(found: dict[bytes, bool], order: Order) -> None:
-    with open_folder() as root:
-        for name, is_folder in found.items():
+    with open_directory() as root:
+        for name, is_directory in found.items():
             path = os.path.join(os.fsencode(root), name)
-            if is_folder:
+            if is_directory:
                 os.mkdir(path)
             else:
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
@@ -399,14 +401,14 @@ def test_any_name(found: dict[bytes, bool], order: Order) -> None:
         expected.sort(key=lambda name: not found[name])
         pairs = [(name, found[name]) for name in expected]
         text = render(root, b"/", order)
-        assert [(entry.name, entry.is_folder) for entry in read_html(text)] == pairs
+        assert [(entry.name, entry.is_directory) for entry in read_html(text)] == pairs
         for row, name in zip(Page(text).rows, expected, strict=True):
             assert row.cells[0].replace("\u200c", "").replace("\u200d", "").isprintable()
             assert row.cells[0] == row.cells[0].strip()
             if name.isalnum():
                 assert row.cells[0] == name.decode() + "/" * found[name]
         text = render(root, b"/", order, as_json=True)
-        assert [(entry.name, entry.is_folder) for entry in read_json(text)] == pairs
+        assert [(entry.name, entry.is_directory) for entry in read_json(text)] == pairs
         for entry, name in zip(json.loads(text), expected, strict=True):
             assert entry["name"] == name.decode("utf-8", "backslashreplace")
 
@@ -414,8 +416,8 @@ def test_any_name(found: dict[bytes, bool], order: Order) -> None:
 @given(NAMES)
 @settings(max_examples=60)
 def test_any_name_in_the_way(name: bytes) -> None:
-    """The folder itself has it: title, heading and the links upwards."""
-    with open_folder() as root:
+    """The directory itself has it: title, heading and the links upwards."""
+    with open_directory() as root:
         write(root / os.fsdecode(name) / os.fsdecode(name) / "a")
         path = f"/{encode_path(name)}/"
         page = Page(render(root, path.encode()))
@@ -509,16 +511,16 @@ def test_any_query_has_an_order(query: bytes) -> None:
 def test_the_order_of_many(many: Path, order: Order) -> None:
     def rank(entry: Found) -> tuple[object, ...]:
         key = {"name": 0, "size": entry.size, "modified": entry.modified}[order.key]
-        return entry.is_folder is order.descending, key, *by_name(entry.name)
+        return entry.is_directory is order.descending, key, *by_name(entry.name)
 
     for found in (
         read_html(render(many, b"/", order)),
         read_json(render(many, b"/", order, as_json=True)),
     ):
         assert len({entry.name for entry in found}) == len(found) == MANY + 3
-        assert [entry.is_folder for entry in found[:4]] == [True, True, True, False]
+        assert [entry.is_directory for entry in found[:4]] == [True, True, True, False]
         if order.key == "modified":
-            del found[:3]  # the folders were made just now, in whatever second
+            del found[:3]  # the directories were made just now, in whatever second
         assert found == sorted(found, key=rank, reverse=order.descending)
 
 
@@ -555,39 +557,39 @@ def count_calls(steps: Generator[None, None, Listing | str]) -> list[int]:
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_no_step_is_longer_in_a_larger_folder(many: Path, tmp_path: Path, as_json: bool) -> None:
+def test_no_step_is_longer_in_a_larger_directory(many: Path, tmp_path: Path, as_json: bool) -> None:
     make_many(tmp_path, MANY // 3)
     fewer, more = (
-        count_calls(list_folder(Docroot(str(root), ()), b"/", Order(), as_json=as_json))
+        count_calls(list_directory(Docroot(str(root), ()), b"/", Order(), as_json=as_json))
         for root in (tmp_path, many)
     )
     assert max(more) < 1.2 * max(fewer)
     assert max(more) < sum(more) / 20
-    assert len(more) > MANY / entries.STEP + MANY * 100 / listing.STEP
+    assert len(more) > MANY / entries.STEP + MANY * 100 / listings.STEP
 
 
 def test_hidden_entries_take_their_steps_too(tmp_path: Path) -> None:
     for number in range(1000):
         write(tmp_path / f".{number}")
-    steps = list_folder(Docroot(str(tmp_path), ()), b"/", Order(), as_json=True)
+    steps = list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=True)
     assert sum(1 for _ in steps) >= 1000 // entries.STEP
 
 
 def test_no_step_writes_much(many: Path) -> None:
     before = open_descriptors()
     sizes = [0]
-    for _ in list_folder(Docroot(str(many), ()), b"/", Order(), as_json=False):
+    for _ in list_directory(Docroot(str(many), ()), b"/", Order(), as_json=False):
         after = open_descriptors()
         (fd,) = [fd for fd in after if "memfd" in after[fd] and before.get(fd) != after[fd]]
         sizes.append(os.fstat(fd).st_size)
     grown = [size - before for before, size in pairwise(sizes)]
-    assert 0 < max(grown) < 2 * listing.STEP
+    assert 0 < max(grown) < 2 * listings.STEP
 
 
 def test_many_entries_take_little_memory(many: Path) -> None:
     tracemalloc.start()
     try:
-        made = finish(list_folder(Docroot(str(many), ()), b"/", Order(), as_json=False))
+        made = finish(list_directory(Docroot(str(many), ()), b"/", Order(), as_json=False))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -600,9 +602,9 @@ def test_closing_half_way_leaves_nothing_open(tmp_path: Path, as_json: bool) -> 
     make_many(tmp_path, 1200)
     docroot = Docroot(str(tmp_path), ())
     before = open_descriptors()
-    count = sum(1 for _ in list_folder(docroot, b"/", Order(), as_json=as_json))
+    count = sum(1 for _ in list_directory(docroot, b"/", Order(), as_json=as_json))
     for taken in range(count + 1):
-        steps = list_folder(docroot, b"/", Order(), as_json=as_json)
+        steps = list_directory(docroot, b"/", Order(), as_json=as_json)
         for _ in range(taken):
             next(steps)
         docroot.release()
@@ -614,7 +616,7 @@ def test_closing_half_way_leaves_nothing_open(tmp_path: Path, as_json: bool) -> 
 def test_dropping_it_closes_it(tmp_path: Path) -> None:
     write(tmp_path / "a")
     before = open_descriptors()
-    steps = list_folder(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
+    steps = list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
     next(steps)
     del steps
     gc.collect()
@@ -626,7 +628,7 @@ def test_without_descriptors_it_fails_at_the_first_step(tmp_path: Path) -> None:
     before = open_descriptors()
     failed = 0
     for left in range(10):
-        steps = list_folder(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
+        steps = list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
         with descriptors_left(left):
             try:
                 next(steps)
@@ -697,7 +699,7 @@ def test_one_that_took_until_the_next_second_is_not_of_that(tmp_path: Path) -> N
     """Who asks in the next second gets one that was begun then, and all of them the same."""
     make_many(tmp_path, 1200)
     docroot = Docroot(str(tmp_path), ())
-    count = sum(1 for _ in list_folder(docroot, b"/", Order(), as_json=True))
+    count = sum(1 for _ in list_directory(docroot, b"/", Order(), as_json=True))
     listings = Listings(docroot, 0)
     first, *others = (listings.make(b"/", Order(), as_json=True) for _ in range(4))
     for _ in range(count):
@@ -760,7 +762,7 @@ def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
 def test_a_small_one_is_in_memory(tmp_path: Path) -> None:
     write(tmp_path / "a")
     before = open_descriptors()
-    made = finish(list_folder(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False))
+    made = finish(list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False))
     assert made.fd == -1
     assert made.content is not None
     assert made.size == len(made.content)
@@ -770,7 +772,7 @@ def test_a_small_one_is_in_memory(tmp_path: Path) -> None:
 
 def test_a_large_one_is_a_descriptor(many: Path) -> None:
     before = open_descriptors()
-    made = finish(list_folder(Docroot(str(many), ()), b"/", Order(), as_json=True))
+    made = finish(list_directory(Docroot(str(many), ()), b"/", Order(), as_json=True))
     assert made.content is None
     assert made.size > SMALL_FILE
     assert os.fstat(made.fd).st_size == made.size
@@ -783,14 +785,14 @@ def test_a_large_one_is_a_descriptor(many: Path) -> None:
 
 def test_listing_that_a_client_has_is_read_and_not_rendered(many: Path) -> None:
     docroot = Docroot(str(many), ())
-    made = finish(list_folder(docroot, b"/", BY_NAME, as_json=False))
+    made = finish(list_directory(docroot, b"/", BY_NAME, as_json=False))
     asked: list[str] = []
 
     def known(etag: str) -> str:
         asked.append(etag)
         return "nothing to do"
 
-    steps = list_folder(docroot, b"/", BY_NAME, as_json=False, known=known)
+    steps = list_directory(docroot, b"/", BY_NAME, as_json=False, known=known)
     assert returned(steps) == ("nothing to do", -(-(MANY + 3) // entries.STEP))
     assert asked == [made.etag]
 
@@ -831,14 +833,15 @@ def test_listing_that_many_clients_have_is_read_once_a_second(many: Path) -> Non
 
 def test_entity_tag_of_the_same_entries_is_the_same_in_any_order(tmp_path: Path) -> None:
     names = [f"{number}.txt" for number in range(100)]
-    for folder, order in (("one", names), ("two", names[::-1])):
+    for directory, order in (("one", names), ("two", names[::-1])):
         for name in order:
-            path = tmp_path / folder / name
+            path = tmp_path / directory / name
             write(path, name)
             os.utime(path, (1, 1))
     docroot = Docroot(str(tmp_path), ())
     one, two = (
-        finish(list_folder(docroot, path, BY_NAME, as_json=True)) for path in (b"/one/", b"/two/")
+        finish(list_directory(docroot, path, BY_NAME, as_json=True))
+        for path in (b"/one/", b"/two/")
     )
     assert one.etag == two.etag
     assert read(one) == read(two)
@@ -851,7 +854,7 @@ def test_the_entity_tag_is_that_of_the_content(tmp_path: Path) -> None:
     def tags() -> list[str]:
         docroot = Docroot(str(tmp_path), ())
         return [
-            finish(list_folder(docroot, b"/", order, as_json=as_json)).etag
+            finish(list_directory(docroot, b"/", order, as_json=as_json)).etag
             for order in ORDERS[:2]
             for as_json in (False, True)
         ]

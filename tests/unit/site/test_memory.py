@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from httpd.protocol.messages import HTTPError
 from httpd.site.docroot import Docroot
-from httpd.site.listing import Listing
+from httpd.site.file_cache import CachedFile, FileCache
+from httpd.site.listing.listings import Listing
 from httpd.site.memory import UNCLAIMED, Claim, Claims
-from httpd.site.resource import SMALL_FILE, Resource
-from httpd.site.store import Store, Variants
+from httpd.site.open_file import SMALL_FILE, OpenFile
 from tests.unit.guard import open_descriptors, opened_since
-from tests.unit.site.folders import write
+from tests.unit.site.directories import write
 
 BUDGET = 1 << 20
 
@@ -28,10 +28,10 @@ def refuse(_: int, __: int = 0) -> None:
     """Be out of memory."""
 
 
-def open_file(path: Path) -> Resource:
+def open_file(path: Path) -> OpenFile:
     opened = Docroot(str(path.parent), ()).open([path.name.encode()])
     assert opened is not None
-    return Resource(opened, int(time.time()), hold=refuse)
+    return OpenFile(opened, int(time.time()), hold=refuse)
 
 
 def test_a_claim_counts_until_its_last_reference_is_gone() -> None:
@@ -50,12 +50,12 @@ def test_a_claim_counts_until_its_last_reference_is_gone() -> None:
 
 
 def test_claims_end_in_any_thread() -> None:
-    store = Store(BUDGET)
+    file_cache = FileCache(BUDGET)
 
     def claim_and_forget() -> None:
         held: list[Claim | None] = []
         for size in range(3000):
-            held.append(store.claim(size % 100))
+            held.append(file_cache.claim(size % 100))
             if size % 7 == 0:
                 held.clear()
                 gc.collect(0)
@@ -65,7 +65,7 @@ def test_claims_end_in_any_thread() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store._claims.total() == 0
+    assert file_cache._claims.total() == 0
 
 
 class Ledger(RuleBasedStateMachine):
@@ -73,13 +73,13 @@ class Ledger(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = Store(BUDGET)
+        self.file_cache = FileCache(BUDGET)
         self.held: list[tuple[int, Claim]] = []
         self.number = 0
 
     def live(self) -> int:
         """Return the claimed bytes of what clients hold or the store keeps, each once."""
-        kept = {id(own.original.claim): own.original.claim for own in self.store.kept.values()}
+        kept = {id(own.original.claim): own.original.claim for own in self.file_cache.kept.values()}
         return sum({id(c): c.size for c in (*kept.values(), *self.claims()) if c}.values())
 
     def claims(self) -> list[Claim]:
@@ -87,9 +87,9 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, BUDGET // 3))
     def hold(self, size: int) -> None:
-        unkept = self.store._unkept()
-        has_room = unkept + size <= BUDGET // 2 and self.store._used + unkept + size <= BUDGET
-        claim = self.store.claim(size)
+        unkept = self.file_cache._unkept()
+        has_room = unkept + size <= BUDGET // 2 and self.file_cache._used + unkept + size <= BUDGET
+        claim = self.file_cache.claim(size)
         if claim is not None:
             self.held.append((size, claim))
         else:
@@ -97,12 +97,12 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, BUDGET // 8), is_sent=st.booleans())
     def keep(self, size: int, is_sent: bool) -> None:
-        claim = self.store.claim(size)
+        claim = self.file_cache.claim(size)
         if claim is None:
             return
         resource = _Kept(size, claim)
         self.number += 1
-        self.store.keep(Variants(b"/%d" % self.number, resource, {}, None, 1))  # type: ignore[arg-type]
+        self.file_cache.keep(CachedFile(b"/%d" % self.number, resource, {}, None, 1))  # type: ignore[arg-type]
         if is_sent:
             self.held.append((size, claim))
 
@@ -113,19 +113,19 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def forget_all(self) -> None:
-        self.store.clear()
+        self.file_cache.clear()
 
     @invariant()
     def it_is_exact(self) -> None:
-        assert self.store._claims.total() == self.live()
-        kept = self.store.kept.values()
-        assert self.store._claimed == sum(own.claimed for own in kept)
-        assert self.store._used == sum(own.cost for own in kept)
+        assert self.file_cache._claims.total() == self.live()
+        kept = self.file_cache.kept.values()
+        assert self.file_cache._claimed == sum(own.claimed for own in kept)
+        assert self.file_cache._used == sum(own.cost for own in kept)
 
     @invariant()
     def it_is_within_the_budget(self) -> None:
         overhead = 1024 + len(b"name")
-        total = self.store._used + self.store._unkept()
+        total = self.file_cache._used + self.file_cache._unkept()
         assert total <= BUDGET + overhead * (1 + len(self.held))
 
 
@@ -146,13 +146,13 @@ TestLedger.settings = settings(max_examples=60, stateful_step_count=40, deadline
 
 
 def test_half_of_the_budget_stays_for_what_is_kept() -> None:
-    store = Store(BUDGET)
+    file_cache = FileCache(BUDGET)
     held = []
-    while (claim := store.claim(BUDGET // 16)) is not None:
+    while (claim := file_cache.claim(BUDGET // 16)) is not None:
         held.append(claim)
     assert len(held) == 8
     held.pop()
-    assert store.claim(BUDGET // 16) is not None
+    assert file_cache.claim(BUDGET // 16) is not None
 
 
 @pytest.mark.parametrize("size", [UNCLAIMED + 1, UNCLAIMED + 100, 50_000, SMALL_FILE])
@@ -165,7 +165,7 @@ def test_a_small_file_without_memory_is_sent_from_its_descriptor(tmp_path: Path,
     short = open_file(tmp_path / "a")
     opened = Docroot(str(tmp_path), ()).open([b"a"])
     assert opened is not None
-    usual = Resource(opened, int(time.time()))
+    usual = OpenFile(opened, int(time.time()))
     assert usual.content == content
     assert (short.content, short.is_fragile, short.etag) == (None, True, usual.etag)
     assert short.read((range(size),)) == content
@@ -203,21 +203,21 @@ def test_a_listing_without_memory_is_refused_as_it_grows() -> None:
 
 
 def test_a_listing_claims_what_it_takes_and_little_more() -> None:
-    store = Store(BUDGET)
-    listing = Listing(b"/", "text/html", hold=store.claim)
+    file_cache = FileCache(BUDGET)
+    listing = Listing(b"/", "text/html", hold=file_cache.claim)
     for _ in range(40):
         listing.append("x" * 8000)
-    assert 0 <= store._claims.total() + UNCLAIMED - listing.size <= 64 * 1024 + 8000
+    assert 0 <= file_cache._claims.total() + UNCLAIMED - listing.size <= 64 * 1024 + 8000
     del listing
-    assert store._claims.total() == 0
+    assert file_cache._claims.total() == 0
 
 
 def test_a_listing_is_made_however_small_the_budget_while_it_is_the_only_one() -> None:
-    store = Store(0)
-    first = Listing(b"/", "text/html", hold=store.claim)
+    file_cache = FileCache(0)
+    first = Listing(b"/", "text/html", hold=file_cache.claim)
     for _ in range(40):
         first.append("x" * 8000)
-    second = Listing(b"/", "text/html", hold=store.claim)
+    second = Listing(b"/", "text/html", hold=file_cache.claim)
     with pytest.raises(HTTPError) as error:
         second.append("x" * 10_000)
     assert error.value.status == 503

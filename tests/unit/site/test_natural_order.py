@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.site.natural_order import natural_key
+from httpd.site.listing.natural_order import natural_key
 
 NAMES = st.binary(min_size=1, max_size=255).filter(lambda name: b"\0" not in name)
 

@@ -25,14 +25,14 @@ from httpd.observe.scoreboard import Scoreboard
 from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
-from httpd.site.answer import Answer
-from httpd.site.resource import SMALL_FILE
+from httpd.site.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, FileCache
+from httpd.site.open_file import SMALL_FILE
 from httpd.site.responder import Responder
-from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, Store
+from httpd.site.response import Response
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.network.running import SETTINGS, site_settings
 from tests.unit.protocol.heads import head
-from tests.unit.site.folders import write, write_sparse
+from tests.unit.site.directories import write, write_sparse
 from tests.unit.site.work import done
 
 LARGE = SMALL_FILE + 1000
@@ -105,7 +105,7 @@ LINES = [
 BOUNDARY = re.compile(rb"; boundary=(\w+)")
 TAG = re.compile(rb"\r\nETag: ([^\r]*)")
 PINS = 2
-"""Descriptors of the docroot, and of the folder in which the files lie."""
+"""Descriptors of the docroot, and of the directory in which the files lie."""
 OLD = 1_000_000_000_000_000_000
 """Nanoseconds: modification times in 2001, which tell contents apart because all differ."""
 
@@ -113,21 +113,21 @@ OLD = 1_000_000_000_000_000_000
 class ManualLoop:
     """A loop whose seconds pass when the test says so."""
 
-    def __init__(self, root: Path, store: Store | None = None) -> None:
-        self.store = store or Store(1 << 20)
+    def __init__(self, root: Path, file_cache: FileCache | None = None) -> None:
+        self.file_cache = file_cache or FileCache(1 << 20)
         self._log_fd = os.open("/dev/null", os.O_WRONLY)
         log = Log("loop", self._log_fd, self._log_fd, verbose=False)
         board = Scoreboard.create(1, 1, 1)
         nobody = Listeners([], 1)
         site = site_settings(root)
-        self.loop = Loop(0, nobody, SETTINGS, site, self.store, board, log, None)
+        self.loop = Loop(0, nobody, SETTINGS, site, self.file_cache, board, log, None)
         self.tick()
 
     def tick(self, seconds: float = 1.0) -> None:
         self.loop.now += seconds
         self.loop._tick()
 
-    def ask(self, data: bytes) -> Answer | int:
+    def ask(self, data: bytes) -> Response | int:
         try:
             at_once = self.loop.recall(data) or self.loop.answer_at_once(data)
             if at_once:
@@ -136,33 +136,35 @@ class ManualLoop:
         except HTTPError as error:
             return error.status
 
-    def ask_twice(self, target: str) -> Answer:
+    def ask_twice(self, target: str) -> Response:
         """Return the second answer, which is kept."""
         data = head(target=target)
         self.ask(data)
-        answer = self.ask(data)
-        assert isinstance(answer, Answer)
-        return answer
+        response = self.ask(data)
+        assert isinstance(response, Response)
+        return response
 
     def close(self) -> None:
         os.close(self._log_fd)
 
 
-def ask_anew(root: Path, data: bytes) -> Answer | int:
+def ask_anew(root: Path, data: bytes) -> Response | int:
     try:
         request = parse_head(data)
     except HTTPError as error:
         return error.status
-    store = Store(1 << 20)  # nothing is kept from a first request, but its body is in memory
-    return done(Responder(site_settings(root), store).respond(request, may_keep_alive=True))
+    file_cache = FileCache(
+        1 << 20
+    )  # nothing is kept from a first request, but its body is in memory
+    return done(Responder(site_settings(root), file_cache).respond(request, may_keep_alive=True))
 
 
-def show(answer: Answer | int) -> object:
+def show(response: Response | int) -> object:
     """Return all of an answer but what tells the time, and what stands between several ranges."""
-    if isinstance(answer, int):
-        return answer
-    head, _, body = (answer.wire + answer.behind).partition(b"\r\n\r\n")
-    assert body == answer.body
+    if isinstance(response, int):
+        return response
+    head, _, body = (response.wire + response.behind).partition(b"\r\n\r\n")
+    assert body == response.body
     found = BOUNDARY.search(head)
     boundary = found[1] if found else b"no boundary"
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
@@ -175,15 +177,15 @@ def show(answer: Answer | int) -> object:
     fields |= {b"Date": b"", b"Expires": b""}
     fields = {name: value.replace(boundary, b"*") for name, value in fields.items()}
     sent: list[bytes | range] = []
-    for segment in answer.segments:
+    for segment in response.segments:
         if isinstance(segment, range):
-            assert answer.source is not None
-            sent.append(os.pread(answer.source.fd, min(len(segment), 100), segment.start))
+            assert response.source is not None
+            sent.append(os.pread(response.source.fd, min(len(segment), 100), segment.start))
             sent.append(segment)
         else:
             sent.append(segment.replace(boundary, b"*"))
     shown = (list(fields.items()), lifetime, body.replace(boundary, b"*"), sent)
-    return (answer.status, *shown, answer.length, answer.keep_alive, answer.lingers)
+    return (response.status, *shown, response.length, response.keep_alive, response.lingers)
 
 
 class Remembered(RuleBasedStateMachine):
@@ -230,10 +232,10 @@ class Remembered(RuleBasedStateMachine):
             lines = [line for line in lines if not line.startswith("If-")]
             lines += [f"If-Range: {tag}", f"If-None-Match: {tag}"]
         data = head(*lines, method=method, target=where, minor=minor)
-        answer = self.loop.ask(data)
-        assert show(answer) == show(ask_anew(self.root, data))
-        assert show(self.loop.ask(data)) == show(answer)
-        if isinstance(answer, Answer) and (found := TAG.search(answer.wire)):
+        response = self.loop.ask(data)
+        assert show(response) == show(ask_anew(self.root, data))
+        assert show(self.loop.ask(data)) == show(response)
+        if isinstance(response, Response) and (found := TAG.search(response.wire)):
             self.tags[where, coding] = found[1].decode()
 
     def ask_all(self) -> None:
@@ -284,9 +286,9 @@ class Remembered(RuleBasedStateMachine):
                     file.write(self.new_content())
             self.settle(path)
         for target in asked_meanwhile:
-            answer = self.loop.ask(head(target=target))
-            assert isinstance(answer, Answer)
-            assert answer.status in (200, 301, 403, 404), "what was, or what is"
+            response = self.loop.ask(head(target=target))
+            assert isinstance(response, Response)
+            assert response.status in (200, 301, 403, 404), "what was, or what is"
         self.loop.tick()
         self.ask_all()
 
@@ -306,7 +308,7 @@ class Remembered(RuleBasedStateMachine):
         os.utime(path, ns=(OLD + self.written, OLD + self.written))
 
     def clear(self, path: Path) -> Path:
-        """Make room for something new at a path, in a real folder."""
+        """Make room for something new at a path, in a real directory."""
         if path.parent.is_symlink() or not path.parent.is_dir():
             path.parent.unlink(missing_ok=True)
             path.parent.mkdir()
@@ -326,10 +328,10 @@ TestRemembered.settings = settings(
 )
 
 
-def recalled(loop: ManualLoop, target: str) -> Answer:
-    answer = loop.loop.recall(head(target=target))
-    assert answer is not None
-    return answer
+def recalled(loop: ManualLoop, target: str) -> Response:
+    response = loop.loop.recall(head(target=target))
+    assert response is not None
+    return response
 
 
 def test_a_remembered_answer_has_the_same_body_and_the_new_time(tmp_path: Path) -> None:
@@ -366,7 +368,7 @@ def test_several_ranges_have_a_boundary_of_their_own_each_time(tmp_path: Path) -
     loop = ManualLoop(tmp_path)
     loop.ask_twice("/a.txt")
     data = head("Range: bytes=0-0,2-2", target="/a.txt")
-    bodies = {answer.body for _ in range(3) if isinstance(answer := loop.ask(data), Answer)}
+    bodies = {response.body for _ in range(3) if isinstance(response := loop.ask(data), Response)}
     assert len(bodies) == 3
     assert loop.loop.recall(data) is None
     loop.close()
@@ -378,8 +380,8 @@ def test_files_that_are_asked_for_once_drive_out_nothing(tmp_path: Path) -> None
     loop.ask_twice("/a.txt")
     for number in range(100):
         write(tmp_path / str(number), bytes(100_000), age=3600)
-        assert isinstance(loop.ask(head(target=f"/{number}")), Answer)
-    assert set(loop.store.kept) == {b"/a.txt"}
+        assert isinstance(loop.ask(head(target=f"/{number}")), Response)
+    assert set(loop.file_cache.kept) == {b"/a.txt"}
     loop.close()
 
 
@@ -390,9 +392,9 @@ def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> 
     assert loop.answer_at_once(head(target="/a")) is None
     loop.respond(head(target="/a"), loop.parse(head(target="/a")))
     for target, status in {"/b": 200, "/b?query": 200, "/%63": 200, "/d": 404, "/..": 400}.items():
-        answer = loop.answer_at_once(head(target=target))
-        assert answer is not None
-        assert answer.status == status
+        response = loop.answer_at_once(head(target=target))
+        assert response is not None
+        assert response.status == status
     for target in ("/", "*", "c", "http://c/c", "/c#", "/c d"):  # "/" takes several steps to list
         assert loop.answer_at_once(head(target=target)) is None
     loop._begin_drain(lambda: None, 3600)
@@ -450,7 +452,7 @@ def loops(tmp_path: Path) -> Iterator[tuple[ManualLoop, ManualLoop]]:
     """Two loops of a worker, in the same second."""
     write(tmp_path / "a.txt", "a", age=3600)
     first = ManualLoop(tmp_path)
-    second = ManualLoop(tmp_path, first.store)
+    second = ManualLoop(tmp_path, first.file_cache)
     second.loop.now = first.loop.now
     second.loop._tick()
     yield first, second
@@ -472,8 +474,8 @@ def test_a_loop_that_has_yet_to_learn_a_header_section_makes_no_second_answer(
     loops: tuple[ManualLoop, ManualLoop],
 ) -> None:
     first, second = loops
-    answer = first.ask_twice("/a.txt")
-    assert second.ask(head(target="/a.txt")) is answer
+    response = first.ask_twice("/a.txt")
+    assert second.ask(head(target="/a.txt")) is response
 
 
 def test_each_loop_begins_a_second_for_itself(
@@ -500,9 +502,9 @@ def test_a_late_loop_does_not_set_the_time_of_an_answer_back(
     late, other = loops
     late.ask(head(target="/b.txt"))  # from which it knows the header section
     other.tick()
-    answer = other.ask_twice("/a.txt")
-    assert recalled(late, "/a.txt") is answer
-    assert answer.second == int(other.loop.now) > int(late.loop.now)
+    response = other.ask_twice("/a.txt")
+    assert recalled(late, "/a.txt") is response
+    assert response.second == int(other.loop.now) > int(late.loop.now)
 
 
 def test_a_draining_loop_does_not_recall_what_others_remember(
@@ -528,7 +530,7 @@ def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path)
     with path.open("ab") as file:
         file.write(b"more")
     second = loop.ask(data)
-    assert isinstance(second, Answer)
+    assert isinstance(second, Response)
     assert second.length == LARGE + 4
     loop.close()
 
@@ -541,8 +543,8 @@ def test_a_download_behind_a_link_that_leads_elsewhere(
     """The old file is whole, but whoever downloads it would be told that another took its place."""
     (tmp_path / "site").symlink_to("1")
     for version, now in ("1", "old"), ("2", "new"):
-        for folder, size in ("old", LARGE), ("new", LARGE + 1):
-            path = write_sparse(tmp_path / version / folder / "large.bin", size)
+        for directory, size in ("old", LARGE), ("new", LARGE + 1):
+            path = write_sparse(tmp_path / version / directory / "large.bin", size)
             os.utime(path, ns=(OLD, OLD))
         (tmp_path / version / "now").symlink_to(now)
     loop = ManualLoop(tmp_path / "site")
@@ -550,14 +552,14 @@ def test_a_download_behind_a_link_that_leads_elsewhere(
     (tmp_path / link).unlink()
     (tmp_path / link).symlink_to(to)
     loop.loop._responder.look_anew()
-    answer = loop.ask(head(*lines, target="/now/large.bin"))
-    assert isinstance(answer, Answer)
-    assert answer.length == LARGE + 1
+    response = loop.ask(head(*lines, target="/now/large.bin"))
+    assert isinstance(response, Response)
+    assert response.length == LARGE + 1
     (tmp_path / link).unlink()
     loop.loop._responder.look_anew()
-    answer = loop.ask(head(*lines, target="/now/large.bin"))
-    assert isinstance(answer, Answer)
-    assert answer.status == (503 if link == "site" else 404)
+    response = loop.ask(head(*lines, target="/now/large.bin"))
+    assert isinstance(response, Response)
+    assert response.status == (503 if link == "site" else 404)
     loop.close()
 
 

@@ -17,14 +17,14 @@ from httpd.protocol.dates import format_date, parse_date
 from httpd.protocol.messages import REASONS, HTTPError, Request
 from httpd.protocol.parser import parse_head
 from httpd.protocol.ranges import FEW_RANGES
-from httpd.site.answer import Answer
-from httpd.site.resource import SMALL_FILE
+from httpd.site.file_cache import FileCache
+from httpd.site.open_file import SMALL_FILE
 from httpd.site.responder import Responder, SiteSettings
-from httpd.site.store import Store
+from httpd.site.response import Response
 from tests.support import raw
 from tests.unit.guard import descriptors_left
 from tests.unit.protocol.heads import head, likely_heads
-from tests.unit.site.folders import as_nobody, open_folder, write, write_sparse
+from tests.unit.site.directories import as_nobody, open_directory, write, write_sparse
 from tests.unit.site.work import done
 
 EXPIRES = 43200
@@ -75,44 +75,44 @@ def responder(site: Path) -> Responder:
 def make(root: Path, expires: int = EXPIRES) -> Responder:
     return Responder(
         SiteSettings(str(root), ("index.html",), expires, 1 << 20, precompressed=True),
-        Store(1 << 20),
+        FileCache(1 << 20),
     )
 
 
 def ask(
     responder: Responder, data: bytes, *, may_keep_alive: bool = True
-) -> tuple[Answer, raw.Answer]:
+) -> tuple[Response, raw.Response]:
     """Return the answer, and what a client makes of its bytes."""
     request = parse_head(data)
-    answer = done(responder.respond(request, may_keep_alive=may_keep_alive))
-    return answer, read(answer, request)
+    response = done(responder.respond(request, may_keep_alive=may_keep_alive))
+    return response, read(response, request)
 
 
-def read(answer: Answer, request: Request | None = None) -> raw.Answer:
+def read(response: Response, request: Request | None = None) -> raw.Response:
     """Take an answer apart as a strict client does, and check what is true of all."""
-    head, end, body = (answer.wire + answer.behind).partition(b"\r\n\r\n")
+    head, end, body = (response.wire + response.behind).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
-    assert seen.status == answer.status
-    assert seen.reason == REASONS[answer.status]
-    assert body == answer.body
+    assert seen.status == response.status
+    assert seen.reason == REASONS[response.status]
+    assert body == response.body
     assert seen["Server"] == f"phttpd/{__version__}"
     assert seen["X-Content-Type-Options"] == "nosniff"
     assert abs((parse_date(seen["Date"], 2026) or 0) - time.time()) < 100
-    has_no_body = answer.status == 304 or (request is not None and request.method == "HEAD")
+    has_no_body = response.status == 304 or (request is not None and request.method == "HEAD")
     if has_no_body:
-        assert (answer.body, answer.length) == (b"", 0)
-    elif answer.status != 304:
-        assert int(seen["Content-Length"]) == len(answer.body) + answer.length
-    if answer.status == 304:
+        assert (response.body, response.length) == (b"", 0)
+    elif response.status != 304:
+        assert int(seen["Content-Length"]) == len(response.body) + response.length
+    if response.status == 304:
         assert "Content-Length" not in seen
-    if answer.keep_alive:
+    if response.keep_alive:
         assert seen.get("Connection") in (None, "keep-alive")
     else:
         assert seen["Connection"] == "close"
-    return raw.Answer(seen.status, seen.reason, seen.fields, body)
+    return raw.Response(seen.status, seen.reason, seen.fields, body)
 
 
-def names(seen: raw.Answer) -> set[str]:
+def names(seen: raw.Response) -> set[str]:
     return {name for name, _ in seen.fields}
 
 
@@ -148,8 +148,8 @@ HEADS = [data for data, _ in REQUESTS.values()]
 
 @pytest.mark.parametrize(("data", "status"), REQUESTS.values(), ids=REQUESTS)
 def test_every_status_has_its_fields(responder: Responder, data: bytes, status: int) -> None:
-    answer, seen = ask(responder, data)
-    assert answer.status == status
+    response, seen = ask(responder, data)
+    assert response.status == status
     expected = FIELDS[status]
     assert names(seen) - {"Connection"} == expected
 
@@ -158,13 +158,13 @@ def test_every_status_has_its_fields(responder: Responder, data: bytes, status: 
 def test_head_has_the_same_head(responder: Responder, data: bytes) -> None:
     """RFC 9110 §9.3.2; a Range counts only in GET (§14.2)."""
     _, got = ask(responder, b"\r\n".join(x for x in data.split(b"\r\n") if x[:6] != b"Range:"))
-    answer, headed = ask(responder, data.replace(b"GET", b"HEAD", 1))
+    response, headed = ask(responder, data.replace(b"GET", b"HEAD", 1))
     assert headed.timeless() == got.timeless().headless()
-    assert answer.status not in (206, 416)
+    assert response.status not in (206, 416)
 
 
 def test_fields_of_a_file(responder: Responder) -> None:
-    answer, seen = ask(responder, head(target="/a.txt"))
+    response, seen = ask(responder, head(target="/a.txt"))
     assert seen.body == TEXT
     assert seen["Content-Type"] == "text/plain; charset=utf-8"
     assert seen["Last-Modified"] == MODIFIED
@@ -174,14 +174,14 @@ def test_fields_of_a_file(responder: Responder) -> None:
     date, expires = (parse_date(seen[name], 2026) for name in ("Date", "Expires"))
     assert date is not None
     assert expires == date + EXPIRES
-    assert answer.keep_alive
+    assert response.keep_alive
 
 
 def test_a_large_file_is_sent_from_its_descriptor(responder: Responder) -> None:
-    answer, seen = ask(responder, head(target="/large.bin"))
-    assert (answer.segments, answer.length, answer.body) == ((range(LARGE),), LARGE, b"")
-    assert answer.source is not None
-    assert answer.source.fd >= 0
+    response, seen = ask(responder, head(target="/large.bin"))
+    assert (response.segments, response.length, response.body) == ((range(LARGE),), LARGE, b"")
+    assert response.source is not None
+    assert response.source.fd >= 0
     assert seen["Content-Length"] == str(LARGE)
 
 
@@ -198,14 +198,14 @@ def test_a_part_of_a_small_file(responder: Responder, ranges: str, first: int, l
 @pytest.mark.parametrize("first", [5, 999, 1000, LARGE - 7, LARGE - 1])
 def test_a_part_of_a_large_file(responder: Responder, first: int) -> None:
     """A large part is sent from the file, a small one from memory."""
-    answer, seen = ask(responder, head(f"Range: bytes={first}-", target="/large.bin"))
+    response, seen = ask(responder, head(f"Range: bytes={first}-", target="/large.bin"))
     if LARGE - first > SMALL_FILE:
-        assert (answer.segments, answer.body) == ((range(first, LARGE),), b"")
-        assert answer.length == LARGE - first
-        assert answer.source is not None
+        assert (response.segments, response.body) == ((range(first, LARGE),), b"")
+        assert response.length == LARGE - first
+        assert response.source is not None
     else:
-        assert (answer.segments, answer.length, answer.source) == ((), 0, None)
-        assert answer.body == bytes(LARGE - first)
+        assert (response.segments, response.length, response.source) == ((), 0, None)
+        assert response.body == bytes(LARGE - first)
     assert seen["Content-Range"] == f"bytes {first}-{LARGE - 1}/{LARGE}"
 
 
@@ -221,13 +221,13 @@ def test_several_ranges_of_a_coded_file_are_the_whole(tmp_path: Path) -> None:
     responder = make(tmp_path)
     accept = "Accept-Encoding: gzip, identity;q=0"
     coded = head(accept, "Range: bytes=0-1,5-6", target="/a.txt")
-    answer, seen = ask(responder, coded)
-    assert (answer.status, seen["Content-Encoding"]) == (200, "gzip")
+    response, seen = ask(responder, coded)
+    assert (response.status, seen["Content-Encoding"]) == (200, "gzip")
     assert seen.body == b"\x1f\x8b" + TEXT
-    answer, seen = ask(responder, coded.replace(b"5-6", b"2-6"))
-    assert (answer.status, seen.body) == (206, (b"\x1f\x8b" + TEXT)[:7])
-    answer, seen = ask(responder, coded.replace(b";q=0", b""))
-    assert answer.status == 206
+    response, seen = ask(responder, coded.replace(b"5-6", b"2-6"))
+    assert (response.status, seen.body) == (206, (b"\x1f\x8b" + TEXT)[:7])
+    response, seen = ask(responder, coded.replace(b";q=0", b""))
+    assert response.status == 206
     assert "Content-Encoding" not in seen
 
 
@@ -241,8 +241,8 @@ def test_if_range(responder: Responder) -> None:
         ("Sun, 06 Nov 1994 08:49:38 GMT", 200),
     ):
         lines = ("Range: bytes=5-9", f"If-Range: {validator}")
-        answer, seen = ask(responder, head(*lines, target="/a.txt"))
-        assert answer.status == status, validator
+        response, seen = ask(responder, head(*lines, target="/a.txt"))
+        assert response.status == status, validator
         assert seen.body == (TEXT if status == 200 else TEXT[5:10])
     lines = ("Range: bytes=99-", 'If-Range: "x"')
     assert ask(responder, head(*lines, target="/a.txt"))[0].status == 200
@@ -263,23 +263,23 @@ def test_preconditions_of_what_is_no_file_do_not_count(
 def test_preconditions_come_before_ranges(responder: Responder) -> None:
     """RFC 9110 §13.2.2 and §14.2."""
     for line, status in (("If-None-Match: *", 304), ('If-Match: "x"', 412)):
-        answer, _ = ask(responder, head("Range: bytes=99-", line, target="/a.txt"))
-        assert answer.status == status
+        response, _ = ask(responder, head("Range: bytes=99-", line, target="/a.txt"))
+        assert response.status == status
 
 
 @pytest.mark.parametrize("target", ["*", "/", "/a.txt", "/nothing", "http://localhost"])
 def test_options(responder: Responder, target: str) -> None:
-    answer, seen = ask(responder, head("If-Match: x", method="OPTIONS", target=target))
-    assert answer.status == 200
+    response, seen = ask(responder, head("If-Match: x", method="OPTIONS", target=target))
+    assert response.status == 200
     assert seen["Allow"] == "GET, HEAD, OPTIONS"
     assert seen["Content-Length"] == "0"
-    assert answer.keep_alive
+    assert response.keep_alive
 
 
 def test_405_tells_what_is_allowed(responder: Responder) -> None:
-    answer, seen = ask(responder, head(method="DELETE", target="/a.txt"))
+    response, seen = ask(responder, head(method="DELETE", target="/a.txt"))
     assert seen["Allow"] == "GET, HEAD, OPTIONS"
-    assert answer.keep_alive
+    assert response.keep_alive
 
 
 # ---------------------------------------------------------------- redirects
@@ -337,7 +337,7 @@ def test_a_listing_has_an_address_that_its_links_are_relative_to(
     """The client may not resolve dot segments, and does not take an encoded slash for one."""
     write(tmp_path / "one" / "two" / "a.txt")
     settings = SiteSettings(str(tmp_path), ("index.html",), EXPIRES, 1 << 20, listing=True)
-    responder = Responder(settings, Store(1 << 20))
+    responder = Responder(settings, FileCache(1 << 20))
     _, seen = ask(responder, head(target=target))
     assert seen.status == 301
     followed = urljoin(f"http://localhost{target}", seen["Location"])
@@ -375,9 +375,9 @@ def test_connection(
     target: str,
 ) -> None:
     data = head(*lines, minor=minor, target=target)
-    answer, seen = ask(responder, data, may_keep_alive=may_keep_alive)
+    response, seen = ask(responder, data, may_keep_alive=may_keep_alive)
     assert seen.get("Connection") == field
-    assert answer.keep_alive is (field != "close")
+    assert response.keep_alive is (field != "close")
 
 
 @pytest.mark.parametrize(
@@ -404,27 +404,27 @@ def test_a_body_may_still_be_on_its_way(responder: Responder) -> None:
 @pytest.mark.parametrize("status", [status for status in REASONS if status >= 400])
 def test_refusals(responder: Responder, status: int) -> None:
     error = HTTPError(status, "Because of <this>.", (("Retry-After", "1"),))
-    answer = responder.refuse(error, head_only=False)
+    response = responder.refuse(error, head_only=False)
     headless = responder.refuse(error, head_only=True)
-    assert headless.wire == answer.wire.removesuffix(answer.body)
-    seen = read(answer)
+    assert headless.wire == response.wire.removesuffix(response.body)
+    seen = read(response)
     assert seen["Connection"] == "close"
     assert seen["Retry-After"] == "1"
-    assert b"Because of &lt;this&gt;." in answer.body
-    assert answer.lingers
+    assert b"Because of &lt;this&gt;." in response.body
+    assert response.lingers
 
 
 # ---------------------------------------------------------------- trouble
 
 
 def test_403_and_503() -> None:
-    with open_folder() as root:
+    with open_directory() as root:
         write(root / "a.txt", "secret").chmod(0)
         write(root / "b.txt", "b")
         responder = make(root)
         with as_nobody():
-            answer, _ = ask(responder, head(target="/a.txt"))
-            assert answer.status == 403
+            response, _ = ask(responder, head(target="/a.txt"))
+            assert response.status == 403
         with descriptors_left(0), pytest.raises(HTTPError) as error:
             ask(responder, head(target="/b.txt"))
         assert error.value.status == 503
@@ -477,6 +477,6 @@ def test_many_ranges_without_memory_for_their_framing_are_the_whole(site: Path, 
     data = raw.request("/large.bin", f"Range: bytes={specs}")
     for budget in (0, 1 << 20):
         own = SiteSettings(str(site), ("index.html",), EXPIRES, budget)
-        answer, _ = ask(Responder(own, Store(budget)), data)
+        response, _ = ask(Responder(own, FileCache(budget)), data)
         is_whole = count > FEW_RANGES and not budget
-        assert answer.status == (200 if is_whole else 206)
+        assert response.status == (200 if is_whole else 206)

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpd.site.rules import (
-    NO_TREATMENT,
+    NO_POLICY,
     OWN_FIELDS,
+    PathPolicy,
     Rule,
     Rules,
-    Treatment,
     check_pattern,
     merge,
 )
@@ -149,8 +149,8 @@ def test_no_path_takes_long(pattern: str, path: str) -> None:
 
 
 def test_without_rules_nothing_is_different() -> None:
-    assert Rules(()).find(b"/a") == Treatment() == (None, (), frozenset())
-    assert Rules((Rule(("/b",), 1, (("A", "1"),)),)).find(b"/a") == Treatment()
+    assert Rules(()).find(b"/a") == PathPolicy() == (None, (), frozenset())
+    assert Rules((Rule(("/b",), 1, (("A", "1"),)),)).find(b"/a") == PathPolicy()
 
 
 def test_all_rules_that_match_apply() -> None:
@@ -161,21 +161,21 @@ def test_all_rules_that_match_apply() -> None:
             Rule(("*.js", "*.css"), None, (("b", "3"), ("C", "3"))),
         )
     )
-    assert rules.find(b"/a.css") == Treatment(5, (("A", "1"), ("b", "3"), ("C", "3")))
-    assert rules.find(b"/other") == Treatment(6, (("A", "2"), ("B", "1")))
+    assert rules.find(b"/a.css") == PathPolicy(5, (("A", "1"), ("b", "3"), ("C", "3")))
+    assert rules.find(b"/other") == PathPolicy(6, (("A", "2"), ("B", "1")))
 
 
 def test_a_later_rule_takes_a_field_away_or_brings_it_back() -> None:
     set_it, take_it = Rule(("*",), None, (("X-A", "1"),)), Rule(("*",), None, (("x-a", None),))
-    assert Rules((set_it, take_it)).find(b"/") == Treatment(None, (), frozenset({"x-a"}))
-    assert Rules((take_it, set_it)).find(b"/") == Treatment(None, (("X-A", "1"),))
+    assert Rules((set_it, take_it)).find(b"/") == PathPolicy(None, (), frozenset({"x-a"}))
+    assert Rules((take_it, set_it)).find(b"/") == PathPolicy(None, (("X-A", "1"),))
 
 
 def test_a_later_lifetime_beats_an_earlier_cache_control() -> None:
     fields = (("Cache-Control", "immutable"), ("Expires", None), ("A", "1"))
     forever, never = Rule(("*",), 9, fields), Rule(("*.html",), 0)
-    assert Rules((forever, never)).find(b"/a.html") == Treatment(0, (("A", "1"),))
-    assert Rules((never, forever)).find(b"/a.html") == Treatment(
+    assert Rules((forever, never)).find(b"/a.html") == PathPolicy(0, (("A", "1"),))
+    assert Rules((never, forever)).find(b"/a.html") == PathPolicy(
         9, (("Cache-Control", "immutable"), ("A", "1")), frozenset({"expires"})
     )
 
@@ -184,21 +184,21 @@ def test_what_applies_to_other_answers_than_a_file() -> None:
     lifetime, body, other = ("cache-control", "no-cache"), ("Content-Type", "text/x"), ("A", "1")
     attached, coded = ("Content-Disposition", "attachment"), ("Content-Encoding", "gzip")
     removed = frozenset({"expires", "server", "etag", "last-modified"})
-    treatment = Treatment(9, (lifetime, body, attached, coded, other), removed)
-    assert treatment.for_not_modified() == treatment._replace(fields=(lifetime, other))
-    assert treatment.for_page() == Treatment(None, (other,), frozenset({"server"}))
+    policy = PathPolicy(9, (lifetime, body, attached, coded, other), removed)
+    assert policy.for_not_modified() == policy._replace(fields=(lifetime, other))
+    assert policy.for_page() == PathPolicy(None, (other,), frozenset({"server"}))
 
 
 def test_what_the_rules_say_of_the_coding() -> None:
-    assert Treatment().coding is None
-    assert Treatment(None, (("content-encoding", "br"),)).coding == "br"
-    assert Treatment(None, (), frozenset({"content-encoding"})).coding == "identity"
+    assert PathPolicy().coding is None
+    assert PathPolicy(None, (("content-encoding", "br"),)).coding == "br"
+    assert PathPolicy(None, (), frozenset({"content-encoding"})).coding == "identity"
 
 
 def test_what_conditions_can_be_about() -> None:
-    assert Treatment().keep_validators('"1"', 5) == ('"1"', 5)
-    assert Treatment(removed=frozenset({"etag"})).keep_validators('"1"', 5) == (None, 5)
-    assert Treatment(removed=frozenset({"last-modified"})).keep_validators('"1"', 5) == (
+    assert PathPolicy().keep_validators('"1"', 5) == ('"1"', 5)
+    assert PathPolicy(removed=frozenset({"etag"})).keep_validators('"1"', 5) == (None, 5)
+    assert PathPolicy(removed=frozenset({"last-modified"})).keep_validators('"1"', 5) == (
         '"1"',
         None,
     )
@@ -213,18 +213,18 @@ DEFAULT = (("Server", "phttpd"), ("Content-Type", "text/html"), ("ETag", '"1"'))
 def test_path_that_no_rule_is_for_has_the_treatment_that_costs_nothing(
     rules: tuple[Rule, ...],
 ) -> None:
-    assert Rules(rules).find(b"/b") is NO_TREATMENT
+    assert Rules(rules).find(b"/b") is NO_POLICY
 
 
 def test_merging_nothing() -> None:
-    assert merge(DEFAULT, Treatment()) == DEFAULT
+    assert merge(DEFAULT, PathPolicy()) == DEFAULT
 
 
 def test_merging() -> None:
-    treatment = Treatment(
+    policy = PathPolicy(
         None, (("content-type", "text/x"), ("New", "1")), frozenset({"server", "absent"})
     )
-    assert dict(merge(DEFAULT, treatment)) == {"ETag": '"1"', "content-type": "text/x", "New": "1"}
+    assert dict(merge(DEFAULT, policy)) == {"ETag": '"1"', "content-type": "text/x", "New": "1"}
 
 
 NAMES_OF_FIELDS = st.text("aAbB", min_size=1, max_size=2)

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.site.resource import SMALL_FILE
+from httpd.site.open_file import SMALL_FILE
 from httpd.site.samples import BLOCK, COUNT, Fingerprint, enclose, sample_offsets
-from tests.unit.site.folders import settle, write
+from tests.unit.site.directories import settle, write
 
 SIZE = 4 << 20
 OFFSETS = sample_offsets(SIZE)

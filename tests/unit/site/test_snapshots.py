@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from httpd.site.docroot import Docroot
-from httpd.site.finder import Finder
-from httpd.site.resource import MEDIUM_FILE, SMALL_FILE, Resource
-from httpd.site.store import KEPT_SECONDS, Store, Variants
+from httpd.site.file_cache import KEPT_SECONDS, CachedFile, FileCache
+from httpd.site.file_lookup import FileLookup
+from httpd.site.open_file import MEDIUM_FILE, SMALL_FILE, OpenFile
 from tests.unit.guard import open_descriptors, opened_since
-from tests.unit.site.folders import write, write_sparse
+from tests.unit.site.directories import write, write_sparse
 
 OLD = 3600.0
 SIZE = SMALL_FILE + 1
@@ -22,64 +22,64 @@ CONTENT = os.urandom(SIZE)
 BUDGET = 16 * MEDIUM_FILE
 
 
-def make(root: Path, budget: int = BUDGET) -> Finder:
-    finder = Finder(Docroot(str(root), ()), Store(budget), precompressed=True)
-    tick(finder, 1)
-    return finder
+def make(root: Path, budget: int = BUDGET) -> FileLookup:
+    lookup = FileLookup(Docroot(str(root), ()), FileCache(budget), precompressed=True)
+    tick(lookup, 1)
+    return lookup
 
 
-def tick(finder: Finder, now: int) -> None:
-    finder.tick(now, int(time.time()))
+def tick(lookup: FileLookup, now: int) -> None:
+    lookup.tick(now, int(time.time()))
 
 
-def find(finder: Finder, path: bytes = b"/a") -> Variants:
-    variants = finder.find(path)
-    assert variants is not None
-    return variants
+def find(lookup: FileLookup, path: bytes = b"/a") -> CachedFile:
+    cached = lookup.find(path)
+    assert cached is not None
+    return cached
 
 
-def find_again(finder: Finder, path: bytes = b"/a") -> Resource:
+def find_again(lookup: FileLookup, path: bytes = b"/a") -> OpenFile:
     """Return what is found in the second after the first one, in which it was asked for twice."""
-    find(finder, path)
-    assert not find(finder, path).original.is_snapshot
-    tick(finder, 2)
-    return find(finder, path).original
+    find(lookup, path)
+    assert not find(lookup, path).original.is_snapshot
+    tick(lookup, 2)
+    return find(lookup, path).original
 
 
-def read(resource: Resource) -> bytes:
+def read(resource: OpenFile) -> bytes:
     return os.pread(resource.fd, resource.size + 1, 0)
 
 
 def test_a_file_is_copied_when_it_is_asked_for_in_a_later_second(tmp_path: Path) -> None:
     write(tmp_path / "a", CONTENT, age=OLD)
-    finder = make(tmp_path)
+    lookup = make(tmp_path)
     before = open_descriptors()
-    find(finder)
-    first = find(finder).original
-    assert find(finder).original is first
-    again = find_again(finder)
+    find(lookup)
+    first = find(lookup).original
+    assert find(lookup).original is first
+    again = find_again(lookup)
     assert (first.is_snapshot, again.is_snapshot) == (False, True)
     assert (again.etag, again.size, read(again)) == (first.etag, SIZE, CONTENT)
     assert read(first) == CONTENT, "who is just sending it goes on"
     del first
     assert str(tmp_path / "a") not in opened_since(before)
-    tick(finder, 3)
-    assert find(finder).original is again
+    tick(lookup, 3)
+    assert find(lookup).original is again
     del again
-    tick(finder, 3 + KEPT_SECONDS)
+    tick(lookup, 3 + KEPT_SECONDS)
     assert opened_since(before) == []
 
 
 def test_a_snapshot_stays_and_the_change_is_found(tmp_path: Path) -> None:
     path = write(tmp_path / "a", CONTENT, age=OLD)
-    finder = make(tmp_path)
-    snapshot = find_again(finder)
+    lookup = make(tmp_path)
+    snapshot = find_again(lookup)
     path.write_bytes(CONTENT[::-1])
-    assert find(finder).original is snapshot, "for the rest of this second"
+    assert find(lookup).original is snapshot, "for the rest of this second"
     assert snapshot.is_intact(range(SIZE), is_last=True)
     assert read(snapshot) == CONTENT
-    tick(finder, 3)
-    assert read(find(finder).original) == CONTENT[::-1]
+    tick(lookup, 3)
+    assert read(find(lookup).original) == CONTENT[::-1]
     path.unlink()
     assert read(snapshot) == CONTENT
 
@@ -102,12 +102,12 @@ def test_what_is_too_large_is_not_copied(
 def test_snapshots_count_in_bytes(tmp_path: Path) -> None:
     for number in range(20):
         write(tmp_path / str(number), bytes(MEDIUM_FILE), age=OLD)
-    finder = make(tmp_path)
+    lookup = make(tmp_path)
     before = open_descriptors()
     for now in range(1, 4):
-        tick(finder, now)
+        tick(lookup, now)
         for number in range(20):
-            finder.find(b"/%d" % number)
+            lookup.find(b"/%d" % number)
     copies = [name for name in opened_since(before) if "memfd" in name]
     assert 8 < len(copies) < BUDGET // MEDIUM_FILE
 
@@ -116,20 +116,20 @@ def test_precompressed_forms_are_copied_as_well(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", CONTENT, age=OLD)
     write(tmp_path / "a.txt.gz", CONTENT[::-1], age=OLD)
     write(tmp_path / "a.txt.br", b"small", age=OLD)
-    finder = make(tmp_path)
-    find_again(finder, b"/a.txt")
-    coded = find(finder, b"/a.txt").coded
+    lookup = make(tmp_path)
+    find_again(lookup, b"/a.txt")
+    coded = find(lookup, b"/a.txt").coded
     assert read(coded["gzip"]) == CONTENT[::-1]
     assert coded["gzip"].is_snapshot
     assert coded["br"].content == b"small"
-    assert not find(finder, b"/a.txt").is_fragile
+    assert not find(lookup, b"/a.txt").is_fragile
 
 
 def test_a_file_that_changes_while_it_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "a", CONTENT, age=OLD)
-    finder = make(tmp_path)
+    lookup = make(tmp_path)
     before = open_descriptors()
     sendfile = os.sendfile
 
@@ -139,7 +139,7 @@ def test_a_file_that_changes_while_it_is_copied(
         return sent
 
     monkeypatch.setattr(os, "sendfile", send_and_touch)
-    resource = find_again(finder)
+    resource = find_again(lookup)
     assert not resource.is_snapshot
     assert not any("memfd" in name for name in opened_since(before))
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from httpd.site.answer import Answer
-from httpd.site.responder import Work
+from httpd.site.responder import PendingResponse
+from httpd.site.response import Response
 
 
-def done(answer: Answer | Work) -> Answer:
+def done(response: Response | PendingResponse) -> Response:
     """Return the answer, after all of its steps."""
-    if isinstance(answer, Answer):
-        return answer
+    if isinstance(response, Response):
+        return response
     while True:
         try:
-            next(answer)
+            next(response)
         except StopIteration as end:
-            assert isinstance(end.value, Answer)
+            assert isinstance(end.value, Response)
             return end.value

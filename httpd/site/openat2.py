@@ -30,25 +30,25 @@ _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long  # argtypes would only cost time: what is passed are int and bytes
 
 
-def pin_at_once(name: bytes, folder: int) -> int:
+def pin_at_once(name: bytes, directory: int) -> int:
     """Return a descriptor of what a name leads to, as the kernel finds it.
 
     Args:
         name: a path, of which links are followed.
-        folder: the descriptor of the folder that it is relative to.
+        directory: the descriptor of the directory that it is relative to.
 
     Raises:
         OSError: see openat2(2); ENOSYS before Linux 5.6, EPERM where a container forbids it.
     """
-    return _open(name, folder, _HOW)
+    return _open(name, directory, _HOW)
 
 
-def pin_straight(name: bytes, folder: int) -> int | None:
-    """Return a descriptor of what has a name in a folder or below it, with no link on the way.
+def pin_straight(name: bytes, directory: int) -> int | None:
+    """Return a descriptor of what has a name in a directory or below it, with no link on the way.
 
     Args:
         name: a path, which has no ``..`` in it.
-        folder: the descriptor of the folder that it is relative to.
+        directory: the descriptor of the directory that it is relative to.
 
     Returns:
         None where the kernel cannot say: there is a symbolic link on the way, something on it was
@@ -57,20 +57,20 @@ def pin_straight(name: bytes, folder: int) -> int | None:
     Raises:
         OSError: see openat2(2).
     """
-    return _open_beneath(name, folder, _HOW_STRAIGHT, _LINKED)
+    return _open_beneath(name, directory, _HOW_STRAIGHT, _LINKED)
 
 
-def read_straight(name: bytes, folder: int) -> int | None:
+def read_straight(name: bytes, directory: int) -> int | None:
     """Do the same, but open what is there for reading."""
-    return _open_beneath(name, folder, _HOW_READING_STRAIGHT, _LINKED)
+    return _open_beneath(name, directory, _HOW_READING_STRAIGHT, _LINKED)
 
 
-def read_beneath(name: bytes, folder: int) -> int | None:
-    """Open what a name leads to for reading, and follow links that never leave a folder.
+def read_beneath(name: bytes, directory: int) -> int | None:
+    """Open what a name leads to for reading, and follow links that never leave a directory.
 
     Args:
         name: a path, of which links are followed.
-        folder: the descriptor of the folder that it is relative to.
+        directory: the descriptor of the directory that it is relative to.
 
     Returns:
         None where the kernel cannot say: the way leads out, if only to come back, as that of an
@@ -79,36 +79,36 @@ def read_beneath(name: bytes, folder: int) -> int | None:
     Raises:
         OSError: see openat2(2).
     """
-    return _open_beneath(name, folder, _HOW_READING, _MOVED)
+    return _open_beneath(name, directory, _HOW_READING, _MOVED)
 
 
 _MOVED = (errno.EXDEV, errno.EAGAIN)
 _LINKED = (*_MOVED, errno.ELOOP)
 
 
-def _open_beneath(name: bytes, folder: int, how: bytes, unclear: tuple[int, ...]) -> int | None:
+def _open_beneath(name: bytes, directory: int, how: bytes, unclear: tuple[int, ...]) -> int | None:
     try:
-        return _open(name, folder, how) if pin is pin_at_once else None
+        return _open(name, directory, how) if pin is pin_at_once else None
     except OSError as error:
         if error.errno in unclear:
             return None
         raise
 
 
-def _open(name: bytes, folder: int, how: bytes) -> int:
-    fd: int = _syscall(_OPENAT2, folder, name, how, len(how))
+def _open(name: bytes, directory: int, how: bytes) -> int:
+    fd: int = _syscall(_OPENAT2, directory, name, how, len(how))
     while fd < 0:
         code = ctypes.get_errno()
         if code != errno.EINTR:
             raise OSError(code, os.strerror(code), name)
-        fd = _syscall(_OPENAT2, folder, name, how, len(how))  # as `os.open` does (PEP 475)
+        fd = _syscall(_OPENAT2, directory, name, how, len(how))  # as `os.open` does (PEP 475)
     return fd
 
 
-def pin_stepwise(name: bytes, folder: int) -> int:
+def pin_stepwise(name: bytes, directory: int) -> int:
     """Do the same where the kernel cannot: step by step, a link being what its text says."""
     steps = _split(name)
-    here = os.open(b".", _FLAGS, dir_fd=folder)
+    here = os.open(b".", _FLAGS, dir_fd=directory)
     links = 0
     try:
         while steps:

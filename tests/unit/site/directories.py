@@ -32,18 +32,18 @@ def as_nobody() -> Iterator[None]:
 
 
 @contextmanager
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody may enter, unlike those of pytest."""
-    folder = Path(tempfile.mkdtemp(prefix="phttpd-"))
-    folder.chmod(0o755)
+def open_directory() -> Iterator[Path]:
+    """A directory that everybody may enter, unlike those of pytest."""
+    directory = Path(tempfile.mkdtemp(prefix="phttpd-"))
+    directory.chmod(0o755)
     try:
-        yield folder.resolve()
+        yield directory.resolve()
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
 
 
 def write(path: Path, content: bytes | str = b"", *, age: float = 0.0) -> Path:
-    """Write a file, with the folders above it; `age` is in seconds."""
+    """Write a file, with the directories above it; `age` is in seconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     if age:

@@ -16,12 +16,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice, takewhile
 
-from httpd.site.answer import JOINED, Answer
-from httpd.site.docroot import FolderState
-from httpd.site.forms import BareFolders
-from httpd.site.memo import Memo
+from httpd.site.docroot import DirectoryState
 from httpd.site.memory import Claim, Claims
-from httpd.site.resource import Resource
+from httpd.site.open_file import OpenFile
+from httpd.site.precompressed import PlainDirectories
+from httpd.site.response import JOINED, Response
+from httpd.site.response_cache import ResponseCache
 
 KEPT_SECONDS = 60
 """How long an unused file is kept in memory."""
@@ -30,7 +30,7 @@ OPEN_SECONDS = 10
 after that."""
 MAX_OPEN_FILES = 512
 """Descriptors that a worker keeps open for files that nobody downloads."""
-_MOST_ANSWERS = 64
+_MOST_RESPONSES = 64
 """Answers of one file that are remembered: forms, ranges and conditions in every combination."""
 _MOVE_SECONDS = 4
 """How much later a check must be to change the place in the order."""
@@ -43,18 +43,17 @@ _MARK_SHARE = 2048
 _MOST_MARKS = 1 << 17
 
 
-class Variants:
+class CachedFile:
     """What there is at a path: a file, and the precompressed forms of it that lie beside it.
 
     `path` is where it is kept: a canonical one, or None for a file that has none.  `is_kept` tells
     that it ever was, and `is_fragile` that something of what is kept is.
-    `bare` is the state of their folder if it has no other forms, not even unusable ones.  `checked`
-    is the second in which all was last held against the disk.  `answers` are those that were made
-    of it, by what selects them.
+    `bare` is the state of their directory if it has no other forms, not even unusable ones.
+    `checked` is the second in which all was last held against the disk.  `responses` are those that
+    were made of it, by what selects them.
     """
 
     __slots__ = (
-        "answers",
         "bare",
         "checked",
         "claimed",
@@ -66,15 +65,16 @@ class Variants:
         "open_files",
         "original",
         "path",
+        "responses",
         "size",
     )
 
     def __init__(
         self,
         path: bytes | None,
-        original: Resource,
-        coded: Mapping[str, Resource],
-        bare: FolderState | None,
+        original: OpenFile,
+        coded: Mapping[str, OpenFile],
+        bare: DirectoryState | None,
         checked: int,
     ) -> None:
         self.path = path
@@ -82,7 +82,7 @@ class Variants:
         self.coded = coded
         self.bare = bare
         self.checked = self.moved = checked
-        self.answers: dict[bytes, Answer] = {}
+        self.responses: dict[bytes, Response] = {}
         self.is_kept = self.is_fragile = False
         self.cost = self.size = self.claimed = self.open_files = 0
 
@@ -108,7 +108,7 @@ class Variants:
         self.cost = self.size
 
 
-class Store:
+class FileCache:
     """Bounded in bytes, descriptors and time.
 
     The dictionaries are in the order of the last check, but for some seconds, so what is unused
@@ -123,9 +123,9 @@ class Store:
 
     def __init__(self, budget: int) -> None:
         # Ordered ones find their first key at once, however many have been deleted before it.
-        self.kept: OrderedDict[bytes, Variants] = OrderedDict()
-        self.bare_folders = BareFolders()
-        self._open: OrderedDict[bytes, Variants] = OrderedDict()  # that hold descriptors
+        self.kept: OrderedDict[bytes, CachedFile] = OrderedDict()
+        self.plain_directories = PlainDirectories()
+        self._open: OrderedDict[bytes, CachedFile] = OrderedDict()  # that hold descriptors
         self._marks = array("q", bytes(8 * min(1 + budget // _MARK_SHARE, _MOST_MARKS)))
         self._minute = 0
         self._budget = budget
@@ -134,11 +134,11 @@ class Store:
         self._claimed = 0  # bytes of the claims that files have which are kept
         self._open_files = 0
         self._second = -1
-        self._memo = Memo(0)  # of this second
+        self._response_cache = ResponseCache(0)  # of this second
         self._evicted = 0  # bytes in this second
         self._lock = threading.Lock()
 
-    def memo(self, second: int) -> Memo:
+    def response_cache(self, second: int) -> ResponseCache:
         """Return the memo of a second.
 
         A loop that is late gets one that remembers nothing: what it has checked is of the second
@@ -147,9 +147,9 @@ class Store:
         with self._lock:
             if second > self._second:
                 self._second = second
-                self._memo = Memo(self._budget // 16)
+                self._response_cache = ResponseCache(self._budget // 16)
                 self._evicted = 0
-            return self._memo if second == self._second else Memo(0)
+            return self._response_cache if second == self._second else ResponseCache(0)
 
     def was_asked_for(self, path: bytes | None) -> bool:
         """Tell whether somebody has asked for a path in this minute, and note that somebody does.
@@ -185,61 +185,61 @@ class Store:
                     return None
             return self._claims.make(size)
 
-    def keep(self, variants: Variants) -> None:
+    def keep(self, cached: CachedFile) -> None:
         """Take in what there is at a path, in the place of what was."""
-        path = variants.path
+        path = cached.path
         if path is None:
             return
-        variants.be_kept()
+        cached.be_kept()
         with self._lock:
             self._drop(path)
-            self.kept[path] = variants
-            self._used += variants.cost
-            self._claimed += variants.claimed
-            if variants.open_files:
-                self._open[path] = variants
-                self._open_files += variants.open_files
+            self.kept[path] = cached
+            self._used += cached.cost
+            self._claimed += cached.claimed
+            if cached.open_files:
+                self._open[path] = cached
+                self._open_files += cached.open_files
             self._shrink()
 
     def takes(self, size: int) -> bool:
         """Tell whether something of so many bytes may be kept without driving out all the rest."""
         return size <= self._budget // 16
 
-    def note_check(self, variants: Variants, second: int) -> None:
+    def note_check(self, cached: CachedFile, second: int) -> None:
         """Take note that files are still what they were in a second."""
-        if second - variants.moved >= _MOVE_SECONDS:
-            variants.moved = second
+        if second - cached.moved >= _MOVE_SECONDS:
+            cached.moved = second
             with self._lock:
-                if path := self._path_of(variants):
+                if path := self._path_of(cached):
                     self.kept.move_to_end(path)
-                    if variants.open_files:
+                    if cached.open_files:
                         self._open.move_to_end(path)
-        variants.checked = second
+        cached.checked = second
 
-    def forget(self, variants: Variants) -> None:
+    def forget(self, cached: CachedFile) -> None:
         """Let go of what was at a path."""
         with self._lock:
-            if path := self._path_of(variants):
+            if path := self._path_of(cached):
                 self._drop(path)
 
-    def remember(self, variants: Variants, selector: bytes, answer: Answer) -> None:
-        """Let `answer` be the one to requests with a selector, as long as the files stay, unless
+    def remember(self, cached: CachedFile, variant_key: bytes, response: Response) -> None:
+        """Let `response` be the one to requests with a selector, as long as the files stay, unless
         there is one: then another loop was quicker, or the request could not be recalled.
         """
         with self._lock:
-            if not self._path_of(variants) or selector in variants.answers:
+            if not self._path_of(cached) or variant_key in cached.responses:
                 return
-            cost = len(selector) + _cost(answer)
+            cost = len(variant_key) + _cost(response)
             if cost > self._budget // 8:
                 return
-            if len(variants.answers) >= _MOST_ANSWERS:
-                self._forget_answers(variants)
-            variants.answers[selector] = answer
-            variants.cost += cost
+            if len(cached.responses) >= _MOST_RESPONSES:
+                self._forget_responses(cached)
+            cached.responses[variant_key] = response
+            cached.cost += cost
             self._used += cost
-            if answer.claim is not None:
-                variants.claimed += answer.claim.size
-                self._claimed += answer.claim.size
+            if response.claim is not None:
+                cached.claimed += response.claim.size
+                self._claimed += response.claim.size
             self._shrink()
 
     def tick(self, second: int) -> None:
@@ -247,8 +247,8 @@ class Store:
         # What is asked for less often than it would be kept gains nothing by it.
         self._minute = second // KEPT_SECONDS
         with self._lock:
-            for path, variants in _find_unused(self._open, second - OPEN_SECONDS):
-                if variants.is_fragile:
+            for path, cached in _find_unused(self._open, second - OPEN_SECONDS):
+                if cached.is_fragile:
                     self._drop(path)
             for path, _ in _find_unused(self.kept, second - KEPT_SECONDS):
                 self._drop(path)
@@ -260,10 +260,10 @@ class Store:
             self._open.clear()
             self._used = self._claimed = self._open_files = 0
 
-    def _path_of(self, variants: Variants) -> bytes | None:
+    def _path_of(self, cached: CachedFile) -> bytes | None:
         """Return where files are kept, if they still are."""
-        path = variants.path
-        return path if path is not None and self.kept.get(path) is variants else None
+        path = cached.path
+        return path if path is not None and self.kept.get(path) is cached else None
 
     def _unkept(self) -> int:
         """Return the claimed bytes of what is not kept."""
@@ -286,36 +286,36 @@ class Store:
         # The memo may hold what has just been evicted, so that its memory is not free.
         self._evicted += used - self._used
         if self._evicted > self._budget // 16:
-            self._memo.close()
+            self._response_cache.close()
 
     def _drop(self, path: bytes) -> None:
-        variants = self.kept.pop(path, None)
-        if variants is not None:
-            self._used -= variants.cost
-            self._claimed -= variants.claimed
-            if variants.open_files:
+        cached = self.kept.pop(path, None)
+        if cached is not None:
+            self._used -= cached.cost
+            self._claimed -= cached.claimed
+            if cached.open_files:
                 del self._open[path]
-                self._open_files -= variants.open_files
+                self._open_files -= cached.open_files
 
-    def _forget_answers(self, variants: Variants) -> None:
-        for answer in variants.answers.values():
-            if answer.claim is not None:
-                variants.claimed -= answer.claim.size
-                self._claimed -= answer.claim.size
-        variants.answers = {}
-        self._used -= variants.cost - variants.size
-        variants.cost = variants.size
+    def _forget_responses(self, cached: CachedFile) -> None:
+        for response in cached.responses.values():
+            if response.claim is not None:
+                cached.claimed -= response.claim.size
+                self._claimed -= response.claim.size
+        cached.responses = {}
+        self._used -= cached.cost - cached.size
+        cached.cost = cached.size
 
 
-def _find_unused(kept: OrderedDict[bytes, Variants], last: int) -> list[tuple[bytes, Variants]]:
+def _find_unused(kept: OrderedDict[bytes, CachedFile], last: int) -> list[tuple[bytes, CachedFile]]:
     """Return what was not checked after a second, or the oldest of very much."""
     oldest = islice(kept.items(), _MOST_DROPPED)
     return list(takewhile(lambda item: item[1].checked <= last, oldest))
 
 
-def _cost(answer: Answer) -> int:
+def _cost(response: Response) -> int:
     """Return the bytes that an answer takes beside the content of the file that it was made of."""
-    cost = len(answer.wire) + _OVERHEAD
-    if answer.source and answer.body is answer.source.content and len(answer.body) > JOINED:
+    cost = len(response.wire) + _OVERHEAD
+    if response.source and response.body is response.source.content and len(response.body) > JOINED:
         return cost
-    return cost + len(answer.body)
+    return cost + len(response.body)

@@ -16,15 +16,15 @@ import pytest
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
 from httpd.site.docroot import Docroot
-from httpd.site.finder import Finder
-from httpd.site.resource import FIXED_TIMES, SMALL_FILE, Resource
+from httpd.site.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, FileCache
+from httpd.site.file_lookup import FileLookup
+from httpd.site.open_file import FIXED_TIMES, SMALL_FILE, OpenFile
 from httpd.site.samples import sample_offsets
-from httpd.site.store import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, Store
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
-from tests.unit.site.folders import (
+from tests.unit.site.directories import (
     as_nobody,
     note_asked,
-    open_folder,
+    open_directory,
     settle,
     write,
     write_sparse,
@@ -36,38 +36,38 @@ OLD = 3600.0
 """Seconds: an age at which a modification time is settled."""
 
 
-def make(root: Path, budget: int = BUDGET, index: tuple[str, ...] = ("index.html",)) -> Finder:
-    finder = Finder(Docroot(str(root), index), Store(budget), precompressed=True)
-    tick(finder, 1)
-    return finder
+def make(root: Path, budget: int = BUDGET, index: tuple[str, ...] = ("index.html",)) -> FileLookup:
+    lookup = FileLookup(Docroot(str(root), index), FileCache(budget), precompressed=True)
+    tick(lookup, 1)
+    return lookup
 
 
-def tick(finder: Finder, now: int) -> None:
-    finder.tick(now, int(time.time()))
+def tick(lookup: FileLookup, now: int) -> None:
+    lookup.tick(now, int(time.time()))
 
 
-def find(finder: Finder, path: str | bytes) -> Resource:
+def find(lookup: FileLookup, path: str | bytes) -> OpenFile:
     """Return what the second request finds, from which on it is kept."""
     path = path.encode() if isinstance(path, str) else path
-    finder.find(path)
-    variants = finder.find(path)
-    assert variants is not None
-    return variants.original
+    lookup.find(path)
+    cached = lookup.find(path)
+    assert cached is not None
+    return cached.original
 
 
-def stays(finder: Finder, path: str, resource: Resource, now: int = 2) -> bool:
+def stays(lookup: FileLookup, path: str, resource: OpenFile, now: int = 2) -> bool:
     """Tell whether a request of the next second finds the same resource."""
-    tick(finder, now)
+    tick(lookup, now)
     try:
-        variants = finder.find(path.encode())
-        return variants is not None and variants.original is resource
+        cached = lookup.find(path.encode())
+        return cached is not None and cached.original is resource
     except HTTPError:
         return False
 
 
-def status_of(finder: Finder, path: str) -> int:
+def status_of(lookup: FileLookup, path: str) -> int:
     with pytest.raises(HTTPError) as error:
-        finder.find(path.encode())
+        lookup.find(path.encode())
     return error.value.status
 
 
@@ -80,11 +80,11 @@ def test_the_type_of_ts_is_that_of_its_content(tmp_path: Path, size: int) -> Non
     write(tmp_path / "stream.ts", stream[:size], age=OLD)
     write(tmp_path / "STREAM.TS", stream[:size], age=OLD)
     write(tmp_path / "code.ts", b"let a = 1;".ljust(size, b"\n"), age=OLD)
-    finder = make(tmp_path)
+    lookup = make(tmp_path)
     media_type = "video/mp2t" if size else "text/plain"
-    assert find(finder, "/stream.ts").media_type == media_type
-    assert find(finder, "/STREAM.TS").media_type == media_type
-    assert find(finder, "/code.ts").media_type == "text/plain"
+    assert find(lookup, "/stream.ts").media_type == media_type
+    assert find(lookup, "/STREAM.TS").media_type == media_type
+    assert find(lookup, "/code.ts").media_type == "text/plain"
 
 
 def test_what_is_known_of_a_small_file(tmp_path: Path) -> None:
@@ -112,13 +112,13 @@ def test_small_files_are_in_memory(tmp_path: Path, size: int) -> None:
 def test_large_files_are_open(tmp_path: Path, size: int) -> None:
     path = write_sparse(tmp_path / "a", size)
     before = open_descriptors()
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     assert resource.content is None
     assert resource.size == size
     assert os.path.samestat(os.fstat(resource.fd), path.stat())
     assert not os.get_inheritable(resource.fd)
-    finder.release()
+    lookup.release()
     assert resource.fd in open_descriptors(), "it is still held"
     del resource
     assert opened_since(before) == []
@@ -132,10 +132,10 @@ def test_the_name_of_an_index_counts_for_the_media_type(tmp_path: Path) -> None:
 def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
     """RFC 9110 §8.8.2.1: an origin server MUST NOT send a Last-Modified later than its Date."""
     write(tmp_path / "a", age=-86400)
-    finder = make(tmp_path)
+    lookup = make(tmp_path)
     now = int(time.time())
-    finder.tick(2, now)
-    resource = find(finder, "/a")
+    lookup.tick(2, now)
+    resource = find(lookup, "/a")
     assert resource.modified is not None
     assert resource.modified <= now
     assert resource.last_modified == format_date(resource.modified)
@@ -143,9 +143,9 @@ def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
 
 def test_a_modification_before_the_year_1() -> None:
     """Which not every file system can tell of, but that of shared memory can."""
-    with TemporaryDirectory(dir="/dev/shm") as folder:
-        os.utime(write(Path(folder, "a")), (-70_000_000_000, -70_000_000_000))
-        assert find(make(Path(folder)), "/a").last_modified == "Mon, 01 Jan 0001 00:00:00 GMT"
+    with TemporaryDirectory(dir="/dev/shm") as directory:
+        os.utime(write(Path(directory, "a")), (-70_000_000_000, -70_000_000_000))
+        assert find(make(Path(directory)), "/a").last_modified == "Mon, 01 Jan 0001 00:00:00 GMT"
 
 
 @pytest.mark.parametrize("content", [None, "small"])
@@ -160,32 +160,36 @@ def test_a_modification_before_1970(tmp_path: Path, content: str | None) -> None
 
 def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
     """Reading process memory at 0 fails with EIO, as reading a bad disk does."""
-    finder = Finder(Docroot("/proc/self", ("index.html",)), Store(BUDGET), precompressed=False)
+    lookup = FileLookup(
+        Docroot("/proc/self", ("index.html",)), FileCache(BUDGET), precompressed=False
+    )
     before = open_descriptors()
-    assert status_of(finder, "/mem") in (403, 500)
-    finder.release()
+    assert status_of(lookup, "/mem") in (403, 500)
+    lookup.release()
     assert opened_since(before) == []
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"),
+    ("directory", "name"),
     [
         ("/proc/self", "/status"),  # which says that it is empty
         ("/proc/sys/kernel", "/ostype"),
         ("/sys/kernel", "/mm/transparent_hugepage/enabled"),  # which says that it is a page
     ],
 )
-def test_a_file_that_is_not_as_long_as_it_says_is_refused_for_good(folder: str, name: str) -> None:
+def test_a_file_that_is_not_as_long_as_it_says_is_refused_for_good(
+    directory: str, name: str
+) -> None:
     """It is not being written just now, so to ask again would not help."""
-    if not Path(folder + name).exists():
-        pytest.skip(f"needs {folder}{name}, which this kernel does not have")
-    finder = Finder(Docroot(folder, ("index.html",)), Store(BUDGET), precompressed=False)
+    if not Path(directory + name).exists():
+        pytest.skip(f"needs {directory}{name}, which this kernel does not have")
+    lookup = FileLookup(Docroot(directory, ("index.html",)), FileCache(BUDGET), precompressed=False)
     before = open_descriptors()
     with pytest.raises(HTTPError, match="size") as error:
-        finder.find(name.encode())
+        lookup.find(name.encode())
     assert (error.value.status, error.value.fields) == (403, ())
     del error  # its traceback holds the file
-    finder.release()
+    lookup.release()
     assert opened_since(before) == []
 
 
@@ -214,7 +218,7 @@ def test_a_file_system_that_lies(
     assert opened is not None
     lie_about_size(monkeypatch, size)
     with pytest.raises(HTTPError, match="size") as error:
-        Resource(opened._replace(status=os.fstat(opened.fd)), 0)
+        OpenFile(opened._replace(status=os.fstat(opened.fd)), 0)
     assert error.value.status == 403
 
 
@@ -269,8 +273,8 @@ def test_etags_do_not_depend_on_the_machine(tmp_path: Path) -> None:
     """The same content with the same time, under another name and inode, has the same tag."""
     for name in "a", "sub/b":
         os.utime(write(tmp_path / name, "content"), ns=(10**18 + 7, 10**18 + 7))
-    finder = make(tmp_path)
-    assert find(finder, "/a").etag == find(finder, "/sub/b").etag
+    lookup = make(tmp_path)
+    assert find(lookup, "/a").etag == find(lookup, "/sub/b").etag
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
@@ -357,7 +361,7 @@ def replace(path: Path) -> None:
     other.rename(path)
 
 
-def replace_by_folder(path: Path) -> None:
+def replace_by_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
@@ -366,7 +370,7 @@ CHANGES: list[Callable[[Path], None]] = [
     append,
     overwrite,
     replace,
-    replace_by_folder,
+    replace_by_directory,
     lambda path: os.truncate(path, 5),
     lambda path: os.truncate(path, 0),
     lambda path: path.touch(),
@@ -379,22 +383,22 @@ CHANGE_IDS = ["append", "overwrite", "replace", "folder", "shrink", "empty", "to
 def test_changes_are_seen(tmp_path: Path, size: int, change: Callable[[Path], None]) -> None:
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     assert resource.is_in_place()
     change(path)
     assert not resource.is_in_place()
-    assert not stays(finder, "/a", resource)
+    assert not stays(lookup, "/a", resource)
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
 def test_what_does_not_change_stays(tmp_path: Path, size: int) -> None:
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     path.read_bytes()
-    assert stays(finder, "/a", resource)
+    assert stays(lookup, "/a", resource)
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
@@ -402,13 +406,13 @@ def test_a_deleted_file(tmp_path: Path, size: int) -> None:
     """What is being sent is finished; no new request gets it."""
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     path.unlink()
     assert resource.is_intact(range(size), is_last=True)
     assert not resource.is_in_place()
-    assert not stays(finder, "/a", resource)
-    assert status_of(finder, "/a") == 404
+    assert not stays(lookup, "/a", resource)
+    assert status_of(lookup, "/a") == 404
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
@@ -427,12 +431,12 @@ def test_a_content_that_a_download_has_found_changed_is_opened_again_at_once(
     """Also where its size and modification time are the same: who tries again gets the new one."""
     path = write_sparse(tmp_path / "a", LARGE)
     os.utime(path, ns=(10**18, 10**18))
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     overwrite(path)
     os.utime(path, ns=(10**18, 10**18))
     assert not resource.is_intact(range(LARGE), is_last=True)
-    assert find(finder, "/a").etag != resource.etag
+    assert find(lookup, "/a").etag != resource.etag
 
 
 @pytest.mark.parametrize(
@@ -460,53 +464,53 @@ def test_a_part_is_read_into_memory_as_it_was_announced(
 
 
 def test_a_changed_permission_is_no_longer_current() -> None:
-    with open_folder() as root:
+    with open_directory() as root:
         path = write(root / "a", "a", age=OLD)
         with as_nobody():
-            finder = make(root)
-            resource = find(finder, "/a")
-            assert stays(finder, "/a", resource)
+            lookup = make(root)
+            resource = find(lookup, "/a")
+            assert stays(lookup, "/a", resource)
         path.chmod(0)
         with as_nobody():
-            assert not stays(finder, "/a", resource, 3)
-            assert status_of(finder, "/a") == 403
+            assert not stays(lookup, "/a", resource, 3)
+            assert status_of(lookup, "/a") == 403
 
 
 def test_a_young_file_is_looked_at_anew(tmp_path: Path) -> None:
     """Coarse clocks give two contents of the same instant the same time."""
     write(tmp_path / "a", "a")
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     assert resource.is_in_place()
-    assert not stays(finder, "/a", resource)
+    assert not stays(lookup, "/a", resource)
 
 
 def test_a_file_of_the_future_is_looked_at_anew(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=-OLD)
-    finder = make(tmp_path)
-    assert not stays(finder, "/a", find(finder, "/a"))
+    lookup = make(tmp_path)
+    assert not stays(lookup, "/a", find(lookup, "/a"))
 
 
 def test_a_second_choice_of_an_index_is_looked_at_anew(tmp_path: Path) -> None:
     write(tmp_path / "index.htm", "second", age=OLD)
-    finder = make(tmp_path, index=("index.html", "index.htm"))
-    assert not stays(finder, "/", find(finder, "/"))
+    lookup = make(tmp_path, index=("index.html", "index.htm"))
+    assert not stays(lookup, "/", find(lookup, "/"))
     write(tmp_path / "index.html", "first", age=OLD)
-    tick(finder, 3)
-    assert find(finder, "/").content == b"first"
-    assert stays(finder, "/", find(finder, "/"), 4)
+    tick(lookup, 3)
+    assert find(lookup, "/").content == b"first"
+    assert stays(lookup, "/", find(lookup, "/"), 4)
 
 
-def test_a_folder_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
+def test_a_directory_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
     """The file is the same, but no longer below the docroot: a new request would not find it."""
     root = tmp_path / "site"
     write(root / "folder" / "a", "a", age=OLD)
-    finder = make(root)
-    find(finder, "/folder/a")
+    lookup = make(root)
+    find(lookup, "/folder/a")
     (root / "folder").rename(tmp_path / "outside")
     (root / "folder").symlink_to("../outside")
-    tick(finder, 2)
-    assert status_of(finder, "/folder/a") == 404
+    tick(lookup, 2)
+    assert status_of(lookup, "/folder/a") == 404
 
 
 # ---------------------------------------------------------------- what is kept
@@ -514,47 +518,47 @@ def test_a_folder_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
 
 def test_a_small_file_is_looked_at_once_a_second(tmp_path: Path) -> None:
     path = write(tmp_path / "a", "old", age=OLD)
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     write(path, "new")
-    assert find(finder, "/a") is resource
-    tick(finder, 2)
-    assert find(finder, "/a").content == b"new"
+    assert find(lookup, "/a") is resource
+    tick(lookup, 2)
+    assert find(lookup, "/a").content == b"new"
 
 
 def test_a_large_file_is_looked_at_each_time(tmp_path: Path) -> None:
     """A new download is one of the newest version."""
     path = write_sparse(tmp_path / "a", LARGE)
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     append(path)
-    assert find(finder, "/a") is not resource
-    assert find(finder, "/a").size == LARGE + 4
+    assert find(lookup, "/a") is not resource
+    assert find(lookup, "/a").size == LARGE + 4
 
 
 def test_a_large_file_that_has_changed_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     """Also if nobody has asked for it in this minute: HEAD would still tell of the old one."""
     path = write_sparse(tmp_path / "a", LARGE)
     os.utime(path, ns=(10**18, 10**18))
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     for now in range(2, KEPT_SECONDS + 1):
-        assert stays(finder, "/a", resource, now)
+        assert stays(lookup, "/a", resource, now)
     append(path)
     os.utime(path, ns=(10**18 + 1, 10**18 + 1))
-    changed = finder.find(b"/a")
+    changed = lookup.find(b"/a")
     assert changed is not None
     assert changed.original is not resource
-    assert finder.find(b"/a") is changed
+    assert lookup.find(b"/a") is changed
 
 
 def test_an_unchanged_file_stays_the_same_resource(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
-    finder = make(tmp_path)
-    resource = find(finder, "/a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
     for now in range(2, 3 * KEPT_SECONDS):
-        tick(finder, now)
-        assert find(finder, "/a") is resource
+        tick(lookup, now)
+        assert find(lookup, "/a") is resource
 
 
 def test_unused_files_are_let_go(tmp_path: Path) -> None:
@@ -562,27 +566,27 @@ def test_unused_files_are_let_go(tmp_path: Path) -> None:
     os.utime(tmp_path / "used", ns=(10**18, 10**18))
     write_sparse(tmp_path / "unused", LARGE)
     before = open_descriptors()
-    finder = make(tmp_path)
-    find(finder, "/unused")
-    find(finder, "/used")
+    lookup = make(tmp_path)
+    find(lookup, "/unused")
+    find(lookup, "/used")
     for now in range(2, 2 + OPEN_SECONDS):
-        tick(finder, now)
-        find(finder, "/used")
+        tick(lookup, now)
+        find(lookup, "/used")
     assert str(tmp_path / "unused") not in opened_since(before)
     assert str(tmp_path / "used") in opened_since(before)
     for now in range(2 + OPEN_SECONDS, 2 + 2 * OPEN_SECONDS):
-        tick(finder, now)
+        tick(lookup, now)
     assert opened_since(before) == []
 
 
 def test_unused_contents_are_let_go(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
-    finder = make(tmp_path)
-    kept = weakref.ref(find(finder, "/a"))
+    lookup = make(tmp_path)
+    kept = weakref.ref(find(lookup, "/a"))
     for now in range(2, 1 + KEPT_SECONDS):
-        tick(finder, now)
+        tick(lookup, now)
     assert kept() is not None
-    tick(finder, 1 + KEPT_SECONDS)
+    tick(lookup, 1 + KEPT_SECONDS)
     assert kept() is None
 
 
@@ -590,22 +594,22 @@ def test_descriptors_are_bounded(tmp_path: Path) -> None:
     count = MAX_OPEN_FILES + 40
     for number in range(count):
         write_sparse(tmp_path / str(number), LARGE)
-    finder = make(tmp_path, budget=1 << 30)
+    lookup = make(tmp_path, budget=1 << 30)
     before = open_descriptors()
     for number in range(count):
-        find(finder, f"/{number}")
+        find(lookup, f"/{number}")
     assert len(opened_since(before)) <= MAX_OPEN_FILES + 2, "the docroot is pinned as well"
-    finder.release()
+    lookup.release()
     assert opened_since(before) == []
 
 
-def measure(finder: Finder, paths: list[bytes]) -> int:
+def measure(lookup: FileLookup, paths: list[bytes]) -> int:
     """Return the bytes that finding all paths makes the memory grow by."""
     gc.collect()
     tracemalloc.start()
     try:
         for number in range(len(paths)):
-            find(finder, bytes(bytearray(paths[number])))  # a copy, as from a request
+            find(lookup, bytes(bytearray(paths[number])))  # a copy, as from a request
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
     finally:
@@ -621,73 +625,73 @@ def test_bytes_are_bounded_for_many_files(tmp_path: Path) -> None:
 
 def test_bytes_are_bounded_for_many_names_of_one_file(tmp_path: Path) -> None:
     """The same file has any number of long names: with one more slash, and another one."""
-    folders = "/".join(["d" * 200] * 17)
-    write(tmp_path / folders / "a", "a")
-    paths = [b"/" * number + folders.encode() + b"/a" for number in range(1, 700)]
+    directories = "/".join(["d" * 200] * 17)
+    write(tmp_path / directories / "a", "a")
+    paths = [b"/" * number + directories.encode() + b"/a" for number in range(1, 700)]
     assert measure(make(tmp_path), paths) <= BUDGET
 
 
 @pytest.mark.parametrize("budget", [0, 100, SMALL_FILE])
 def test_a_budget_too_small_for_anything(tmp_path: Path, budget: int) -> None:
     write(tmp_path / "a", b"x" * SMALL_FILE)
-    finder = make(tmp_path, budget=budget)
+    lookup = make(tmp_path, budget=budget)
     for now in range(2, 5):
-        found = find(finder, "/a")
+        found = find(lookup, "/a")
         assert found.content is None, "it is sent from its descriptor"
         assert found.read((range(SMALL_FILE),)) == b"x" * SMALL_FILE
-        tick(finder, now)
+        tick(lookup, now)
 
 
-def test_errors_and_folders_are_not_kept(tmp_path: Path) -> None:
+def test_errors_and_directories_are_not_kept(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    finder = make(tmp_path)
-    assert finder.find(b"/folder") is None
-    assert status_of(finder, "/a") == 404
+    lookup = make(tmp_path)
+    assert lookup.find(b"/folder") is None
+    assert status_of(lookup, "/a") == 404
     (tmp_path / "folder").rmdir()
     write(tmp_path / "folder")
     write(tmp_path / "a")
-    assert finder.find(b"/folder") is not None
-    assert finder.find(b"/a") is not None
+    assert lookup.find(b"/folder") is not None
+    assert lookup.find(b"/a") is not None
 
 
 @pytest.mark.parametrize("left", [0, 1])
 def test_no_descriptor_left(tmp_path: Path, left: int) -> None:
     write(tmp_path / "a", "a")
-    finder = make(tmp_path)
+    lookup = make(tmp_path)
     with descriptors_left(left):
-        assert status_of(finder, "/a") == 503
-    assert find(finder, "/a").content == b"a"
+        assert status_of(lookup, "/a") == 503
+    assert find(lookup, "/a").content == b"a"
 
 
-def test_in_a_folder_that_has_settled_no_forms_are_looked_for(
+def test_in_a_directory_that_has_settled_no_forms_are_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its times tell that none was added; and when one is, it is found."""
     write(tmp_path / "a.txt", "a", age=OLD)
-    finder = make(tmp_path)
+    lookup = make(tmp_path)
     asked = note_asked(monkeypatch)
-    resource = find(finder, "/a.txt")
+    resource = find(lookup, "/a.txt")
     assert len(asked) == 2 * 3
-    assert stays(finder, "/a.txt", resource, 2), "the folder was changed just now"
+    assert stays(lookup, "/a.txt", resource, 2), "the directory was changed just now"
     assert len(asked) == 3 * 3
     settle(monkeypatch)
-    assert stays(finder, "/a.txt", resource, 3)
+    assert stays(lookup, "/a.txt", resource, 3)
     assert len(asked) == 4 * 3
     for second in range(4, 10):
-        assert stays(finder, "/a.txt", resource, second)
+        assert stays(lookup, "/a.txt", resource, second)
     assert len(asked) == 4 * 3
     write(tmp_path / "a.txt.gz", "z")
-    tick(finder, 10)
-    variants = finder.find(b"/a.txt")
-    assert variants is not None
-    assert set(variants.coded) == {"gzip"}
+    tick(lookup, 10)
+    cached = lookup.find(b"/a.txt")
+    assert cached is not None
+    assert set(cached.coded) == {"gzip"}
 
 
 @pytest.mark.parametrize("form", ["dangling", "folder", "older"])
 def test_a_form_that_cannot_be_used_now_may_be_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    """Without a change of the folder."""
+    """Without a change of the directory."""
     write(tmp_path / "a.txt", "a", age=OLD)
     write(tmp_path / "there" / "other", "z", age=OLD)
     if form == "older":
@@ -695,9 +699,9 @@ def test_a_form_that_cannot_be_used_now_may_be_later(
     else:
         (tmp_path / "a.txt.gz").symlink_to("there/form" if form == "dangling" else "there")
     settle(monkeypatch)
-    finder = make(tmp_path)
-    resource = find(finder, "/a.txt")
-    assert stays(finder, "/a.txt", resource, 2)
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a.txt")
+    assert stays(lookup, "/a.txt", resource, 2)
     if form == "older":
         os.utime(tmp_path / "a.txt.gz")
     elif form == "dangling":
@@ -705,7 +709,7 @@ def test_a_form_that_cannot_be_used_now_may_be_later(
     else:
         (tmp_path / "there").rename(tmp_path / "there~")
         write(tmp_path / "there", "z", age=OLD)
-    tick(finder, 3)
-    variants = finder.find(b"/a.txt")
-    assert variants is not None
-    assert set(variants.coded) == {"gzip"}
+    tick(lookup, 3)
+    cached = lookup.find(b"/a.txt")
+    assert cached is not None
+    assert set(cached.coded) == {"gzip"}

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from httpd import __version__
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.target import relative_with_slash
-from httpd.site.answer import Answer
-from httpd.site.listing import Listing
+from httpd.site.error_pages import POLICY, render_page
+from httpd.site.file_cache import CachedFile
+from httpd.site.listing.listings import Listing
 from httpd.site.memory import UNCLAIMED, Claim, Hold
-from httpd.site.pages import POLICY, render_page
-from httpd.site.resource import SMALL_FILE, Resource
-from httpd.site.rules import NO_TREATMENT, Fields, Treatment, merge
-from httpd.site.store import Variants
+from httpd.site.open_file import SMALL_FILE, OpenFile
+from httpd.site.response import Response
+from httpd.site.rules import NO_POLICY, Fields, PathPolicy, merge
 
 _COMMON_FIELDS: Fields = (
     ("Server", f"phttpd/{__version__}"),
@@ -25,31 +25,31 @@ _COMMON_FIELDS: Fields = (
 )
 
 
-class Draft(NamedTuple):
+class ResponseBuilder(NamedTuple):
     """What an answer says.
 
     Args:
         status: see `REASONS`.
         fields: without those that every answer has.
-        treatment: what the rules say about them.
+        policy: what the rules say about them.
         segments: of the body: bytes, and ranges of what `source` contains; None for no body, not
             even an empty one.
         source: a file or listing.
-        variants: what a file was chosen from, if the answer is good as long as that stays.
+        cached: what a file was chosen from, if the answer is good as long as that stays.
         expires: seconds that clients may keep it, or None.
         claim: to the memory that many segments take, or None.
     """
 
     status: int
     fields: Fields
-    treatment: Treatment = NO_TREATMENT
+    policy: PathPolicy = NO_POLICY
     segments: tuple[bytes | range, ...] | None = ()
-    source: Resource | Listing | None = None
-    variants: Variants | None = None
+    source: OpenFile | Listing | None = None
+    cached: CachedFile | None = None
     expires: int | None = None
     claim: Claim | None = None
 
-    def finish(self, connection: Fields, hold: Hold, *, head_only: bool) -> Answer:
+    def finish(self, connection: Fields, hold: Hold, *, head_only: bool) -> Response:
         """Make the answer.
 
         Args:
@@ -57,28 +57,28 @@ class Draft(NamedTuple):
             hold: for a body that is read or copied into memory.
             head_only: whether to leave out the body that the head tells of.
         """
-        fields = connection + merge(_COMMON_FIELDS + self.fields, self.treatment)
+        fields = connection + merge(_COMMON_FIELDS + self.fields, self.policy)
         segments = self.segments or ()
         length = sum(map(len, segments))
         if self.segments is not None:
             fields += (("Content-Length", str(length)),)
         lines = "\r\n".join([*map(": ".join, fields), "", ""])
-        answer = Answer(
+        response = Response(
             status=self.status,
             fields=lines.encode("latin-1"),
-            expires=None if "expires" in self.treatment.removed else self.expires,
-            is_of_file=self.variants is not None,
+            expires=None if "expires" in self.policy.removed else self.expires,
+            is_of_file=self.cached is not None,
         )
         if head_only:
-            return answer
-        body, answer.claim = self._read_body(segments, length, hold)
+            return response
+        body, response.claim = self._read_body(segments, length, hold)
         if body is None:
-            answer.segments, answer.length, answer.claim = segments, length, self.claim
+            response.segments, response.length, response.claim = segments, length, self.claim
         else:
-            answer.body = body
+            response.body = body
         if body is None or (self.source and self.source.content is not None):
-            answer.source = self.source
-        return answer
+            response.source = self.source
+        return response
 
     def _read_body(
         self, segments: tuple[bytes | range, ...], length: int, hold: Hold
@@ -90,7 +90,7 @@ class Draft(NamedTuple):
         """
         source = self.source
         content = b"" if source is None else source.content
-        if content is None and (length > SMALL_FILE or not isinstance(source, Resource)):
+        if content is None and (length > SMALL_FILE or not isinstance(source, OpenFile)):
             return None, None
         claim = None
         if length > UNCLAIMED and (content is None or segments != (range(len(content)),)):
@@ -98,7 +98,7 @@ class Draft(NamedTuple):
             if claim is None:
                 return None, None
         if content is None:
-            assert isinstance(source, Resource)
+            assert isinstance(source, OpenFile)
             return source.read(segments), claim
         parts = [
             content[part.start : part.stop] if isinstance(part, range) else part
@@ -107,16 +107,16 @@ class Draft(NamedTuple):
         return b"".join(parts), claim
 
 
-def draft_page(
-    status: int, detail: str, fields: Fields, treatment: Treatment, path: bytes
-) -> Draft:
+def page_builder(
+    status: int, detail: str, fields: Fields, policy: PathPolicy, path: bytes
+) -> ResponseBuilder:
     """Return a page of the server's own, which is not to be kept.
 
     Args:
         status: see `REASONS`.
         detail: a sentence for the person who reads it.
         fields: more fields.
-        treatment: what the rules say about the path.
+        policy: what the rules say about the path.
         path: of the request; empty where there is none.
     """
     own: Fields = (
@@ -125,50 +125,50 @@ def draft_page(
         ("Content-Security-Policy", POLICY),
     )
     page = render_page(status, detail, path)
-    return Draft(status, own + fields, treatment.for_page(), (page,))
+    return ResponseBuilder(status, own + fields, policy.for_page(), (page,))
 
 
-def draft_error(error: HTTPError, treatment: Treatment, path: bytes = b"") -> Draft:
-    """Return the page that tells of an error; see `draft_page`."""
-    return draft_page(error.status, error.detail, error.fields, treatment, path)
+def error_builder(error: HTTPError, policy: PathPolicy, path: bytes = b"") -> ResponseBuilder:
+    """Return the page that tells of an error; see `page_builder`."""
+    return page_builder(error.status, error.detail, error.fields, policy, path)
 
 
-def draft_redirect(request: Request, treatment: Treatment) -> Draft:
+def redirect_builder(request: Request, policy: PathPolicy) -> ResponseBuilder:
     """Send the client to the same path with a slash at its end (RFC 9110 §15.4.2)."""
     location = ("Location", relative_with_slash(request.path, request.query))
-    detail = "This is a folder; its address ends in a slash."
-    return draft_page(301, detail, (location,), treatment, request.path)
+    detail = "This is a directory; its address ends in a slash."
+    return page_builder(301, detail, (location,), policy, request.path)
 
 
-def draft_file(
-    variants: Variants,
-    resource: Resource,
+def file_builder(
+    cached: CachedFile,
+    resource: OpenFile,
     media_type: str,
     ranges: list[range] | None,
     fields: Fields,
-    treatment: Treatment,
+    policy: PathPolicy,
     expires: int,
-) -> Draft:
+) -> ResponseBuilder:
     """Return a file, or some ranges of it (RFC 9110 §14).
 
     Args:
-        variants: what the file was chosen from.
+        cached: what the file was chosen from.
         resource: the file.
         media_type: the Content-Type of the file.
         ranges: what is to be sent, or None for the whole.
         fields: about the file, but for its type.
-        treatment: what the rules say about the path.
+        policy: what the rules say about the path.
         expires: seconds that clients may keep it.
     """
     size = resource.size
-    rest = resource, variants, expires
+    rest = resource, cached, expires
     if ranges is None:
         fields = (("Content-Type", media_type), *fields)
-        return Draft(200, fields, treatment, (range(size),), *rest)
+        return ResponseBuilder(200, fields, policy, (range(size),), *rest)
     if len(ranges) == 1:
         where = ("Content-Range", _content_range(ranges[0], size))
         fields = (("Content-Type", media_type), where, *fields)
-        return Draft(206, fields, treatment, tuple(ranges), *rest)
+        return ResponseBuilder(206, fields, policy, tuple(ranges), *rest)
     # A new one each time: nobody can put it into the file (RFC 2046 §5.1.1).
     boundary = os.urandom(15).hex()
     lines = f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes "
@@ -179,7 +179,7 @@ def draft_file(
     segments[0] = bytes(segments[0])[2:]  # a CRLF comes before each boundary but the first
     segments.append(f"\r\n--{boundary}--\r\n".encode())
     fields = (("Content-Type", f"multipart/byteranges; boundary={boundary}"), *fields)
-    return Draft(206, fields, treatment.without_type(), tuple(segments), *rest)
+    return ResponseBuilder(206, fields, policy.without_type(), tuple(segments), *rest)
 
 
 def _content_range(part: range, size: int) -> str:

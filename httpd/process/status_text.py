@@ -1,6 +1,6 @@
 """What a server is doing, in words: for ``phttpd stop`` and ``status``, and the service manager.
 
-Called by `httpd.process.control` and `httpd.process.pulse`.
+Called by `httpd.process.control` and `httpd.process.watchdog`.
 """
 
 from __future__ import annotations

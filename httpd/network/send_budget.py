@@ -32,7 +32,7 @@ FEW = 48
 """Downloads of a server up to which they are few."""
 
 
-class Shares:
+class SendBudget:
     """The shares of a loop's downloads, as if all loops had as many: connections spread evenly.
 
     Args:

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from httpd.observe import terminal
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.process.figures import count, describe_drain, total
 from httpd.process.generation import Generation
 from httpd.process.notify import Notifier
+from httpd.process.status_text import count, describe_drain, total
 from httpd.process.upgrade import Predecessor
 
 BEAT = 1.0
@@ -30,7 +30,7 @@ EXTRA_SECONDS = 5.0
 """How much longer than a client that takes nothing a drain may be without progress."""
 
 
-class Pulse:
+class Watchdog:
     """What a running server says of itself.
 
     Args:

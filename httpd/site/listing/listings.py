@@ -1,4 +1,5 @@
-"""The listing of a folder: made a step at a time beside other clients, and then sent like a file.
+"""The listing of a directory: made a step at a time beside other clients, and then sent like a
+file.
 
 The steps are for whoever runs an event loop; nothing here waits, but for the disk.
 """
@@ -15,10 +16,10 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import MAX_ELEMENTS
 from httpd.protocol.target import decode_segments, has_straight_slashes
 from httpd.site.docroot import Docroot, explain
-from httpd.site.entries import Contents, Order, read_entries
-from httpd.site.listing_formats import LAYOUT, render_html, render_json
+from httpd.site.listing.entries import Contents, Order, read_entries
+from httpd.site.listing.formats import LAYOUT, render_html, render_json
 from httpd.site.memory import UNCLAIMED, Claim, HoldMore, grant
-from httpd.site.resource import SMALL_FILE
+from httpd.site.open_file import SMALL_FILE
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
@@ -38,10 +39,10 @@ class Listing:
 
     `content` is the whole of a small one.  A large one has `content` None and an open `fd`, which
     is closed when the last answer that holds the listing lets go of it.  That is of a file in
-    memory: it needs no folder that the server may write to, writing to it never waits for a disk,
-    and nothing is left of it when the process ends, however it does.  `second` is the one in which
-    the folder was last read for it.  `etag` is a strong entity tag: that of the same listing is the
-    same everywhere.
+    memory: it needs no directory that the server may write to, writing to it never waits for a
+    disk, and nothing is left of it when the process ends, however it does.  `second` is the one in
+    which the directory was last read for it.  `etag` is a strong entity tag: that of the same
+    listing is the same everywhere.
     """
 
     __slots__ = (
@@ -114,7 +115,7 @@ Known = Callable[[str], "Listing | str | None"]
 """Given the entity tag of a listing, returns what makes it unnecessary to make one, or None."""
 
 
-def list_folder(
+def list_directory(
     docroot: Docroot,
     path: bytes,
     order: Order,
@@ -123,35 +124,35 @@ def list_folder(
     as_json: bool,
     known: Known = lambda _: None,
 ) -> Generator[None, None, Listing | str]:
-    """List a folder in steps of about a millisecond.
+    """List a directory in steps of about a millisecond.
 
     The first step opens all that is needed, and raises what speaks against it.  Closing the
     generator closes everything.
 
     Args:
-        docroot: where the folder is.
+        docroot: where the directory is.
         path: that of the request, percent-encoded.
         order: of the entries.
         hold: for the memory that the listing takes.
         as_json: true for JSON, false for HTML.
-        known: asked once the folder is read, before anything is sorted together and rendered.
+        known: asked once the directory is read, before anything is sorted together and rendered.
 
     Returns:
         The listing, or what `known` returned.
 
     Raises:
-        HTTPError: see `Docroot.open_folder` and `decode_segments`; 500 when reading fails.
+        HTTPError: see `Docroot.open_directory` and `decode_segments`; 500 when reading fails.
     """
     segments = decode_segments(path)
     is_straight = as_json or has_straight_slashes(path, segments)
-    folder = docroot.open_folder(segments)
+    directory = docroot.open_directory(segments)
     try:
         listing = Listing(path, JSON if as_json else HTML, hold=hold)
-        contents = yield from read_entries(docroot, folder, len(segments) - 1, order)
+        contents = yield from read_entries(docroot, directory, len(segments) - 1, order)
     except OSError as error:
         raise explain(error) from None
     finally:
-        os.close(folder)
+        os.close(directory)
     listing.etag = _make_etag(contents, order, as_json, is_straight)
     if (instead := known(listing.etag)) is not None:
         return instead
@@ -172,11 +173,11 @@ def list_folder(
 
 
 def _make_etag(contents: Contents, *details: object) -> str:
-    """Return an entity tag that costs no more than reading the folder.
+    """Return an entity tag that costs no more than reading the directory.
 
     Args:
-        contents: of the folder.
-        details: what else the listing depends on, beside the folder's path.
+        contents: of the directory.
+        details: what else the listing depends on, beside the directory's path.
     """
     layout = crc32(repr((LAYOUT, *details)).encode())
     return f'"{contents.count:x}-{contents.fingerprint:x}-{layout:x}"'
@@ -189,10 +190,10 @@ class Listings:
     """The listings that a loop has made within this second, and those that are still being sent.
 
     Only one is made at a time, and one that has not changed is not held twice, however many clients
-    ask for it.  That bounds the memory that a large folder can take.
+    ask for it.  That bounds the memory that a large directory can take.
 
     Args:
-        docroot: where the folders are.
+        docroot: where the directories are.
         budget: bytes that the listings of one second may take while nobody is being sent them.
         hold: for the memory that listings take.
     """
@@ -207,7 +208,7 @@ class Listings:
         self.tick()
 
     def tick(self) -> None:
-        """Begin a second, in which folders may have changed."""
+        """Begin a second, in which directories may have changed."""
         self._second += 1
         self._tags: dict[_Key, str] = {}  # of what was read in this second
         self._kept: list[Listing] = []  # while nobody is being sent them
@@ -221,7 +222,7 @@ class Listings:
         as_json: bool,
         is_unmodified: Callable[[str], bool] = lambda _: False,
     ) -> Generator[None, None, Listing | str]:
-        """Return a listing of this second or a later one, or make one; see `list_folder`.
+        """Return a listing of this second or a later one, or make one; see `list_directory`.
 
         Args:
             path: that of the request, percent-encoded.
@@ -258,7 +259,7 @@ class Listings:
 
         self._is_busy = True
         try:
-            listing = yield from list_folder(
+            listing = yield from list_directory(
                 self._docroot, path, order, self._hold, as_json=as_json, known=known
             )
         finally:

@@ -1,6 +1,6 @@
 """The order in which people look for names: ``data-9`` before ``data-10``, and ``É`` beside ``e``.
 
-Pure: a name in, the bytes to sort it by out.  Used by `httpd.site.entries`.
+Pure: a name in, the bytes to sort it by out.  Used by `httpd.site.listing.entries`.
 """
 
 from __future__ import annotations

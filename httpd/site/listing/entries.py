@@ -1,9 +1,10 @@
-"""What is in a folder, in the order that a client asks for; used by `httpd.site.listing`.
+"""What is in a directory, in the order that a client asks for; used by
+`httpd.site.listing.listings`.
 
-A folder may hold hundreds of thousands of entries, so they are read in steps.  Each becomes a few
-dozen bytes, laid out so that the order of the bytes is the order of the entries.  They are sorted
-in runs of bounded length, and the runs are merged while the entries are being used: no step, and no
-call that keeps the other threads waiting, takes longer because the folder is larger.
+A directory may hold hundreds of thousands of entries, so they are read in steps.  Each becomes a
+few dozen bytes, laid out so that the order of the bytes is the order of the entries.  They are
+sorted in runs of bounded length, and the runs are merged while the entries are being used: no step,
+and no call that keeps the other threads waiting, takes longer because the directory is larger.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from zlib import adler32, crc32
 
 from httpd.protocol.dates import EARLIEST, LATEST
 from httpd.site.docroot import Docroot, explain, is_hidden
-from httpd.site.natural_order import natural_key
+from httpd.site.listing.natural_order import natural_key
 
 STEP = 64
 """Entries that are read in one step."""
@@ -38,7 +39,7 @@ class Order(NamedTuple):
     """By what the entries are sorted: `key` is ``name``, ``size`` or ``modified``.
 
     Directories come first either way.  What is equal is sorted by name, and names are sorted as
-    people look for them (`httpd.site.natural_order`).
+    people look for them (`httpd.site.listing.natural_order`).
     """
 
     key: str = "name"
@@ -64,10 +65,12 @@ class Contents:
 
 
 class Entry(NamedTuple):
-    """A file or folder; `modified` is in seconds since the epoch, the size of a folder is 0."""
+    """A file or directory; `modified` is in seconds since the epoch, the size of a directory is
+    0.
+    """
 
     name: bytes
-    is_folder: bool
+    is_directory: bool
     size: int
     modified: int
 
@@ -87,26 +90,26 @@ def parse_order(query: bytes) -> Order:
 
 
 def read_entries(
-    docroot: Docroot, folder: int, depth: int, order: Order
+    docroot: Docroot, directory: int, depth: int, order: Order
 ) -> Generator[None, None, Contents]:
-    """Read a folder in steps: all that a request could get, and that is not hidden.
+    """Read a directory in steps: all that a request could get, and that is not hidden.
 
     Args:
         docroot: decides which symbolic links are followed.
-        folder: the descriptor of a folder, which must stay open until the last step.
-        depth: how many folders its entries are below the docroot.
+        directory: the descriptor of a directory, which must stay open until the last step.
+        depth: how many directories its entries are below the docroot.
         order: of the entries that are returned.
 
     Raises:
-        OSError: the folder cannot be read.
+        OSError: the directory cannot be read.
     """
     count = size = fingerprint = 0
     runs: list[bytes] = []
     records: list[bytes] = []
-    with os.scandir(folder) as found:
+    with os.scandir(directory) as found:
         while step := list(islice(found, STEP)):
             for item in step:
-                if entry := _look_at(docroot, folder, depth, item):
+                if entry := _look_at(docroot, directory, depth, item):
                     records.append(_make_record(entry, order))
                     count += 1
                     size += entry.size
@@ -126,7 +129,7 @@ def _fingerprint(entry: Entry) -> int:
     return (crc32(record) << 32) + adler32(record)
 
 
-def _look_at(docroot: Docroot, folder: int, depth: int, item: os.DirEntry[str]) -> Entry | None:
+def _look_at(docroot: Docroot, directory: int, depth: int, item: os.DirEntry[str]) -> Entry | None:
     name = os.fsencode(item.name)
     if is_hidden(name, depth):
         return None
@@ -136,9 +139,9 @@ def _look_at(docroot: Docroot, folder: int, depth: int, item: os.DirEntry[str]) 
     except OSError as error:
         if explain(error).status >= 500:  # it must not seem not to be there
             raise
-        return None  # it was deleted, or nothing in this folder can be reached
+        return None  # it was deleted, or nothing in this directory can be reached
     if stat.S_ISLNK(status.st_mode):
-        status = docroot.stat(name, folder)
+        status = docroot.stat(name, directory)
         if status is None:
             return None
     modified = min(max(status.st_mtime_ns // 1_000_000_000, EARLIEST), LATEST)
@@ -151,7 +154,7 @@ def _look_at(docroot: Docroot, folder: int, depth: int, item: os.DirEntry[str]) 
 
 def _make_record(entry: Entry, order: Order) -> bytes:
     key = {"name": 0, "size": entry.size, "modified": entry.modified - EARLIEST}[order.key]
-    head = _HEAD.pack(entry.is_folder is order.descending, key)
+    head = _HEAD.pack(entry.is_directory is order.descending, key)
     return b"%b%b\0%b\0%b" % (
         head,
         natural_key(entry.name),

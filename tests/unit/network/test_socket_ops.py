@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from httpd.network.options import end_sending, has_data, limit_unsent, segment_size, send_first
+from httpd.network.socket_ops import end_sending, has_data, limit_unsent, segment_size, send_first
 
 Pair = tuple[socket.socket, socket.socket]
 

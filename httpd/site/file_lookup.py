@@ -10,29 +10,29 @@ import stat
 
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import canonical_path, decode_segments
-from httpd.site.docroot import Docroot, FolderState, OutOfDescriptorsError
-from httpd.site.forms import CODINGS
+from httpd.site.docroot import DirectoryState, Docroot, OutOfDescriptorsError
+from httpd.site.file_cache import CachedFile, FileCache
 from httpd.site.media_types import COMPRESSIBLE
-from httpd.site.resource import MEDIUM_FILE, Resource
-from httpd.site.store import Store, Variants
+from httpd.site.open_file import MEDIUM_FILE, OpenFile
+from httpd.site.precompressed import CODINGS
 
 _LAG_NS = 5_000_000_000
 """How much older than its original a precompressed form may be: a deploy writes both in any order,
 and some tools cut times to seconds."""
 
 
-class Finder:
+class FileLookup:
     """Finds files, and checks those that were found before.
 
     Args:
         docroot: where they are.
-        store: where they are kept.
+        file_cache: where they are kept.
         precompressed: whether to look for precompressed forms.
     """
 
-    def __init__(self, docroot: Docroot, store: Store, *, precompressed: bool) -> None:
+    def __init__(self, docroot: Docroot, file_cache: FileCache, *, precompressed: bool) -> None:
         self._docroot = docroot
-        self._store = store
+        self._file_cache = file_cache
         self._codings = CODINGS if precompressed else {}
         self.tick(0, 0)
 
@@ -46,27 +46,27 @@ class Finder:
         self._second = second
         self._date = date
         self._docroot.release()
-        self._store.tick(second)
+        self._file_cache.tick(second)
 
     def release(self) -> None:
         """Let go of all files, to free descriptors."""
-        self._store.clear()
+        self._file_cache.clear()
         self._docroot.release()
 
-    def check(self, variants: Variants) -> Variants | None:
+    def check(self, cached: CachedFile) -> CachedFile | None:
         """Return what was found if it is still there in this second, else let go of it.
 
         Files that are not large are copied then, as they may be asked for more often.
         """
-        if variants.checked == self._second:
-            return variants
-        if not self.is_current(variants):
-            self._store.forget(variants)
+        if cached.checked == self._second:
+            return cached
+        if not self.is_current(cached):
+            self._file_cache.forget(cached)
             return None
-        self._store.note_check(variants, self._second)
-        return self._hold(variants) if variants.is_fragile else variants
+        self._file_cache.note_check(cached, self._second)
+        return self._hold(cached) if cached.is_fragile else cached
 
-    def find(self, path: bytes) -> Variants | None:
+    def find(self, path: bytes) -> CachedFile | None:
         """Return what there is at a path, checked against the disk within this second.
 
         The name of a large file is looked up for each request: what a download begins with is sent
@@ -76,67 +76,67 @@ class Finder:
             path: the path of a request, percent-encoded.
 
         Returns:
-            The same object as long as nothing changes, if it is kept; None for a folder whose path
-            lacks its slash.
+            The same object as long as nothing changes, if it is kept; None for a directory whose
+            path lacks its slash.
 
         Raises:
             HTTPError: see `Docroot.open` and `decode_segments`.
         """
         key = canonical_path(path)
-        known = self._store.kept.get(key) if key is not None else None
+        known = self._file_cache.kept.get(key) if key is not None else None
         known = self.check(known) if known else None
         if known and known.is_in_place():
             return known
         opened = self._docroot.open(decode_segments(path))
         if opened is None:
             return None
-        state = self._docroot.folder_state(opened.name)  # before the names in it are looked for
-        original = Resource(opened, self._date, hold=self._store.claim)
+        state = self._docroot.directory_state(opened.name)  # before the names in it are looked for
+        original = OpenFile(opened, self._date, hold=self._file_cache.claim)
         forms = self._look_for_forms(original, state)
         coded = {
             coding: resource
             for coding in forms
             if (resource := self._open_coded(original, coding)) is not None
         }
-        variants = Variants(key, original, coded, None if forms else state, self._second)
-        if known or self._store.was_asked_for(key):
-            self._store.keep(variants)
-        return variants
+        cached = CachedFile(key, original, coded, None if forms else state, self._second)
+        if known or self._file_cache.was_asked_for(key):
+            self._file_cache.keep(cached)
+        return cached
 
-    def is_current(self, variants: Variants) -> bool:
+    def is_current(self, cached: CachedFile) -> bool:
         """Tell whether a new look would surely find the same."""
-        original = variants.original
+        original = cached.original
         status, state = self._docroot.look_again(original.name)
         if not original.is_current(status):
             return False
-        if state is not None and state == variants.bare:
+        if state is not None and state == cached.bare:
             return True
         forms = self._look_for_forms(original, state)
-        variants.bare = None if forms else state
+        cached.bare = None if forms else state
         return all(
             resource.is_current(self._docroot.look_again(resource.name)[0])
-            if (resource := variants.coded.get(coding))
+            if (resource := cached.coded.get(coding))
             else coding not in forms or not self._has_coded(original, coding)
             for coding in self._codings
         )
 
-    def _hold(self, variants: Variants) -> Variants:
+    def _hold(self, cached: CachedFile) -> CachedFile:
         """Return the same files with snapshots of those of medium size, if they can be had."""
-        original = self._hold_one(variants.original)
-        coded = {coding: self._hold_one(resource) for coding, resource in variants.coded.items()}
-        if original is variants.original and coded == variants.coded:
-            return variants
-        held = Variants(variants.path, original, coded, variants.bare, self._second)
-        self._store.keep(held)
+        original = self._hold_one(cached.original)
+        coded = {coding: self._hold_one(resource) for coding, resource in cached.coded.items()}
+        if original is cached.original and coded == cached.coded:
+            return cached
+        held = CachedFile(cached.path, original, coded, cached.bare, self._second)
+        self._file_cache.keep(held)
         return held
 
-    def _hold_one(self, resource: Resource) -> Resource:
-        is_medium = resource.size <= MEDIUM_FILE and self._store.takes(resource.size)
+    def _hold_one(self, resource: OpenFile) -> OpenFile:
+        is_medium = resource.size <= MEDIUM_FILE and self._file_cache.takes(resource.size)
         if not resource.is_fragile or not is_medium:
             return resource
-        return resource.snapshot(self._store.claim) or resource
+        return resource.snapshot(self._file_cache.claim) or resource
 
-    def _look_for_forms(self, original: Resource, folder: FolderState | None) -> list[str]:
+    def _look_for_forms(self, original: OpenFile, directory: DirectoryState | None) -> list[str]:
         """Return the codings for which there is anything, be it a link that leads to nothing.
 
         There are none of a type that does not compress: ``a.tar.gz`` is no form of ``a.tar``.
@@ -144,7 +144,7 @@ class Finder:
         name = original.name
         if not self._codings or original.media_type not in COMPRESSIBLE:
             return []
-        if self._store.bare_folders.has(folder, name, self._docroot.names_beside):
+        if self._file_cache.plain_directories.has(directory, name, self._docroot.names_beside):
             return []
         return [
             coding
@@ -152,7 +152,7 @@ class Finder:
             if os.access(name + ending, os.F_OK, follow_symlinks=False)
         ]
 
-    def _has_coded(self, original: Resource, coding: str) -> bool:
+    def _has_coded(self, original: OpenFile, coding: str) -> bool:
         """Tell whether there is a precompressed form that was not made of an earlier version."""
         name = original.name + CODINGS[coding]
         status = self._docroot.stat(name)
@@ -160,14 +160,14 @@ class Finder:
             return False
         return original.modified_ns - status.st_mtime_ns <= _LAG_NS
 
-    def _open_coded(self, original: Resource, coding: str) -> Resource | None:
+    def _open_coded(self, original: OpenFile, coding: str) -> OpenFile | None:
         if not self._has_coded(original, coding):
             return None
         try:
             opened = self._docroot.open_name(original.name + CODINGS[coding])
             if opened is None:
                 return None
-            return Resource(opened, self._date, coding, original, self._store.claim)
+            return OpenFile(opened, self._date, coding, original, self._file_cache.claim)
         except OutOfDescriptorsError:
             raise
         except HTTPError:

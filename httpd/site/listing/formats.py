@@ -1,4 +1,5 @@
-r"""What a listing looks like: HTML for people, JSON for programs; used by `httpd.site.listing`.
+r"""What a listing looks like: HTML for people, JSON for programs; used by
+`httpd.site.listing.listings`.
 
 A name may be any bytes.  Its `href` leads to it in any case, and is the one thing to rely on.  As
 text, a byte that is not UTF-8 is written ``\xHH``.  HTML does so, in a style of its own, with every
@@ -15,7 +16,7 @@ from itertools import groupby
 from zlib import crc32
 
 from httpd import __version__
-from httpd.site.entries import Contents, Entry, Order
+from httpd.site.listing.entries import Contents, Entry, Order
 
 _HEADINGS = (("name", "Name"), ("size", "Size"), ("modified", "Modified (UTC)"))
 _JOINERS = "\u200c\u200d"
@@ -112,7 +113,7 @@ POLICY = (
     "style-src 'sha256-0NPPOGSsSKfDIQH7LHN4b97Q2DQ0t3ydr7zcNUK5AAI='; "
     "script-src 'sha256-ATPgkrAiirrfKkfN3hu+0oA3iG0qD/ml0UGQ/a2HFw8='"
 )
-"""Content-Security-Policy of the page; see `httpd.site.pages.POLICY`."""
+"""Content-Security-Policy of the page; see `httpd.site.error_pages.POLICY`."""
 LAYOUT = crc32(f"{__version__}{_START}{_FILTER}{_SCRIPT}{_END}".encode())
 """Differs where the same entries may be shown in another way."""
 
@@ -120,13 +121,13 @@ LAYOUT = crc32(f"{__version__}{_START}{_FILTER}{_SCRIPT}{_END}".encode())
 def render_html(
     segments: list[bytes], order: Order, contents: Contents, *, is_straight: bool
 ) -> Iterator[str]:
-    """Yield the page for a folder, piece by piece.
+    """Yield the page for a directory, piece by piece.
 
     Args:
         segments: of the path, as `decode_segments` returned them.
         order: that of the entries.
         contents: what is in it.
-        is_straight: whether a client gets one folder up by each ``../``, see
+        is_straight: whether a client gets one directory up by each ``../``, see
             `has_straight_slashes`.
     """
     names = [segment for segment in segments if segment]
@@ -150,8 +151,8 @@ def render_json(entries: Iterable[Entry]) -> Iterator[str]:
         values = {
             "name": entry.name.decode("utf-8", "backslashreplace"),
             "href": _refer(entry),
-            "type": "folder" if entry.is_folder else "file",
-            "size": None if entry.is_folder else entry.size,
+            "type": "folder" if entry.is_directory else "file",
+            "size": None if entry.is_directory else entry.size,
             "modified": _format_time(entry.modified),
         }
         yield before + json.dumps(values)
@@ -160,7 +161,7 @@ def render_json(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def _ways_up(names: list[bytes], *, is_straight: bool) -> list[str]:
-    """Return references to the folders above, the docroot first.
+    """Return references to the directories above, the docroot first.
 
     They are relative where that leads there, and so right behind a proxy that strips a prefix from
     the path.
@@ -172,7 +173,7 @@ def _ways_up(names: list[bytes], *, is_straight: bool) -> list[str]:
 
 
 def _link_way(names: list[bytes], ways: list[str]) -> str:
-    """Return the path of a folder, in which the folders above it are links."""
+    """Return the path of a directory, in which the directories above it are links."""
     texts = ["/", *(f"<bdi>{_to_html(name)}</bdi>/" for name in names)]
     links = [f'<a href="{way}">{text}</a>' for way, text in zip(ways, texts, strict=False)]
     return "".join([*links, texts[-1]])
@@ -181,7 +182,7 @@ def _link_way(names: list[bytes], ways: list[str]) -> str:
 def _summarize(ways: list[str], contents: Contents) -> str:
     up = f'<a href="{ways[-1]}">↑ Up</a> ' if ways else ""
     if not contents.count:
-        return f"{up}<span>This folder is empty.</span>"
+        return f"{up}<span>This directory is empty.</span>"
     number = "1 entry" if contents.count == 1 else f"{contents.count:,} entries"
     size = f'<span title="{contents.size} bytes">{_abridge(contents.size)}</span>'
     return f"{up}<span>{number}</span> {size}{_FILTER}"
@@ -190,7 +191,8 @@ def _summarize(ways: list[str], contents: Contents) -> str:
 def _head(order: Order) -> Iterator[str]:
     """Yield the heads of the columns; that of the present order leads to its reverse.
 
-    They are forms and no links: a program that follows all links would fetch each folder six times.
+    They are forms and no links: a program that follows all links would fetch each directory six
+    times.
     """
     for key, heading in _HEADINGS:
         sort, target = "", "asc"
@@ -205,10 +207,12 @@ def _head(order: Order) -> Iterator[str]:
 
 def _row(entry: Entry) -> str:
     moment = _format_time(entry.modified)
-    size = "<td>" if entry.is_folder else f'<td title="{entry.size} bytes">{_abridge(entry.size)}'
+    size = (
+        "<td>" if entry.is_directory else f'<td title="{entry.size} bytes">{_abridge(entry.size)}'
+    )
     return (
         f'<tr><td><a href="{_refer(entry)}">{_to_html(entry.name)}'
-        f"{'/' if entry.is_folder else ''}</a></td>{size}</td>"
+        f"{'/' if entry.is_directory else ''}</a></td>{size}</td>"
         f'<td><time datetime="{moment}">{moment[:10]} {moment[11:16]}</time></td></tr>\n'
     )
 
@@ -219,7 +223,7 @@ _ENCODED = tuple(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte i
 
 def _refer(entry: Entry) -> str:
     """Return a relative reference."""
-    return f"{_encode(entry.name)}{'/' if entry.is_folder else ''}"
+    return f"{_encode(entry.name)}{'/' if entry.is_directory else ''}"
 
 
 def _encode(name: bytes) -> str:

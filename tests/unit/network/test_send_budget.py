@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from httpd.network.shares import FEW, LEAST, MOST, PIECE, TOTAL, UNLIMITED, Shares
+from httpd.network.send_budget import FEW, LEAST, MOST, PIECE, TOTAL, UNLIMITED, SendBudget
 
 LOOPS = 8
 
 
-def shares_of(downloads: int, loops: int = LOOPS) -> Shares:
-    shares = Shares(loops)
+def shares_of(downloads: int, loops: int = LOOPS) -> SendBudget:
+    send_budget = SendBudget(loops)
     for _ in range(downloads):
-        shares.begin()
-    return shares
+        send_budget.begin()
+    return send_budget
 
 
 @pytest.mark.parametrize("downloads", [0, 1, 2, TOTAL // MOST // LOOPS, TOTAL // MOST // LOOPS + 1])
 def test_a_few_get_the_most(downloads: int) -> None:
-    shares = shares_of(downloads)
-    assert shares.each == MOST
-    assert shares.limit == UNLIMITED
+    send_budget = shares_of(downloads)
+    assert send_budget.each == MOST
+    assert send_budget.limit == UNLIMITED
 
 
 @pytest.mark.parametrize("downloads", [TOTAL // LEAST // LOOPS, 100, 10_000])
 def test_many_get_the_least(downloads: int) -> None:
-    shares = shares_of(downloads)
-    assert shares.each == shares.limit == LEAST
+    send_budget = shares_of(downloads)
+    assert send_budget.each == send_budget.limit == LEAST
 
 
 def test_all_together_get_about_the_total() -> None:
@@ -45,7 +45,7 @@ def test_a_loop_among_very_many_gives_the_least() -> None:
 
 
 def test_what_has_ended_takes_nothing() -> None:
-    shares = shares_of(1000)
+    send_budget = shares_of(1000)
     for _ in range(999):
-        shares.end()
-    assert shares.each == MOST
+        send_budget.end()
+    assert send_budget.each == MOST

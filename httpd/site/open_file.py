@@ -11,7 +11,7 @@ from copy import copy
 from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
-from httpd.site.docroot import SETTLED_NS, OpenedFile, explain, not_found
+from httpd.site.docroot import SETTLED_NS, OpenResult, explain, not_found
 from httpd.site.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
 from httpd.site.memory import UNCLAIMED, Claim, Hold, grant
 from httpd.site.samples import Fingerprint, enclose
@@ -30,7 +30,7 @@ def _identify(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-class Resource:
+class OpenFile:
     """One file as it was when it was opened, at `date`; never changed afterwards.
 
     With a `coding`, it is the precompressed form of `original`, of whose type it is.
@@ -70,10 +70,10 @@ class Resource:
 
     def __init__(
         self,
-        opened: OpenedFile,
+        opened: OpenResult,
         date: int,
         coding: str = IDENTITY,
-        original: Resource | None = None,
+        original: OpenFile | None = None,
         hold: Hold = grant,
     ) -> None:
         self.fd, self.name, status, is_only_choice = opened
@@ -200,7 +200,7 @@ class Resource:
         except OSError as error:
             raise explain(error) from None
 
-    def snapshot(self, hold: Hold = grant) -> Resource | None:
+    def snapshot(self, hold: Hold = grant) -> OpenFile | None:
         """Return the same with a copy of a file of medium size; None where that cannot be had."""
         claim = hold(self.size)
         if claim is None:

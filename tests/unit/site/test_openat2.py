@@ -1,4 +1,4 @@
-"""Both ways of pinning find what the kernel finds, but for magic links."""
+"""Both ways of openat2 find what the kernel finds, but for magic links."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site import pinning
-from httpd.site.pinning import pin_at_once, pin_stepwise, pin_straight, read_straight
+from httpd.site import openat2
+from httpd.site.openat2 import pin_at_once, pin_stepwise, pin_straight, read_straight
 from tests.unit.guard import open_descriptors, opened_since
-from tests.unit.site.folders import write
+from tests.unit.site.directories import write
 
 Pin = Callable[[bytes, int], int]
 
@@ -57,8 +57,8 @@ NAMES = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[int]:
-    """A folder with all kinds of links in it."""
+def directory(tmp_path: Path) -> Iterator[int]:
+    """A directory with all kinds of links in it."""
     site = tmp_path / "site"
     write(site / "a.txt")
     write(site / "folder" / "b.txt")
@@ -96,52 +96,52 @@ def look_up(find: Callable[[], int]) -> tuple[int, int] | str:
 
 @WAYS
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_is_found_as_by_the_kernel(folder: int, pin: Pin, name: bytes) -> None:
+def test_the_same_is_found_as_by_the_kernel(directory: int, pin: Pin, name: bytes) -> None:
     before = open_descriptors()
-    found = look_up(lambda: pin(name, folder))
-    assert found == look_up(lambda: os.open(name, os.O_PATH, dir_fd=folder))
+    found = look_up(lambda: pin(name, directory))
+    assert found == look_up(lambda: os.open(name, os.O_PATH, dir_fd=directory))
     assert opened_since(before) == []
 
 
 @pytest.mark.parametrize("find", [pin_straight, read_straight])
 def test_the_straight_way_has_no_link(
-    folder: int, find: Callable[[bytes, int], int | None]
+    directory: int, find: Callable[[bytes, int], int | None]
 ) -> None:
     straight = [b".", b"a.txt", b"folder", b"folder/b.txt", b"folder//b.txt"]
     for name in straight:
-        fd = find(name, folder)
+        fd = find(name, directory)
         assert fd is not None
-        same = os.stat(name, dir_fd=folder)
+        same = os.stat(name, dir_fd=directory)
         assert os.path.samestat(os.fstat(fd), same)
         os.close(fd)
     for link in (b"to-file", b"to-folder", b"to-folder/b.txt", b"folder/up/a.txt", b"absolute"):
-        assert find(link, folder) is None
+        assert find(link, directory) is None
     for other in (b"loop", b"dangling", b"to-root", b"magic-root", b"..", b"/"):
-        assert find(other, folder) is None
+        assert find(other, directory) is None
     with pytest.raises(FileNotFoundError):
-        find(b"missing", folder)
+        find(b"missing", directory)
 
 
-def test_magic_links_are_not_followed(folder: int) -> None:
-    assert look_up(lambda: pin_at_once(b"magic-root", folder)) == "ELOOP"
-    assert look_up(lambda: pin_at_once(b"magic-folder/a", folder)) == "ELOOP"
+def test_magic_links_are_not_followed(directory: int) -> None:
+    assert look_up(lambda: pin_at_once(b"magic-root", directory)) == "ELOOP"
+    assert look_up(lambda: pin_at_once(b"magic-folder/a", directory)) == "ELOOP"
 
 
 def test_magic_links_are_where_their_text_leads(
-    folder: int, monkeypatch: pytest.MonkeyPatch
+    directory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/usr")
     same = look_up(lambda: os.open("/usr", os.O_PATH))
-    assert look_up(lambda: pin_stepwise(b"magic-folder", folder)) == same
+    assert look_up(lambda: pin_stepwise(b"magic-folder", directory)) == same
     fd = os.memfd_create("nameless")
     try:
-        assert look_up(lambda: pin_stepwise(b"/proc/self/fd/%d" % fd, folder)) == "ENOENT"
+        assert look_up(lambda: pin_stepwise(b"/proc/self/fd/%d" % fd, directory)) == "ENOENT"
     finally:
         os.close(fd)
 
 
 def test_a_call_that_a_signal_interrupts_is_made_again(
-    folder: int, monkeypatch: pytest.MonkeyPatch
+    directory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an open of a file on NFS may be."""
     calls = []
@@ -153,6 +153,6 @@ def test_a_call_that_a_signal_interrupts_is_made_again(
             return -1
         return 17
 
-    monkeypatch.setattr(pinning, "_syscall", interrupted)
-    assert pinning.pin_at_once(b"a", folder) == 17
+    monkeypatch.setattr(openat2, "_syscall", interrupted)
+    assert openat2.pin_at_once(b"a", directory) == 17
     assert len(calls) == 3

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import REASONS
-from httpd.site.listing import Listing
+from httpd.site.listing.listings import Listing
 from httpd.site.memory import Claim
-from httpd.site.resource import Resource
+from httpd.site.open_file import OpenFile
 
 JOINED = 4096
 """Bytes up to which a body is copied behind its head; a larger one is handed to the kernel from
@@ -18,7 +18,7 @@ _STATUS_LINES = {
 }
 
 
-class Stamp:
+class DateHeaders:
     """The header lines that depend on the time of day, made once a second.
 
     Args:
@@ -42,7 +42,7 @@ class Stamp:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """A response head and the body that follows it; only `stamp` and the store change it.
 
     Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
@@ -60,7 +60,7 @@ class Answer:
     fields: bytes
     keep_alive: bool = False
     body: bytes = b""
-    source: Resource | Listing | None = None
+    source: OpenFile | Listing | None = None
     segments: tuple[bytes | range, ...] = ()
     length: int = 0
     expires: int | None = None
@@ -71,7 +71,7 @@ class Answer:
     is_of_file: bool = False
     claim: Claim | None = None
 
-    def stamp(self, stamp: Stamp) -> Answer:
+    def stamp(self, stamp: DateHeaders) -> Response:
         """Fill `wire` with the time of `stamp`, and return the answer itself.
 
         A loop may do that while another one sends it: what is sent was taken out before, and is as

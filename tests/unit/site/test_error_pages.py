@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpd.protocol.messages import REASONS
-from httpd.site import listing_formats
-from httpd.site.entries import Contents, Entry, Order
-from httpd.site.listing_formats import render_html
-from httpd.site.pages import POLICY, find_home, render_page
+from httpd.site.error_pages import POLICY, find_home, render_page
+from httpd.site.listing import formats
+from httpd.site.listing.entries import Contents, Entry, Order
+from httpd.site.listing.formats import render_html
 
 VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
 
@@ -116,7 +116,7 @@ def test_the_policy_allows_the_styles_of_our_own_pages_and_no_other() -> None:
     )
     page = render_page(404, "").decode()
     assert f"style-src {hash_of('style', page)}" == POLICY.split("; ")[-1]
-    assert listing_formats.POLICY.split("; ")[-2:] == [
+    assert formats.POLICY.split("; ")[-2:] == [
         f"style-src {hash_of('style', listing)}",
         f"script-src {hash_of('script', listing)}",
     ]

@@ -1,0 +1,298 @@
+"""The store of a worker: what it holds, for how long, and that it never holds more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpd.site.docroot import Docroot
+from httpd.site.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, CachedFile, FileCache
+from httpd.site.open_file import SMALL_FILE, OpenFile
+from httpd.site.response import Response
+from tests.unit.site.directories import write, write_sparse
+
+SIZES = (0, 1000, 50_000, SMALL_FILE + 1)
+
+
+@pytest.fixture(scope="module")
+def resources(tmp_path_factory: pytest.TempPathFactory) -> list[OpenFile]:
+    """Files of several sizes, the last one open, and a snapshot of that."""
+    root = tmp_path_factory.mktemp("store")
+    docroot = Docroot(str(root), ())
+    for size in SIZES[:-1]:
+        write(root / str(size), bytes(size))
+    write_sparse(root / str(SIZES[-1]), SIZES[-1])
+    opened = [docroot.open([str(size).encode()]) for size in SIZES]
+    files = [OpenFile(file, int(time.time())) for file in opened if file]
+    snapshot = files[-1].snapshot()
+    assert snapshot is not None
+    return [*files, snapshot]
+
+
+def cached(path: bytes, resource: OpenFile, checked: int = 1) -> CachedFile:
+    return CachedFile(path, resource, {}, None, checked)
+
+
+def response(body: bytes = b"") -> Response:
+    return Response(200, b"", body=body, wire=bytes(100))
+
+
+def size_of(file_cache: FileCache) -> int:
+    """Return the bytes of contents and answers that a store holds."""
+    return sum(
+        len(own.original.content or b"")
+        + sum(len(key) + len(kept.wire + kept.body) for key, kept in own.responses.items())
+        for own in file_cache.kept.values()
+    )
+
+
+def test_the_second_request_for_a_path_is_told_from_the_first() -> None:
+    file_cache = FileCache(1 << 30)
+    paths = [b"/%d" % number for number in range(1000)]
+    assert not any(map(file_cache.was_asked_for, paths[:500]))
+    known = sum(map(file_cache.was_asked_for, paths[:500]))
+    assert known > 450, "a few have the place of another one"
+    assert not any(map(file_cache.was_asked_for, paths[500:]))
+
+
+def test_a_request_of_the_minute_before_does_not_count() -> None:
+    file_cache = FileCache(1 << 20)
+    for second, expected in (0, False), (59, True), (60, False), (60, True), (179, False):
+        file_cache.tick(second)
+        assert file_cache.was_asked_for(b"/a") is expected
+
+
+def test_without_a_budget_only_the_last_path_is_known() -> None:
+    file_cache = FileCache(0)
+    asked = [file_cache.was_asked_for(path) for path in (b"/a", b"/a", b"/b", b"/b", b"/a")]
+    assert asked == [False, True, False, True, False]
+
+
+def test_what_is_kept_is_found_until_it_is_forgotten(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(1 << 20)
+    first, second = cached(b"/a", resources[1]), cached(b"/a", resources[1])
+    file_cache.keep(first)
+    file_cache.keep(second)
+    assert file_cache.kept == {b"/a": second}
+    file_cache.forget(first)
+    assert file_cache.kept == {b"/a": second}, "what is not there any more is not taken out"
+    file_cache.forget(second)
+    assert file_cache.kept == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(1, KEPT_SECONDS), (3, OPEN_SECONDS), (4, KEPT_SECONDS)]
+)
+def test_it_is_let_go_when_it_was_not_checked_for_long(
+    resources: list[OpenFile], number: int, seconds: int
+) -> None:
+    file_cache = FileCache(1 << 20)
+    kept = cached(b"/a", resources[number])
+    file_cache.keep(kept)
+    file_cache.note_check(kept, 100)
+    file_cache.tick(100 + seconds - 1)
+    assert b"/a" in file_cache.kept
+    file_cache.tick(100 + seconds)
+    assert file_cache.kept == {}
+
+
+def test_a_snapshot_stays_longer_than_an_open_file(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(1 << 20)
+    file_cache.keep(cached(b"/snapshot", resources[4]))
+    file_cache.keep(cached(b"/open", resources[3]))
+    file_cache.tick(1 + OPEN_SECONDS)
+    assert set(file_cache.kept) == {b"/snapshot"}
+
+
+def test_the_one_that_was_not_checked_for_longest_goes_first(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(4 * 52_000)
+    for name in (b"/a", b"/b", b"/c"):
+        file_cache.keep(cached(name, resources[2]))
+    file_cache.note_check(file_cache.kept[b"/a"], 9)
+    file_cache.keep(cached(b"/d", resources[2]))
+    file_cache.keep(cached(b"/e", resources[2]))
+    assert set(file_cache.kept) == {b"/a", b"/c", b"/d", b"/e"}
+
+
+def test_an_answer_lives_with_its_file(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(1 << 20)
+    kept = cached(b"/a", resources[1])
+    file_cache.remember(kept, b"selector", response())
+    assert kept.responses == {}, "it is not kept"
+    file_cache.keep(kept)
+    file_cache.remember(kept, b"selector", response())
+    assert set(file_cache.kept[b"/a"].responses) == {b"selector"}
+
+
+def test_there_is_no_end_of_answers_to_one_file(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(1 << 20)
+    kept = cached(b"/a", resources[1])
+    file_cache.keep(kept)
+    for number in range(10_000):
+        file_cache.remember(kept, b"%d" % number, response())
+        assert len(kept.responses) <= 64
+    assert b"9999" in kept.responses
+
+
+def test_a_large_answer_drives_out_nothing(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(200_000)
+    kept = cached(b"/a", resources[1])
+    file_cache.keep(kept)
+    file_cache.remember(kept, b"large", response(bytes(100_000)))
+    assert kept.responses == {}
+    assert b"/a" in file_cache.kept
+
+
+def test_an_answer_counts_once_however_often_it_is_made(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(1 << 20)
+    kept = cached(b"/a", resources[1])
+    file_cache.keep(kept)
+    file_cache.remember(kept, b"selector", claimed(file_cache, 20_000))
+    used, unkept = file_cache._used, file_cache._unkept()
+    for _ in range(10):
+        file_cache.remember(kept, b"selector", claimed(file_cache, 20_000))
+    assert (file_cache._used, file_cache._unkept()) == (used, unkept) == (kept.cost, 0)
+
+
+def claimed(file_cache: FileCache, size: int) -> Response:
+    made = response(bytes(size))
+    made.claim = file_cache.claim(size)
+    return made
+
+
+def test_the_content_of_a_coded_form_counts_once(resources: list[OpenFile]) -> None:
+    original, coded = resources[1:3]
+    file_cache = FileCache(1 << 20)
+    kept = CachedFile(b"/a", original, {"gzip": coded}, None, 1)
+    file_cache.keep(kept)
+    made = response(coded.content or b"")
+    made.source = coded
+    file_cache.remember(kept, b"selector", made)
+    assert file_cache._used < original.size + coded.size + 10_000
+
+
+def test_descriptors_are_bounded(resources: list[OpenFile]) -> None:
+    file_cache = FileCache(1 << 30)
+    for number in range(MAX_OPEN_FILES + 10):
+        file_cache.keep(cached(b"/%d" % number, resources[3]))
+    file_cache.keep(cached(b"/small", resources[1]))
+    assert len(file_cache.kept) == MAX_OPEN_FILES + 1
+    assert b"/9" not in file_cache.kept
+    file_cache.clear()
+    assert file_cache.kept == {}
+    file_cache.keep(cached(b"/a", resources[3]))
+    assert b"/a" in file_cache.kept
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["keep", "remember", "check", "forget", "tick"]),
+            st.sampled_from([b"/a", b"/b", b"/c", b"/d"]),
+            st.integers(0, 3),
+            st.integers(0, 20_000),
+        ),
+        max_size=100,
+    )
+)
+@settings(max_examples=200)
+def test_it_never_holds_more_than_its_budget(
+    resources: list[OpenFile], steps: list[tuple[str, bytes, int, int]]
+) -> None:
+    budget = 110_000
+    file_cache = FileCache(budget)
+    second = 1
+    for action, path, number, size in steps:
+        kept = file_cache.kept.get(path)
+        if action == "keep":
+            file_cache.keep(cached(path, resources[number], second))
+        elif action == "tick":
+            second += number
+            file_cache.tick(second)
+        elif kept is None:
+            continue
+        elif action == "remember":
+            file_cache.remember(kept, b"%d" % size, response(bytes(size)))
+        elif action == "check":
+            file_cache.note_check(kept, second)
+        else:
+            file_cache.forget(kept)
+        assert size_of(file_cache) <= budget
+    for kept in list(file_cache.kept.values()):
+        file_cache.forget(kept)
+    # Nothing is left in the books either: as much as ever fits in.
+    for path in (b"/a", b"/b"):
+        file_cache.keep(cached(path, resources[2], second))
+    assert set(file_cache.kept) == {b"/a", b"/b"}
+
+
+def test_a_second_has_one_memo() -> None:
+    file_cache = FileCache(100_000)
+    first = file_cache.response_cache(5)
+    first.remember(b"head", response())
+    assert file_cache.response_cache(5) is first
+    second = file_cache.response_cache(6)
+    assert second.responses == {}
+    late = file_cache.response_cache(5)
+    late.remember(b"head", response())
+    assert late.responses == {}, "what was checked in the second before was remembered in this one"
+    assert file_cache.response_cache(6) is second
+
+
+def test_what_is_evicted_is_not_remembered_either(resources: list[OpenFile]) -> None:
+    """Or the memory that it takes would not be free."""
+    file_cache = FileCache(110_000)
+    response_cache = file_cache.response_cache(5)
+    response_cache.remember(b"head", response())
+    for number in range(3):
+        file_cache.keep(cached(b"/%d" % number, resources[2]))
+    assert len(file_cache.kept) < 3
+    assert response_cache.responses == {}
+    file_cache.response_cache(6).remember(b"head", response())
+    assert set(file_cache.response_cache(6).responses) == {b"head"}
+
+
+def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> None:
+    file_cache = FileCache(300_000)
+    failures = []
+
+    def work(seed: int) -> None:
+        try:
+            for number in range(3000):
+                path = b"/%d" % ((number * seed) % 13)
+                if kept := file_cache.kept.get(path):
+                    file_cache.remember(kept, b"%d" % number, response(bytes(number % 5000)))
+                    file_cache.note_check(kept, number // 100)
+                else:
+                    file_cache.keep(cached(path, resources[number % 4], number // 100))
+                if number % 50 == 0:
+                    file_cache.tick(number // 100)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 3, 5, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert size_of(file_cache) <= 300_000
+
+
+def test_of_very_many_unused_files_some_are_let_go_in_each_second(
+    resources: list[OpenFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("httpd.site.file_cache._MOST_DROPPED", 3)
+    file_cache = FileCache(1 << 30)
+    for number in range(7):
+        file_cache.keep(cached(b"/%d" % number, resources[0]))
+    left = []
+    for second in range(3):
+        file_cache.tick(100 + second)
+        left.append(len(file_cache.kept))
+    assert left == [4, 1, 0]
