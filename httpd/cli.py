@@ -24,6 +24,7 @@ from httpd.config import (
     load_pidfile,
 )
 from httpd.config_errors import ConfigError
+from httpd.files.docroot import NOT_YET, describe_fault, find_fault
 from httpd.network.addresses import machine_addresses, visible_urls
 from httpd.network.listener import format_address
 from httpd.observe import terminal
@@ -37,7 +38,6 @@ from httpd.process.pidfile import find_supervisor
 from httpd.process.privileges import ask_as
 from httpd.process.signals import reset_signals
 from httpd.process.status_text import count
-from httpd.site.docroot import NOT_YET, describe_fault, find_fault
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -31,8 +31,8 @@ from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer,
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import find_head_end
+from httpd.protocol.response import Response
 from httpd.site.responder import PendingResponse
-from httpd.site.response import Response
 
 if TYPE_CHECKING:
     from httpd.network.loop import Loop

@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from httpd.files.docroot import NOT_YET, OutOfDescriptorsError, UnreadableError, describe_fault
+from httpd.files.file_cache import FileCache
+from httpd.files.response_cache import ResponseCache
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.connection import Connection
 from httpd.network.listener import format_peer
@@ -31,11 +34,8 @@ from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.parser import Parser, read_plain
-from httpd.site.docroot import NOT_YET, OutOfDescriptorsError, UnreadableError, describe_fault
-from httpd.site.file_cache import FileCache
+from httpd.protocol.response import Response
 from httpd.site.responder import PendingResponse, Responder, SiteSettings
-from httpd.site.response import Response
-from httpd.site.response_cache import ResponseCache
 
 TICK = 1.0
 """Seconds between two looks at the deadlines, as the timer has it."""

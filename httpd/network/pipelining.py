@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from httpd.site.response import Response
+from httpd.protocol.response import Response
 
 TOGETHER = 256 * 1024
 """Bytes of answers from which on no more are put together."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from httpd.files.fingerprint import enclose
 from httpd.network import socket_ops
-from httpd.site.response import Response
-from httpd.site.samples import enclose
+from httpd.protocol.response import Response
 
 TAIL = 4096
 """Bytes at the end of a part of a file that are sent from memory, after a last look at the file."""

@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from httpd.files.docroot import NOT_YET, describe_fault, find_fault
+from httpd.files.file_cache import MAX_OPEN_FILES, FileCache
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop, LoopSettings
 from httpd.observe.access_formats import Format
@@ -27,8 +29,6 @@ from httpd.process.descriptors import make_room
 from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
-from httpd.site.docroot import NOT_YET, describe_fault, find_fault
-from httpd.site.file_cache import MAX_OPEN_FILES, FileCache
 from httpd.site.responder import SiteSettings
 
 ERROR_PAUSE = 0.1

@@ -9,14 +9,14 @@ import os
 from typing import NamedTuple
 
 from httpd import __version__
+from httpd.files.file_cache import CachedFile
+from httpd.files.memory import UNCLAIMED, Claim, Hold
+from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.response import Response
 from httpd.protocol.target import relative_with_slash
 from httpd.site.error_pages import POLICY, render_page
-from httpd.site.file_cache import CachedFile
 from httpd.site.listing.listings import Listing
-from httpd.site.memory import UNCLAIMED, Claim, Hold
-from httpd.site.open_file import SMALL_FILE, OpenFile
-from httpd.site.response import Response
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy, merge
 
 _COMMON_FIELDS: Fields = (

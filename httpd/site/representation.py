@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from httpd.files.file_cache import CachedFile
+from httpd.files.media_types import guess_inner_type
+from httpd.files.open_file import OpenFile
 from httpd.protocol.conditional import matches
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, rank_codings
-from httpd.site.file_cache import CachedFile
-from httpd.site.media_types import guess_inner_type
-from httpd.site.open_file import OpenFile
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy
 
 _VARY: Fields = (("Vary", "Accept-Encoding"),)

@@ -6,27 +6,27 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from httpd.protocol import conditional
-from httpd.protocol.messages import Header, HTTPError, Request
-from httpd.protocol.negotiation import IDENTITY
-from httpd.protocol.ranges import FEW_RANGES, parse_ranges
-from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
-from httpd.site.builder import ResponseBuilder, error_builder, file_builder, redirect_builder
-from httpd.site.docroot import (
+from httpd.files.docroot import (
     Docroot,
     NoDocrootError,
     NoIndexError,
     OutOfDescriptorsError,
     UnreadableError,
 )
-from httpd.site.file_cache import CachedFile, FileCache
-from httpd.site.file_lookup import FileLookup
+from httpd.files.file_cache import CachedFile, FileCache
+from httpd.files.lookup import FileLookup
+from httpd.files.media_types import content_types
+from httpd.protocol import conditional
+from httpd.protocol.messages import Header, HTTPError, Request
+from httpd.protocol.negotiation import IDENTITY
+from httpd.protocol.ranges import FEW_RANGES, parse_ranges
+from httpd.protocol.response import DateHeaders, Response
+from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
+from httpd.site.builder import ResponseBuilder, error_builder, file_builder, redirect_builder
 from httpd.site.listing.entries import parse_order
 from httpd.site.listing.formats import POLICY
 from httpd.site.listing.listings import Listings, wants_json
-from httpd.site.media_types import content_types
 from httpd.site.representation import Representation, choose
-from httpd.site.response import DateHeaders, Response
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy, Rule, Rules
 
 _ALLOW = "GET, HEAD, OPTIONS"

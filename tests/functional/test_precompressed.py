@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site.file_cache import MAX_OPEN_FILES
+from httpd.files.file_cache import MAX_OPEN_FILES
 from tests.functional.configured import serve_with
 from tests.functional.test_memory import MIB, proportional_size
 from tests.process import proc

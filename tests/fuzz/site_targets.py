@@ -10,14 +10,14 @@ import os
 import re
 from pathlib import Path
 
+from httpd.files.docroot import Docroot
+from httpd.files.file_cache import FileCache
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import find_head_end, parse_head
+from httpd.protocol.response import Response
 from httpd.protocol.target import decode_segments, encode_path
-from httpd.site.docroot import Docroot
-from httpd.site.file_cache import FileCache
 from httpd.site.responder import Responder, SiteSettings
-from httpd.site.response import Response
 from httpd.site.rules import Rule
 from tests.corpus import site
 from tests.corpus.site import SECRET

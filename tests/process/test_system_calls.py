@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from httpd.site.samples import COUNT
+from httpd.files.fingerprint import COUNT
 from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import Foreground, free_port, refused, write_config

@@ -19,8 +19,8 @@ from itertools import islice
 from typing import NamedTuple
 from zlib import adler32, crc32
 
+from httpd.files.docroot import Docroot, explain, is_hidden
 from httpd.protocol.dates import EARLIEST, LATEST
-from httpd.site.docroot import Docroot, explain, is_hidden
 from httpd.site.listing.natural_order import natural_key
 
 STEP = 64

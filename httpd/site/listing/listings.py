@@ -12,14 +12,14 @@ from binascii import crc32
 from collections.abc import Callable, Generator
 from weakref import WeakValueDictionary
 
+from httpd.files.docroot import Docroot, explain
+from httpd.files.memory import UNCLAIMED, Claim, HoldMore, grant
+from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import MAX_ELEMENTS
 from httpd.protocol.target import decode_segments, has_straight_slashes
-from httpd.site.docroot import Docroot, explain
 from httpd.site.listing.entries import Contents, Order, read_entries
 from httpd.site.listing.formats import LAYOUT, render_html, render_json
-from httpd.site.memory import UNCLAIMED, Claim, HoldMore, grant
-from httpd.site.open_file import SMALL_FILE
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"

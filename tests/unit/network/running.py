@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from httpd.files.file_cache import FileCache
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop, LoopSettings
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
-from httpd.site.file_cache import FileCache
 from httpd.site.responder import SiteSettings
 from httpd.site.rules import Rule
 from tests.support.raw import Client

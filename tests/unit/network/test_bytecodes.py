@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from httpd.files.precompressed import PATIENCE
 from httpd.network.connection import Connection
 from httpd.observe.scoreboard import Scoreboard
-from httpd.site.precompressed import PATIENCE
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
 from tests.unit.site.directories import settle, write

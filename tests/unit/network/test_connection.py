@@ -264,7 +264,7 @@ def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None
 def test_a_download_that_has_ended_takes_no_share(
     site: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr("httpd.site.samples.COMPARE_SECONDS", 0.0)
+    monkeypatch.setattr("httpd.files.fingerprint.COMPARE_SECONDS", 0.0)
     with running_loop(site) as running:
         for _ in range(TOTAL // MOST + 1):
             with running.connect() as client:

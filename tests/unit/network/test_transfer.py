@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from httpd.files.docroot import Docroot
+from httpd.files.fingerprint import COUNT
+from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.network import socket_ops
 from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginning
-from httpd.site.docroot import Docroot
-from httpd.site.open_file import SMALL_FILE, OpenFile
-from httpd.site.response import Response
-from httpd.site.samples import COUNT
+from httpd.protocol.response import Response
 from tests.unit.site.directories import write
 
 SIZE = SMALL_FILE + 3 * TAIL

@@ -15,7 +15,7 @@ import pytest
 from httpd.network.connection import Connection
 from httpd.network.loop import PATIENCE, Loop
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.site.response import Response
+from httpd.protocol.response import Response
 from tests.support.raw import request
 from tests.unit.network.running import SETTINGS, RunningLoop
 from tests.unit.site.directories import write

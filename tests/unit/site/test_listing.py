@@ -22,14 +22,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from httpd.files.docroot import Docroot
+from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import encode_path
-from httpd.site.docroot import Docroot
 from httpd.site.listing import entries, listings
 from httpd.site.listing.entries import Order, parse_order
 from httpd.site.listing.listings import Listing, Listings, list_directory, wants_json
 from httpd.site.listing.natural_order import natural_key
-from httpd.site.open_file import SMALL_FILE
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody, open_directory, write, write_sparse
 

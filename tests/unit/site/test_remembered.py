@@ -18,6 +18,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, FileCache
+from httpd.files.open_file import SMALL_FILE
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop
 from httpd.observe.log import Log
@@ -25,10 +27,8 @@ from httpd.observe.scoreboard import Scoreboard
 from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
-from httpd.site.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, FileCache
-from httpd.site.open_file import SMALL_FILE
+from httpd.protocol.response import Response
 from httpd.site.responder import Responder
-from httpd.site.response import Response
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.network.running import SETTINGS, site_settings
 from tests.unit.protocol.heads import head

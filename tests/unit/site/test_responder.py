@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd import __version__
+from httpd.files.file_cache import FileCache
+from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.dates import format_date, parse_date
 from httpd.protocol.messages import REASONS, HTTPError, Request
 from httpd.protocol.parser import parse_head
 from httpd.protocol.ranges import FEW_RANGES
-from httpd.site.file_cache import FileCache
-from httpd.site.open_file import SMALL_FILE
+from httpd.protocol.response import Response
 from httpd.site.responder import Responder, SiteSettings
-from httpd.site.response import Response
 from tests.support import raw
 from tests.unit.guard import descriptors_left
 from tests.unit.protocol.heads import head, likely_heads

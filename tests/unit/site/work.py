@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from httpd.protocol.response import Response
 from httpd.site.responder import PendingResponse
-from httpd.site.response import Response
 
 
 def done(response: Response | PendingResponse) -> Response:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site import openat2
-from httpd.site.openat2 import pin_at_once, pin_stepwise, pin_straight, read_straight
+from httpd.files import openat2
+from httpd.files.openat2 import pin_at_once, pin_stepwise, pin_straight, read_straight
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.directories import write
 

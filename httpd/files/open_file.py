@@ -8,13 +8,13 @@ import time
 from binascii import crc32
 from copy import copy
 
+from httpd.files.docroot import SETTLED_NS, OpenResult, explain, not_found
+from httpd.files.fingerprint import Fingerprint, enclose
+from httpd.files.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
+from httpd.files.memory import UNCLAIMED, Claim, Hold, grant
 from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
-from httpd.site.docroot import SETTLED_NS, OpenResult, explain, not_found
-from httpd.site.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
-from httpd.site.memory import UNCLAIMED, Claim, Hold, grant
-from httpd.site.samples import Fingerprint, enclose
 
 SMALL_FILE = 128 * 1024
 """Bytes up to which a file is read into memory."""

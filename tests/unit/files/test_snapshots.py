@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from httpd.site.docroot import Docroot
-from httpd.site.file_cache import KEPT_SECONDS, CachedFile, FileCache
-from httpd.site.file_lookup import FileLookup
-from httpd.site.open_file import MEDIUM_FILE, SMALL_FILE, OpenFile
+from httpd.files.docroot import Docroot
+from httpd.files.file_cache import KEPT_SECONDS, CachedFile, FileCache
+from httpd.files.lookup import FileLookup
+from httpd.files.open_file import MEDIUM_FILE, SMALL_FILE, OpenFile
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.directories import write, write_sparse
 

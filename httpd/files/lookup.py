@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import stat
 
+from httpd.files.docroot import DirectoryState, Docroot, OutOfDescriptorsError
+from httpd.files.file_cache import CachedFile, FileCache
+from httpd.files.media_types import COMPRESSIBLE
+from httpd.files.open_file import MEDIUM_FILE, OpenFile
+from httpd.files.precompressed import CODINGS
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import canonical_path, decode_segments
-from httpd.site.docroot import DirectoryState, Docroot, OutOfDescriptorsError
-from httpd.site.file_cache import CachedFile, FileCache
-from httpd.site.media_types import COMPRESSIBLE
-from httpd.site.open_file import MEDIUM_FILE, OpenFile
-from httpd.site.precompressed import CODINGS
 
 _LAG_NS = 5_000_000_000
 """How much older than its original a precompressed form may be: a deploy writes both in any order,

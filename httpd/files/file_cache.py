@@ -16,12 +16,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice, takewhile
 
-from httpd.site.docroot import DirectoryState
-from httpd.site.memory import Claim, Claims
-from httpd.site.open_file import OpenFile
-from httpd.site.precompressed import PlainDirectories
-from httpd.site.response import JOINED, Response
-from httpd.site.response_cache import ResponseCache
+from httpd.files.docroot import DirectoryState
+from httpd.files.memory import Claim, Claims
+from httpd.files.open_file import OpenFile
+from httpd.files.precompressed import PlainDirectories
+from httpd.files.response_cache import ResponseCache
+from httpd.protocol.response import JOINED, Response
 
 KEPT_SECONDS = 60
 """How long an unused file is kept in memory."""

@@ -1,7 +1,7 @@
 """From the segments of a path to an open file or directory, and never to one outside of the
 docroot.
 
-The docroot is pinned (`httpd.site.openat2`), and a file is opened without leaving it on the way.
+The docroot is pinned (`httpd.files.openat2`), and a file is opened without leaving it on the way.
 Where the way leads out, if only to come back, the file is pinned first, the kernel is asked where
 both lie, and it is opened through the pinned descriptor.  Whatever happens to names and symbolic
 links meanwhile, it is the one that was checked.  What is no regular file is not opened at all.
@@ -16,8 +16,8 @@ import time
 from itertools import count, islice
 from typing import NamedTuple
 
+from httpd.files.openat2 import READING, pin, pin_straight, read_beneath, read_straight
 from httpd.protocol.messages import HTTPError
-from httpd.site.openat2 import READING, pin, pin_straight, read_beneath, read_straight
 
 _MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import REASONS
-from httpd.site.listing.listings import Listing
-from httpd.site.memory import Claim
-from httpd.site.open_file import OpenFile
 
 JOINED = 4096
 """Bytes up to which a body is copied behind its head; a larger one is handed to the kernel from
@@ -41,6 +39,45 @@ class DateHeaders:
         return self._lines[expires]
 
 
+class Source(Protocol):
+    """What the body of a response is sent from: a file or a listing."""
+
+    @property
+    def name(self) -> bytes:
+        """The name, for the log."""
+
+    @property
+    def fd(self) -> int:
+        """An open descriptor, where `content` is None."""
+
+    @property
+    def content(self) -> bytes | None:
+        """All of it, if it is in memory."""
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether nobody can change it."""
+
+    def is_intact(self, part: range, *, is_last: bool) -> bool:
+        """Tell whether a part is still what it was when the response was made.
+
+        Args:
+            part: what the client was promised, in bytes of the source.
+            is_last: whether no other look comes before the client has all of it.
+
+        Raises:
+            OSError: of the source.
+        """
+
+
+class Claim(Protocol):
+    """A claim to memory, which ends with the last reference to it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
 @dataclass(slots=True)
 class Response:
     """A response head and the body that follows it; only `stamp` and the store change it.
@@ -60,7 +97,7 @@ class Response:
     fields: bytes
     keep_alive: bool = False
     body: bytes = b""
-    source: OpenFile | Listing | None = None
+    source: Source | None = None
     segments: tuple[bytes | range, ...] = ()
     length: int = 0
     expires: int | None = None

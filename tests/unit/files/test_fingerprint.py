@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.site.open_file import SMALL_FILE
-from httpd.site.samples import BLOCK, COUNT, Fingerprint, enclose, sample_offsets
+from httpd.files.fingerprint import BLOCK, COUNT, Fingerprint, enclose, sample_offsets
+from httpd.files.open_file import SMALL_FILE
 from tests.unit.site.directories import settle, write
 
 SIZE = 4 << 20

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.site.docroot import Docroot
-from httpd.site.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, CachedFile, FileCache
-from httpd.site.open_file import SMALL_FILE, OpenFile
-from httpd.site.response import Response
+from httpd.files.docroot import Docroot
+from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, CachedFile, FileCache
+from httpd.files.open_file import SMALL_FILE, OpenFile
+from httpd.protocol.response import Response
 from tests.unit.site.directories import write, write_sparse
 
 SIZES = (0, 1000, 50_000, SMALL_FILE + 1)
@@ -287,7 +287,7 @@ def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> 
 def test_of_very_many_unused_files_some_are_let_go_in_each_second(
     resources: list[OpenFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("httpd.site.file_cache._MOST_DROPPED", 3)
+    monkeypatch.setattr("httpd.files.file_cache._MOST_DROPPED", 3)
     file_cache = FileCache(1 << 30)
     for number in range(7):
         file_cache.keep(cached(b"/%d" % number, resources[0]))

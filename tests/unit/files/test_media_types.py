@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site.media_types import (
+from httpd.files.media_types import (
     COMPRESSIBLE,
     MPEG_TS,
     MPEG_TS_HEAD,
@@ -187,7 +187,7 @@ mimetypes.knownfiles[:] = sys.argv[1:]
 mimetypes.init()
 assert mimetypes.guess_type("a.html")[0] == "x/host", "the host's table is not in use"
 mimetypes.add_type("x/added", ".css")
-from httpd.site.media_types import guess_media_type
+from httpd.files.media_types import guess_media_type
 names = ["a.html", "a.css", "a.png", "a.hostonly", "a.gz", "a.mp2", "a.sgml"]
 print([guess_media_type(name.encode()) for name in names])
 """

@@ -3,15 +3,15 @@
 The meaning of a head is a pure function of its bytes, and clients send the same bytes again and
 again.  Only a query, which means nothing for a file, or percent-encoding that need not be may be
 new each time: a head that has one of these is known without.  What is not in here, or not any more,
-is looked for among the files of the worker (`httpd.site.file_cache`), which costs a microsecond
+is looked for among the files of the worker (`httpd.files.file_cache`), which costs a microsecond
 more. So a flood of distinct heads can fill it, and not do more than that.
 """
 
 from __future__ import annotations
 
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION
+from httpd.protocol.response import Response
 from httpd.protocol.target import PERCENT, QUESTION_MARK, canonical_path, plain_path
-from httpd.site.response import Response
 
 _OVERHEAD = 800
 _KEPT_OVERHEAD = 250

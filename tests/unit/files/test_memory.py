@@ -12,12 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from httpd.files.docroot import Docroot
+from httpd.files.file_cache import CachedFile, FileCache
+from httpd.files.memory import UNCLAIMED, Claim, Claims
+from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.messages import HTTPError
-from httpd.site.docroot import Docroot
-from httpd.site.file_cache import CachedFile, FileCache
 from httpd.site.listing.listings import Listing
-from httpd.site.memory import UNCLAIMED, Claim, Claims
-from httpd.site.open_file import SMALL_FILE, OpenFile
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.directories import write
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from httpd.site.docroot import Docroot
-from httpd.site.file_cache import FileCache
-from httpd.site.file_lookup import FileLookup
-from httpd.site.precompressed import CODINGS, MOST_NAMES, PlainDirectories
+from httpd.files.docroot import Docroot
+from httpd.files.file_cache import FileCache
+from httpd.files.lookup import FileLookup
+from httpd.files.precompressed import CODINGS, MOST_NAMES, PlainDirectories
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody, note_asked, open_directory, settle, write
 

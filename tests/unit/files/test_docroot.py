@@ -19,16 +19,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.protocol.messages import HTTPError
-from httpd.protocol.target import decode_segments
-from httpd.site.docroot import (
+from httpd.files.docroot import (
     Docroot,
     NoIndexError,
     OutOfDescriptorsError,
     UnreadableError,
     explain,
 )
-from httpd.site.openat2 import pin_at_once, pin_stepwise, read_beneath, read_straight
+from httpd.files.openat2 import pin_at_once, pin_stepwise, read_beneath, read_straight
+from httpd.protocol.messages import HTTPError
+from httpd.protocol.target import decode_segments
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody, open_directory, write
 
@@ -51,7 +51,7 @@ class Opens:
         self.paths = []
         for read in (read_beneath, read_straight):  # which are no event of Python's
             noting = partial(self._note, read)
-            self._patch.setattr(f"httpd.site.docroot.{read.__name__}", noting)
+            self._patch.setattr(f"httpd.files.docroot.{read.__name__}", noting)
         return self.paths
 
     def __exit__(self, *_: object) -> None:
@@ -80,7 +80,7 @@ OPENS = Opens()
 def forbid_the_straight_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a docroot ask where a name leads to, as if the way there left it."""
     for name in ("pin_straight", "read_straight", "read_beneath"):
-        monkeypatch.setattr(f"httpd.site.docroot.{name}", lambda name, directory: None)
+        monkeypatch.setattr(f"httpd.files.docroot.{name}", lambda name, directory: None)
 
 
 @pytest.fixture
@@ -715,7 +715,7 @@ def test_the_same_path_in_another_mount_namespace_is_outside(tmp_path: Path, way
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use one of the ways of pinning: beneath the docroot, or else another one."""
     if request.param is not None:
-        monkeypatch.setattr("httpd.site.docroot.pin", request.param)
+        monkeypatch.setattr("httpd.files.docroot.pin", request.param)
         forbid_the_straight_way(monkeypatch)
 
 

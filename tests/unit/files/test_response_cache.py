@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from httpd.files.response_cache import ResponseCache
 from httpd.protocol.parser import MAX_REQUEST_LINE
-from httpd.site.response import Response
-from httpd.site.response_cache import ResponseCache
+from httpd.protocol.response import Response
 from tests.unit.protocol.heads import head
 
 

@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from httpd.files.docroot import Docroot
+from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, FileCache
+from httpd.files.fingerprint import sample_offsets
+from httpd.files.lookup import FileLookup
+from httpd.files.open_file import FIXED_TIMES, SMALL_FILE, OpenFile
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import HTTPError
-from httpd.site.docroot import Docroot
-from httpd.site.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, FileCache
-from httpd.site.file_lookup import FileLookup
-from httpd.site.open_file import FIXED_TIMES, SMALL_FILE, OpenFile
-from httpd.site.samples import sample_offsets
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
 from tests.unit.site.directories import (
     as_nobody,

@@ -3,7 +3,7 @@ or that reads it.
 
 The one difference to a plain `os.open`: a magic link of procfs (symlink(7)), such as /proc/1/root,
 is not followed as such, since it can lead into another mount namespace, where a path means another
-file.  Called by `httpd.site.docroot`.
+file.  Called by `httpd.files.docroot`.
 """
 
 from __future__ import annotations
