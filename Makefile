@@ -3,10 +3,11 @@
 # make lint    ruff and mypy
 # make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
 # make bench   measure: BENCH=fairness, idle, slow, spread or race
-# make race    phttpd side by side with nginx, lighttpd, h2o and others; 15 minutes, writes docs/race.md;
-#              ARGS=--quick for a few minutes, ARGS=--help for more; as root it installs what it needs
-# make report  lay Siege to phttpd and a sequential server: docs/siege-report.pdf; TIME=2s for a quick look,
-#              which goes to build/siege-report.pdf
+# make race    phttpd side by side with nginx, lighttpd, h2o and others: benchmarks/results/race.md, in
+#              15 minutes; ARGS=--quick for a few minutes, ARGS=--help for more; as root it installs
+#              what it needs
+# make report  lay Siege to phttpd and a sequential server: benchmarks/results/siege-report.pdf;
+#              TIME=2s for a quick look, which goes to build/siege-report.pdf
 # make dist    pack what is committed, source and report: dist/phttpd-VERSION.tar.gz
 # make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
 # make deb     build the Debian package into dist/
@@ -25,7 +26,7 @@ SECONDS ?= 60
 ARGS ?=
 
 # Time of each of Siege's 18 runs, and where the report goes, without .pdf and .json: by default only that
-# of 60s goes to docs/siege-report, and a quick look to build/siege-report.
+# of 60s goes to benchmarks/results/siege-report, and a quick look to build/siege-report.
 TIME = 60s
 REPORT =
 
@@ -56,16 +57,16 @@ fuzz: $(VENV)/installed-test $(VENV)/installed-fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGET)
 
 bench: $(VENV)/installed-bench
-	$(BIN)/python -m tests.bench $(BENCH) $(ARGS)
+	$(BIN)/python -m benchmarks $(BENCH) $(ARGS)
 
 # The servers that take part have a virtual environment of their own.
 race:
-	@sh tests/bench/race/install.sh
+	@sh benchmarks/race/install.sh
 	@$(MAKE) --no-print-directory VENV=.venv-race .venv-race/installed-race
-	@.venv-race/bin/python -m tests.bench race $(ARGS)
+	@.venv-race/bin/python -m benchmarks race $(ARGS)
 
 report: $(VENV)/installed-report
-	$(BIN)/python -m tests.bench.siege --time $(TIME) $(if $(REPORT),--output $(REPORT)) $(ARGS)
+	$(BIN)/python -m benchmarks.siege --time $(TIME) $(if $(REPORT),--output $(REPORT)) $(ARGS)
 
 # The same commit gives the same bytes, whatever the umask of whoever packs it.
 dist:

@@ -1,4 +1,4 @@
-"""Attacks by slowness, small ones: they must not keep anybody else waiting (`tests.bench.slow`)."""
+"""Attacks by slowness, small ones: they must not keep anybody else waiting (`benchmarks.slow`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_others_are_answered(tmp_path: Path, mode: str) -> None:
     bars = ["--max-wait", "60000", "--max-growth", "1000"]  # no measuring here
     options = ["--mode", mode, *small, *bars, "--json", str(result)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench", "slow", *options],
+        [sys.executable, "-m", "benchmarks", "slow", *options],
         check=False,
         capture_output=True,
         text=True,

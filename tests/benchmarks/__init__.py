@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: what they measure, what they print, which errors they see."""
