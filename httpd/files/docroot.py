@@ -35,7 +35,7 @@ class OutOfDescriptorsError(HTTPError):
     """A file cannot be opened now, and could be if descriptors or memory were given back.
 
     Args:
-        number: the error number of the call that failed; `reason` is what it means.
+        number: the error number of the call that failed; `close_reason` is what it means.
     """
 
     def __init__(self, number: int) -> None:
@@ -48,7 +48,7 @@ class UnreadableError(HTTPError):
     """The disk or its file system does not give a file that is there.
 
     Args:
-        number: the error number of the call that failed; `reason` is what it means.
+        number: the error number of the call that failed; `close_reason` is what it means.
     """
 
     def __init__(self, number: int) -> None:

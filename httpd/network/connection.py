@@ -53,7 +53,6 @@ BUSY_SECONDS = 1.0
 """How long before a drain a client connected, or got an answer, that may be about to ask again."""
 NEXT_REQUEST_SECONDS = 0.2
 """How long a drain waits for the request of such a client."""
-_REFUSALS = {413: "body too large", 500: "internal error"}
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 
@@ -145,7 +144,8 @@ class Connection:
             self.close("keep-alive timeout" if self.served else "header timeout")
         elif self.state in (HEAD, BODY) or self._body is not None:
             reason = "header timeout" if self.state is HEAD else "body timeout"
-            self.refuse(HTTPError(408, "The request took too long to arrive."), reason)
+            detail = "The request took too long to arrive."
+            self.refuse(HTTPError(408, detail, close_reason=reason))
         elif self._transfer and self._transfer.is_being_taken(self.fd):
             self.deadline = self._loop.now + self._loop.settings.send_timeout
         elif self.state in (SENDING, WAITING):
@@ -402,18 +402,17 @@ class Connection:
         if self.state is IDLE:
             self._wait_for(READ)
 
-    def refuse(self, error: HTTPError, reason: str = "", data: bytes = b"") -> None:
+    def refuse(self, error: HTTPError, data: bytes = b"") -> None:
         """Send a last answer to a bad request or an unserved client, and read no further.
 
         Args:
-            error: what the answer tells of.
-            reason: for the log, if there is more to say than the answer does.
+            error: what the answer tells of, and why the connection is closed.
             data: what was received, if it did not go through `receive`.
         """
         if not self._head:
             self._head = bytes(self._buffer or data)[:8192]
         self._buffer = self._body = self._request = None
-        self._reason = reason or error.reason or _REFUSALS.get(error.status, "bad request")
+        self._reason = error.close_reason
         method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have been read
         is_head = method != b"" and b"HEAD ".startswith(method)
         self.begin(self._loop.refuse(error, head_only=is_head))

@@ -176,7 +176,7 @@ class Loop:
 
     def limit_drain(self, seconds: float) -> None:
         """Ask a loop that drains to take no more than so many seconds from now on."""
-        self._call(lambda: self._limit_drain(seconds))
+        self._call(partial(self._limit_drain, seconds))
 
     def stop(self) -> None:
         """Ask the loop to close everything and end."""
@@ -224,10 +224,7 @@ class Loop:
             self.access_log.flush(LAST_FLUSH_SECONDS)
 
     def send_responses(self) -> None:
-        """Send the answers of this turn.
-
-        To be called before anything but receiving is done.
-        """
+        """Send the responses of this turn; to be called before anything but receiving."""
         for connection, response in self.answered:
             try:
                 connection.begin(response)
@@ -361,8 +358,9 @@ class Loop:
                 data = os.read(connection.fd, self.recv)
             except OSError:  # it has said nothing yet, or is gone
                 pass
-        error = HTTPError(503, "The server is busy. Please try again.", (("Retry-After", "1"),))
-        connection.refuse(error, "too many connections", data)
+        text = "The server is busy. Please try again."
+        error = HTTPError(503, text, (("Retry-After", "1"),), "too many connections")
+        connection.refuse(error, data)
 
     def _answer_and_close(self, fd: int, address: Any, data: bytes) -> bool:
         """Answer a client that asks for one small thing that is known, and wants nothing more.
@@ -562,7 +560,7 @@ class Loop:
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)
         except (OutOfDescriptorsError, UnreadableError) as error:
             path = os.fsdecode(request.path)
-            self._complain(f"cannot read {path}: {error.reason}")
+            self._complain(f"cannot read {path}: {error.close_reason}")
             raise
         except Exception:
             raise self._confess() from None
@@ -580,11 +578,11 @@ class Loop:
             response: Response = end.value
             return response
         except OutOfDescriptorsError as error:
-            self._complain(f"cannot list a directory: {error.reason}")
+            self._complain(f"cannot list a directory: {error.close_reason}")
             self._make_room()
             raise
         except UnreadableError as error:
-            self._complain(f"cannot list a directory: {error.reason}")
+            self._complain(f"cannot list a directory: {error.close_reason}")
             raise
         except Exception:
             raise self._confess() from None

@@ -5,30 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-REASONS: Mapping[int, str] = {
-    200: "OK",
-    206: "Partial Content",
-    301: "Moved Permanently",
-    304: "Not Modified",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    408: "Request Timeout",
-    412: "Precondition Failed",
-    413: "Content Too Large",
-    414: "URI Too Long",
-    416: "Range Not Satisfiable",
-    417: "Expectation Failed",
-    421: "Misdirected Request",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-    505: "HTTP Version Not Supported",
+
+class Status(NamedTuple):
+    """What phttpd knows of a status code.
+
+    `phrase` is its reason phrase (RFC 9110 §15).  `close_reason` is empty unless the connection is
+    closed after a response with this status; then it is the reason that the log gives for that.
+    """
+
+    phrase: str
+    close_reason: str = ""
+
+
+STATUSES: Mapping[int, Status] = {
+    200: Status("OK"),
+    206: Status("Partial Content"),
+    301: Status("Moved Permanently"),
+    304: Status("Not Modified"),
+    400: Status("Bad Request", "bad request"),
+    403: Status("Forbidden"),
+    404: Status("Not Found"),
+    405: Status("Method Not Allowed"),
+    406: Status("Not Acceptable"),
+    408: Status("Request Timeout", "bad request"),
+    412: Status("Precondition Failed"),
+    413: Status("Content Too Large", "body too large"),
+    414: Status("URI Too Long", "bad request"),
+    416: Status("Range Not Satisfiable"),
+    417: Status("Expectation Failed", "bad request"),
+    421: Status("Misdirected Request", "bad request"),
+    431: Status("Request Header Fields Too Large", "bad request"),
+    500: Status("Internal Server Error", "internal error"),
+    501: Status("Not Implemented", "bad request"),
+    503: Status("Service Unavailable", "service unavailable"),
+    505: Status("HTTP Version Not Supported", "bad request"),
 }
-"""Every status that phttpd answers with, and its reason phrase (RFC 9110 §15)."""
+"""Every status that phttpd sends."""
+CLOSING = frozenset(number for number, status in STATUSES.items() if status.close_reason)
+"""The statuses after which the connection is closed."""
 
 
 class Header(NamedTuple):
@@ -80,11 +94,10 @@ class HTTPError(Exception):
     """A request that is answered with an error status.
 
     Args:
-        status: one of `REASONS`.
+        status: a key of `STATUSES`.
         detail: a sentence for the person who reads the error page.
-        fields: more header fields for the answer, names and values.
-        reason: what the log says when the connection is closed for this; empty for what it says of
-            others with that status.
+        fields: more header fields of the response, names and values.
+        close_reason: why the connection is closed, for the log; empty for what `STATUSES` says.
     """
 
     def __init__(
@@ -92,10 +105,10 @@ class HTTPError(Exception):
         status: int,
         detail: str,
         fields: tuple[tuple[str, str], ...] = (),
-        reason: str = "",
+        close_reason: str = "",
     ) -> None:
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
         self.fields = fields
-        self.reason = reason
+        self.close_reason = close_reason or STATUSES[status].close_reason

@@ -216,7 +216,7 @@ def _parse_request_line(line: bytes) -> tuple[bytes, Target, int]:
 def _malformed(line: bytes | bytearray) -> HTTPError:
     if line.startswith(_TLS):
         detail = "This port speaks HTTP and not TLS: its addresses begin with http://."
-        return HTTPError(400, detail, reason="TLS on a plain port")
+        return HTTPError(400, detail, close_reason="TLS on a plain port")
     return HTTPError(400, "The request line is not a method, a target and a version.")
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from httpd.protocol.dates import format_date
-from httpd.protocol.messages import REASONS
+from httpd.protocol.messages import STATUSES
 
 JOINED = 4096
 """Bytes up to which a body is copied behind its head; a larger one is handed to the kernel from
 where it is."""
 _STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, reason in REASONS.items()
+    number: f"HTTP/1.1 {number} {status.phrase}\r\n".encode() for number, status in STATUSES.items()
 }
 
 

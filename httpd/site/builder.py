@@ -29,7 +29,7 @@ class ResponseBuilder(NamedTuple):
     """What an answer says.
 
     Args:
-        status: see `REASONS`.
+        status: a key of `STATUSES`.
         fields: without those that every answer has.
         policy: what the rules say about them.
         segments: of the body: bytes, and ranges of what `source` contains; None for no body, not
@@ -113,7 +113,7 @@ def page_builder(
     """Return a page of the server's own, which is not to be kept.
 
     Args:
-        status: see `REASONS`.
+        status: a key of `STATUSES`.
         detail: a sentence for the person who reads it.
         fields: more fields.
         policy: what the rules say about the path.

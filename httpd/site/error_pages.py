@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import html
 
-from httpd.protocol.messages import REASONS
+from httpd.protocol.messages import STATUSES
 
 POLICY = (
     "default-src 'none'; img-src 'self'; "
@@ -52,14 +52,15 @@ def render_page(status: int, detail: str, path: bytes = b"") -> bytes:
     """Return the HTML page for `status`.
 
     Args:
-        status: see `REASONS`.
+        status: a key of `STATUSES`.
         detail: plain text.
         path: of the request, as the client spelled it; empty where there is none.
     """
     home = find_home(path)
     link = f'<nav><a href="{home}">Start page</a></nav>\n' if home else ""
     text = html.escape(detail)
-    return _PAGE.format(status=status, reason=REASONS[status], detail=text, link=link).encode()
+    phrase = STATUSES[status].phrase
+    return _PAGE.format(status=status, reason=phrase, detail=text, link=link).encode()
 
 
 def find_home(path: bytes) -> str:

@@ -17,7 +17,7 @@ from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.lookup import FileLookup
 from httpd.files.media_types import content_types
 from httpd.protocol import conditional
-from httpd.protocol.messages import Header, HTTPError, Request
+from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.ranges import FEW_RANGES, parse_ranges
 from httpd.protocol.response import DateHeaders, Response
@@ -32,7 +32,6 @@ from httpd.site.rules import NO_POLICY, Fields, PathPolicy, Rule, Rules
 _ALLOW = "GET, HEAD, OPTIONS"
 _KNOWN_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
 _HEAD = b"HEAD "
-_CLOSING_STATUSES = frozenset({400, 408, 413, 414, 431, 500, 501, 503, 505})
 
 _RANGE_COST = 400
 """Bytes that a part of a multipart body takes in memory beside its content."""
@@ -202,7 +201,7 @@ class Responder:
         # Whether a client that was not asked for its body will send it cannot be known.
         header = request.header
         keep_alive = may_keep_alive and header.keep_alive and not header.expects_continue
-        keep_alive = keep_alive and builder.status not in _CLOSING_STATUSES
+        keep_alive = keep_alive and builder.status not in CLOSING
         connection: Fields = ()
         if not keep_alive:
             connection = (("Connection", "close"),)

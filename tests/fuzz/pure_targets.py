@@ -17,7 +17,7 @@ from httpd.observe.access_formats import describe_combined, describe_json, quote
 from httpd.protocol.body import Body
 from httpd.protocol.conditional import evaluate, range_applies
 from httpd.protocol.dates import format_date, parse_date
-from httpd.protocol.messages import REASONS, HTTPError, Request
+from httpd.protocol.messages import STATUSES, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, parse_weights, rank_codings
 from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.ranges import MAX_RANGES, parse_ranges
@@ -51,7 +51,7 @@ def ways(data: bytes) -> Iterator[list[bytes]]:
 def error_status(error: HTTPError) -> int:
     """Return the status of an error, which is one that a client may be told."""
     assert 400 <= error.status < 600
-    assert error.status in REASONS
+    assert error.status in STATUSES
     assert error.detail
     return error.status
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from httpd.network import connection
+from httpd.protocol.messages import STATUSES
 
 ROOT = Path(__file__).parents[2]
 CLOSING = {"close", "cut", "refuse", "_close_all", "HTTPError"}
@@ -19,12 +19,14 @@ def find_reasons() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-                keyword = [word.value for word in node.keywords if word.arg == "reason"]
+                keyword = [
+                    word.value for word in node.keywords if word.arg in ("reason", "close_reason")
+                ]
                 texts = node.args if name != "HTTPError" else []
                 for value in (*texts, *keyword) if name in CLOSING else ():
                     if isinstance(value, ast.Constant) and isinstance(value.value, str):
                         yield value.value
-    yield from connection._REFUSALS.values()
+    yield from (status.close_reason for status in STATUSES.values() if status.close_reason)
 
 
 def test_behaviour_page_has_every_reason_for_closing_a_connection() -> None:
@@ -34,3 +36,11 @@ def test_behaviour_page_has_every_reason_for_closing_a_connection() -> None:
     reasons = set(find_reasons())
     assert {"drain timeout", "TLS on a plain port", "too slow for a drain"} <= reasons
     assert reasons <= documented
+
+
+def test_behaviour_page_has_every_status_that_closes_a_connection() -> None:
+    page = (ROOT / "docs" / "behaviour.md").read_text()
+    sentence = re.search(r"After ([0-9, and]+) the connection is closed", page)
+    assert sentence is not None
+    closing = [number for number, status in STATUSES.items() if status.close_reason]
+    assert [int(number) for number in re.findall("[0-9]+", sentence[1])] == closing

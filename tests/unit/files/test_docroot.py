@@ -818,5 +818,5 @@ def test_an_error_of_the_machine_is_called_by_its_name(
 ) -> None:
     error = explain(OSError(number, ""))
     assert isinstance(error, kind)
-    assert error.reason == os.strerror(number)
+    assert error.close_reason == os.strerror(number)
     assert words in error.detail

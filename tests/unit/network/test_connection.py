@@ -155,8 +155,9 @@ def test_http_1_0(site: Path) -> None:
         (b"GET /" + b"a" * 9000, 414),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 6000, 431),
         (request("/", "Expect: more"), 417),
+        (request("https://localhost/"), 421),
     ],
-    ids=["empty", "no-host", "version", "long-line", "long-head", "expectation"],
+    ids=["empty", "no-host", "version", "long-line", "long-head", "expectation", "https"],
 )
 def test_what_is_no_request_ends_the_connection(site: Path, data: bytes, status: int) -> None:
     with running_loop(site) as running, running.connect() as client:

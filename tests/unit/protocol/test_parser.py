@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpd.protocol import grammar
-from httpd.protocol.messages import REASONS, HTTPError, Request
+from httpd.protocol.messages import STATUSES, HTTPError, Request
 from httpd.protocol.parser import (
     MAX_FIELDS,
     MAX_HEAD,
@@ -65,7 +65,7 @@ def one_byte(byte: int) -> bytes:
 @example(b"GET x HTTP/1.1\r\nno colon\r\n\r\n", [16])
 def test_any_bytes_in_any_pieces_have_one_outcome(data: bytes, places: list[int]) -> None:
     outcome = parse_whole(data)
-    assert outcome is None or isinstance(outcome, Request) or outcome in REASONS
+    assert outcome is None or isinstance(outcome, Request) or outcome in STATUSES
     assert feed(cut(data, places)) == outcome
 
 
@@ -82,7 +82,7 @@ def test_parse_head_itself_never_fails_otherwise(data: bytes) -> None:
     try:
         parse_head(data)
     except HTTPError as error:
-        assert error.status in REASONS
+        assert error.status in STATUSES
         assert error.detail
 
 
@@ -202,7 +202,7 @@ def test_tls_is_named_as_such() -> None:
     for data in CLIENT_HELLO, CLIENT_HELLO[:1], CLIENT_HELLO + b"\r\n":
         with pytest.raises(HTTPError) as error:
             find_head_end(data, 0)
-        assert error.value.reason == "TLS on a plain port"
+        assert error.value.close_reason == "TLS on a plain port"
 
 
 # ---------------------------------------------------------------- each byte in each place

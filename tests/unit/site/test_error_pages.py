@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.protocol.messages import REASONS
+from httpd.protocol.messages import STATUSES
 from httpd.site.error_pages import POLICY, find_home, render_page
 from httpd.site.listing import formats
 from httpd.site.listing.entries import Contents, Entry, Order
@@ -58,13 +58,13 @@ def read(page: bytes) -> Reader:
     return reader
 
 
-@pytest.mark.parametrize("status", REASONS)
+@pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_a_page(status: int) -> None:
     page = render_page(status, "What happened.")
     reader = read(page)
     assert len(page) < 4096
     assert reader.tags.count("title") == reader.tags.count("h1") == 1
-    assert f"{status} {REASONS[status]}" in reader.text
+    assert f"{status} {STATUSES[status].phrase}" in reader.text
     assert reader.paragraph == "What happened."
     assert 'lang="en"' in page.decode()
     assert 'charset="utf-8"' in page.decode()

@@ -16,7 +16,7 @@ from httpd import __version__
 from httpd.files.file_cache import FileCache
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.dates import format_date, parse_date
-from httpd.protocol.messages import REASONS, HTTPError, Request
+from httpd.protocol.messages import STATUSES, HTTPError, Request
 from httpd.protocol.parser import parse_head
 from httpd.protocol.ranges import FEW_RANGES
 from httpd.protocol.response import Response
@@ -93,7 +93,7 @@ def read(response: Response, request: Request | None = None) -> raw.Response:
     head, end, body = (response.wire + response.behind).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
     assert seen.status == response.status
-    assert seen.reason == REASONS[response.status]
+    assert seen.reason == STATUSES[response.status].phrase
     assert body == response.body
     assert seen["Server"] == f"phttpd/{__version__}"
     assert seen["X-Content-Type-Options"] == "nosniff"
@@ -401,7 +401,7 @@ def test_a_body_may_still_be_on_its_way(responder: Responder) -> None:
     assert not ask(responder, head("Connection: close"))[0].lingers
 
 
-@pytest.mark.parametrize("status", [status for status in REASONS if status >= 400])
+@pytest.mark.parametrize("status", [status for status in STATUSES if status >= 400])
 def test_refusals(responder: Responder, status: int) -> None:
     error = HTTPError(status, "Because of <this>.", (("Retry-After", "1"),))
     response = responder.refuse(error, head_only=False)
