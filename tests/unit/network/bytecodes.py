@@ -1,0 +1,151 @@
+"""Counts the bytecodes that a hit, a close and a cold request run in this Python.
+
+`python -m tests.unit.network.bytecodes` prints the counts as JSON.  It needs nothing but the
+standard library, so that every Python that is installed can run it.  It has a process of its own,
+so that no other tracer (coverage, a debugger) is in the way.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from unittest import mock
+
+from httpd.files.precompressed import PATIENCE
+from httpd.network.connection import Connection
+from httpd.observe.scoreboard import Scoreboard
+from tests.support.raw import request
+from tests.unit.network.running import SETTINGS, RunningLoop
+from tests.unit.site.directories import write
+
+TURN = 16
+"""Requests that share what an iteration of the loop costs."""
+
+REPEATED = 3
+"""Measurements of each kind, which must be equal; one before them is not used.
+
+Python 3.12 counts nothing in a function that is traced for the first time.
+"""
+
+
+def count_bytecodes(act: Callable[[], None]) -> int:
+    """Return how many bytecodes run in Python functions while something is done."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+@contextmanager
+def new_loop(site: Path, *, verbose: bool = True) -> Iterator[RunningLoop]:
+    """A loop without an access log, which the caller runs step by step."""
+    running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1), verbose=verbose)
+    running.loop.access_log = None
+    running.loop._tick()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def connect(running: RunningLoop) -> tuple[Connection, socket.socket]:
+    """Return a connection of the loop, and the client's end."""
+    ours, client = socket.socketpair()
+    ours.setblocking(False)
+    return Connection(running.loop, ours.detach(), ("127.0.0.1", 1)), client
+
+
+def ask(running: RunningLoop, asked: dict[Connection, socket.socket], path: str) -> int:
+    """Request a file on each of the connections at once; return the bytecodes of that iteration."""
+    loop = running.loop
+
+    def iteration() -> None:
+        for connection in asked:
+            connection.on_event()
+        loop.send_responses()
+
+    for client in asked.values():
+        client.sendall(request(path))
+    count = count_bytecodes(iteration)
+    for client in asked.values():
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return count
+
+
+def hits(site: Path) -> list[float]:
+    """A file that was asked for within the same second."""
+    with new_loop(site) as running:
+        asked = dict(connect(running) for _ in range(TURN))
+        ask(running, asked, "/a.txt")
+        counts = [ask(running, asked, "/a.txt") / TURN for _ in range(1 + REPEATED)]
+        for client in asked.values():
+            client.close()
+    return counts[1:]
+
+
+def closes(site: Path) -> list[float]:
+    """From one accept to the next, with the response from the cache and the close."""
+    with new_loop(site, verbose=False) as running:
+        accept = partial(running.loop._on_other_event, running.listener.fileno())
+        counts = []
+        for _ in range(2 + REPEATED):
+            clients = [running.connect() for _ in range(TURN)]
+            for client in clients:
+                client.send(request("/a.txt", "Connection: close"))
+            counts.append(count_bytecodes(accept) / TURN)
+            for client in clients:
+                assert client.response().status == 200
+                client.close()
+    return counts[2:]
+
+
+def cold_requests(site: Path) -> list[float]:
+    """A small file that is asked for the first time, while rules are there for other files.
+
+    The loop has given up looking for precompressed files, since there are none in the directory.
+    """
+    paths = [f"{number}.txt" for number in range(PATIENCE + 1 + REPEATED)]
+    for path in paths:
+        write(site / path, "cold")
+    with new_loop(site) as running:
+        connection, client = connect(running)
+        counts: list[float] = [ask(running, {connection: client}, f"/{path}") for path in paths]
+        client.close()
+    return counts[-REPEATED:]
+
+
+def measure() -> dict[str, list[float]]:
+    """Return the counts of each kind of request.
+
+    The clock of the files stands still in the future, since a file that was changed just now is
+    looked at more often.
+    """
+    later = time.time_ns() + 10_000_000_000
+    clock = mock.patch.object(time, "time_ns", lambda: later)
+    with tempfile.TemporaryDirectory() as directory, clock:
+        site = Path(directory)
+        write(site / "a.txt", "content of a")
+        return {"hit": hits(site), "close": closes(site), "cold": cold_requests(site)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))
