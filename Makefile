@@ -9,6 +9,7 @@
 # make report  lay Siege to phttpd and a sequential server: benchmarks/results/siege-report.pdf;
 #              TIME=2s for a quick look, which goes to build/siege-report.pdf
 # make dist    pack what is committed, source and report: dist/phttpd-VERSION.tar.gz
+# make site    build the documentation as a website into build/site
 # make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
 # make deb     build the Debian package into dist/
 # make clean   remove what the others made
@@ -40,12 +41,12 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint fuzz bench race report dist clean schema deb install install-files uninstall
+.PHONY: run test lint fuzz bench race report dist clean site schema deb install install-files uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
 
-test: $(VENV)/installed-test $(VENV)/installed-fuzz $(VENV)/installed-report
+test: $(VENV)/installed-test $(VENV)/installed-fuzz $(VENV)/installed-report $(VENV)/installed-docs
 	$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 lint: $(VENV)/installed-test $(VENV)/installed-lint $(VENV)/installed-bench $(VENV)/installed-report
@@ -79,6 +80,9 @@ dist:
 clean:
 	rm -rf $(VENV) .venv-race .fuzz build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+site: $(VENV)/installed-docs
+	$(BIN)/mkdocs --quiet build --strict $(ARGS)
 
 schema: $(VENV)/installed
 	$(BIN)/python -m tests.schema
@@ -138,7 +142,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-# One stamp for each extra: test, fuzz, lint, bench, race, report.
+# One stamp for each extra: test, fuzz, lint, bench, docs, race, report.
 $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@

@@ -102,7 +102,7 @@ class Machine:
                     env={
                         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                         "LOWER": str(self._lower),
-                        "FOLDER": str(self.directory),
+                        "DIRECTORY": str(self.directory),
                         "NAME": self.name,
                         "CGROUPS": shlex.join(map(str, self._cgroups)),
                         "NOTIFY_SOCKET": path,

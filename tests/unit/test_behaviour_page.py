@@ -30,7 +30,7 @@ def find_reasons() -> Iterator[str]:
 
 
 def test_behaviour_page_has_every_reason_for_closing_a_connection() -> None:
-    page = (ROOT / "docs" / "behaviour.md").read_text()
+    page = (ROOT / "docs" / "reference" / "behaviour.md").read_text()
     table = page[page.index("The reasons for closing a connection:") :]
     documented = set(re.findall(r"`([^`]+)`", table))
     reasons = set(find_reasons())

@@ -1,4 +1,4 @@
-"""The tables of docs/conformance.md name what there is."""
+"""The tables of docs/reference/conformance.md name what there is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-TEXT = (TESTS.parent / "docs" / "conformance.md").read_text("utf-8")
+TEXT = (TESTS.parent / "docs" / "reference" / "conformance.md").read_text("utf-8")
 
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]

@@ -1,0 +1,30 @@
+"""What the how-to pages tell root to type, on a machine that has the package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, SUPERUSER, blocks, commands, pages, transcripts
+from tests.systemd.service import Service
+
+PAGES = [
+    path for path in pages() if any(command.prompt == SUPERUSER for command in transcripts(path))
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_of_root_print_what_a_page_shows(page: Path, service: Service) -> None:
+    machine = service.machine
+    service.start()
+    for block in blocks(page):
+        if block.path and block.path.startswith("/"):
+            machine.path(block.path).parent.mkdir(parents=True, exist_ok=True)
+            machine.path(block.path).write_text(block.text)
+        for command in commands(block) if block.language == "console" else ():
+            if command.prompt == SUPERUSER:
+                text = machine.run("bash", "-c", command.text)
+                pattern = "\n".join(map(re.escape, command.output)).replace("…", ".*")
+                assert not command.output or re.fullmatch(pattern, text.rstrip("\n")), command
