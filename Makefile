@@ -20,6 +20,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTS ?= tests
 BENCH ?= --help
 TARGET ?=
@@ -98,7 +99,7 @@ install:
 install-files:
 	@test -n "$(DESTDIR)" || $(SYSTEM_PYTHON) -c 'import daemon, yaml' \
 	    || { echo "phttpd needs: apt-get install python3-daemon python3-yaml" >&2; exit 1; }
-	find httpd -name '*.py' -exec install -D -m 644 {} $(DESTDIR)$(LIBRARY)/{} \;
+	find httpd \( -name '*.py' -o -name py.typed \) -exec install -D -m 644 {} $(DESTDIR)$(LIBRARY)/{} \;
 	install -D -m 644 etc/welcome/index.html $(DESTDIR)$(LIBRARY)/welcome/index.html
 	install -m 644 systemd/socket-activated.conf etc/phttpd.schema.json $(DESTDIR)$(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITS) $(DESTDIR)/etc/phttpd $(DESTDIR)/etc/logrotate.d
@@ -138,11 +139,16 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("phttpd needs Python 3.11 or newer; give one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+# pip 25.1 is the first that installs dependency groups.
+$(VENV)/upgraded-pip: | $(VENV)/bin/python
+	$(PIP) 'pip>=25.1'
 	@touch $@
 
-# One stamp for each extra: test, fuzz, lint, bench, docs, race, report.
-$(VENV)/installed-%: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+$(VENV)/installed: pyproject.toml | $(VENV)/upgraded-pip
+	$(PIP) --editable .
+	@touch $@
+
+# One stamp for each dependency group of pyproject.toml.
+$(VENV)/installed-%: pyproject.toml | $(VENV)/upgraded-pip
+	$(PIP) --editable . --group $*
 	@touch $@

@@ -12,9 +12,9 @@ loads them for a bounded time, stops them, and prints a table of figures and one
 are options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows its
 options.
 
-Needed: Linux, `pip install -e .[bench]` (rich, matplotlib); for `race` also `.[race]`, the Debian
-packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc if there is to be a floor; `make
-race` sees to all that.  `slow` needs slowhttptest; `idle` compares with nginx if it is there.
+Needed: Linux, `pip install --group bench` (rich, matplotlib); for `race` also the group race, the
+Debian packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc if there is to be a floor;
+`make race` sees to all that.  `slow` needs slowhttptest; `idle` compares with nginx if it is there.
 `--server nginx` measures nginx in place of phttpd.
 
 Exit status: 0 all bars are met, 1 one is missed or the server fails, 2 wrong usage, 69 something
@@ -32,7 +32,7 @@ import sys
 try:
     import rich  # noqa: F401
 except ModuleNotFoundError:
-    print("rich is missing; pip install -e .[bench]", file=sys.stderr)
+    print("rich is missing; pip install --group bench", file=sys.stderr)
     sys.exit(69)
 
 from benchmarks import fairness, idle, slow, spread

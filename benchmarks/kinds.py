@@ -337,5 +337,5 @@ def module(name: str, *others: str) -> list[str]:
     """Return the words that run a Python package, or say how to install what it needs."""
     for each in (name, *others):
         if importlib.util.find_spec(each) is None:
-            raise UnavailableError(f"{each} is not installed; pip install -e .[race]")
+            raise UnavailableError(f"{each} is not installed; pip install --group race")
     return [sys.executable, "-m", name]

@@ -29,7 +29,7 @@ def draw(results: Results, path: Path) -> None:
         from matplotlib.figure import Figure  # noqa: PLC0415
         from matplotlib.ticker import FixedLocator, NullLocator  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise UnavailableError("matplotlib is missing; pip install -e .[bench]") from None
+        raise UnavailableError("matplotlib is missing; pip install --group bench") from None
     cells = [cell for cell in results.rounds if results.medians(cell, US)]
     with rc_context({"svg.hashsalt": "phttpd", "svg.fonttype": "none"}):
         figure = Figure(figsize=(9, 1.6 + 0.3 * len(cells)), layout="constrained")

@@ -8,7 +8,7 @@ Where a server breaks down, its series ends, and the report says so.
 The report is written twice: FILE.json has the figures, FILE.pdf is made of them.  With --from
 nothing is measured, and the PDF is made anew from a JSON file.
 
-Needed: Linux, `pip install -e .[report]`, and the Debian package siege.
+Needed: Linux, `pip install --group report`, and the Debian package siege.
 
 Exit status: 0 fine, 1 a server does not serve, 2 wrong usage, 69 something needed is
 not there.
@@ -29,7 +29,7 @@ try:
     import reportlab  # noqa: F401
     import rich  # noqa: F401
 except ModuleNotFoundError as missing:
-    print(f"{missing.name} is missing; pip install -e .[report]", file=sys.stderr)
+    print(f"{missing.name} is missing; pip install --group report", file=sys.stderr)
     sys.exit(69)
 
 from benchmarks.environment import MeasurementError, UnavailableError

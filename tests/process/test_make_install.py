@@ -30,6 +30,7 @@ def test_everybody_may_read_what_is_installed_whatever_the_umask(tmp_path: Path)
     )
     assert done.returncode == 0, done
     assert (top / "etc/phttpd/phttpd.yaml").is_file()
+    assert (top / "usr/share/phttpd/httpd/py.typed").is_file()
     assert (top / "usr/bin/phttpd").stat().st_mode & DIRECTORIES == DIRECTORIES
     for directory, _, names in os.walk(top):
         mode = os.stat(directory).st_mode

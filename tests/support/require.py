@@ -33,10 +33,10 @@ def packages(*names: str) -> None:
             give_up(f"needs the package {name}: apt-get install {name}")
 
 
-def module(name: str, extra: str) -> None:
-    """Skip the test unless there is a Python module, which an extra of phttpd has."""
+def module(name: str, group: str) -> None:
+    """Skip the test unless there is a Python module, which a dependency group of phttpd has."""
     if not importlib.util.find_spec(name):
-        give_up(f"needs the module {name}: pip install -e '.[{extra}]'")
+        give_up(f"needs the module {name}: pip install --group {group}")
 
 
 def give_up(message: str) -> NoReturn:
