@@ -24,7 +24,7 @@ from httpd.config import (
     load_pidfile,
 )
 from httpd.config_errors import ConfigError
-from httpd.files.docroot import NOT_YET, describe_fault, find_fault
+from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.network.addresses import machine_addresses, visible_urls
 from httpd.network.listener import format_address
 from httpd.observe import terminal

@@ -16,10 +16,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice, takewhile
 
-from httpd.files.docroot import DirectoryState
 from httpd.files.memory import Claim, Claims
 from httpd.files.open_file import OpenFile
 from httpd.files.precompressed import PlainDirectories
+from httpd.files.resolver import DirectoryState
 from httpd.files.response_cache import ResponseCache
 from httpd.protocol.response import JOINED, Response
 

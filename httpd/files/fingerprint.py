@@ -15,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import repeat
 
-from httpd.files.docroot import SETTLED_NS
+from httpd.files.resolver import SETTLED_NS
 
 BLOCK = 4096
 """Bytes of a sample: as many as a page, of which the kernel reads the whole from a disk anyway."""

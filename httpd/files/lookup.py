@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import stat
 
-from httpd.files.docroot import DirectoryState, Docroot, OutOfDescriptorsError
+from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.faults import UnreadableError
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.media_types import COMPRESSIBLE
 from httpd.files.open_file import MEDIUM_FILE, OpenFile
 from httpd.files.precompressed import CODINGS
+from httpd.files.resolver import DirectoryState
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.target import canonical_path, decode_segments
+from httpd.protocol.target import canonical_path, decode_path
 
 _LAG_NS = 5_000_000_000
 """How much older than its original a precompressed form may be: a deploy writes both in any order,
@@ -66,7 +68,7 @@ class FileLookup:
         self._file_cache.note_check(cached, self._second)
         return self._hold(cached) if cached.is_fragile else cached
 
-    def find(self, path: bytes) -> CachedFile | None:
+    def find(self, path: bytes) -> CachedFile | FoundDirectory:
         """Return what there is at a path, checked against the disk within this second.
 
         The name of a large file is looked up for each request: what a download begins with is sent
@@ -76,20 +78,21 @@ class FileLookup:
             path: the path of a request, percent-encoded.
 
         Returns:
-            The same object as long as nothing changes, if it is kept; None for a directory whose
-            path lacks its slash.
+            The same object as long as nothing changes, if it is kept; a directory that has no index
+            or whose path lacks its slash.
 
         Raises:
-            HTTPError: see `Docroot.open` and `decode_segments`.
+            HTTPError: see `Docroot.open` and `decode_path`.
+            FileSystemError: see `Docroot.open`.
         """
         key = canonical_path(path)
         known = self._file_cache.kept.get(key) if key is not None else None
         known = self.check(known) if known else None
         if known and known.is_in_place():
             return known
-        opened = self._docroot.open(decode_segments(path))
-        if opened is None:
-            return None
+        opened = self._docroot.open(decode_path(path))
+        if isinstance(opened, FoundDirectory):
+            return opened
         state = self._docroot.directory_state(opened.name)  # before the names in it are looked for
         original = OpenFile(opened, self._date, hold=self._file_cache.claim)
         forms = self._look_for_forms(original, state)
@@ -106,7 +109,7 @@ class FileLookup:
     def is_current(self, cached: CachedFile) -> bool:
         """Tell whether a new look would surely find the same."""
         original = cached.original
-        status, state = self._docroot.look_again(original.name)
+        status, state = self._docroot.revalidate(original.name)
         if not original.is_current(status):
             return False
         if state is not None and state == cached.bare:
@@ -114,7 +117,7 @@ class FileLookup:
         forms = self._look_for_forms(original, state)
         cached.bare = None if forms else state
         return all(
-            resource.is_current(self._docroot.look_again(resource.name)[0])
+            resource.is_current(self._docroot.revalidate(resource.name)[0])
             if (resource := cached.coded.get(coding))
             else coding not in forms or not self._has_coded(original, coding)
             for coding in self._codings
@@ -168,7 +171,5 @@ class FileLookup:
             if opened is None:
                 return None
             return OpenFile(opened, self._date, coding, original, self._file_cache.claim)
-        except OutOfDescriptorsError:
-            raise
-        except HTTPError:
+        except (HTTPError, UnreadableError):
             return None

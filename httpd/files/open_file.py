@@ -8,10 +8,12 @@ import time
 from binascii import crc32
 from copy import copy
 
-from httpd.files.docroot import SETTLED_NS, OpenResult, explain, not_found
+from httpd.files.docroot import OpenResult
+from httpd.files.faults import explain, not_found
 from httpd.files.fingerprint import Fingerprint, enclose
 from httpd.files.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
 from httpd.files.memory import UNCLAIMED, Claim, Hold, grant
+from httpd.files.resolver import SETTLED_NS
 from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import IDENTITY
@@ -276,7 +278,7 @@ class OpenFile:
         A change of status counts as well: somebody may have forbidden us to read the file.
 
         Args:
-            status: what `Docroot.look_again` returned for the name.
+            status: what `Docroot.revalidate` returned for the name.
         """
         return (
             status is not None

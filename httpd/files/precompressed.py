@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from httpd.files.docroot import DirectoryState
+from httpd.files.resolver import DirectoryState
 
 CODINGS: Mapping[str, bytes] = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
 """Content codings, the best one first, and the file names that they are found by."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from httpd.files.docroot import NOT_YET, OutOfDescriptorsError, UnreadableError, describe_fault
+from httpd.files.faults import NOT_YET, FileSystemError, OutOfDescriptorsError, describe_fault
 from httpd.files.file_cache import FileCache
 from httpd.files.response_cache import ResponseCache
 from httpd.network.acceptor import Acceptor, Listeners
@@ -204,7 +204,7 @@ class Loop:
         while self._drain_deadline is None or connections:
             events = poll(self._timeout(), _EVENTS)
             self.now = time.monotonic()
-            self._responder.look_anew()
+            self._responder.invalidate_root()
             if self.now >= self._next_tick:
                 self._tick()
             self._acceptor.watch_again(self.now)
@@ -346,7 +346,7 @@ class Loop:
         if self.room.is_full() and not self._find_place():
             self._carefully(connection, partial(self._turn_away, connection, data))
             return
-        self._responder.look_anew()  # it may have connected in this very turn
+        self._responder.invalidate_root()  # it may have connected in this very turn
         go_on = partial(connection.receive, data) if data else connection.on_event
         self._carefully(connection, go_on)
         self.send_responses()
@@ -450,7 +450,7 @@ class Loop:
     def _continue_drain(self, deadline: float) -> None:
         """Close what has become idle, or everything if it has taken too long."""
         for connection in list(self._connections.values()):
-            self._responder.look_anew()  # its request may have come just now
+            self._responder.invalidate_root()  # its request may have come just now
             self._carefully(connection, partial(connection.on_drain, self._drain_started))
         if deadline <= self.now:
             self._close_all("drain timeout")
@@ -558,10 +558,10 @@ class Loop:
             except OutOfDescriptorsError:
                 self._make_room()
                 return self._responder.respond(request, may_keep_alive=may_keep_alive)
-        except (OutOfDescriptorsError, UnreadableError) as error:
+        except FileSystemError as error:
             path = os.fsdecode(request.path)
-            self._complain(f"cannot read {path}: {error.close_reason}")
-            raise
+            self._complain(f"cannot read {path}: {error.reason}")
+            raise error.http_error from None
         except Exception:
             raise self._confess() from None
 
@@ -577,13 +577,11 @@ class Loop:
         except StopIteration as end:
             response: Response = end.value
             return response
-        except OutOfDescriptorsError as error:
-            self._complain(f"cannot list a directory: {error.close_reason}")
-            self._make_room()
-            raise
-        except UnreadableError as error:
-            self._complain(f"cannot list a directory: {error.close_reason}")
-            raise
+        except FileSystemError as error:
+            self._complain(f"cannot list a directory: {error.reason}")
+            if isinstance(error, OutOfDescriptorsError):
+                self._make_room()
+            raise error.http_error from None
         except Exception:
             raise self._confess() from None
         return None

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from httpd.files.docroot import NOT_YET, describe_fault, find_fault
+from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.files.file_cache import MAX_OPEN_FILES, FileCache
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop, LoopSettings

@@ -53,31 +53,36 @@ def parse_target(method: bytes, target: bytes) -> Target:
     raise HTTPError(400, "The request target is neither a path nor a URL.")
 
 
-def decode_segments(path: bytes) -> list[bytes]:
-    """Return the names that an absolute path consists of, as every policy sees them.
+def decode_path(path: bytes) -> bytes:
+    """Return the path that an absolute path means: what every policy and the file system see.
 
     The path is percent-decoded, then its dot segments are removed (RFC 3986 §5.2.4, §6.2.2.3), then
-    its empty segments.  An encoded slash is a slash, since it can be part of no file name.  So a
-    dot segment or a hidden name is one in whatever spelling, and no name has a slash in it.  The
-    last item is empty when the path ends in a slash or a dot segment.
+    its empty segments.  An encoded slash counts as a slash, since no file name can contain one.  So
+    a dot segment or a hidden name is recognised in every spelling.
+
+    Args:
+        path: the path of a request, percent-encoded.
+
+    Returns:
+        A path that begins with a slash.  It ends with a slash if `path` ends with a slash or with a
+        dot segment.
 
     Raises:
         HTTPError: 400 for a malformed percent-encoding, a NUL, or a path that leads above the root.
     """
-    if PERCENT in path:
-        path = _decode(path)
-    if path.find(b"/.") >= 0:
-        straight = _remove_dot_segments(path)
+    if _is_plainly_canonical(path):
+        return path or b"/"
+    decoded = _decode(path) if PERCENT in path else path
+    if decoded.find(b"/.") >= 0:
+        straight = _remove_dot_segments(decoded)
         if straight is None:
             raise HTTPError(400, "The path leads above the root.")
-        path = straight
-    segments = path.removeprefix(b"/").split(b"/")
-    if b"" in segments[:-1]:
-        segments = [*filter(None, segments[:-1]), segments[-1]]
-    return segments
+        decoded = straight
+    decoded = _remove_empty_segments(decoded)
+    return decoded if decoded.startswith(b"/") else b"/" + decoded
 
 
-def has_straight_slashes(path: bytes, segments: list[bytes]) -> bool:
+def has_straight_slashes(path: bytes, decoded: bytes) -> bool:
     """Tell whether each slash of a path, as it was sent, stands between two of its segments.
 
     Only then do relative references lead where they would from the path's usual spelling: no slash
@@ -85,10 +90,16 @@ def has_straight_slashes(path: bytes, segments: list[bytes]) -> bool:
 
     Args:
         path: as it was sent.
-        segments: what `decode_segments` made of it.
+        decoded: what `decode_path` returned for it.
     """
-    decoded = _decode(path) if PERCENT in path else path
-    return path.count(b"/") == len(segments) and decoded == b"/" + b"/".join(segments)
+    spelled = _decode(path) if PERCENT in path else path
+    return spelled == decoded and path.count(b"/") == decoded.count(b"/")
+
+
+def _remove_empty_segments(path: bytes) -> bytes:
+    while path.find(b"//") >= 0:
+        path = path.replace(b"//", b"/")
+    return path
 
 
 def _remove_dot_segments(path: bytes) -> bytes | None:
@@ -143,8 +154,7 @@ def canonical_path(path: bytes) -> bytes | None:
         decoded = _remove_dot_segments(decoded)
         if decoded is None:
             return None
-    while decoded.find(b"//") >= 0:
-        decoded = decoded.replace(b"//", b"/")
+    decoded = _remove_empty_segments(decoded)
     if not decoded.translate(None, _PCHAR):
         return decoded
     return None if path.translate(None, TARGET_CHARACTERS) else encode_path(decoded).encode()

@@ -6,13 +6,8 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from httpd.files.docroot import (
-    Docroot,
-    NoDocrootError,
-    NoIndexError,
-    OutOfDescriptorsError,
-    UnreadableError,
-)
+from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.faults import NoDocrootError, OutOfDescriptorsError
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.lookup import FileLookup
 from httpd.files.media_types import content_types
@@ -21,7 +16,7 @@ from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.ranges import FEW_RANGES, parse_ranges
 from httpd.protocol.response import DateHeaders, Response
-from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_segments
+from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_path
 from httpd.site.builder import ResponseBuilder, error_builder, file_builder, redirect_builder
 from httpd.site.listing.entries import parse_order
 from httpd.site.listing.formats import POLICY
@@ -76,8 +71,8 @@ class Responder:
     def __init__(self, settings: SiteSettings, file_cache: FileCache) -> None:
         docroot = Docroot(settings.docroot, settings.index)
         self._file_cache = file_cache
-        self.look_anew = docroot.look_anew
-        """See `Docroot.look_anew`."""
+        self.invalidate_root = docroot.invalidate_root
+        """See `Docroot.invalidate_root`."""
         self._lookup = FileLookup(docroot, file_cache, precompressed=settings.precompressed)
         self._listings = None
         if settings.listing:
@@ -105,7 +100,7 @@ class Responder:
             self._listings.tick()
 
     def respond(self, request: Request, *, may_keep_alive: bool) -> Response | PendingResponse:
-        """Return the answer to a request; errors are answers too, but for two.
+        """Return the answer to a request; errors are answers too, but for faults of the system.
 
         Args:
             request: what the parser made of the head.
@@ -115,21 +110,26 @@ class Responder:
             The answer, or the work that makes it, a step at a time.
 
         Raises:
-            OutOfDescriptorsError: the caller may give some back and try again.
-            UnreadableError: the operator should know.
+            OutOfDescriptorsError: the caller may free some and try again.
+            FileSystemError: the operator should know.
         """
         policy = self._find_policy(self._rules, request) if self._rules else NO_POLICY
         try:
             builder = self._dispatch(request, policy)
-        except (OutOfDescriptorsError, UnreadableError):
-            raise
         except HTTPError as error:
             if isinstance(error, NoDocrootError):
                 self.docroot_fault = error.fault
-            if not isinstance(error, NoIndexError) or self._listings is None:
-                builder = error_builder(error, policy, request.path)
+            builder = error_builder(error, policy, request.path)
+        if isinstance(builder, FoundDirectory):
+            directory = builder
+            if directory.lacks_slash:
+                builder = redirect_builder(request, policy)
+            elif self._listings is None:
+                builder = error_builder(_no_index(), policy, request.path)
             elif request.path.endswith(b"/"):
-                return self._list(self._listings, request, policy, may_keep_alive=may_keep_alive)
+                return self._list(
+                    self._listings, directory, request, policy, may_keep_alive=may_keep_alive
+                )
             else:  # an encoded slash, or a dot segment: no base for the listing's relative links
                 builder = redirect_builder(request, policy)
         return self._finish(builder, request, may_keep_alive=may_keep_alive)
@@ -191,7 +191,7 @@ class Responder:
     def _find_policy(self, rules: Rules, request: Request) -> PathPolicy:
         """Return what the rules say, which is nothing about a path that makes no sense."""
         try:
-            return rules.find(b"/" + b"/".join(decode_segments(request.path)))
+            return rules.find(decode_path(request.path))
         except HTTPError:
             return NO_POLICY
 
@@ -234,7 +234,7 @@ class Responder:
 
     # ---------------------------------------------------------------- methods
 
-    def _dispatch(self, request: Request, policy: PathPolicy) -> ResponseBuilder:
+    def _dispatch(self, request: Request, policy: PathPolicy) -> ResponseBuilder | FoundDirectory:
         if request.method in ("GET", "HEAD"):
             return self._get(request, policy)
         if request.method == "OPTIONS":
@@ -243,11 +243,11 @@ class Responder:
             raise HTTPError(405, "Files here can be read, not changed.", (("Allow", _ALLOW),))
         raise HTTPError(501, "The server does not know this method.")
 
-    def _get(self, request: Request, policy: PathPolicy) -> ResponseBuilder:
+    def _get(self, request: Request, policy: PathPolicy) -> ResponseBuilder | FoundDirectory:
         """Choose a representation and what is to be sent of it (RFC 9110 §12, §13, §14)."""
         cached = self._lookup.find(request.path)
-        if cached is None:
-            return redirect_builder(request, policy)
+        if isinstance(cached, FoundDirectory):
+            return cached
         header = request.header
         chosen = choose(request, cached, policy)
         resource = chosen.resource
@@ -308,22 +308,31 @@ class Responder:
     # ---------------------------------------------------------------- listings
 
     def _list(
-        self, listings: Listings, request: Request, policy: PathPolicy, *, may_keep_alive: bool
+        self,
+        listings: Listings,
+        directory: FoundDirectory,
+        request: Request,
+        policy: PathPolicy,
+        *,
+        may_keep_alive: bool,
     ) -> PendingResponse:
         try:
-            builder = yield from self._listing_builder(listings, request, policy)
-        except (OutOfDescriptorsError, UnreadableError):
-            raise
+            builder = yield from self._listing_builder(listings, directory, request, policy)
         except HTTPError as error:
             builder = error_builder(error, policy, request.path)
         return self._finish(builder, request, may_keep_alive=may_keep_alive)
 
     def _listing_builder(
-        self, listings: Listings, request: Request, policy: PathPolicy
+        self,
+        listings: Listings,
+        directory: FoundDirectory,
+        request: Request,
+        policy: PathPolicy,
     ) -> Generator[None, None, ResponseBuilder]:
         as_json = wants_json(request.fields.get("accept"))
         order = parse_order(request.query)
         listing = yield from listings.make(
+            directory,
             request.path,
             order,
             as_json=as_json,
@@ -338,3 +347,7 @@ class Responder:
             return ResponseBuilder(304, fields, policy.for_page(), segments=None)
         fields += (("Content-Type", listing.media_type), ("Content-Security-Policy", POLICY))
         return ResponseBuilder(200, fields, policy.for_page(), (range(listing.size),), listing)
+
+
+def _no_index() -> HTTPError:
+    return HTTPError(403, "This directory has no index page, and its files are not listed.")

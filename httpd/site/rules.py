@@ -134,8 +134,8 @@ class Rules:
         """Return how a path is to be treated.
 
         Args:
-            path: of the request: a slash, and what `decode_segments` made of it joined by slashes,
-                so that ``//a`` and ``/%61`` cannot get around a rule for ``/a``.
+            path: what `decode_path` made of the path of the request, so that ``//a`` and ``/%61``
+                cannot get around a rule for ``/a``.
         """
         text = path.decode("utf-8", "surrogateescape")
         expires = None

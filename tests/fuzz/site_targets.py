@@ -10,13 +10,13 @@ import os
 import re
 from pathlib import Path
 
-from httpd.files.docroot import Docroot
+from httpd.files.docroot import Docroot, FoundDirectory, OpenResult
 from httpd.files.file_cache import FileCache
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.response import Response
-from httpd.protocol.target import decode_segments, encode_path
+from httpd.protocol.target import decode_path, encode_path
 from httpd.site.responder import Responder, SiteSettings
 from httpd.site.rules import Rule
 from tests.corpus import site
@@ -57,19 +57,19 @@ def make_site_targets(directory: Path) -> dict[str, Target]:
 def check_path(opener: Docroot, docroot: Path, data: bytes) -> None:
     """What can be opened lies in the docroot, and is no secret."""
     try:
-        segments = decode_segments(b"/" + data.translate(VISIBLE))
+        path = decode_path(b"/" + data.translate(VISIBLE))
     except HTTPError as error:
         assert error_status(error) == 400
         return
-    path = b"/" + b"/".join(segments)
-    assert not {b".", b".."} & {*segments}
-    assert decode_segments(encode_path(path).encode()) == segments
+    assert not {b".", b".."} & {*path.split(b"/")}
+    assert decode_path(encode_path(path).encode()) == path
     fds = []
     try:
-        if opened := opener.open(segments):
+        opened = opener.open(path)
+        if isinstance(opened, OpenResult):
             fds.append(opened.fd)
             assert SECRET not in os.pread(opened.fd, 1 << 20, 0)
-        fds.append(opener.open_directory(segments))
+        fds.append(opener.open_directory(FoundDirectory(path)))
     except HTTPError as error:
         assert error_status(error) in (403, 404)
     finally:

@@ -19,7 +19,9 @@ from itertools import islice
 from typing import NamedTuple
 from zlib import adler32, crc32
 
-from httpd.files.docroot import Docroot, explain, is_hidden
+from httpd.files.docroot import Docroot
+from httpd.files.faults import FORBIDDEN, MISSING
+from httpd.files.hidden import is_hidden
 from httpd.protocol.dates import EARLIEST, LATEST
 from httpd.site.listing.natural_order import natural_key
 
@@ -137,9 +139,9 @@ def _look_at(docroot: Docroot, directory: int, depth: int, item: os.DirEntry[str
     try:
         status = item.stat(follow_symlinks=False)
     except OSError as error:
-        if explain(error).status >= 500:  # it must not seem not to be there
-            raise
-        return None  # it was deleted, or nothing in this directory can be reached
+        if error.errno in MISSING or error.errno in FORBIDDEN:
+            return None  # it was deleted, or nothing in this directory can be reached
+        raise  # a listing without the entry would say that it does not exist
     if stat.S_ISLNK(status.st_mode):
         status = docroot.stat(name, directory)
         if status is None:

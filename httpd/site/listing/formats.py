@@ -119,18 +119,18 @@ LAYOUT = crc32(f"{__version__}{_START}{_FILTER}{_SCRIPT}{_END}".encode())
 
 
 def render_html(
-    segments: list[bytes], order: Order, contents: Contents, *, is_straight: bool
+    path: bytes, order: Order, contents: Contents, *, is_straight: bool
 ) -> Iterator[str]:
     """Yield the page for a directory, piece by piece.
 
     Args:
-        segments: of the path, as `decode_segments` returned them.
+        path: the decoded path of the directory.
         order: that of the entries.
         contents: what is in it.
         is_straight: whether a client gets one directory up by each ``../``, see
             `has_straight_slashes`.
     """
-    names = [segment for segment in segments if segment]
+    names = path.strip(b"/").split(b"/") if path != b"/" else []
     ways = _ways_up(names, is_straight=is_straight)
     yield _START.format(
         title="/" + "".join(f"{_to_text(name)}/" for name in names),

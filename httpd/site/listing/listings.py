@@ -12,12 +12,13 @@ from binascii import crc32
 from collections.abc import Callable, Generator
 from weakref import WeakValueDictionary
 
-from httpd.files.docroot import Docroot, explain
+from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.faults import explain
 from httpd.files.memory import UNCLAIMED, Claim, HoldMore, grant
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import MAX_ELEMENTS
-from httpd.protocol.target import decode_segments, has_straight_slashes
+from httpd.protocol.target import has_straight_slashes
 from httpd.site.listing.entries import Contents, Order, read_entries
 from httpd.site.listing.formats import LAYOUT, render_html, render_json
 
@@ -117,6 +118,7 @@ Known = Callable[[str], "Listing | str | None"]
 
 def list_directory(
     docroot: Docroot,
+    directory: FoundDirectory,
     path: bytes,
     order: Order,
     hold: HoldMore = grant,
@@ -131,6 +133,7 @@ def list_directory(
 
     Args:
         docroot: where the directory is.
+        directory: what the lookup of `path` found.
         path: that of the request, percent-encoded.
         order: of the entries.
         hold: for the memory that the listing takes.
@@ -141,25 +144,25 @@ def list_directory(
         The listing, or what `known` returned.
 
     Raises:
-        HTTPError: see `Docroot.open_directory` and `decode_segments`; 500 when reading fails.
+        HTTPError: see `Docroot.open_directory`.
+        FileSystemError: see `Docroot.open_directory`.
     """
-    segments = decode_segments(path)
-    is_straight = as_json or has_straight_slashes(path, segments)
-    directory = docroot.open_directory(segments)
+    is_straight = as_json or has_straight_slashes(path, directory.path)
+    fd = docroot.open_directory(directory)
     try:
         listing = Listing(path, JSON if as_json else HTML, hold=hold)
-        contents = yield from read_entries(docroot, directory, len(segments) - 1, order)
+        contents = yield from read_entries(docroot, fd, directory.path.count(b"/") - 1, order)
     except OSError as error:
         raise explain(error) from None
     finally:
-        os.close(directory)
+        os.close(fd)
     listing.etag = _make_etag(contents, order, as_json, is_straight)
     if (instead := known(listing.etag)) is not None:
         return instead
     if as_json:
         texts = render_json(contents.entries)
     else:
-        texts = render_html(segments, order, contents, is_straight=is_straight)
+        texts = render_html(directory.path, order, contents, is_straight=is_straight)
     step = ""
     for text in texts:
         step += text
@@ -183,7 +186,7 @@ def _make_etag(contents: Contents, *details: object) -> str:
     return f'"{contents.count:x}-{contents.fingerprint:x}-{layout:x}"'
 
 
-_Key = tuple[tuple[bytes, ...], Order, bool, bool]
+_Key = tuple[bytes, Order, bool, bool]
 
 
 class Listings:
@@ -216,6 +219,7 @@ class Listings:
 
     def make(
         self,
+        directory: FoundDirectory,
         path: bytes,
         order: Order,
         *,
@@ -225,6 +229,7 @@ class Listings:
         """Return a listing of this second or a later one, or make one; see `list_directory`.
 
         Args:
+            directory: what the lookup of `path` found.
             path: that of the request, percent-encoded.
             order: of the entries.
             as_json: true for JSON, false for HTML.
@@ -235,9 +240,8 @@ class Listings:
             The listing; its entity tag where the client needs no more.
         """
         # A path can be written in any number of ways, which must not mean as many listings.
-        segments = decode_segments(path)
-        is_straight = as_json or has_straight_slashes(path, segments)
-        key = (tuple(segments), order, as_json, is_straight)
+        is_straight = as_json or has_straight_slashes(path, directory.path)
+        key = (directory.path, order, as_json, is_straight)
         asked = self._second
         if (etag := self._tags.get(key)) is not None and is_unmodified(etag):
             return etag
@@ -260,7 +264,7 @@ class Listings:
         self._is_busy = True
         try:
             listing = yield from list_directory(
-                self._docroot, path, order, self._hold, as_json=as_json, known=known
+                self._docroot, directory, path, order, self._hold, as_json=as_json, known=known
             )
         finally:
             self._is_busy = False

@@ -19,18 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.files.docroot import (
-    Docroot,
-    NoIndexError,
-    OutOfDescriptorsError,
-    UnreadableError,
-    explain,
-)
+from httpd.files.docroot import Docroot, FoundDirectory, OpenResult
+from httpd.files.faults import FileSystemError, OutOfDescriptorsError, UnreadableError, explain
 from httpd.files.openat2 import pin_at_once, pin_stepwise, read_beneath, read_straight
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.target import decode_segments
+from httpd.protocol.target import decode_path
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
-from tests.unit.site.directories import as_nobody, open_directory, write
+from tests.unit.site.directories import as_nobody, open_directory, open_path, write
 
 CANARY = "what nobody outside may read"
 
@@ -79,8 +74,8 @@ OPENS = Opens()
 
 def forbid_the_straight_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a docroot ask where a name leads to, as if the way there left it."""
-    for name in ("pin_straight", "read_straight", "read_beneath"):
-        monkeypatch.setattr(f"httpd.files.docroot.{name}", lambda name, directory: None)
+    for name in ("resolver.pin_straight", "docroot.read_straight", "docroot.read_beneath"):
+        monkeypatch.setattr(f"httpd.files.{name}", lambda name, directory: None)
 
 
 @pytest.fixture
@@ -160,15 +155,17 @@ def site(tmp_path: Path) -> Path:
 
 def look_up(docroot: Docroot, path: str | bytes) -> Found:
     """Return the content of a file, the status of an error, or None for a directory without
-    slash.
+    slash; 403 for a directory without index, as where nothing is listed.
     """
     raw = path.encode("latin-1") if isinstance(path, str) else path
     try:
-        opened = docroot.open(decode_segments(raw))
+        opened = docroot.open(decode_path(raw))
     except HTTPError as error:
         return error.status
-    if opened is None:
-        return None
+    except FileSystemError as error:
+        return error.http_error.status
+    if isinstance(opened, FoundDirectory):
+        return None if opened.lacks_slash else 403
     with open(opened.fd, "rb") as file:
         assert not os.get_inheritable(opened.fd)
         return file.read().decode()
@@ -321,10 +318,9 @@ def test_a_link_that_is_changed_to_lead_into_hidden_names(
     docroot = Docroot(str(site), ())
     names = [b"link", b"on-the-way/b.txt"]
     for name in names:
-        opened = docroot.open(name.split(b"/"))
-        assert opened is not None
+        opened = open_path(docroot, b"/" + name)
         os.close(opened.fd)
-        assert docroot.look_again(opened.name)[0] is not None
+        assert docroot.revalidate(opened.name)[0] is not None
     write(site / ".git" / "b.txt")
     for link, target in {"link": ".git/b.txt", "on-the-way": ".git"}.items():
         (site / link).unlink()
@@ -332,7 +328,7 @@ def test_a_link_that_is_changed_to_lead_into_hidden_names(
     docroot.release()
     for name in names:
         path = os.fsencode(site) + b"/" + name
-        assert docroot.look_again(path) == (None, None) or docroot.stat(path) is None
+        assert docroot.revalidate(path) == (None, None) or docroot.stat(path) is None
         assert look_up(docroot, b"/" + name) == 404
 
 
@@ -413,7 +409,7 @@ def test_a_linked_docroot_is_followed_anew(tmp_path: Path) -> None:
     for version in "121":
         link.unlink()
         link.symlink_to(version)
-        docroot.look_anew()
+        docroot.invalidate_root()
         assert look_up(docroot, "/a.txt") == version
         assert look_up(docroot, "/out") == 404
 
@@ -428,7 +424,7 @@ def test_the_previous_docroot_is_outside_of_the_new_one(tmp_path: Path) -> None:
     assert look_up(docroot, "/secret") == CANARY
     link.unlink()
     link.symlink_to("new")
-    docroot.look_anew()
+    docroot.invalidate_root()
     assert look_up(docroot, "/back") == 404
     assert look_up(docroot, "/a.txt") == "a"
     assert look_up(docroot, "/back") == 404
@@ -441,7 +437,7 @@ def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     assert look_up(docroot, "/a.txt") == "a"
     (tmp_path / "site").rename(tmp_path / "elsewhere")
     assert look_up(docroot, "/a.txt") == "a"
-    docroot.look_anew()
+    docroot.invalidate_root()
     assert look_up(docroot, "/a.txt") == 503
     assert docroot.stat(os.fsencode(tmp_path / "site" / "a.txt")) is None
     write(tmp_path / "site" / "b.txt", "b")
@@ -464,7 +460,7 @@ def test_a_docroot_that_may_not_be_entered_is_as_one_that_is_not_there(path: str
             assert look_up(docroot, path) == 503
         (directory / "site").chmod(0o755)
         (directory / "site" / "a.txt").chmod(0)
-        docroot.look_anew()
+        docroot.invalidate_root()
         with as_nobody():
             assert look_up(docroot, "/a.txt") == 403
 
@@ -498,8 +494,7 @@ def test_the_first_index_that_exists(
     for name in present:
         write(tmp_path / name, name)
     docroot = Docroot(str(tmp_path), ("index.html", "index.htm", "default.txt"))
-    opened = docroot.open([b""])
-    assert opened is not None
+    opened = open_path(docroot, b"/")
     assert opened.is_only_choice is is_only_choice
     assert opened.name == os.fsencode(tmp_path / expected)
     os.close(opened.fd)
@@ -564,9 +559,11 @@ def test_no_descriptor_left_is_503_and_passes(tmp_path: Path) -> None:
 def list_names(docroot: Docroot, path: str) -> list[str] | int:
     """Return the names in a directory, or the status of an error."""
     try:
-        directory = docroot.open_directory(decode_segments(path.encode()))
+        directory = docroot.open_directory(FoundDirectory(decode_path(path.encode())))
     except HTTPError as error:
         return error.status
+    except FileSystemError as error:
+        return error.http_error.status
     try:
         assert not os.get_inheritable(directory)
         return sorted(os.listdir(directory))
@@ -608,8 +605,8 @@ def test_a_directory_that_may_not_be_read() -> None:
 
 
 def test_only_a_directory_without_an_index_could_be_listed(docroot: Docroot) -> None:
-    with pytest.raises(NoIndexError):
-        docroot.open(decode_segments(b"/bare/"))
+    assert docroot.open(b"/bare/") == FoundDirectory(b"/bare/")
+    assert isinstance(docroot.open(b"/sub/"), OpenResult)
 
 
 def test_no_descriptor_for_a_directory_is_503(docroot: Docroot) -> None:
@@ -636,7 +633,7 @@ def test_no_descriptor_for_a_directory_is_503(docroot: Docroot) -> None:
 def test_where_a_name_in_a_directory_leads(
     docroot: Docroot, name: bytes, found: str | None
 ) -> None:
-    directory = docroot.open_directory([b""])
+    directory = docroot.open_directory(FoundDirectory(b"/"))
     try:
         status = docroot.stat(name, directory)
     finally:
@@ -715,7 +712,7 @@ def test_the_same_path_in_another_mount_namespace_is_outside(tmp_path: Path, way
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use one of the ways of pinning: beneath the docroot, or else another one."""
     if request.param is not None:
-        monkeypatch.setattr("httpd.files.docroot.pin", request.param)
+        monkeypatch.setattr("httpd.files.resolver.pin", request.param)
         forbid_the_straight_way(monkeypatch)
 
 
@@ -796,7 +793,7 @@ def test_a_failing_status_leaves_nothing_open(
         return os.stat(fd)
 
     monkeypatch.setattr("os.fstat", fail)
-    for look in (docroot.look_again, docroot.directory_state, docroot.stat):
+    for look in (docroot.revalidate, docroot.directory_state, docroot.stat):
         look(name)
     docroot.names_beside(name, 10)
     docroot.release()
@@ -818,5 +815,5 @@ def test_an_error_of_the_machine_is_called_by_its_name(
 ) -> None:
     error = explain(OSError(number, ""))
     assert isinstance(error, kind)
-    assert error.close_reason == os.strerror(number)
-    assert words in error.detail
+    assert error.reason == os.strerror(number)
+    assert words in error.http_error.detail

@@ -14,7 +14,7 @@ from httpd.files.docroot import Docroot
 from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, CachedFile, FileCache
 from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.response import Response
-from tests.unit.site.directories import write, write_sparse
+from tests.unit.site.directories import open_path, write, write_sparse
 
 SIZES = (0, 1000, 50_000, SMALL_FILE + 1)
 
@@ -27,8 +27,8 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> list[OpenFile]:
     for size in SIZES[:-1]:
         write(root / str(size), bytes(size))
     write_sparse(root / str(SIZES[-1]), SIZES[-1])
-    opened = [docroot.open([str(size).encode()]) for size in SIZES]
-    files = [OpenFile(file, int(time.time())) for file in opened if file]
+    opened = [open_path(docroot, b"/%d" % size) for size in SIZES]
+    files = [OpenFile(file, int(time.time())) for file in opened]
     snapshot = files[-1].snapshot()
     assert snapshot is not None
     return [*files, snapshot]

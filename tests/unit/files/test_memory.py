@@ -19,7 +19,7 @@ from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.messages import HTTPError
 from httpd.site.listing.listings import Listing
 from tests.unit.guard import open_descriptors, opened_since
-from tests.unit.site.directories import write
+from tests.unit.site.directories import open_path, write
 
 BUDGET = 1 << 20
 
@@ -29,8 +29,7 @@ def refuse(_: int, __: int = 0) -> None:
 
 
 def open_file(path: Path) -> OpenFile:
-    opened = Docroot(str(path.parent), ()).open([path.name.encode()])
-    assert opened is not None
+    opened = open_path(Docroot(str(path.parent), ()), b"/" + path.name.encode())
     return OpenFile(opened, int(time.time()), hold=refuse)
 
 
@@ -163,9 +162,7 @@ def test_a_small_file_without_memory_is_sent_from_its_descriptor(tmp_path: Path,
         file.truncate(size)
     content = (tmp_path / "a").read_bytes()
     short = open_file(tmp_path / "a")
-    opened = Docroot(str(tmp_path), ()).open([b"a"])
-    assert opened is not None
-    usual = OpenFile(opened, int(time.time()))
+    usual = OpenFile(open_path(Docroot(str(tmp_path), ()), b"/a"), int(time.time()))
     assert usual.content == content
     assert (short.content, short.is_fragile, short.etag) == (None, True, usual.etag)
     assert short.read((range(size),)) == content

@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from httpd.files.docroot import Docroot
-from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, FileCache
+from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.faults import FileSystemError
+from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, CachedFile, FileCache
 from httpd.files.fingerprint import sample_offsets
 from httpd.files.lookup import FileLookup
 from httpd.files.open_file import FIXED_TIMES, SMALL_FILE, OpenFile
@@ -25,6 +26,7 @@ from tests.unit.site.directories import (
     as_nobody,
     note_asked,
     open_directory,
+    open_path,
     settle,
     write,
     write_sparse,
@@ -51,7 +53,7 @@ def find(lookup: FileLookup, path: str | bytes) -> OpenFile:
     path = path.encode() if isinstance(path, str) else path
     lookup.find(path)
     cached = lookup.find(path)
-    assert cached is not None
+    assert isinstance(cached, CachedFile)
     return cached.original
 
 
@@ -60,15 +62,18 @@ def stays(lookup: FileLookup, path: str, resource: OpenFile, now: int = 2) -> bo
     tick(lookup, now)
     try:
         cached = lookup.find(path.encode())
-        return cached is not None and cached.original is resource
+        return isinstance(cached, CachedFile) and cached.original is resource
     except HTTPError:
         return False
 
 
 def status_of(lookup: FileLookup, path: str) -> int:
-    with pytest.raises(HTTPError) as error:
+    with pytest.raises((HTTPError, FileSystemError)) as error:
         lookup.find(path.encode())
-    return error.value.status
+    raised = error.value
+    shown = raised.http_error if isinstance(raised, FileSystemError) else raised
+    assert isinstance(shown, HTTPError)
+    return shown.status
 
 
 # ---------------------------------------------------------------- one resource
@@ -214,8 +219,7 @@ def test_a_file_system_that_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     write(tmp_path / "a", b"12345", age=OLD)
-    opened = Docroot(str(tmp_path), ()).open([b"a"])
-    assert opened is not None
+    opened = open_path(Docroot(str(tmp_path), ()), b"/a")
     lie_about_size(monkeypatch, size)
     with pytest.raises(HTTPError, match="size") as error:
         OpenFile(opened._replace(status=os.fstat(opened.fd)), 0)
@@ -547,7 +551,7 @@ def test_a_large_file_that_has_changed_takes_the_place_of_the_old_one(tmp_path: 
     append(path)
     os.utime(path, ns=(10**18 + 1, 10**18 + 1))
     changed = lookup.find(b"/a")
-    assert changed is not None
+    assert isinstance(changed, CachedFile)
     assert changed.original is not resource
     assert lookup.find(b"/a") is changed
 
@@ -645,13 +649,13 @@ def test_a_budget_too_small_for_anything(tmp_path: Path, budget: int) -> None:
 def test_errors_and_directories_are_not_kept(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     lookup = make(tmp_path)
-    assert lookup.find(b"/folder") is None
+    assert lookup.find(b"/folder") == FoundDirectory(b"/folder")
     assert status_of(lookup, "/a") == 404
     (tmp_path / "folder").rmdir()
     write(tmp_path / "folder")
     write(tmp_path / "a")
-    assert lookup.find(b"/folder") is not None
-    assert lookup.find(b"/a") is not None
+    assert isinstance(lookup.find(b"/folder"), CachedFile)
+    assert isinstance(lookup.find(b"/a"), CachedFile)
 
 
 @pytest.mark.parametrize("left", [0, 1])
@@ -683,7 +687,7 @@ def test_in_a_directory_that_has_settled_no_forms_are_looked_for(
     write(tmp_path / "a.txt.gz", "z")
     tick(lookup, 10)
     cached = lookup.find(b"/a.txt")
-    assert cached is not None
+    assert isinstance(cached, CachedFile)
     assert set(cached.coded) == {"gzip"}
 
 
@@ -711,5 +715,5 @@ def test_a_form_that_cannot_be_used_now_may_be_later(
         write(tmp_path / "there", "z", age=OLD)
     tick(lookup, 3)
     cached = lookup.find(b"/a.txt")
-    assert cached is not None
+    assert isinstance(cached, CachedFile)
     assert set(cached.coded) == {"gzip"}

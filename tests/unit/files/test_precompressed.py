@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from httpd.files.docroot import Docroot
-from httpd.files.file_cache import FileCache
+from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.lookup import FileLookup
 from httpd.files.precompressed import CODINGS, MOST_NAMES, PlainDirectories
 from tests.unit.guard import open_descriptors, opened_since
@@ -127,7 +127,7 @@ def make(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FileLookup, list[
 
 def forms_of(lookup: FileLookup, path: bytes) -> set[str]:
     cached = lookup.find(path)
-    assert cached is not None
+    assert isinstance(cached, CachedFile)
     return set(cached.coded)
 
 

@@ -34,7 +34,7 @@ def tick(lookup: FileLookup, now: int) -> None:
 
 def find(lookup: FileLookup, path: bytes = b"/a") -> CachedFile:
     cached = lookup.find(path)
-    assert cached is not None
+    assert isinstance(cached, CachedFile)
     return cached
 
 

@@ -17,7 +17,7 @@ from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.network import socket_ops
 from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginning
 from httpd.protocol.response import Response
-from tests.unit.site.directories import write
+from tests.unit.site.directories import open_path, write
 
 SIZE = SMALL_FILE + 3 * TAIL
 BUDGET = SIZE // 4
@@ -102,8 +102,7 @@ def make_response(directory: Path, segments: tuple[bytes | range, ...]) -> Respo
     (directory / "file").unlink(missing_ok=True)  # it may be a link
     path = write(directory / "file", OLD)
     os.utime(path, (1e9, 1e9))
-    opened = Docroot(str(directory), ()).open([b"file"])
-    assert opened is not None
+    opened = open_path(Docroot(str(directory), ()), b"/file")
     length = sum(map(len, segments))
     source = OpenFile(opened, int(time.time()))
     return Response(200, b"", wire=HEAD, segments=segments, length=length, source=source)

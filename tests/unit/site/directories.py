@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pytest
 
+from httpd.files.docroot import Docroot, OpenResult
+
 NOBODY = 65534
 
 
@@ -78,3 +80,10 @@ def note_asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
     monkeypatch.setattr(os, "access", note)
     return asked
+
+
+def open_path(docroot: Docroot, path: bytes) -> OpenResult:
+    """Open the file that a decoded path leads to."""
+    opened = docroot.open(path)
+    assert isinstance(opened, OpenResult)
+    return opened

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import tracemalloc
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -22,16 +22,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.files.docroot import Docroot
+from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.faults import OutOfDescriptorsError
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.target import encode_path
+from httpd.protocol.target import decode_path, encode_path
 from httpd.site.listing import entries, listings
 from httpd.site.listing.entries import Order, parse_order
 from httpd.site.listing.listings import Listing, Listings, list_directory, wants_json
 from httpd.site.listing.natural_order import natural_key
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
-from tests.unit.site.directories import as_nobody, open_directory, write, write_sparse
+from tests.unit.site.directories import as_nobody, open_directory, open_path, write, write_sparse
 
 VOID = frozenset({"meta", "br", "input"})
 KEYS = ["name", "size", "modified"]
@@ -134,8 +135,32 @@ def read(made: Listing) -> str:
     return content.decode()
 
 
+def list_path(
+    docroot: Docroot,
+    path: bytes,
+    order: Order,
+    *,
+    as_json: bool,
+    known: Callable[[str], Listing | str | None] = lambda _: None,
+) -> Generator[None, None, Listing | str]:
+    directory = FoundDirectory(decode_path(path))
+    return list_directory(docroot, directory, path, order, as_json=as_json, known=known)
+
+
+def make(
+    listings: Listings,
+    path: bytes,
+    order: Order,
+    *,
+    as_json: bool,
+    is_unmodified: Callable[[str], bool] = lambda _: False,
+) -> Generator[None, None, Listing | str]:
+    directory = FoundDirectory(decode_path(path))
+    return listings.make(directory, path, order, as_json=as_json, is_unmodified=is_unmodified)
+
+
 def render(root: Path, path: bytes = b"/", order: Order = BY_NAME, *, as_json: bool = False) -> str:
-    return read(finish(list_directory(Docroot(str(root), ()), path, order, as_json=as_json)))
+    return read(finish(list_path(Docroot(str(root), ()), path, order, as_json=as_json)))
 
 
 def name_behind(href: str, base: str) -> bytes:
@@ -248,11 +273,9 @@ def test_what_is_listed_is_what_is_served(site: Path) -> None:
     docroot = Docroot(str(site), ())
     for name in expected:
         if name.endswith("/"):
-            os.close(docroot.open_directory([name.rstrip("/").encode(), b""]))
+            os.close(docroot.open_directory(FoundDirectory(b"/" + name.encode())))
         else:
-            opened = docroot.open([name.encode()])
-            assert opened is not None
-            os.close(opened.fd)
+            os.close(open_path(docroot, b"/" + name.encode()).fd)
 
 
 @pytest.mark.parametrize("path", [b"/sub/", b"/to-folder/", b"/%73ub/"])
@@ -278,7 +301,7 @@ def test_what_is_no_directory_is_said_by_the_first_step(
     docroot = Docroot(str(site), ())
     before = open_descriptors()
     with pytest.raises(HTTPError) as error:
-        next(list_directory(docroot, path, Order(), as_json=False))
+        next(list_path(docroot, path, Order(), as_json=False))
     assert error.value.status == status
     docroot.release()
     assert opened_since(before) == []
@@ -560,7 +583,7 @@ def count_calls(steps: Generator[None, None, Listing | str]) -> list[int]:
 def test_no_step_is_longer_in_a_larger_directory(many: Path, tmp_path: Path, as_json: bool) -> None:
     make_many(tmp_path, MANY // 3)
     fewer, more = (
-        count_calls(list_directory(Docroot(str(root), ()), b"/", Order(), as_json=as_json))
+        count_calls(list_path(Docroot(str(root), ()), b"/", Order(), as_json=as_json))
         for root in (tmp_path, many)
     )
     assert max(more) < 1.2 * max(fewer)
@@ -571,14 +594,14 @@ def test_no_step_is_longer_in_a_larger_directory(many: Path, tmp_path: Path, as_
 def test_hidden_entries_take_their_steps_too(tmp_path: Path) -> None:
     for number in range(1000):
         write(tmp_path / f".{number}")
-    steps = list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=True)
+    steps = list_path(Docroot(str(tmp_path), ()), b"/", Order(), as_json=True)
     assert sum(1 for _ in steps) >= 1000 // entries.STEP
 
 
 def test_no_step_writes_much(many: Path) -> None:
     before = open_descriptors()
     sizes = [0]
-    for _ in list_directory(Docroot(str(many), ()), b"/", Order(), as_json=False):
+    for _ in list_path(Docroot(str(many), ()), b"/", Order(), as_json=False):
         after = open_descriptors()
         (fd,) = [fd for fd in after if "memfd" in after[fd] and before.get(fd) != after[fd]]
         sizes.append(os.fstat(fd).st_size)
@@ -589,7 +612,7 @@ def test_no_step_writes_much(many: Path) -> None:
 def test_many_entries_take_little_memory(many: Path) -> None:
     tracemalloc.start()
     try:
-        made = finish(list_directory(Docroot(str(many), ()), b"/", Order(), as_json=False))
+        made = finish(list_path(Docroot(str(many), ()), b"/", Order(), as_json=False))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -602,9 +625,9 @@ def test_closing_half_way_leaves_nothing_open(tmp_path: Path, as_json: bool) -> 
     make_many(tmp_path, 1200)
     docroot = Docroot(str(tmp_path), ())
     before = open_descriptors()
-    count = sum(1 for _ in list_directory(docroot, b"/", Order(), as_json=as_json))
+    count = sum(1 for _ in list_path(docroot, b"/", Order(), as_json=as_json))
     for taken in range(count + 1):
-        steps = list_directory(docroot, b"/", Order(), as_json=as_json)
+        steps = list_path(docroot, b"/", Order(), as_json=as_json)
         for _ in range(taken):
             next(steps)
         docroot.release()
@@ -616,7 +639,7 @@ def test_closing_half_way_leaves_nothing_open(tmp_path: Path, as_json: bool) -> 
 def test_dropping_it_closes_it(tmp_path: Path) -> None:
     write(tmp_path / "a")
     before = open_descriptors()
-    steps = list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
+    steps = list_path(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
     next(steps)
     del steps
     gc.collect()
@@ -628,12 +651,12 @@ def test_without_descriptors_it_fails_at_the_first_step(tmp_path: Path) -> None:
     before = open_descriptors()
     failed = 0
     for left in range(10):
-        steps = list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
+        steps = list_path(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False)
         with descriptors_left(left):
             try:
                 next(steps)
-            except HTTPError as error:
-                assert error.status == 503
+            except OutOfDescriptorsError as error:
+                assert error.http_error.status == 503
                 failed += 1
                 continue
             finish(steps)
@@ -650,7 +673,7 @@ def test_one_listing_for_all_ways_to_write_a_path(many: Path) -> None:
     listings = Listings(Docroot(str(many.parent), ()), 0)
     name = many.name
     paths = [f"/{name}/", f"//{name}/", f"/{name}//", f"/%{ord(name[0]):x}{name[1:]}/"]
-    made = [finish(listings.make(path.encode(), Order(), as_json=True)) for path in paths]
+    made = [finish(make(listings, path.encode(), Order(), as_json=True)) for path in paths]
     assert made[0].content is None
     assert {id(listing) for listing in made} == {id(made[0])}
 
@@ -662,7 +685,7 @@ def test_the_way_up_is_right_for_each_spelling_at_the_same_time(
     write(tmp_path / "one" / "two" / "a.txt")
     for paths in ((crooked, b"/one/two/"), (b"/one/two/", crooked)):
         listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
-        made = [finish(listings.make(path, Order(), as_json=False)) for path in paths]
+        made = [finish(make(listings, path, Order(), as_json=False)) for path in paths]
         assert made[0].etag != made[1].etag
         for path, own in zip(paths, made, strict=True):
             ways = Page(read(own)).links[:2]
@@ -673,7 +696,7 @@ def test_the_way_up_is_right_for_each_spelling_at_the_same_time(
 def test_many_who_ask_at_once_get_one_listing(many: Path, budget: int) -> None:
     """Also when it is too large to be kept, as long as somebody has it."""
     listings = Listings(Docroot(str(many), ()), budget)
-    waiting = [listings.make(b"/", Order(), as_json=False) for _ in range(50)]
+    waiting = [make(listings, b"/", Order(), as_json=False) for _ in range(50)]
     first = waiting.pop(0)
     next(first)
     for other in waiting:
@@ -688,20 +711,20 @@ def test_many_who_ask_at_once_get_one_listing(many: Path, budget: int) -> None:
 def test_a_second_later_it_is_made_again(tmp_path: Path) -> None:
     write(tmp_path / "a")
     listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
-    first = finish(listings.make(b"/", Order(), as_json=True))
+    first = finish(make(listings, b"/", Order(), as_json=True))
     write(tmp_path / "b")
-    assert finish(listings.make(b"/", Order(), as_json=True)) is first
+    assert finish(make(listings, b"/", Order(), as_json=True)) is first
     listings.tick()
-    assert len(json.loads(read(finish(listings.make(b"/", Order(), as_json=True))))) == 2
+    assert len(json.loads(read(finish(make(listings, b"/", Order(), as_json=True))))) == 2
 
 
 def test_one_that_took_until_the_next_second_is_not_of_that(tmp_path: Path) -> None:
     """Who asks in the next second gets one that was begun then, and all of them the same."""
     make_many(tmp_path, 1200)
     docroot = Docroot(str(tmp_path), ())
-    count = sum(1 for _ in list_directory(docroot, b"/", Order(), as_json=True))
+    count = sum(1 for _ in list_path(docroot, b"/", Order(), as_json=True))
     listings = Listings(docroot, 0)
-    first, *others = (listings.make(b"/", Order(), as_json=True) for _ in range(4))
+    first, *others = (make(listings, b"/", Order(), as_json=True) for _ in range(4))
     for _ in range(count):
         next(first)
     listings.tick()
@@ -720,10 +743,10 @@ def test_one_that_took_until_the_next_second_is_not_of_that(tmp_path: Path) -> N
 
 def test_one_that_has_not_changed_is_not_held_twice(many: Path) -> None:
     listings = Listings(Docroot(str(many), ()), 0)
-    first = finish(listings.make(b"/", Order(), as_json=True))
+    first = finish(make(listings, b"/", Order(), as_json=True))
     listings.tick()
-    assert finish(listings.make(b"/", Order(), as_json=True)) is first
-    assert finish(listings.make(b"/", Order("size"), as_json=True)) is not first
+    assert finish(make(listings, b"/", Order(), as_json=True)) is first
+    assert finish(make(listings, b"/", Order("size"), as_json=True)) is not first
 
 
 @pytest.mark.parametrize("budget", [0, 1 << 20])
@@ -731,7 +754,7 @@ def test_what_was_made_is_given_up(many: Path, budget: int) -> None:
     before = open_descriptors()
     docroot = Docroot(str(many), ())
     listings = Listings(docroot, budget)
-    finish(listings.make(b"/", Order(), as_json=True))
+    finish(make(listings, b"/", Order(), as_json=True))
     listings.tick()
     docroot.release()
     assert opened_since(before) == []
@@ -741,9 +764,9 @@ def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
     before = open_descriptors()
     docroot = Docroot(str(many), ())
     listings = Listings(docroot, 0)
-    first = listings.make(b"/", Order(), as_json=True)
-    second = listings.make(b"/", Order("size"), as_json=True)
-    third = listings.make(b"/nothing/", Order(), as_json=True)
+    first = make(listings, b"/", Order(), as_json=True)
+    second = make(listings, b"/", Order("size"), as_json=True)
+    third = make(listings, b"/nothing/", Order(), as_json=True)
     for steps in first, second, third, first:
         next(steps)
     second.close()  # who only waited
@@ -753,7 +776,7 @@ def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
     assert opened_since(before) == []
     with pytest.raises(HTTPError):
         next(third)
-    assert finish(listings.make(b"/", Order(), as_json=True)).size > 0
+    assert finish(make(listings, b"/", Order(), as_json=True)).size > 0
 
 
 # ---------------------------------------------------------------- the finished listing
@@ -762,7 +785,7 @@ def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
 def test_a_small_one_is_in_memory(tmp_path: Path) -> None:
     write(tmp_path / "a")
     before = open_descriptors()
-    made = finish(list_directory(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False))
+    made = finish(list_path(Docroot(str(tmp_path), ()), b"/", Order(), as_json=False))
     assert made.fd == -1
     assert made.content is not None
     assert made.size == len(made.content)
@@ -772,7 +795,7 @@ def test_a_small_one_is_in_memory(tmp_path: Path) -> None:
 
 def test_a_large_one_is_a_descriptor(many: Path) -> None:
     before = open_descriptors()
-    made = finish(list_directory(Docroot(str(many), ()), b"/", Order(), as_json=True))
+    made = finish(list_path(Docroot(str(many), ()), b"/", Order(), as_json=True))
     assert made.content is None
     assert made.size > SMALL_FILE
     assert os.fstat(made.fd).st_size == made.size
@@ -785,14 +808,14 @@ def test_a_large_one_is_a_descriptor(many: Path) -> None:
 
 def test_listing_that_a_client_has_is_read_and_not_rendered(many: Path) -> None:
     docroot = Docroot(str(many), ())
-    made = finish(list_directory(docroot, b"/", BY_NAME, as_json=False))
+    made = finish(list_path(docroot, b"/", BY_NAME, as_json=False))
     asked: list[str] = []
 
     def known(etag: str) -> str:
         asked.append(etag)
         return "nothing to do"
 
-    steps = list_directory(docroot, b"/", BY_NAME, as_json=False, known=known)
+    steps = list_path(docroot, b"/", BY_NAME, as_json=False, known=known)
     assert returned(steps) == ("nothing to do", -(-(MANY + 3) // entries.STEP))
     assert asked == [made.etag]
 
@@ -811,10 +834,10 @@ def returned(steps: Generator[None, None, Listing | str]) -> tuple[Listing | str
 @pytest.mark.parametrize("is_of_this_second", [False, True])
 def test_listing_that_a_client_has_is_told_by_its_tag(many: Path, is_of_this_second: bool) -> None:
     listings = Listings(Docroot(str(many), ()), 1 << 30)
-    etag = finish(listings.make(b"/", BY_NAME, as_json=False)).etag
+    etag = finish(make(listings, b"/", BY_NAME, as_json=False)).etag
     if not is_of_this_second:
         listings.tick()
-    steps = listings.make(b"/", BY_NAME, as_json=False, is_unmodified=lambda tag: tag == etag)
+    steps = make(listings, b"/", BY_NAME, as_json=False, is_unmodified=lambda tag: tag == etag)
     assert returned(steps)[0] == etag
 
 
@@ -822,12 +845,12 @@ def test_listing_that_many_clients_have_is_read_once_a_second(many: Path) -> Non
     listings = Listings(Docroot(str(many), ()), 1 << 30)
     steps = []
     for _ in range(3):
-        made = listings.make(b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
+        made = make(listings, b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
         steps.append(returned(made)[1])
     assert steps[0] > 0
     assert steps[1:] == [0, 0]
     listings.tick()
-    made = listings.make(b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
+    made = make(listings, b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
     assert returned(made)[1] == steps[0]
 
 
@@ -840,8 +863,7 @@ def test_entity_tag_of_the_same_entries_is_the_same_in_any_order(tmp_path: Path)
             os.utime(path, (1, 1))
     docroot = Docroot(str(tmp_path), ())
     one, two = (
-        finish(list_directory(docroot, path, BY_NAME, as_json=True))
-        for path in (b"/one/", b"/two/")
+        finish(list_path(docroot, path, BY_NAME, as_json=True)) for path in (b"/one/", b"/two/")
     )
     assert one.etag == two.etag
     assert read(one) == read(two)
@@ -854,7 +876,7 @@ def test_the_entity_tag_is_that_of_the_content(tmp_path: Path) -> None:
     def tags() -> list[str]:
         docroot = Docroot(str(tmp_path), ())
         return [
-            finish(list_directory(docroot, b"/", order, as_json=as_json)).etag
+            finish(list_path(docroot, b"/", order, as_json=as_json)).etag
             for order in ORDERS[:2]
             for as_json in (False, True)
         ]

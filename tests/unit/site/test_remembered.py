@@ -551,12 +551,12 @@ def test_a_download_behind_a_link_that_leads_elsewhere(
     assert loop.ask_twice("/now/large.bin").length == LARGE
     (tmp_path / link).unlink()
     (tmp_path / link).symlink_to(to)
-    loop.loop._responder.look_anew()
+    loop.loop._responder.invalidate_root()
     response = loop.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.length == LARGE + 1
     (tmp_path / link).unlink()
-    loop.loop._responder.look_anew()
+    loop.loop._responder.invalidate_root()
     response = loop.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.status == (503 if link == "site" else 404)

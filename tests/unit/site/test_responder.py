@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd import __version__
+from httpd.files.faults import OutOfDescriptorsError
 from httpd.files.file_cache import FileCache
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.dates import format_date, parse_date
@@ -425,10 +426,10 @@ def test_403_and_503() -> None:
         with as_nobody():
             response, _ = ask(responder, head(target="/a.txt"))
             assert response.status == 403
-        with descriptors_left(0), pytest.raises(HTTPError) as error:
+        with descriptors_left(0), pytest.raises(OutOfDescriptorsError) as error:
             ask(responder, head(target="/b.txt"))
-        assert error.value.status == 503
-        seen = read(responder.refuse(error.value, head_only=False))
+        assert error.value.http_error.status == 503
+        seen = read(responder.refuse(error.value.http_error, head_only=False))
         assert names(seen) - {"Connection"} == FIELDS[503]
         assert ask(responder, head(target="/b.txt"))[0].status == 200
 

@@ -1,0 +1,205 @@
+"""From names below the docroot to descriptors of what the names lead to, and never to anything
+outside of the docroot.
+
+Such a descriptor is opened with O_PATH (open(2)): it pins a file or directory without opening it.
+The kernel resolves a name without leaving the docroot where it can (`httpd.files.openat2`).  Where
+a link leads out of the docroot, if only to come back, the file is pinned first, and then the kernel
+is asked where the docroot and the file are.  Whatever happens to names and links meanwhile, the
+descriptor leads to the file that was checked.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+from httpd.files.faults import FORBIDDEN, MISSING, NoDocrootError, not_found
+from httpd.files.hidden import is_hidden_target
+from httpd.files.openat2 import pin, pin_straight
+from httpd.protocol.messages import HTTPError
+
+SETTLED_NS = 2_000_000_000
+"""Nanoseconds after which the modification time of a file tells two versions apart, even on the
+coarsest file systems."""
+_MAX_DIRECTORIES = 256
+"""Directories that are pinned at a time."""
+
+DirectoryState = tuple[int, int, int, int]
+"""Device, inode, modification time and status change time of a directory, in nanoseconds.
+
+One of them changes when a name in the directory comes to mean another file.
+"""
+
+
+class PinnedDirectory(NamedTuple):
+    """A directory that was inside the docroot when it was pinned.
+
+    Args:
+        fd: a descriptor of the directory.
+        state: None if the directory has changed lately, so that a further change might not show.
+    """
+
+    fd: int
+    state: DirectoryState | None
+
+
+class Resolver:
+    """Pins the docroot, the files below it, and for a while the directories that files are in.
+
+    Args:
+        directory: the absolute path of the docroot, without a slash at its end.  The path may be a
+            symbolic link, which is followed again after each `invalidate_root`.
+    """
+
+    def __init__(self, directory: bytes) -> None:
+        self._directory = directory
+        self._root = -1
+        self._root_status = os.stat_result(range(10))
+        self._is_root_valid = False
+        self._directories: dict[bytes, PinnedDirectory] = {}
+
+    def __del__(self) -> None:
+        self.release()
+
+    def invalidate_root(self) -> None:
+        """Look up which directory has the docroot's name when the docroot is next needed."""
+        self._is_root_valid = False
+
+    def release(self) -> None:
+        """Close all descriptors until they are needed again.
+
+        An open descriptor would keep the docroot from being unmounted.
+        """
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+            self._is_root_valid = False
+        self._release_directories()
+
+    def root(self) -> int:
+        """Return a descriptor of the directory that has the docroot's name now.
+
+        Raises:
+            NoDocrootError: the directory does not exist or may not be entered.
+            OSError: descriptors have run out, or the disk fails.
+        """
+        if self._is_root_valid:
+            return self._root
+        try:
+            self._validate_root()
+        except OSError as error:
+            if error.errno in MISSING or error.errno in FORBIDDEN:
+                raise NoDocrootError(error) from None
+            raise
+        return self._root
+
+    def may_enter_root(self) -> bool:
+        """Tell whether this process may enter the docroot, as far as the docroot is pinned."""
+        return self._root < 0 or os.access(b".", os.X_OK, dir_fd=self._root, effective_ids=True)
+
+    def below(self, name: bytes) -> bytes:
+        """Return a name relative to the docroot.
+
+        Args:
+            name: an absolute path that begins with the docroot's.
+        """
+        return name[len(self._directory) + 1 :] or b"."
+
+    def pin(self, name: bytes, directory: int | None = None) -> int:
+        """Return a descriptor of what a name leads to.
+
+        Args:
+            name: an absolute path that begins with the docroot's, or one relative to `directory`.
+            directory: the descriptor of a directory.
+
+        Raises:
+            HTTPError: 404 for what is outside of the docroot or hidden; 503 without a docroot.
+            OSError: the name cannot be resolved.
+        """
+        root = self.root()
+        if directory is None:
+            directory, name = root, self.below(name)
+            fd = pin_straight(name, root)
+            if fd is not None:
+                return fd
+        fd = pin(name, directory)
+        check_inside(fd, root)
+        return fd
+
+    def pin_parent(self, name: bytes) -> PinnedDirectory:
+        """Return the directory that a file is in; it is pinned once between two calls of `release`.
+
+        Args:
+            name: an absolute path that begins with the docroot's.
+
+        Raises:
+            HTTPError: see `pin`.
+            OSError: see `pin`.
+        """
+        path = name[: name.rfind(b"/")]
+        directory = self._directories.get(path)
+        if directory is None:
+            if len(self._directories) == _MAX_DIRECTORIES:
+                self._release_directories()
+            directory = self._directories[path] = self._pin_directory(path)
+        return directory
+
+    def _pin_directory(self, path: bytes) -> PinnedDirectory:
+        fd = self.pin(path)
+        try:
+            status = os.fstat(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        times = status.st_mtime_ns, status.st_ctime_ns
+        is_settled = time.time_ns() - max(times) > SETTLED_NS
+        return PinnedDirectory(fd, (status.st_dev, status.st_ino, *times) if is_settled else None)
+
+    def _release_directories(self) -> None:
+        for directory in self._directories.values():
+            os.close(directory.fd)
+        self._directories.clear()
+
+    def _validate_root(self) -> None:
+        directory = self._directory or b"/"
+        if self._root < 0 or not os.path.samestat(os.stat(directory), self._root_status):
+            self.release()
+            root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._root_status = os.fstat(root)
+            except OSError:
+                os.close(root)
+                raise
+            self._root = root
+        self._is_root_valid = True
+
+
+def link_to(fd: int) -> bytes:
+    """Return the name of a magic link (proc_pid_fd(5)) that leads to what a descriptor pins."""
+    return b"/proc/self/fd/%d" % fd
+
+
+def check_inside(fd: int, root: int) -> None:
+    """Close a descriptor unless what it leads to is inside the docroot and not hidden.
+
+    Args:
+        fd: of a file or directory.
+        root: of the docroot.
+
+    Raises:
+        HTTPError: 404 if the descriptor was closed for that.
+        OSError: the kernel does not tell where they are; `fd` is closed as well.
+    """
+    try:
+        for _ in range(2):  # once more if one of the two was moved between the calls
+            real = os.readlink(link_to(fd)) + b"/"
+            inside = os.readlink(link_to(root)).rstrip(b"/") + b"/"
+            if real.startswith(inside):
+                if is_hidden_target(real[len(inside) :]):
+                    break
+                return
+        raise not_found()
+    except (OSError, HTTPError):
+        os.close(fd)
+        raise
