@@ -11,23 +11,24 @@ import pwd
 import resource
 from collections.abc import Mapping
 
-from httpd.config import Settings
+from httpd.configuration import Settings
 
 
 def advise(settings: Settings) -> list[str]:
     """Return what the operator should know of settings, a line each; nothing is wrong with most."""
     found = []
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY != descriptors < settings.max_connections:
+    if resource.RLIM_INFINITY != descriptors < settings.loop.max_connections:
         found.append(
-            f"max_connections is {settings.max_connections}, but a process may open only "
+            f"max_connections is {settings.loop.max_connections}, but a process may open only "
             f"{descriptors} files (ulimit -Hn); raise that limit, or lower max_connections"
         )
     if os.geteuid() != 0:
-        if settings.user and pwd.getpwnam(settings.user).pw_uid != os.geteuid():
-            found.append(_without_effect("user", settings.user))
-        if settings.group and grp.getgrnam(settings.group).gr_gid != os.getegid():
-            found.append(_without_effect("group", settings.group))
+        user, group = settings.process.user, settings.process.group
+        if user and pwd.getpwnam(user).pw_uid != os.geteuid():
+            found.append(_without_effect("user", user))
+        if group and grp.getgrnam(group).gr_gid != os.getegid():
+            found.append(_without_effect("group", group))
     return found
 
 
@@ -46,9 +47,10 @@ def advise_service(settings: Settings, environment: Mapping[str, str]) -> list[s
         settings: of the config file, without the option --log-file.
         environment: of this process, which tells whether a service manager has started it.
     """
-    if settings.log_file is None or "NOTIFY_SOCKET" not in environment:
+    log_file = settings.log.log_file
+    if log_file is None or "NOTIFY_SOCKET" not in environment:
         return []
     return [
-        f"log_file: {settings.log_file} has no effect in the foreground, which logs to standard "
+        f"log_file: {log_file} has no effect in the foreground, which logs to standard "
         "output and standard error; --log-file has"
     ]

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from httpd import __version__
-from httpd.config_errors import refuse, suggest
+from httpd.configuration import KEYS
 from httpd.process.errors import EX_USAGE
 from httpd.process.output import write_error, write_output
+from httpd.settings.declaration import Key
+from httpd.settings.errors import refuse, suggest
 
 COMMANDS = ("start", "stop", "reload", "upgrade", "status")
 
@@ -100,29 +102,33 @@ def make_parser() -> _Parser:
     # Checked by `parse`, which alone can tell a directory from a misspelt command.
     add("word", nargs="?", metavar="DIR | COMMAND", help="a directory to serve, or a command")
     add("-c", "--config", metavar="FILE", help="YAML config file")
-    add("--base", "--docroot", dest="docroot", metavar="DIR", help="the directory to serve")
-    add("--host", action="append", metavar="ADDR", help="address to listen on; may be repeated (*)")
-    add("--port", metavar="N", help="port to listen on, 0 for any free one (8080)")
-    add("--recv", metavar="SIZE", help="bytes to ask for in each recv (64KiB)")
-    add("--workers", metavar="N", help="worker processes, or auto: one per core (auto)")
-    add("--threads", metavar="N", help="threads, each an event loop, per worker (4)")
-    add("--user", metavar="NAME", help="the user that workers become when root starts phttpd")
-    add("--group", metavar="NAME", help="likewise their group")
-    add("--pidfile", metavar="FILE", help="the file for the pid of the daemon")
-    add(
-        "--log-file", metavar="FILE", help="where a daemon logs; in the foreground: instead of here"
-    )
+    for key in KEYS.values():
+        _add_option(parser, key)
     place = parser.add_mutually_exclusive_group()
     for option, value, text in (
         ("--foreground", False, "stay in the foreground, as with a directory"),
         ("--daemon", True, "run in the background, as with a config file"),
     ):
         place.add_argument(option, dest="daemon", action="store_const", const=value, help=text)
-    add("--verbose", action="store_const", const=True, help="log every request, and more")
     add("--check", action="store_true", help="check the configuration and exit")
     add("--json", action="store_true", help="with status: for programs")
     add("--version", action="version", version=f"phttpd {__version__}")
     return parser
+
+
+def _add_option(parser: _Parser, key: Key) -> None:
+    """Add the option that sets a key, if the key has one."""
+    option = key.option
+    if option is None:
+        return
+    names = [name for name in (option.alias, key.option_name) if name]
+    if option.metavar is None:
+        parser.add_argument(*names, action="store_const", const=True, help=option.help)
+        return
+    has_default = key.default is not None and not key.is_required
+    text = f"{option.help} ({key.default})" if has_default else option.help
+    action = "append" if option.is_repeatable else "store"
+    parser.add_argument(*names, dest=key.name, action=action, metavar=option.metavar, help=text)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

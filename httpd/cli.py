@@ -8,22 +8,19 @@ import socket
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from httpd.advice import advise, advise_service
 from httpd.arguments import parse
-from httpd.config import (
+from httpd.configuration import (
     KEYS,
     Settings,
+    complete,
     default_config_file,
-    default_log_file,
-    default_pidfile,
     instance_pidfile,
     load,
     load_pidfile,
 )
-from httpd.config_errors import ConfigError
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.network.addresses import machine_addresses, visible_urls
 from httpd.network.listener import format_address
@@ -38,6 +35,7 @@ from httpd.process.pidfile import find_supervisor
 from httpd.process.privileges import ask_as
 from httpd.process.signals import reset_signals
 from httpd.process.status_text import count
+from httpd.settings.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -123,10 +121,11 @@ def _carry_out(parsed: Namespace) -> int:
 def _check(config_file: str | None, settings: Settings) -> int:
     """Say what was found to be right, and what may not be meant."""
     _warn(advise(settings))
-    urls = [f"http://{format_address((host, settings.port))}/" for host in settings.host]
-    workers = f"{count(settings.workers, 'worker')} of {count(settings.threads, 'loop')}"
-    user = f", user {settings.user}" if settings.user else ""
-    what = f"{settings.docroot} at {', '.join(urls)}, {workers}{user}"
+    listen, process = settings.listen, settings.process
+    urls = [f"http://{format_address((host, listen.port))}/" for host in listen.host]
+    workers = f"{count(process.workers, 'worker')} of {count(process.threads, 'loop')}"
+    user = f", user {process.user}" if process.user else ""
+    what = f"{settings.site.docroot} at {', '.join(urls)}, {workers}{user}"
     write_output(f"OK: {config_file or 'no config file'}: {what}")
     return EX_OK
 
@@ -195,19 +194,20 @@ def _serve(
     # A directory that was typed is not one that a boot may yet mount.
     is_typed = config_file is None and predecessor is None
     settings = load(config_file, options, parsed.spelling, needs_docroot=is_typed)
-    in_foreground = not settings.daemon
+    in_foreground = not settings.process.daemon
     # Relative paths were resolved against this directory, and a reload must find the same ones.
     options = {name: _anchor(name, value) for name, value in options.items()}
 
     def reload() -> Settings:
-        return _complete(load(config_file, options, parsed.spelling), in_foreground, options)
+        loaded = load(config_file, options, parsed.spelling)
+        return complete(loaded, options, in_foreground=in_foreground)
 
     if predecessor is None:
         _warn(advise(settings))
         if in_foreground and "log_file" not in options:
             _warn(advise_service(settings, os.environ))
     passed = take_listeners(os.environ)
-    settings = _complete(settings, in_foreground, options)
+    settings = complete(settings, options, in_foreground=in_foreground)
     service = Service(reload, settings, command, passed, predecessor)
     if in_foreground:
         supervisor = os.getpid() if predecessor is None else None  # a successor says nothing new
@@ -218,17 +218,17 @@ def _serve(
         return service.run(on_ready=lambda: None)
     if fault := _find_fault(settings):
         _warn([f"{fault}; {NOT_YET}"])
-    return _launch(service, passed, settings.pidfile)
+    return _launch(service, passed, settings.process.pidfile)
 
 
 def _find_fault(settings: Settings) -> str:
     """Say why those who will serve cannot read the docroot; nothing if they can."""
 
     def ask() -> str:
-        fault = find_fault(settings.docroot)
-        return describe_fault(settings.docroot, fault) if fault else ""
+        fault = find_fault(settings.site.docroot)
+        return describe_fault(settings.site.docroot, fault) if fault else ""
 
-    return printable(ask_as(settings.user, settings.group, ask))
+    return printable(ask_as(settings.process.user, settings.process.group, ask))
 
 
 def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) -> int:
@@ -255,17 +255,6 @@ def _announce(supervisor: int | None) -> None:
     terminal.say(f"phttpd: serving {facts['docroot']} {how}: {' '.join(urls)}")
 
 
-def _complete(settings: Settings, in_foreground: bool, options: dict[str, Any]) -> Settings:
-    """Fill in what a daemon needs and was not told; the foreground logs to the terminal."""
-    if in_foreground:
-        return settings if "log_file" in options else replace(settings, log_file=None)
-    return replace(
-        settings,
-        pidfile=settings.pidfile or default_pidfile(),
-        log_file=settings.log_file or default_log_file(),
-    )
-
-
 def _find_config(path: str) -> str:
     try:
         return os.path.abspath(path)
@@ -282,10 +271,10 @@ def _working_directory() -> str | None:
 
 
 def _names_relative_paths(parsed: Namespace, options: dict[str, Any]) -> bool:
-    paths = [value for name, value in options.items() if KEYS[name].is_path]
+    paths = [value for name, value in options.items() if KEYS[name].kind.is_path]
     paths += [parsed.config] if parsed.config else []
     return not all(os.path.isabs(os.path.expanduser(path)) for path in paths)
 
 
 def _anchor(name: str, value: Any) -> Any:
-    return os.path.abspath(os.path.expanduser(value)) if KEYS[name].is_path else value
+    return os.path.abspath(os.path.expanduser(value)) if KEYS[name].kind.is_path else value

@@ -7,20 +7,18 @@ own.
 from __future__ import annotations
 
 import errno
-import math
 import os
 import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from httpd import __version__
-from httpd.config import Settings
-from httpd.config_errors import ConfigError
+from httpd.configuration import Settings, changed_keys
 from httpd.network.listener import adopt_listener, format_url, open_listeners
-from httpd.network.loop import LoopSettings
-from httpd.observe.access_formats import FORMATS
+from httpd.network.settings import ListenSettings
 from httpd.observe.log import Log, is_journal, may_block, name_thread, open_console
 from httpd.observe.relay import Relay
 from httpd.process.descriptors import raise_descriptor_limit
@@ -43,7 +41,7 @@ from httpd.process.signals import SignalInbox, make_inbox
 from httpd.process.supervisor import Supervisor
 from httpd.process.upgrade import Command, Predecessor, Successor
 from httpd.process.worker import WorkerSettings
-from httpd.site.responder import SiteSettings
+from httpd.settings.errors import ConfigError
 
 _LOG_MODE = 0o640
 _EVERY_ADDRESS = ("[::]", "0.0.0.0")
@@ -91,8 +89,9 @@ class Service:
             StartError: when the server cannot start.
         """
         inbox = make_inbox()  # before anything that a signal could leave half done
-        pidfile = Pidfile(self._settings.pidfile) if self._settings.pidfile else None
-        replaces = pidfile is not None and self._is_of_predecessor(self._settings.pidfile)
+        path = self._settings.process.pidfile
+        pidfile = Pidfile(path) if path else None
+        replaces = pidfile is not None and self._is_of_predecessor(path)
         if pidfile:
             pidfile.prepare() if replaces else pidfile.acquire()
 
@@ -146,12 +145,13 @@ class Service:
     # ---------------------------------------------------------------- the log
 
     def _open_log(self) -> Log:
-        if self._settings.log_file:
-            output = errors = _open_log_file(self._settings.log_file)
+        settings = self._settings.log
+        if settings.log_file:
+            output = errors = _open_log_file(settings.log_file)
         else:
             output, errors = self._open_console(_STDOUT), self._open_console(_STDERR)
         journal = tuple(fd for fd in (output, errors) if is_journal(fd))
-        return Log("supervisor", output, errors, self._settings.verbose, journal)
+        return Log("supervisor", output, errors, settings.verbose, journal)
 
     def _open_console(self, fd: int) -> int:
         """Return a descriptor for a console that never blocks."""
@@ -176,9 +176,9 @@ class Service:
 
     def _make_plan(self, previous: Plan | None) -> Plan:
         settings = self._settings if previous is None else self._load()
-        log_fd = None
-        if previous is not None and settings.log_file not in (previous.log_file, None):
-            log_fd = _open_log_file(settings.log_file)
+        log_fd, log_file = None, settings.log.log_file
+        if previous is not None and log_file not in (previous.log.log_file, None):
+            log_fd = _open_log_file(log_file)
         try:
             listeners, endpoint = self._find_listeners(settings, previous)
         except BaseException:
@@ -186,16 +186,12 @@ class Service:
                 os.close(log_fd)
             raise
         return Plan(
-            workers=settings.workers,
             worker=_worker_settings(settings, previous),
             listeners=listeners,
             endpoint=endpoint,
-            shutdown_timeout=settings.shutdown_timeout,
-            log_file=settings.log_file,
-            verbose=settings.verbose,
             facts=self._facts(settings, listeners),
             log_fd=log_fd,
-            remarks=_unheeded(self._settings, settings, has_own_sockets=endpoint is not None),
+            remarks=_remarks(self._settings, settings, has_own_sockets=endpoint is not None),
         )
 
     def _find_listeners(
@@ -206,13 +202,13 @@ class Service:
             listeners, endpoint = previous.listeners, previous.endpoint
         if endpoint is None and listeners:
             return listeners, None  # they are the service manager's
-        present, listeners = listeners, _open_listeners(settings, listeners)
+        present, listeners = listeners, _open_listeners(settings.listen, listeners)
         if previous is None:
             self._left = [listener not in listeners for listener in present]
             for listener, is_left in zip(present, self._left, strict=True):
                 if is_left:
                     listener.close()
-        return listeners, (settings.host, settings.port)
+        return listeners, (settings.listen.host, settings.listen.port)
 
     def _load(self) -> Settings:
         try:
@@ -224,8 +220,8 @@ class Service:
     def _facts(self, settings: Settings, listeners: Sequence[socket.socket]) -> dict[str, Any]:
         return {
             "version": __version__,
-            "docroot": settings.docroot,
-            "log_file": settings.log_file,
+            "docroot": settings.site.docroot,
+            "log_file": settings.log.log_file,
             "addresses": [format_url(listener) for listener in listeners],
             "started": self._started,
         }
@@ -237,22 +233,21 @@ def _warn_of_interpreter(log: Log) -> None:
         log.warning("phttpd was never tested on a free-threaded Python, which is not supported")
 
 
-def _unheeded(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[str]:
-    """Return a line for each setting that has changed since the start and cannot by a reload.
+def _remarks(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[str]:
+    """Return a line for each setting that has changed since the start and that no reload applies.
 
     Args:
         start: what the server was started with.
         now: what the configuration says.
         has_own_sockets: false if a service manager has opened them.
     """
-    instead = {"pidfile": _NEXT_START, "daemon": _NEXT_START}
-    if not has_own_sockets:
-        instead |= {"host": _PASSED_SOCKETS, "port": _PASSED_SOCKETS}
-    return [
-        f"{key} has changed in the configuration; {what}"
-        for key, what in instead.items()
-        if getattr(start, key) != getattr(now, key)
-    ]
+    remarks = []
+    for group, key in changed_keys(start, now):
+        if key.restart:
+            remarks.append(f"{key.name} has changed in the configuration; {_NEXT_START}")
+        elif group == "listen" and not has_own_sockets:
+            remarks.append(f"{key.name} has changed in the configuration; {_PASSED_SOCKETS}")
+    return remarks
 
 
 def _open_log_file(path: str) -> int:
@@ -266,9 +261,11 @@ def _open_log_file(path: str) -> int:
         ) from None
 
 
-def _open_listeners(settings: Settings, present: Sequence[socket.socket]) -> list[socket.socket]:
+def _open_listeners(
+    settings: ListenSettings, present: Sequence[socket.socket]
+) -> list[socket.socket]:
     try:
-        return open_listeners(settings.host, settings.port, settings.backlog, present)
+        return open_listeners(settings, present)
     except OSError as error:
         raise _explain_bind(error, present) from None
 
@@ -286,28 +283,13 @@ def _explain_bind(error: OSError, present: Sequence[socket.socket]) -> StartErro
 
 
 def _worker_settings(settings: Settings, previous: Plan | None = None) -> WorkerSettings:
-    loop = LoopSettings(
-        recv=settings.recv,
-        keepalive_timeout=settings.keepalive_timeout,
-        header_timeout=settings.header_timeout,
-        send_timeout=settings.send_timeout,
-        drain_timeout=math.inf if settings.drain_timeout is None else settings.drain_timeout,
-        max_connections=settings.max_connections,
-        max_body=settings.max_body,
-    )
-    site = SiteSettings(
-        docroot=settings.docroot,
-        index=settings.index,
-        expires=settings.expires,
-        cache=settings.cache // settings.workers,
-        precompressed=settings.precompressed,
-        charset=settings.charset,
-        listing=settings.listing,
-        rules=settings.rules,
-    )
-    access_format = FORMATS[settings.access_log_format]
+    site = settings.site
     # A reload may not exchange files that are served for none; a start has nothing to lose.
-    is_moved = previous is not None and previous.worker.site.docroot != settings.docroot
+    is_moved = previous is not None and previous.worker.site.docroot != site.docroot
     return WorkerSettings(
-        settings.threads, loop, site, settings.user, settings.group, access_format, is_moved
+        process=settings.process,
+        loop=settings.loop,
+        site=replace(site, cache=site.cache // settings.process.workers),
+        log=settings.log,
+        needs_docroot=is_moved,
     )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from httpd.network.send_budget import UNLIMITED
+from httpd.network.settings import ListenSettings
 
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
@@ -80,34 +81,32 @@ class _Place(NamedTuple):
 
 
 def open_listeners(
-    hosts: Sequence[str], port: int, backlog: int, present: Sequence[socket.socket] = ()
+    settings: ListenSettings, present: Sequence[socket.socket] = ()
 ) -> list[socket.socket]:
     """Bind and listen, but where a socket of this server listens already.
 
     Args:
-        hosts: addresses or names; ``*`` is every address of the machine, IPv4 and IPv6.
-        port: a TCP port; 0 lets the kernel choose one.
-        backlog: connections that may wait to be accepted.
+        settings: where to listen, and how.
         present: listening sockets of this server, which are no hindrance, and are not closed.
 
     Returns:
-        Non-blocking sockets, in the order of `hosts`; those of `present` among them.
+        Non-blocking sockets, in the order of `settings.host`; those of `present` among them.
 
     Raises:
         OSError: when a host is not known, or an address cannot be bound; `filename` says which.
     """
     listeners: list[socket.socket] = []
     try:
-        for place in _find_places(hosts, port):
+        for place in _find_places(settings.host, settings.port):
             found = [listener for listener in present if _Place.of(listener).is_like(place)]
-            listeners.append(found[0] if found else _open_beside(present, place, backlog))
+            listeners.append(found[0] if found else _open_beside(present, place, settings.backlog))
     except OSError:
         for listener in listeners:
             if listener not in present:
                 listener.close()
         raise
     for listener in listeners:
-        listener.listen(backlog)
+        listener.listen(settings.backlog)
     return listeners
 
 

@@ -15,7 +15,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -27,6 +26,7 @@ from httpd.network.connection import Connection
 from httpd.network.listener import format_peer
 from httpd.network.room import Room
 from httpd.network.send_budget import SendBudget
+from httpd.network.settings import LoopSettings
 from httpd.network.state import IDLE, LINGERING, State
 from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
@@ -35,7 +35,8 @@ from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.parser import Parser, read_plain
 from httpd.protocol.response import Response
-from httpd.site.responder import PendingResponse, Responder, SiteSettings
+from httpd.site.responder import PendingResponse, Responder
+from httpd.site.settings import SiteSettings
 
 TICK = 1.0
 """Seconds between two looks at the deadlines, as the timer has it."""
@@ -62,29 +63,6 @@ which on a busy core wakes those who wait for it, but too late: a loop with enou
 it until the kernel takes the core away.  And where a loop has little to do, those whom it has just
 served may use the core to ask for more, so that its next turn has more events.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    """What the operator says about connections; times are in seconds.
-
-    Args:
-        recv: bytes that one `recv` asks for at the most.
-        keepalive_timeout: how long an idle connection stays open.
-        header_timeout: how long a request head may take to arrive.
-        send_timeout: how long a client may take nothing of what is sent.
-        drain_timeout: how long a drain may take; infinite where it ends when nothing moves.
-        max_connections: open connections of the whole server.
-        max_body: bytes of a request body that are read at the most.
-    """
-
-    recv: int
-    keepalive_timeout: float
-    header_timeout: float
-    send_timeout: float
-    drain_timeout: float
-    max_connections: int
-    max_body: int
 
 
 class Loop:

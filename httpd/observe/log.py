@@ -17,6 +17,8 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 
+from httpd.settings.errors import escape
+
 MAX_LINE = 4096
 """Linux's PIPE_BUF: a write of at most this many bytes to a pipe is atomic (pipe(7))."""
 _LOSING = threading.Lock()
@@ -179,4 +181,4 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     lines = text.strip("\n").replace("\n", " | ")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in lines)
+    return escape(lines)

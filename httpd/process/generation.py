@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.settings import LogSettings
 from httpd.process.channel import Channel, Message, read_failure
 from httpd.process.errors import EX_OSERR, StartError
 from httpd.process.others import ends_within
+from httpd.process.settings import ProcessSettings
 from httpd.process.worker import WorkerSettings
 
 BOOT_SECONDS = 30.0
@@ -43,29 +45,31 @@ class Plan:
     """What a generation is to be.
 
     Args:
-        workers: number of worker processes.
-        worker: settings for each of them.
+        worker: settings for each of the worker processes, and how many there are.
         listeners: open listening sockets.
         endpoint: what the listeners were opened for; the same endpoint keeps them through a reload.
             None when the service manager opened them: it keeps them when this server ends.
-        shutdown_timeout: seconds that a drain may take when the machine shuts down.
-        log_file: where messages and the access log go, or None for stdout and stderr.
-        verbose: whether to log more than errors.
         facts: for ``phttpd status``.
         log_fd: the log file, if it is another one than before; to be closed when it is in use.
         remarks: what of the configuration has not come into force.
     """
 
-    workers: int
     worker: WorkerSettings
     listeners: Sequence[socket.socket]
     endpoint: Endpoint | None
-    shutdown_timeout: float
-    log_file: str | None
-    verbose: bool
     facts: dict[str, Any]
     log_fd: int | None = None
     remarks: Sequence[str] = ()
+
+    @property
+    def process(self) -> ProcessSettings:
+        """What the operator says about processes."""
+        return self.worker.process
+
+    @property
+    def log(self) -> LogSettings:
+        """What the operator says about the log."""
+        return self.worker.log
 
 
 class WorkerProcess:

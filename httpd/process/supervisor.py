@@ -245,11 +245,11 @@ class Supervisor:
     def _launch(self, plan: Plan) -> None:
         self._generations += 1
         try:
-            loops = plan.worker.threads
-            board = Scoreboard.create(plan.workers, loops, self._generations, plan.facts)
+            loops = plan.process.threads
+            board = Scoreboard.create(plan.process.workers, loops, self._generations, plan.facts)
             self._candidate = Generation(plan, board)
             self._rollout.publish(self._candidate)
-            for index in range(plan.workers):
+            for index in range(plan.process.workers):
                 self._fork(self._candidate, index, failures=0)
         except Exception as error:
             self._abandon(plan)
@@ -287,7 +287,7 @@ class Supervisor:
             if other is not generation:
                 close_listeners(other.plan, keep=generation.plan)
         plan = generation.plan
-        log = replace(self._log, verbose=plan.verbose)
+        log = replace(self._log, verbose=plan.log.verbose)
         return run_worker(index, plan.worker, plan.listeners, generation.board, theirs, log)
 
     def _judge_candidate(self, on_ready: Callable[[], None]) -> None:
@@ -302,13 +302,13 @@ class Supervisor:
     def _promote(self, candidate: Generation, on_ready: Callable[[], None]) -> None:
         predecessor, self._current, self._candidate = self._current, candidate, None
         candidate.board.phase = Phase.SERVING
-        self._log = self._rollout.log = replace(self._log, verbose=candidate.plan.verbose)
+        self._log = self._rollout.log = replace(self._log, verbose=candidate.plan.log.verbose)
         if candidate.plan.log_fd is not None:
             self._use_log(candidate.plan.log_fd)
-        facts = candidate.plan.facts
+        facts, process = candidate.plan.facts, candidate.plan.process
         self._log.notice(
             f"serving {facts['docroot']} at {', '.join(facts['addresses'])} "
-            f"with {candidate.plan.workers} workers of {candidate.plan.worker.threads} loops"
+            f"with {process.workers} workers of {process.threads} loops"
         )
         if predecessor is None:
             on_ready()
@@ -348,7 +348,7 @@ class Supervisor:
 
     def _retire(self, generation: Generation) -> None:
         generation.board.phase = Phase.STOPPING if self._draining else Phase.DRAINING
-        generation.drain(min(generation.plan.worker.loop.drain_timeout, self._drain_limit))
+        generation.drain(min(generation.plan.process.drain_timeout, self._drain_limit))
         self._retired.append(generation)
 
     # ---------------------------------------------------------------- workers
@@ -427,10 +427,10 @@ class Supervisor:
 
     def _open_log(self, generation: Generation) -> None:
         """Have everybody write to the log file that has the name now."""
-        if generation.plan.log_file is None:
+        if generation.plan.log.log_file is None:
             return
         try:
-            fd = self._open_log_file(generation.plan.log_file)
+            fd = self._open_log_file(generation.plan.log.log_file)
         except Exception as error:
             why = self._rollout.explain(error).text
             self._log.error(f"{why}; going on with the file that is open")
@@ -471,9 +471,9 @@ class Supervisor:
         if self._current is None:
             return
         plan = self._current.plan
-        seconds = plan.worker.loop.drain_timeout
+        seconds = plan.process.drain_timeout
         if not self._is_replaced and machine_shuts_down():
-            seconds = min(seconds, plan.shutdown_timeout)
+            seconds = min(seconds, plan.process.shutdown_timeout)
         self._drain_limit = seconds
         self._stops_at = time.monotonic() + seconds + LAST_WORDS_SECONDS
         self._watchdog.begin_drain(plan.worker.loop.send_timeout, seconds + LAST_WORDS_SECONDS)

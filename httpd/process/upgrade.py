@@ -197,7 +197,9 @@ def _become_successor(
         for number, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, first_free) for fd in fds]):
             os.dup2(fd, FIRST_FD + number)
             os.close(fd)
-        if plan.log_file is not None and os.path.samestat(os.fstat(_STDERR), os.stat(os.devnull)):
+        if plan.log.log_file is not None and os.path.samestat(
+            os.fstat(_STDERR), os.stat(os.devnull)
+        ):
             os.dup2(log.errors, _STDERR)
         os.execve(command.arguments[0], command.arguments, environment)
     except OSError as error:

@@ -19,17 +19,20 @@ from dataclasses import dataclass, replace
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.files.file_cache import MAX_OPEN_FILES, FileCache
 from httpd.network.acceptor import Listeners
-from httpd.network.loop import Loop, LoopSettings
-from httpd.observe.access_formats import Format
+from httpd.network.loop import Loop
+from httpd.network.settings import LoopSettings
+from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Phase, Scoreboard
+from httpd.observe.settings import LogSettings
 from httpd.process.channel import Channel, Message
 from httpd.process.descriptors import make_room
 from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
+from httpd.process.settings import ProcessSettings
 from httpd.process.signals import SignalInbox
-from httpd.site.responder import SiteSettings
+from httpd.site.settings import SiteSettings
 
 ERROR_PAUSE = 0.1
 """Seconds without obeying anybody after a system call has failed that never should."""
@@ -42,22 +45,18 @@ class WorkerSettings:
     """What a worker needs to know.
 
     Args:
-        threads: number of loops.
-        loop: for each of them.
-        site: for each of them.
-        user: whom to become, if root runs us.
-        group: likewise.
-        access_format: of the access log, if there is one.
+        process: how many loops it has, whose process it becomes, and how long it drains.
+        loop: for each of the loops.
+        site: for each of the loops; `cache` is the share of this worker.
+        log: what its log is like.
         needs_docroot: whether a generation is given up if its docroot cannot be read when it
             starts.
     """
 
-    threads: int
+    process: ProcessSettings
     loop: LoopSettings
     site: SiteSettings
-    user: str | None
-    group: str | None
-    access_format: Format
+    log: LogSettings
     needs_docroot: bool = False
 
 
@@ -89,7 +88,7 @@ def run_worker(
     log = replace(log, role=f"worker {index}", lost={})
     name_thread(log.role)
     try:
-        drop_privileges(settings.user, settings.group)
+        drop_privileges(settings.process.user, settings.process.group)
         os.readlink("/proc/self/fd/0")  # how the docroot tells where a file lies
         if fault := find_fault(settings.site.docroot):
             text = describe_fault(settings.site.docroot, fault)
@@ -117,29 +116,29 @@ class _Worker:
         channel: Channel,
         log: Log,
     ) -> None:
-        self._listeners = Listeners(listeners, settings.threads)
+        threads = settings.process.threads
+        self._listeners = Listeners(listeners, threads)
         self._channel = channel
         self._log = log
         self._failed = False
         self._draining = False
-        self._drain_timeout = settings.loop.drain_timeout
+        self._drain_timeout = settings.process.drain_timeout
         self._orphan_until = float("inf")
         self._lock = threading.Lock()
-        self._watching = settings.threads
-        self._running = settings.threads
+        self._watching = threads
+        self._running = threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._file_cache = FileCache(settings.site.cache)
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
-        self._loops = [
-            self._make_loop(index, number, settings, board) for number in range(settings.threads)
-        ]
+        self._loops = [self._make_loop(index, number, settings, board) for number in range(threads)]
 
     def _make_loop(
         self, index: int, number: int, settings: WorkerSettings, board: Scoreboard
     ) -> Loop:
         log = self._log.named(f"loop {index}.{number}")
-        access_log = AccessLog(log.output, log, settings.access_format) if log.verbose else None
-        row = index * settings.threads + number
+        access_format = FORMATS[settings.log.access_log_format]
+        access_log = AccessLog(log.output, log, access_format) if log.verbose else None
+        row = index * settings.process.threads + number
         return Loop(
             row,
             self._listeners,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 
 from httpd.files.docroot import Docroot, FoundDirectory
 from httpd.files.faults import NoDocrootError, OutOfDescriptorsError
@@ -22,7 +21,8 @@ from httpd.site.listing.entries import parse_order
 from httpd.site.listing.formats import POLICY
 from httpd.site.listing.listings import Listings, wants_json
 from httpd.site.representation import Representation, choose
-from httpd.site.rules import NO_POLICY, Fields, PathPolicy, Rule, Rules
+from httpd.site.rules import NO_POLICY, Fields, PathPolicy, Rules
+from httpd.site.settings import SiteSettings
 
 _ALLOW = "GET, HEAD, OPTIONS"
 _KNOWN_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
@@ -33,31 +33,6 @@ _RANGE_COST = 400
 
 PendingResponse = Generator[None, None, Response]
 """An answer that takes several turns of a loop to make."""
-
-
-@dataclass(frozen=True, slots=True)
-class SiteSettings:
-    """What the operator says about the site.
-
-    Args:
-        docroot: absolute path of the directory to serve.
-        index: names of index files.
-        expires: seconds from now that clients may keep what they got.
-        cache: bytes that a worker may use for files and answers.
-        precompressed: whether to send precompressed forms of files.
-        charset: of text files; None to say nothing of it.
-        listing: whether to list directories without an index file.
-        rules: about fields and lifetimes by path.
-    """
-
-    docroot: str
-    index: tuple[str, ...]
-    expires: int
-    cache: int
-    precompressed: bool = True
-    charset: str | None = "utf-8"
-    listing: bool = False
-    rules: tuple[Rule, ...] = ()
 
 
 class Responder:

@@ -17,8 +17,9 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.response import Response
 from httpd.protocol.target import decode_path, encode_path
-from httpd.site.responder import Responder, SiteSettings
+from httpd.site.responder import Responder
 from httpd.site.rules import Rule
+from httpd.site.settings import SiteSettings
 from tests.corpus import site
 from tests.corpus.site import SECRET
 from tests.fuzz.pure_targets import Target, error_status
@@ -44,7 +45,7 @@ def make_site_targets(directory: Path) -> dict[str, Target]:
     for ending in (".br", ".gz"):
         (docroot / f"plain.txt{ending}").write_bytes(b"short")
     settings = SiteSettings(
-        str(docroot), INDEX, 60, 1 << 20, precompressed=True, listing=True, rules=RULES
+        docroot=str(docroot), index=INDEX, expires=60, cache=1 << 20, listing=True, rules=RULES
     )
     responder = Responder(settings, FileCache(settings.cache))
     opener = Docroot(str(docroot), INDEX)

@@ -30,7 +30,7 @@ def test_half_a_core_is_one_worker(site: Path) -> None:
 
 def test_the_cache_is_a_share_of_the_memory_limit() -> None:
     with limited("memory", memory__max=f"{LIMIT}", memory__limit_in_bytes=f"{LIMIT}") as prefix:
-        ask = "from httpd.machine import share_memory; print(share_memory())"
+        ask = "from httpd.settings.machine import share_memory; print(share_memory())"
         done = run([*prefix, sys.executable, "-c", ask], capture_output=True, check=True, cwd=ROOT)
     assert int(done.stdout) == LIMIT // 4
 

@@ -197,8 +197,8 @@ def test_an_instance_of_the_template_unit_is_found_by_its_config_file(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The unit names a pidfile of its own; the config file may be a copy of another one."""
-    monkeypatch.setattr("httpd.config._CONFIG_DIRECTORY", str(tmp_path))
-    monkeypatch.setattr("httpd.config._RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("httpd.configuration._CONFIG_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("httpd.configuration._RUNTIME_DIRECTORY", str(tmp_path))
     pidfile, other = tmp_path / "phttpd-lab2" / "phttpd.pid", tmp_path / "other.pid"
     config = write_config(tmp_path / "lab2.yaml", docroot=str(site), pidfile=str(other))
     parsed = parse(["--config", str(config), "status"])

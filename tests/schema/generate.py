@@ -9,7 +9,8 @@ import json
 import re
 from pathlib import Path
 
-from httpd.config import KEYS, Key
+from httpd.configuration import KEYS
+from httpd.settings.declaration import Key
 
 ETC = Path(__file__).parents[2] / "etc"
 SCHEMA = ETC / "phttpd.schema.json"
@@ -39,6 +40,6 @@ def read_comments(text: str) -> dict[str, str]:
 
 def describe(key: Key, comment: str) -> dict[str, object]:
     """Return the schema of one key.  A key without a value is as good as none."""
-    default = {} if key.default is None else {"default": key.default}
+    default = {} if key.default is None or key.is_required else {"default": key.default}
     allowed = {"anyOf": [key.kind.schema, {"type": "null"}]}
     return {"description": comment, **default, **allowed}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from httpd.advice import advise
-from httpd.config import load
+from httpd.configuration import load
 
 NOBODY = pwd.getpwnam("nobody")
 

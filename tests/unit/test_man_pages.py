@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from httpd import arguments
-from httpd.config import KEYS, Key
+from httpd.configuration import KEYS
+from httpd.settings.declaration import REQUIRED, Key
 
 PAGES = Path(__file__).parents[2] / "docs" / "man"
 
@@ -18,7 +19,7 @@ def test_keys(key: Key) -> None:
     page = (PAGES / "phttpd.yaml.5").read_text()
     item = re.search(rf"^\.It Cm (?:\w+ , )*{key.name}\b(.*)", page, re.MULTILINE)
     assert item
-    if key.default not in (None, []):
+    if key.default not in (None, [], REQUIRED):
         default = str(key.default).lower() if isinstance(key.default, bool) else str(key.default)
         assert f"Ql {default} " in item[1].replace(r"\(dq", "").replace(f'"{default}"', default)
 

@@ -15,12 +15,13 @@ NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 
 # What each room may import of the others; the modules beside the rooms may import them all.
 ALLOWED = {
+    "settings": {"settings"},
     "protocol": {"protocol"},
-    "files": {"files", "protocol"},
-    "site": {"site", "files", "protocol"},
-    "observe": {"observe"},
-    "network": {"network", "site", "files", "protocol", "observe"},
-    "process": {"process", "network", "site", "files", "protocol", "observe"},
+    "files": {"files", "protocol", "settings"},
+    "site": {"site", "files", "protocol", "settings"},
+    "observe": {"observe", "settings"},
+    "network": {"network", "site", "files", "protocol", "observe", "settings"},
+    "process": {"process", "network", "site", "files", "protocol", "observe", "settings"},
 }
 BORROWED = {"http", "urllib", "socketserver", "asyncio", "wsgiref", "ssl", "cgi", "xmlrpc", "email"}
 IMPURE = {"os", "socket", "select", "threading", "logging", "random", "io", "pathlib", "subprocess"}

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from httpd.files.file_cache import FileCache
 from httpd.network.acceptor import Listeners
-from httpd.network.loop import Loop, LoopSettings
+from httpd.network.loop import Loop
+from httpd.network.settings import LoopSettings
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
-from httpd.site.responder import SiteSettings
 from httpd.site.rules import Rule
+from httpd.site.settings import SiteSettings
 from tests.support.raw import Client
 from tests.support.server import DEADLINE, Lines
 
@@ -26,7 +27,6 @@ SETTINGS = LoopSettings(
     keepalive_timeout=3600.0,
     header_timeout=3600.0,
     send_timeout=3600.0,
-    drain_timeout=3600.0,
     max_connections=10000,
     max_body=1 << 20,
 )
@@ -87,10 +87,10 @@ class RunningLoop:
     def connect(self) -> Client:
         return Client(self.port)
 
-    def drain(self) -> threading.Event:
+    def drain(self, seconds: float = 3600.0) -> threading.Event:
         """Begin to drain; the event is set when the loop has left the listener."""
         released = threading.Event()
-        self.loop.drain(released.set, self.loop.settings.drain_timeout)
+        self.loop.drain(released.set, seconds)
         return released
 
     def join(self) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from httpd.network.connection import Connection
-from httpd.network.loop import LoopSettings
 from httpd.network.room import Room
+from httpd.network.settings import LoopSettings
 from httpd.observe.scoreboard import Scoreboard
 from tests.support.raw import Client, Response, request
 from tests.unit.network.running import SETTINGS, RunningLoop

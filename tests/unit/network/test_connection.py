@@ -628,11 +628,10 @@ def test_a_drain_waits_a_moment_for_a_first_request(site: Path) -> None:
 
 
 def test_a_drain_has_an_end(site: Path) -> None:
-    settings = replace(SETTINGS, drain_timeout=SHORT)
-    with running_loop(site, settings) as running, running.connect() as client:
+    with running_loop(site) as running, running.connect() as client:
         client.send(request("/huge.bin"))
         client.head()
-        running.drain()
+        running.drain(SHORT)
         assert running.log.wait_for(CLOSED)[1] == "drain timeout"
         running.join()
         client.rest()

@@ -19,6 +19,7 @@ from httpd.network.listener import (
     open_listeners,
     stop_handshakes,
 )
+from httpd.network.settings import ListenSettings
 from tests.unit.guard import open_descriptors, opened_since
 
 
@@ -33,10 +34,16 @@ def has_ipv6() -> bool:
 HAS_IPV6 = has_ipv6()
 
 
+def listen(
+    hosts: Sequence[str], port: int, backlog: int, present: Sequence[socket.socket] = ()
+) -> list[socket.socket]:
+    return open_listeners(ListenSettings(host=tuple(hosts), port=port, backlog=backlog), present)
+
+
 @contextmanager
 def listening(hosts: Sequence[str], port: int = 0, backlog: int = 16) -> Iterator[list[int]]:
     """Open listeners for a `with` block, and yield their ports."""
-    listeners = open_listeners(hosts, port, backlog)
+    listeners = listen(hosts, port, backlog)
     try:
         yield [listener.getsockname()[1] for listener in listeners]
     finally:
@@ -112,7 +119,7 @@ def test_the_same_address_twice() -> None:
 def test_an_unknown_host(host: str) -> None:
     before = open_descriptors()
     with pytest.raises(OSError, match="no such host") as error:
-        open_listeners(["127.0.0.1", host], 0, 16)
+        listen(["127.0.0.1", host], 0, 16)
     assert error.value.filename == host
     assert opened_since(before) == []
 
@@ -120,7 +127,7 @@ def test_an_unknown_host(host: str) -> None:
 def test_an_address_that_is_not_ours() -> None:
     """TEST-NET-1 of RFC 5737."""
     with pytest.raises(OSError) as error:
-        open_listeners(["192.0.2.1"], 0, 16)
+        listen(["192.0.2.1"], 0, 16)
     assert error.value.errno == errno.EADDRNOTAVAIL
     assert error.value.filename == "192.0.2.1:0"
 
@@ -129,7 +136,7 @@ def test_a_taken_port_and_nothing_left_open() -> None:
     with listening(["127.0.0.1"]) as (port,):
         before = open_descriptors()
         with pytest.raises(OSError, match="in use") as error:
-            open_listeners(["127.0.0.2", "127.0.0.1"], port, 16)
+            listen(["127.0.0.2", "127.0.0.1"], port, 16)
         assert error.value.errno == errno.EADDRINUSE
         assert error.value.filename == f"127.0.0.1:{port}"
         assert opened_since(before) == []
@@ -137,7 +144,7 @@ def test_a_taken_port_and_nothing_left_open() -> None:
 
 def test_a_port_just_given_up_can_be_taken_again() -> None:
     """Although connections of before linger in TIME_WAIT (SO_REUSEADDR)."""
-    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    (listener,) = listen(["127.0.0.1"], 0, 16)
     port = listener.getsockname()[1]
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"x")
@@ -153,7 +160,7 @@ def test_a_port_just_given_up_can_be_taken_again() -> None:
 
 
 def test_options() -> None:
-    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    (listener,) = listen(["127.0.0.1"], 0, 16)
     with listener:
         assert not listener.getblocking()
         assert not os.get_inheritable(listener.fileno())
@@ -169,7 +176,7 @@ def test_options() -> None:
 
 def test_handshakes_can_be_stopped() -> None:
     """Who has got through is served, who comes later is not let in, and nobody is reset."""
-    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    (listener,) = listen(["127.0.0.1"], 0, 16)
     with listener, socket.socket() as early, socket.socket() as late:
         early.settimeout(10)
         early.connect(listener.getsockname())
@@ -209,8 +216,8 @@ def test_sockets_of_this_server_are_kept_or_no_hindrance(
     before: list[str], after: list[str]
 ) -> None:
     port = free_port()
-    present = open_listeners(before, port, 16)
-    listeners = open_listeners(after, port, 16, present)
+    present = listen(before, port, 16)
+    listeners = listen(after, port, 16, present)
     for host in {*after} & {"127.0.0.1", "127.0.0.2", "::1"}:
         assert can_connect(host, port)
     if before == after:
@@ -221,10 +228,10 @@ def test_sockets_of_this_server_are_kept_or_no_hindrance(
 
 
 def test_an_address_that_another_one_covers_needs_no_socket() -> None:
-    (listener,) = open_listeners(["127.0.0.1", "0.0.0.0", "127.0.0.2"], 0, 16)
+    (listener,) = listen(["127.0.0.1", "0.0.0.0", "127.0.0.2"], 0, 16)
     with listener:
         assert listener.getsockname()[0] == "0.0.0.0"
-    (listener,) = open_listeners(["127.0.0.1", "*"], 0, 16)
+    (listener,) = listen(["127.0.0.1", "*"], 0, 16)
     with listener:
         assert can_connect("127.0.0.1", listener.getsockname()[1])
 
@@ -233,22 +240,22 @@ def test_an_address_that_another_one_covers_needs_no_socket() -> None:
 def test_a_socket_that_this_server_opened_as_another_user_is_named() -> None:
     os.seteuid(65534)
     try:
-        present = open_listeners(["127.0.0.1"], 0, 16)
+        present = listen(["127.0.0.1"], 0, 16)
     finally:
         os.seteuid(0)
     port = present[0].getsockname()[1]
     before = open_descriptors()
     with pytest.raises(OSError, match=f"phttpd itself listens .* http://127.0.0.1:{port}/"):
-        open_listeners(["*"], port, 16, present)
+        listen(["*"], port, 16, present)
     assert opened_since(before) == []
     present[0].close()
 
 
 def test_a_hindrance_of_somebody_else_leaves_the_present_sockets_as_they_are() -> None:
-    present = open_listeners(["127.0.0.1"], 0, 16)
+    present = listen(["127.0.0.1"], 0, 16)
     address, port = present[0].getsockname()
     with socket.create_server(("127.0.0.2", port)), pytest.raises(OSError, match="in use"):
-        open_listeners(["*"], port, 16, present)
+        listen(["*"], port, 16, present)
     assert can_connect(address, port)
     assert not present[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
     present[0].close()
@@ -256,9 +263,9 @@ def test_a_hindrance_of_somebody_else_leaves_the_present_sockets_as_they_are() -
 
 def test_newcomers_are_diverted_and_who_is_getting_in_is_served() -> None:
     """Also one that has said nothing yet, which the kernel keeps for a second."""
-    (old,) = open_listeners(["127.0.0.1"], 0, 16)
+    (old,) = listen(["127.0.0.1"], 0, 16)
     address = old.getsockname()
-    (new,) = open_listeners(["0.0.0.0"], address[1], 16, [old])
+    (new,) = listen(["0.0.0.0"], address[1], 16, [old])
     with old, new, socket.create_connection(address) as silent:
         divert_newcomers(old)
         with socket.create_connection(address) as newcomer:
@@ -275,7 +282,7 @@ def test_newcomers_are_diverted_and_who_is_getting_in_is_served() -> None:
 
 
 def test_newcomers_without_another_socket_are_refused() -> None:
-    (listener,) = open_listeners(["127.0.0.1"], 0, 16)
+    (listener,) = listen(["127.0.0.1"], 0, 16)
     with listener:
         divert_newcomers(listener)
         assert not can_connect(*listener.getsockname())

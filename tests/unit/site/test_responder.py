@@ -21,7 +21,8 @@ from httpd.protocol.messages import STATUSES, HTTPError, Request
 from httpd.protocol.parser import parse_head
 from httpd.protocol.ranges import FEW_RANGES
 from httpd.protocol.response import Response
-from httpd.site.responder import Responder, SiteSettings
+from httpd.site.responder import Responder
+from httpd.site.settings import SiteSettings
 from tests.support import raw
 from tests.unit.guard import descriptors_left
 from tests.unit.protocol.heads import head, likely_heads
@@ -75,7 +76,7 @@ def responder(site: Path) -> Responder:
 
 def make(root: Path, expires: int = EXPIRES) -> Responder:
     return Responder(
-        SiteSettings(str(root), ("index.html",), expires, 1 << 20, precompressed=True),
+        SiteSettings(docroot=str(root), expires=expires, cache=1 << 20),
         FileCache(1 << 20),
     )
 
@@ -337,7 +338,7 @@ def test_a_listing_has_an_address_that_its_links_are_relative_to(
 ) -> None:
     """The client may not resolve dot segments, and does not take an encoded slash for one."""
     write(tmp_path / "one" / "two" / "a.txt")
-    settings = SiteSettings(str(tmp_path), ("index.html",), EXPIRES, 1 << 20, listing=True)
+    settings = SiteSettings(docroot=str(tmp_path), expires=EXPIRES, cache=1 << 20, listing=True)
     responder = Responder(settings, FileCache(1 << 20))
     _, seen = ask(responder, head(target=target))
     assert seen.status == 301
@@ -477,7 +478,7 @@ def test_many_ranges_without_memory_for_their_framing_are_the_whole(site: Path, 
     specs = ",".join(f"{n * 500}-{n * 500 + 99}" for n in range(count))
     data = raw.request("/large.bin", f"Range: bytes={specs}")
     for budget in (0, 1 << 20):
-        own = SiteSettings(str(site), ("index.html",), EXPIRES, budget)
+        own = SiteSettings(docroot=str(site), expires=EXPIRES, cache=budget)
         response, _ = ask(Responder(own, FileCache(budget)), data)
         is_whole = count > FEW_RANGES and not budget
         assert response.status == (200 if is_whole else 206)

@@ -1,7 +1,6 @@
-"""Reading the YAML file of the configuration, such that every value knows its line.
+"""Reads the YAML file of the configuration, such that every value knows its line.
 
-Called by `httpd.config`, which knows what the values mean, and only where there is a file: this is
-the one module that needs PyYAML.
+This is the one module that needs PyYAML; it is imported only where there is a config file.
 """
 
 from __future__ import annotations
@@ -9,13 +8,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection
 from typing import Any
 
 import yaml
 
-from httpd.config_errors import ConfigError
-from httpd.config_tree import Tree, Value
+from httpd.settings.errors import ConfigError
+from httpd.settings.tree import Tree
 
 _YAML = "tag:yaml.org,2002:"
 _INTEGER = f"{_YAML}int"
@@ -23,34 +21,12 @@ _NUMBERS = (_INTEGER, f"{_YAML}float")
 _OTHER_NUMBER = re.compile(r"[-+]?[0-9.]+[^0-9.].*|[-+]?\.[^0-9].*")
 
 
-def read_config_file(
-    path: str, known: Collection[str], trees: Collection[str], problems: list[str]
-) -> dict[str, Value]:
-    """Return the values of a config file.
-
-    Args:
-        path: of the file.
-        known: the keys that there are.
-        trees: those of them whose value is to be a `Tree`.
-        problems: what is wrong with single keys is added here, a line each.
+def read_yaml(path: str) -> Tree | None:
+    """Return the mapping that a config file is, or None for an empty file.
 
     Raises:
         ConfigError: when the file cannot be read, or is not a mapping in YAML.
     """
-    loader, root = _parse(path)
-    entries = Tree(root, path, 1).entries(problems, known) if root else None
-    values: dict[str, Value] = {}
-    directory = os.path.dirname(os.path.abspath(path))
-    for name, tree in (entries or {}).items():
-        try:
-            raw = tree if name in trees else _construct(loader, tree)
-            values[name] = Value(raw, tree.place, directory)
-        except ValueError as error:
-            problems.append(f"{tree.place}: {error}")
-    return values
-
-
-def _parse(path: str) -> tuple[yaml.SafeLoader, yaml.MappingNode | None]:
     try:
         loader = yaml.SafeLoader(_read_text(path))
         root = loader.get_single_node()
@@ -66,11 +42,11 @@ def _parse(path: str) -> tuple[yaml.SafeLoader, yaml.MappingNode | None]:
         raise ConfigError([f"{path}: is nested too deeply"]) from None
     if root is not None and not isinstance(root, yaml.MappingNode):
         raise ConfigError([f"{path}:1: expected lines of the form “key: value”"])
-    return loader, root
+    return Tree(root, path, lambda node: _construct(loader, node)) if root else None
 
 
 def _read_text(path: str) -> str:
-    # A FIFO is not waited for, and what cannot be read again is of no use to a reload.
+    # A FIFO is not waited for, and a file that cannot be read twice is of no use to a reload.
     with open(path, encoding="utf-8", opener=_open_at_once) as file:
         status = os.fstat(file.fileno())
         is_null = os.path.samestat(status, os.stat(os.devnull))
@@ -83,22 +59,7 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
-def _construct(loader: yaml.SafeLoader, tree: Tree) -> Any:
-    """Return a single value, or a list of these.
-
-    No key takes anything else, which therefore stays a `Tree`: by aliases, ten lines can be a list
-    of a billion items.
-    """
-    items = tree.items()
-    if items is None:
-        return _construct_one(loader, tree)
-    return [_construct_one(loader, item) for item in items]
-
-
-def _construct_one(loader: yaml.SafeLoader, tree: Tree) -> Any:
-    node = tree.node
-    if not isinstance(node, yaml.ScalarNode):
-        return tree
+def _construct(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
     # A number is decimal, as in an option: to PyYAML 010 is eight, and 1:30 is ninety.
     if node.tag in _NUMBERS and _OTHER_NUMBER.fullmatch(node.value):
         return node.value

@@ -1,20 +1,34 @@
-"""Reading the rules of the config file: how long clients may keep what, and with which fields.
+"""The syntax of `rules` in the config file: lifetimes and header fields by path.
 
-Called by `httpd.config`.
+`RULES` is the kind of the key; `httpd.site.rules` says what the rules mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from httpd.config_errors import ConfigError, refuse
-from httpd.config_tree import Tree
 from httpd.protocol.grammar import FIELD_NAME, FIELD_VALUE
+from httpd.settings.errors import ConfigError, refuse
+from httpd.settings.kinds import Kind, any_case, whole_seconds
+from httpd.settings.tree import Tree
 from httpd.site.rules import CODINGS, OWN_FIELDS, VALIDATORS, Rule, check_pattern
 
-_KEYS = ("path", "expires", "headers")
-_RULES = "a list of rules, each with a path, and expires or headers or both"
+EXPIRES = whole_seconds(0, 10 * 365 * 86400)
+"""The kind of a lifetime, of the whole site or of a rule."""
+
+_PARTS = {
+    "path": "A pattern or a list of patterns for the decoded path of the request. `*` is any part"
+    " of a name, `?` one character, `**` any number of names. A pattern without a slash is for the"
+    " last name, in whatever directory; `/**/` is every directory's own page. A pattern that begins"
+    " with `*` must be quoted.",
+    "expires": "How long clients may use a response without asking again, as above.",
+    "headers": "Fields of the response. They replace the default ones, also the `Cache-Control`"
+    " that `expires` makes; `null` removes a field. `Content-Encoding` says that a file is coded"
+    " already, such as an `.svgz` file; the file is sent as it is to all clients. `ETag` and"
+    " `Last-Modified` can only be removed. Fields that frame a response or tell what phttpd did"
+    " (`Content-Length`, `Vary` and the like) cannot be set.",
+}
+_ALLOWED = "a list of rules, each with a path, and expires or headers or both"
 _PATTERN = (
     "a pattern such as /assets/**, /*/logo.png or “*.html” in quotes, or a list of these; it begins"
     " with a slash or has none, and “**” is a whole name"
@@ -23,12 +37,11 @@ _CODING = f"{', '.join(CODINGS)}, or null to send the file as it is"
 _VALUE = "one line of printable ASCII, or null to take the field away"
 
 
-def read_rules(tree: Any, read_expires: Callable[[Any], int]) -> tuple[Rule, ...]:
+def _read_rules(tree: Any) -> tuple[Rule, ...]:
     """Return the rules in the order of the file.
 
     Args:
         tree: a `Tree`; an empty list is the default.
-        read_expires: makes seconds of a text; raises ValueError with what is allowed.
 
     Raises:
         ConfigError: with everything that is wrong inside.
@@ -38,18 +51,18 @@ def read_rules(tree: Any, read_expires: Callable[[Any], int]) -> tuple[Rule, ...
         return ()
     items = tree.items() if isinstance(tree, Tree) else None
     if items is None:
-        raise ValueError(_RULES)
+        raise ValueError(_ALLOWED)
     problems: list[str] = []
-    rules = tuple(_read_rule(item, read_expires, problems) for item in items)
+    rules = tuple(_read_rule(item, problems) for item in items)
     if problems:
         raise ConfigError(problems)
     return rules
 
 
-def _read_rule(tree: Tree, read_expires: Callable[[Any], int], problems: list[str]) -> Rule:
-    """Return a rule, which is of no use when something was added to `problems`."""
+def _read_rule(tree: Tree, problems: list[str]) -> Rule:
+    """Return a rule; it is of no use when something was added to `problems`."""
     before = len(problems)
-    entries = tree.entries(problems, _KEYS)
+    entries = tree.entries(problems, _PARTS)
     if entries is None:
         problems.append(refuse(tree.place, tree, "a path, and expires or headers or both"))
         return Rule(())
@@ -60,7 +73,7 @@ def _read_rule(tree: Tree, read_expires: Callable[[Any], int], problems: list[st
             problems.append(f"{tree.place}: a rule that says nothing; expected expires or headers")
     return Rule(
         _read_paths(entries["path"], problems) if "path" in entries else (),
-        _read_expires(entries["expires"], read_expires, problems) if "expires" in entries else None,
+        _read_expires(entries["expires"], problems) if "expires" in entries else None,
         _read_fields(entries["headers"], problems) if "headers" in entries else (),
     )
 
@@ -79,11 +92,9 @@ def _read_paths(tree: Tree, problems: list[str]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _read_expires(
-    tree: Tree, read_expires: Callable[[Any], int], problems: list[str]
-) -> int | None:
+def _read_expires(tree: Tree, problems: list[str]) -> int | None:
     try:
-        return read_expires(tree.text())
+        return int(EXPIRES.read(tree.text()))
     except ValueError as allowed:
         problems.append(refuse(tree.place, tree, allowed))
         return None
@@ -132,12 +143,8 @@ _NAME_PATTERN = r"(\*\*|((?!\*\*)[^/])+)"
 _PATH_PATTERN = f"^({_NAME_PATTERN}|/({_NAME_PATTERN}/)*{_NAME_PATTERN}?)$"
 
 
-def rules_schema(expires: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `read_rules` takes as JSON Schema.
-
-    Args:
-        expires: the schema of a time.
-    """
+def _make_schema() -> dict[str, Any]:
+    """Return what `_read_rules` accepts as JSON Schema."""
     path = {"type": "string", "pattern": _PATH_PATTERN}
     value = {"type": ["string", "number", "boolean"], "pattern": f"^{FIELD_VALUE.pattern}$"}
     headers = {
@@ -161,7 +168,7 @@ def rules_schema(expires: Mapping[str, Any]) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "path": {**path, "type": ["string", "array"], "items": path, "minItems": 1},
-            "expires": expires,
+            "expires": EXPIRES.schema,
             "headers": headers,
         },
         "required": ["path"],
@@ -171,6 +178,4 @@ def rules_schema(expires: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": rule}
 
 
-def any_case(word: str) -> str:
-    """Return the regular expression for a word in whatever case; JSON Schema has no flags."""
-    return "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word)
+RULES = Kind(_ALLOWED, _read_rules, _make_schema(), reads_tree=True, parts=_PARTS)

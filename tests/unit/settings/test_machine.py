@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.machine import (
+from httpd.settings.machine import (
     MIB,
     cache_share,
     count_cores,

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.config import KEYS, load
-from httpd.config_errors import ConfigError
+from httpd.configuration import KEYS, load
+from httpd.settings.errors import ConfigError
 from tests.schema.generate import ETC, SCHEMA, generate
 
 TEXT = SCHEMA.read_text("utf-8")
@@ -172,10 +172,10 @@ def test_the_shipped_file() -> None:
 @settings(max_examples=300, deadline=None)
 def test_it_takes_all_that_the_validator_takes(value: Any) -> None:
     for name, key in KEYS.items():
-        if key.is_tree:
+        if key.kind.reads_tree:
             continue
         try:
-            key.read(value)
+            key.kind.read(value)
         except ValueError:
             continue
         assert is_valid({name: value}), name

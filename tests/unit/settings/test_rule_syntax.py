@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from httpd.config import load
-from httpd.config_errors import ConfigError
+from httpd.configuration import load
+from httpd.settings.errors import ConfigError
 from httpd.site.rules import OWN_FIELDS, Rule
 from tests.unit.guard import must_end
 
@@ -28,7 +28,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def rules_of(write: Write, text: str) -> tuple[Rule, ...]:
-    return load(write(text), {}).rules
+    return load(write(text), {}).site.rules
 
 
 def rule_problems(write: Write, text: str) -> list[str]:

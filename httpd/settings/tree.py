@@ -1,19 +1,21 @@
 """Parts of the config file that know the line where they stand.
 
-Made by `httpd.config_file`, and read by `httpd.config_rules`.  PyYAML's nodes say themselves what
-they are, so it is not imported here: a server without a config file does without it.
+PyYAML's nodes say themselves what they are, so PyYAML is not imported here: a server without a
+config file runs without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from httpd.config_errors import suggest
+from httpd.settings.errors import suggest
 
 if TYPE_CHECKING:
     import yaml
+
+    _Node = yaml.ScalarNode | yaml.SequenceNode | yaml.MappingNode
 
 _YAML = "tag:yaml.org,2002:"
 _NULL = f"{_YAML}null"
@@ -22,30 +24,24 @@ _FLAG = f"{_YAML}bool"
 _KINDS = {_NULL: "nothing", _LIST: "a list", f"{_YAML}map": "a mapping"}
 
 
-class Value(NamedTuple):
-    """A value that the operator gave, and where: the start of an error message."""
-
-    raw: Any
-    place: str
-    directory: str
-
-
 @dataclass(frozen=True, slots=True)
 class Tree:
     """A part of the config file as it stands there, so that everything inside knows its line.
 
-    Nothing inside is looked at before it is asked for: an alias can make a part contain itself.
+    Nothing inside is read before it is asked for: an alias can make a part contain itself.
 
     Args:
-        node: what PyYAML made of it.
+        node: what PyYAML made of the part.
         path: of the file.
+        construct: returns the value of a scalar node; raises ValueError with what is wrong.
         line: where the part begins, or its key.
-        keys: that lead to it.
+        keys: that lead to the part.
     """
 
-    node: yaml.ScalarNode | yaml.SequenceNode | yaml.MappingNode
+    node: _Node
     path: str
-    line: int
+    construct: Callable[[Any], Any]
+    line: int = 1
     keys: tuple[str, ...] = ()
 
     @property
@@ -74,21 +70,37 @@ class Tree:
             return None
         return str(self.node.value) if self.node.tag.startswith(_YAML) else None
 
+    def value(self) -> Any:
+        """Return a single value, or a list of single values, as YAML understands them.
+
+        Anything else stays a `Tree`, which no kind of single value accepts: by aliases, ten lines
+        can be a list of a billion items.
+
+        Raises:
+            ValueError: with what is wrong, when a value is not what its tag says.
+        """
+        items = self.items()
+        return self._one_value() if items is None else [item._one_value() for item in items]
+
+    def _one_value(self) -> Any:
+        return self.construct(self.node) if self.node.id == "scalar" else self
+
     def items(self) -> list[Tree] | None:
         """Return the items of a list, or None for anything else."""
         if self.node.id != "sequence" or self.node.tag != _LIST:
             return None
         return [
-            Tree(item, self.path, item.start_mark.line + 1, self.keys) for item in self.node.value
+            Tree(item, self.path, self.construct, item.start_mark.line + 1, self.keys)
+            for item in self.node.value
         ]
 
     def entries(self, problems: list[str], known: Collection[str] = ()) -> dict[str, Tree] | None:
         """Return the values of a mapping by key, or None for anything else.
 
         Args:
-            problems: what is wrong with a key is added here: unknown, or there before in whatever
-                case.
-            known: the keys that there are; without any, all are good.
+            problems: what is wrong with a key is added here: it is unknown, or there before in
+                whatever case.
+            known: the keys that exist; without any, every key is right.
         """
         if self.node.id != "mapping":
             return None
@@ -97,10 +109,10 @@ class Tree:
         for key, value in self.node.value:
             name, line = key.value, key.start_mark.line + 1
             if key.id != "scalar":
-                place = Tree(key, self.path, line, self.keys).place
+                place = Tree(key, self.path, self.construct, line, self.keys).place
                 problems.append(f"{place}: unknown key; a key is one word")
                 continue
-            entry = Tree(value, self.path, line, (*self.keys, name))
+            entry = Tree(value, self.path, self.construct, line, (*self.keys, name))
             if known and name not in known:
                 hint = suggest(name, known, problems)
                 problems.append(f"{entry.place}: unknown key{hint}")

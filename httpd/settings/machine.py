@@ -4,8 +4,6 @@ Containers, service managers and batch systems limit both by control groups (cgr
 2 or 1 of the kernel's interface: a limit holds for a group and all groups below it.  So the limits
 of the own group and of every group above it count.  A group that lies above the visible hierarchy,
 as from inside of a container, cannot be asked.
-
-Called by `httpd.config`.
 """
 
 from __future__ import annotations

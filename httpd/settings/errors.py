@@ -18,17 +18,20 @@ class ConfigError(Exception):
 
     def __init__(self, problems: Sequence[str], *, may_pass: bool = False) -> None:
         super().__init__("\n".join(problems))
-        self.problems = tuple(_printable(problem) for problem in problems)
+        self.problems = tuple(escape(problem) for problem in problems)
         self.may_pass = may_pass
 
 
-def _printable(text: str) -> str:
+def escape(text: str) -> str:
     """Escape control characters, so that no text of a file is an instruction to a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class NotThereError(ValueError):
     """What a value names is not there; the text says what, as in “no such directory: /srv/www”."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(escape(text))
 
 
 def refuse(place: str, found: Any, allowed: object) -> str:
@@ -43,7 +46,7 @@ def suggest(name: str, known: Collection[str], problems: Collection[str] = ()) -
 
     Args:
         name: the unknown one.
-        known: all that there are.
+        known: all names that exist.
         problems: those before this one; the list of all names is not repeated.
     """
     nearest = max(known, key=lambda other: _similarity(name, other))
@@ -58,8 +61,8 @@ def _similarity(one: str, other: str) -> float:
     to 1.
 
     Hyphens, underscores and case make no difference: all options begin with hyphens.  This is a
-    longest common subsequence, a row of the table at a time; `difflib` would have to be imported,
-    which must not be left to the moment of a reload.
+    longest common subsequence, a row of the table at a time.  `difflib` would do, but importing it
+    must not be left to the moment of a reload.
     """
     one, other = (name.lower().replace("-", "").replace("_", "")[:64] for name in (one, other))
     row = [0] * (len(other) + 1)

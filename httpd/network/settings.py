@@ -1,0 +1,91 @@
+"""What the operator says about listening sockets and connections."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+
+from httpd.settings.declaration import Option, key
+from httpd.settings.kinds import duration, size, texts, whole
+
+
+def _is_address_or_name(text: str) -> bool:
+    """Tell an address, which may have a scope, and a host name from something like an address."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    if family == socket.AF_INET and not re.fullmatch("[0-9.]+", text):
+        return True
+    try:
+        socket.inet_pton(family, text.partition("%")[0])
+    except OSError:
+        return False
+    return True
+
+
+_HOST = texts(
+    '"*" for every address, or an address or host name without a port, or a list of these',
+    r"\*|[0-9A-Za-z._%-]{1,253}|(?=.*:.*:)[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]{1,15})?",
+    _is_address_or_name,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenSettings:
+    """What the operator says about listening sockets."""
+
+    host: tuple[str, ...] = key(
+        _HOST,
+        "*",
+        'Where to listen: `"*"` for every address of this machine, IPv4 and IPv6; or an address or'
+        " host name, such as `127.0.0.1`; or a list of these. Sockets that a service manager passes"
+        " are used instead.",
+        option=Option("address to listen on; may be repeated", "ADDR", is_repeatable=True),
+    )
+    port: int = key(
+        whole(0, 65535),
+        8080,
+        "The TCP port. Ports below 1024 need root; 0 takes any free one.",
+        option=Option("port to listen on, 0 for any free one", "N"),
+    )
+    backlog: int = key(
+        whole(1, 65535),
+        4096,
+        "Connections that may wait in the kernel to be accepted (bounded by `net.core.somaxconn`).",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopSettings:
+    """What the operator says about connections: times in seconds, sizes in bytes."""
+
+    recv: int = key(
+        size(1, 16 * 1024**2),
+        "64KiB",
+        "How many bytes each `recv()` asks for. Any size is right; the default is also fast.",
+        option=Option("bytes to ask for in each recv", "SIZE"),
+    )
+    keepalive_timeout: float = key(
+        duration(0.1, 86400),
+        "30s",
+        "How long an idle connection stays open for another request.",
+    )
+    header_timeout: float = key(
+        duration(0.1, 86400),
+        "20s",
+        "How long a request may take to arrive, from its first byte to the end of its head.",
+    )
+    send_timeout: float = key(
+        duration(0.1, 86400),
+        "60s",
+        "How long a client may take nothing of what is being sent to it.",
+    )
+    max_connections: int = key(
+        whole(1, 1_000_000),
+        16384,
+        "Open connections of the whole server. One more closes an idle one, or is answered 503.",
+    )
+    max_body: int = key(
+        size(0, 1024**3),
+        "1MiB",
+        "The largest request body that is read and discarded. A larger one is answered 413.",
+    )

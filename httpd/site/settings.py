@@ -1,0 +1,122 @@
+"""What the operator says about a site: what is served, and as what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from httpd.settings.declaration import REQUIRED, Option, key
+from httpd.settings.kinds import FLAG, Kind, any_case, or_auto, size, texts
+from httpd.settings.machine import share_memory
+from httpd.settings.system_kinds import DIRECTORY
+from httpd.settings.tree import Tree
+from httpd.site.rule_syntax import EXPIRES, RULES
+from httpd.site.rules import Rule
+
+_MAX_CACHE = 64 * 1024**3
+_CACHE = or_auto(size(0, _MAX_CACHE), share_memory, _MAX_CACHE)
+_INDEX = texts(
+    "a file name such as index.html, or a list of file names",
+    r"(?!\.{1,2}$)[^/\u0000]+",
+)
+
+_NO_CHARSET = "|".join(map(any_case, ("none", "null", "auto")))
+_CHARSET_NAME = rf"(?!({_NO_CHARSET})$)[0-9A-Za-z][0-9A-Za-z._+-]{{0,39}}"
+_CHARSET_ALLOWED = "a charset such as utf-8 or iso-8859-1, or null to leave it out"
+
+_RULES_EXAMPLE = """\
+- path: /**
+  headers:
+    Content-Security-Policy: default-src 'self'
+    X-Frame-Options: DENY
+- path: [/**/, "*.html"]
+  expires: 0
+- path: /assets/**
+  expires: 365d
+  headers:
+    Cache-Control: public, max-age=31536000, immutable
+- path: "*.svgz"
+  headers:
+    Content-Encoding: gzip"""
+
+
+def _read_charset(value: Any) -> str | None:
+    """Return the name of a charset.
+
+    ``null`` has a meaning of its own for this key, so an empty value is refused.
+
+    Args:
+        value: a `Tree`; a text is the default.
+    """
+    if isinstance(value, Tree) and value.is_null and value.is_written:
+        return None
+    text = value.text() if isinstance(value, Tree) and not value.is_flag else value
+    if not isinstance(text, str) or not re.fullmatch(_CHARSET_NAME, text):
+        raise ValueError(_CHARSET_ALLOWED)
+    return text
+
+
+_CHARSET = Kind(
+    _CHARSET_ALLOWED,
+    _read_charset,
+    {"type": "string", "pattern": f"^({_CHARSET_NAME})$"},
+    reads_tree=True,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSettings:
+    """What the operator says about the site: times in seconds, sizes in bytes, paths absolute."""
+
+    docroot: str = key(
+        DIRECTORY,
+        REQUIRED,
+        "The directory to serve. Nothing outside of it is served, by no symbolic link either. Names"
+        " that begin with a dot are not served, by no symbolic link either, except `.well-known` at"
+        " the root. While the docroot is missing, requests are answered 503.",
+        option=Option("the directory to serve", "DIR", alias="--base"),
+    )
+    index: tuple[str, ...] = key(
+        _INDEX,
+        "index.html",
+        "The file that is served for a directory: a file name, or a list of names of which the"
+        " first existing one is taken.",
+    )
+    listing: bool = key(
+        FLAG, False, "Whether a directory without an index file shows a list of its files."
+    )
+    precompressed: bool = key(
+        FLAG,
+        True,
+        "Whether `file.br`, `file.zst` or `file.gz` beside a file of a type that compresses well"
+        " (text, scripts, JSON, XML, SVG, fonts and the like) is sent to clients that accept that"
+        " coding.",
+    )
+    charset: str | None = key(
+        _CHARSET,
+        "utf-8",
+        "The charset in the `Content-Type` of text files, or `null` to leave it out. XML files, SVG"
+        " images among them, have none, since they declare their encoding themselves.",
+    )
+    expires: int = key(
+        EXPIRES,
+        "12h",
+        "How long clients may use a response without asking again (`Expires`, `Cache-Control`).",
+    )
+    rules: tuple[Rule, ...] = key(
+        RULES,
+        [],
+        "Header fields, and another `expires`, for some paths: a list of mappings. All rules that"
+        " match apply; a later one beats an earlier one.",
+        example=_RULES_EXAMPLE,
+    )
+    cache: int = key(
+        _CACHE,
+        "auto",
+        "Memory of the whole server for cached files and responses; each worker gets an equal part."
+        " `auto` is a 32nd of the memory of the machine, or of the smallest memory limit of its"
+        " control groups (cgroups), from 64MiB to 1GiB, and a quarter at most.",
+        details="Responses that clients have not yet received count too, up to half of it. Beyond"
+        " that, they are sent from their files.",
+    )

@@ -1,0 +1,125 @@
+"""What a key is when nothing sets it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from httpd.configuration import GROUPS, KEYS, load
+from httpd.network.settings import ListenSettings, LoopSettings
+from httpd.process.settings import ProcessSettings
+from httpd.settings.declaration import REQUIRED
+from httpd.settings.errors import ConfigError
+from httpd.settings.machine import count_cores, share_memory
+from httpd.site.settings import SiteSettings
+from tests.unit.settings.reading import Write, flat, problems_of
+
+
+def test_defaults(site: Path) -> None:
+    expected = {
+        "host": ("*",),
+        "port": 8080,
+        "docroot": str(site),
+        "index": ("index.html",),
+        "listing": False,
+        "precompressed": True,
+        "charset": "utf-8",
+        "recv": 65536,
+        "workers": count_cores(),
+        "threads": 4,
+        "backlog": 4096,
+        "keepalive_timeout": 30.0,
+        "header_timeout": 20.0,
+        "send_timeout": 60.0,
+        "drain_timeout": math.inf,
+        "shutdown_timeout": 30.0,
+        "max_connections": 16384,
+        "max_body": 1024 * 1024,
+        "expires": 43200,
+        "rules": (),
+        "cache": share_memory(),
+        "user": None,
+        "group": None,
+        "pidfile": None,
+        "log_file": None,
+        "verbose": False,
+        "access_log_format": "combined",
+        "daemon": True,
+    }
+    found = flat(load(None, {"docroot": str(site)}))
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_each_field_is_a_key_and_no_two_rooms_have_the_same_key() -> None:
+    names = [name for group in GROUPS for name in group.keys]
+    assert names == [field.name for group in GROUPS for field in dataclasses.fields(group.settings)]
+    assert len(names) == len(set(names))
+    assert names == list(KEYS)
+    assert all(key.name == name for name, key in KEYS.items())
+
+
+def test_a_dataclass_without_arguments_has_the_defaults_of_the_server(site: Path) -> None:
+    loaded = load(None, {"docroot": str(site)})
+    made = [ListenSettings(), SiteSettings(docroot=str(site)), LoopSettings(), ProcessSettings()]
+    assert [loaded.listen, loaded.site, loaded.loop, loaded.process] == made
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, key in KEYS.items() if key.default not in (None, REQUIRED)]
+)
+def test_a_default_is_what_an_operator_could_have_written(write: Write, name: str) -> None:
+    default = KEYS[name].default
+    plain = load(write(""), {})
+    explicit = load(write(f"{name}: {yaml.dump(default).splitlines()[0]}"), {})
+    assert explicit == plain
+
+
+@pytest.mark.parametrize("text", ["", "# a comment\n", "\n\n"], ids=repr)
+def test_an_empty_file(tmp_path: Path, site: Path, text: str) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text(text)
+    assert load(str(path), {"docroot": str(site)}) == load(None, {"docroot": str(site)})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "port: 80\n", "docroot:\n", "docroot: ~\n", "docroot: null\n"]
+)
+def test_a_docroot_must_be_set(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "phttpd.yaml"
+    path.write_text(text)
+    (problem,) = problems_of(str(path))
+    assert "docroot" in problem
+    assert "--base" in problem or "expected" in problem
+
+
+def test_the_file_that_says_no_docroot_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "phttpd.yaml"
+    path.write_text("port: 80\n")
+    (problem,) = problems_of(str(path))
+    assert problem.startswith(f"{path}: docroot: is not set; ")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("host: [a, 'b c', 5]", "'b c'"), ("index: [[a]]", "a list")]
+)
+def test_the_wrong_item_of_a_list_is_shown(write: Write, text: str, found: str) -> None:
+    (problem,) = problems_of(write(text))
+    assert f": {found} is not allowed here" in problem
+
+
+def test_a_docroot_must_be_set_somewhere() -> None:
+    (problem,) = problems_of(None)
+    assert "docroot" in problem
+
+
+@pytest.mark.parametrize("name", [name for name in KEYS if name != "docroot"])
+def test_a_key_without_a_value_is_as_if_it_were_not_there(write: Write, name: str) -> None:
+    """Or an error, but never something else."""
+    try:
+        assert load(write(f"{name}:\n"), {}) == load(write(""), {})
+    except ConfigError as error:
+        assert f": {name}: " in error.problems[0]

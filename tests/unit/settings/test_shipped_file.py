@@ -1,0 +1,77 @@
+"""The config file that comes with phttpd."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from httpd.configuration import (
+    KEYS,
+    default_config_file,
+    load,
+)
+from httpd.settings.declaration import REQUIRED
+from httpd.site.rules import Rules
+from tests.unit.settings.reading import Write
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "etc" / "phttpd.yaml"
+SHIPPED_TEXT = SHIPPED.read_text("utf-8")
+
+
+def shipped_lines() -> dict[str, list[tuple[bool, str]]]:
+    """Return for each key in the shipped file whether it is in force, and its value.
+
+    Lines of a value that begin with a blank belong to it.
+    """
+    found: dict[str, list[tuple[bool, str]]] = {}
+    for match in re.finditer(r"^(#?)([a-z_]+):( .+|(?:\n#? .+)+)$", SHIPPED_TEXT, re.MULTILINE):
+        value = match[3].replace("\n#", "\n")
+        found.setdefault(match[2], []).append((not match[1], value))
+    return found
+
+
+def test_the_shipped_file_names_every_key_once() -> None:
+    assert {name: len(lines) for name, lines in shipped_lines().items()} == dict.fromkeys(KEYS, 1)
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_what_is_commented_out_is_the_default(name: str) -> None:
+    ((is_in_force, text),) = shipped_lines()[name]
+    key = KEYS[name]
+    read, default = key.kind.read, key.default
+    if name in ("user", "group"):
+        assert key.default is None
+    elif is_in_force:
+        assert key.default in (None, REQUIRED) or read(yaml.safe_load(text)) == read(default)
+    elif name != "rules":
+        value = yaml.safe_load(text)
+        assert value == default or read(value) == read(default)
+
+
+def test_the_shipped_file_is_the_one_that_is_used_and_is_good() -> None:
+    assert default_config_file() == str(SHIPPED)
+    loaded = load(str(SHIPPED), {})
+    assert loaded.site.docroot == str(ROOT / "www")
+    assert loaded.process.pidfile == str(ROOT / "logs" / "phttpd.pid")
+    assert loaded.log.log_file == str(ROOT / "logs" / "phttpd.log")
+
+
+def test_the_example_of_rules_is_good(write: Write) -> None:
+    ((_, text),) = shipped_lines()["rules"]
+    rules = Rules(load(write(f"rules:{text}\n"), {}).site.rules)
+    page, asset = rules.find(b"/docs/"), rules.find(b"/assets/site.css")
+    assert (page.expires, asset.expires) == (0, 365 * 86400)
+    assert "Cache-Control" not in dict(page.fields)
+    assert dict(asset.fields)["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert dict(page.fields)["X-Frame-Options"] == dict(asset.fields)["X-Frame-Options"] == "DENY"
+
+
+def test_every_key_of_the_shipped_file_is_explained() -> None:
+    paragraphs = SHIPPED_TEXT.split("\n\n")
+    for name in KEYS:
+        (paragraph,) = [p for p in paragraphs if re.search(rf"^#?{name}:", p, re.MULTILINE)]
+        assert re.match(r"# [A-Z].*", paragraph), name
