@@ -10,7 +10,8 @@
 #              TIME=2s for a quick look, which goes to build/siege-report.pdf
 # make dist    pack what is committed, source and report: dist/phttpd-VERSION.tar.gz
 # make site    build the documentation as a website into build/site
-# make schema  write etc/phttpd.schema.json anew, from the keys in httpd/config.py
+# make docs    write what the settings declare into etc/phttpd.yaml, its JSON Schema, its manual page and
+#              docs/reference/settings.md; ARGS=--check compares only
 # make deb     build the Debian package into dist/
 # make clean   remove what the others made
 #
@@ -42,7 +43,7 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint fuzz bench race report dist clean site schema deb install install-files uninstall
+.PHONY: run test lint fuzz bench race report dist clean site docs deb install install-files uninstall
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
@@ -85,8 +86,8 @@ clean:
 site: $(VENV)/installed-docs
 	$(BIN)/mkdocs --quiet build --strict $(ARGS)
 
-schema: $(VENV)/installed
-	$(BIN)/python -m tests.schema
+docs: $(VENV)/installed
+	@$(BIN)/python -m tools.docs $(ARGS)
 
 deb:
 	etc/debian/build dist

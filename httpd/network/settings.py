@@ -44,7 +44,7 @@ class ListenSettings:
     port: int = key(
         whole(0, 65535),
         8080,
-        "The TCP port. Ports below 1024 need root; 0 takes any free one.",
+        "The TCP port. Ports below 1024 need root; 0 takes any free port.",
         option=Option("port to listen on, 0 for any free one", "N"),
     )
     backlog: int = key(
@@ -61,7 +61,7 @@ class LoopSettings:
     recv: int = key(
         size(1, 16 * 1024**2),
         "64KiB",
-        "How many bytes each `recv()` asks for. Any size is right; the default is also fast.",
+        "How many bytes each recv(2) asks for. Any size works; the default is fast.",
         option=Option("bytes to ask for in each recv", "SIZE"),
     )
     keepalive_timeout: float = key(
@@ -72,20 +72,21 @@ class LoopSettings:
     header_timeout: float = key(
         duration(0.1, 86400),
         "20s",
-        "How long a request may take to arrive, from its first byte to the end of its head.",
+        "How long the head of a request may take to arrive, from its first byte to its last.",
     )
     send_timeout: float = key(
         duration(0.1, 86400),
         "60s",
-        "How long a client may take nothing of what is being sent to it.",
+        "Close a connection whose client accepts no data for this long.",
     )
     max_connections: int = key(
         whole(1, 1_000_000),
         16384,
-        "Open connections of the whole server. One more closes an idle one, or is answered 503.",
+        "Open connections of the whole server. Beyond that, a new connection closes an idle one, or"
+        " is answered with 503 if there is none.",
     )
     max_body: int = key(
         size(0, 1024**3),
         "1MiB",
-        "The largest request body that is read and discarded. A larger one is answered 413.",
+        "The largest request body that is read and discarded. A larger one is answered with 413.",
     )

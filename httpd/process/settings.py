@@ -23,14 +23,14 @@ class ProcessSettings:
         _WORKERS,
         "auto",
         "Worker processes: a number, or `auto` for one per core. The cores are the smallest of the"
-        " CPU affinity and the CPU quotas of the control groups (cgroups), rounded up.",
+        " CPU affinity and the CPU quotas of the control groups, cgroups(7), rounded up.",
         option=Option("worker processes, or auto: one per core", "N"),
     )
     threads: int = key(
         whole(1, 256),
         4,
-        "Threads in each worker. Each is an event loop with thousands of connections, so a few will"
-        " do: they are there so that a slow disk stalls one loop and not the whole process.",
+        "Threads in each worker. Each is an event loop with thousands of connections, so a few are"
+        " enough. With more than one, a slow disk does not stall the whole process.",
         option=Option("threads, each an event loop, per worker", "N"),
     )
     user: str | None = key(
@@ -53,7 +53,7 @@ class ProcessSettings:
         duration(0, _MAX_DRAIN),
         None,
         "How long a drain may take when phttpd stops, reloads or is upgraded. Without it, a drain"
-        " ends when nothing moves: a connection is closed if its client takes nothing for"
+        " ends when nothing moves: a connection is closed if its client accepts no data for"
         " `send_timeout`, or less than 1 KiB/s over a minute.",
         details="The log names each response that was cut.",
         unset=math.inf,
@@ -67,9 +67,9 @@ class ProcessSettings:
     pidfile: str | None = key(
         PATH,
         None,
-        "The file for the pid of the supervisor. A file with `.lock` after its name lies beside"
-        " it.",
-        details="Only the user of the supervisor and root can open that file, and the supervisor"
+        "The file for the pid of the supervisor. A second file, with `.lock` appended to the name,"
+        " lies beside it.",
+        details="Only root and the user of the supervisor can open the second file. The supervisor"
         " holds a lock on it as long as it runs. The default is `/run/phttpd.pid` for root and"
         " `~/.local/state/phttpd/phttpd.pid` for other users.",
         restart=True,

@@ -72,16 +72,16 @@ class SiteSettings:
     docroot: str = key(
         DIRECTORY,
         REQUIRED,
-        "The directory to serve. Nothing outside of it is served, by no symbolic link either. Names"
-        " that begin with a dot are not served, by no symbolic link either, except `.well-known` at"
-        " the root. While the docroot is missing, requests are answered 503.",
+        "The directory to serve. Nothing outside of it is served, not even through a symbolic link."
+        " Neither are names that begin with a dot, except `.well-known` at the root. While the"
+        " directory does not exist, requests are answered with 503.",
         option=Option("the directory to serve", "DIR", alias="--base"),
     )
     index: tuple[str, ...] = key(
         _INDEX,
         "index.html",
         "The file that is served for a directory: a file name, or a list of names of which the"
-        " first existing one is taken.",
+        " first one that exists is taken.",
     )
     listing: bool = key(
         FLAG, False, "Whether a directory without an index file shows a list of its files."
@@ -97,7 +97,7 @@ class SiteSettings:
         _CHARSET,
         "utf-8",
         "The charset in the `Content-Type` of text files, or `null` to leave it out. XML files, SVG"
-        " images among them, have none, since they declare their encoding themselves.",
+        " images among them, get none, since they declare their encoding themselves.",
     )
     expires: int = key(
         EXPIRES,
@@ -116,7 +116,7 @@ class SiteSettings:
         "auto",
         "Memory of the whole server for cached files and responses; each worker gets an equal part."
         " `auto` is a 32nd of the memory of the machine, or of the smallest memory limit of its"
-        " control groups (cgroups), from 64MiB to 1GiB, and a quarter at most.",
+        " control groups, cgroups(7), from 64MiB to 1GiB, and a quarter at most.",
         details="Responses that clients have not yet received count too, up to half of it. Beyond"
         " that, they are sent from their files.",
     )
