@@ -13,14 +13,13 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice, takewhile
 
 from httpd.files.memory import Claim, Claims
 from httpd.files.open_file import OpenFile
 from httpd.files.precompressed import PlainDirectories
 from httpd.files.resolver import DirectoryState
-from httpd.files.response_cache import ResponseCache
 from httpd.protocol.response import JOINED, Response
 
 KEPT_SECONDS = 60
@@ -119,9 +118,10 @@ class FileCache:
 
     Args:
         budget: bytes that all of it may take, but for the marks, which take 1 MiB at the most.
+        on_evicted: told of bytes that were evicted for want of room, while a lock is held.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, on_evicted: Callable[[int], None] = lambda _: None) -> None:
         # Ordered ones find their first key at once, however many have been deleted before it.
         self.kept: OrderedDict[bytes, CachedFile] = OrderedDict()
         self.plain_directories = PlainDirectories()
@@ -133,23 +133,8 @@ class FileCache:
         self._claims = Claims()
         self._claimed = 0  # bytes of the claims that files have which are kept
         self._open_files = 0
-        self._second = -1
-        self._response_cache = ResponseCache(0)  # of this second
-        self._evicted = 0  # bytes in this second
+        self._on_evicted = on_evicted
         self._lock = threading.Lock()
-
-    def response_cache(self, second: int) -> ResponseCache:
-        """Return the memo of a second.
-
-        A loop that is late gets one that remembers nothing: what it has checked is of the second
-        before.
-        """
-        with self._lock:
-            if second > self._second:
-                self._second = second
-                self._response_cache = ResponseCache(self._budget // 16)
-                self._evicted = 0
-            return self._response_cache if second == self._second else ResponseCache(0)
 
     def was_asked_for(self, path: bytes | None) -> bool:
         """Tell whether somebody has asked for a path in this minute, and note that somebody does.
@@ -283,10 +268,7 @@ class FileCache:
         used = self._used
         while self.kept and used - self._used < size:
             self._drop(next(iter(self.kept)))
-        # The memo may hold what has just been evicted, so that its memory is not free.
-        self._evicted += used - self._used
-        if self._evicted > self._budget // 16:
-            self._response_cache.close()
+        self._on_evicted(used - self._used)
 
     def _drop(self, path: bytes) -> None:
         cached = self.kept.pop(path, None)

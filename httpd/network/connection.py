@@ -31,8 +31,7 @@ from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer,
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import find_head_end
-from httpd.protocol.response import Response
-from httpd.site.responder import PendingResponse
+from httpd.protocol.response import PendingResponse, Response
 
 if TYPE_CHECKING:
     from httpd.network.loop import Loop
@@ -49,8 +48,7 @@ STALL_SECONDS = 10.0
 """How long nothing may arrive of a request that has begun."""
 LINGER_SECONDS = 2.0
 """How long a client may go on sending after its last answer (RFC 9112 §9.6)."""
-BUSY_SECONDS = 1.0
-"""How long before a drain a client connected, or got an answer, that may be about to ask again."""
+BUSY_SECONDS = 1.0  # before a drain: who connected or was served since may be about to ask again
 NEXT_REQUEST_SECONDS = 0.2
 """How long a drain waits for the request of such a client."""
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
@@ -63,6 +61,7 @@ class Connection:
         "_arrived",
         "_body",
         "_buffer",
+        "_gateway",
         "_head",
         "_interest",
         "_loop",
@@ -85,6 +84,7 @@ class Connection:
 
     def __init__(self, loop: Loop, fd: int, peer: tuple[str, int]) -> None:
         self._loop = loop
+        self._gateway = loop.gateway
         self.fd = fd
         self.peer = peer
         self.state = IDLE
@@ -156,9 +156,9 @@ class Connection:
     def on_drain(self, started: float) -> None:
         """Finish what is in hand, and close if that is nothing.
 
-        A request may have arrived already, and is served.  One that comes right after a connection
-        or an answer is probably on its way, and would be lost if the connection were closed at
-        once; who has been idle for longer sends it again (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+        A request that has arrived is served.  The next one may be on its way right after a
+        connection or a response, so the connection stays open for a moment; clients that were idle
+        for longer are expected to retry (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
 
         Args:
             started: when the drain began, by the monotonic clock.
@@ -188,11 +188,7 @@ class Connection:
             self.cut("too slow for a drain")
 
     def cut(self, reason: str) -> None:
-        """Close the socket, and tell the operator of a response that the client gets only in part.
-
-        Args:
-            reason: for the log.
-        """
+        """Close the socket, and log that the client gets a response only in part, if it does."""
         if self.state in (SENDING, WAITING):
             host, port = self.peer
             self._loop.log.warning(
@@ -238,18 +234,37 @@ class Connection:
             if self.state is not IDLE:
                 self.deadline = min(self._until, loop.now + STALL_SECONDS)
             self._answer_buffer(len(self._buffer) - len(data))
-        elif response := loop.known(data) or loop.find(data) or loop.answer_at_once(data):
+        elif response := self._gateway.exact(data):
             self._head = data
             self._started = loop.now
             self.state = SENDING
             loop.answered.append((self, response))
         else:
-            self._arrived = loop.now
-            self._buffer = bytearray(data)
-            self._answer_buffer(0, data)
+            self._receive_unknown(data)
 
-    def _answer_buffer(self, seen: int, unknown: bytes = b"") -> None:
-        """Answer the requests in the buffer; `seen` bytes are old, `unknown` is no known head."""
+    def _receive_unknown(self, data: bytes) -> None:
+        """Go on with what was received alone, and is no head of the response cache."""
+        loop = self._loop
+        self._arrived = self._started = loop.now
+        self._head = data
+        self.state = SENDING  # not idle: the loop closes idle connections to free descriptors
+        try:
+            response = self._gateway.respond(data)
+        except HTTPError as error:
+            self.refuse(error)
+            return
+        if response is None:
+            self.state = IDLE
+            self._buffer = bytearray(data)
+            self._answer_buffer(0)
+        elif isinstance(response, Response):
+            loop.answered.append((self, response))
+        else:
+            self._pending = response
+            self._wait_for_turn()
+
+    def _answer_buffer(self, seen: int) -> None:
+        """Answer the requests in the buffer, of which `seen` bytes were looked at before."""
         turns = PIPELINED
         while turns > 0:
             if self._body is None and not seen:
@@ -261,7 +276,7 @@ class Connection:
                 return
             turns -= _UNKNOWN
             try:
-                response = self._take_request(seen, unknown)
+                response = self._take_request(seen)
             except HTTPError as error:
                 self.refuse(error)
                 return
@@ -281,10 +296,8 @@ class Connection:
 
     def _wait_for_rest(self) -> None:
         """Go on when more of the request is here, or, if it is a body of many chunks, by and by."""
-        if self._body is not None and self._body.is_paused:
-            self._wait_for_turn()
-        else:
-            self._wait_for(READ)
+        is_paused = self._body is not None and self._body.is_paused
+        self._wait_for_turn() if is_paused else self._wait_for(READ)
 
     def _wait_for_turn(self) -> None:
         """Go on in the next turn: at once, but for a client that takes none of its answers."""
@@ -295,15 +308,15 @@ class Connection:
     def _answer_known(self, most: int) -> int:
         """Answer known requests that have come together, at most so many; return their number.
 
-        What the socket does not take of their answers is not kept: those of which it has taken
-        nothing are requests again, so that a client that does not read holds one answer at most.
+        Of the responses that the socket does not take, only the first is kept; the others are
+        requests again.
         """
         loop = self._loop
-        known = take_known(self._buffer, loop.recall, most) if self._buffer else []
+        known = take_known(self._buffer, self._gateway.recall, most) if self._buffer else []
         if not known:
             return 0
         parts = [part for _, response in known for part in (response.wire, response.behind)]
-        sent = self._write(parts)
+        sent = socket_ops.send_parts(self.fd, parts)
         self._started = self._arrived
         for place, (self._head, response) in enumerate(known, 1):
             own = parts[2 * place - 2 : 2 * place]
@@ -324,24 +337,14 @@ class Connection:
                 self._finish(response)
         return len(known)
 
-    def _write(self, parts: Sequence[bytes]) -> int:
-        """Return how many bytes the socket has taken; -1 if it is broken."""
-        try:
-            return os.writev(self.fd, parts)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            return -1
-
-    def _take_request(self, seen: int, unknown: bytes) -> Response | PendingResponse | None:
+    def _take_request(self, seen: int) -> Response | PendingResponse | None:
         """Take the next request from the buffer, and return its answer; None if more is needed."""
-        loop = self._loop
         if self._body is None:
             if not self._take_head(seen):
                 return None
-            if self._head != unknown and (response := loop.recall(self._head)):
+            if response := self._gateway.recall(self._head):
                 return response
-            self._request = loop.parse(self._head)
+            self._request = self._gateway.parse(self._head)
             self._expect_body(self._request)
         if self._body is not None:
             if not self._body.is_complete():
@@ -349,7 +352,7 @@ class Connection:
             self._body = None
         request, self._request = self._request, None
         assert request is not None
-        return loop.respond(self._head, request)
+        return self._gateway.respond_to(self._head, request)
 
     def _take_head(self, seen: int) -> bool:
         buffer = self._buffer
@@ -384,7 +387,7 @@ class Connection:
         else:
             self.deadline = self._loop.now + self._loop.settings.send_timeout
             try:
-                response = self._loop.go_on(self._pending)
+                response = self._gateway.resume(self._pending)
             except HTTPError as error:
                 self._pending = None
                 self.refuse(error)
@@ -415,7 +418,7 @@ class Connection:
         self._reason = error.close_reason
         method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have been read
         is_head = method != b"" and b"HEAD ".startswith(method)
-        self.begin(self._loop.refuse(error, head_only=is_head))
+        self.begin(self._gateway.refuse(error, head_only=is_head))
 
     # ---------------------------------------------------------------- sending
 

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from httpd.files.faults import NOT_YET, FileSystemError, OutOfDescriptorsError, describe_fault
-from httpd.files.file_cache import FileCache
-from httpd.files.response_cache import ResponseCache
+from httpd.files.faults import NOT_YET, describe_fault
+from httpd.gateway.caches import Caches
+from httpd.gateway.gateway import Gateway, Hooks
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.connection import Connection
 from httpd.network.listener import format_peer
@@ -32,11 +32,10 @@ from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.protocol.messages import Header, HTTPError, Request
-from httpd.protocol.parser import Parser, read_plain
+from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import Response
-from httpd.site.responder import PendingResponse, Responder
 from httpd.site.settings import SiteSettings
+from httpd.site.site import Site
 
 TICK = 1.0
 """Seconds between two looks at the deadlines, as the timer has it."""
@@ -53,8 +52,6 @@ LAST_FLUSH_SECONDS = 2.0
 """How long the end waits for a slow reader of the access log."""
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
 """What the machine lacks, which is no mistake of ours; ENOSPC of epoll_ctl(2) means watches."""
-HEADERS = 1024 * 1024
-"""Bytes that the header sections may take that a loop remembers."""
 _EVENTS = 16
 """Events of one turn: how many clients are served before the other loops are given way.
 
@@ -72,8 +69,8 @@ class Loop:
         index: its row in the scoreboard.
         listeners: those of the worker.
         settings: for its connections.
-        site: for its responder.
-        file_cache: the files that all loops of the worker share.
+        site: what is served.
+        caches: those that all loops of the worker share.
         board: where it says what it does.
         log: for messages.
         access_log: for a line per request, or None.
@@ -85,7 +82,7 @@ class Loop:
         listeners: Listeners,
         settings: LoopSettings,
         site: SiteSettings,
-        file_cache: FileCache,
+        caches: Caches,
         board: Scoreboard,
         log: Log,
         access_log: AccessLog | None,
@@ -106,10 +103,7 @@ class Loop:
         A client that sleeps is woken by the first answer to it, and not by each of them.
         """
         self._connections: dict[int, Connection] = {}
-        self._responder = Responder(site, file_cache)
         self._docroot = site.docroot
-        self._file_cache = file_cache
-        self._parser = Parser(HEADERS)
         self._index = index
         self._board = board
         self._counts = board.column(Column.CONNECTIONS)
@@ -124,12 +118,13 @@ class Loop:
         self._commands: list[Callable[[], None]] = []
         self._complaints: set[str] = set()
         self._docroot_silence = 0.0  # ends then
-        self._use(file_cache.response_cache(int(self.now)))
         self._next_tick = self.now
         self._drain_deadline: float | None = None
         self._drain_started = self.now
         self.rouse = listeners.rouse
         """To be called before a disk may keep the loop waiting."""
+        hooks = Hooks(self._before_blocking, self._make_room, self._complain, self._log_exception)
+        self.gateway = Gateway(Site(site, caches.files), caches, hooks)
         self._acceptor = Acceptor(
             listeners,
             self.epoll,
@@ -182,7 +177,7 @@ class Loop:
         while self._drain_deadline is None or connections:
             events = poll(self._timeout(), _EVENTS)
             self.now = time.monotonic()
-            self._responder.invalidate_root()
+            self.gateway.invalidate_root()
             if self.now >= self._next_tick:
                 self._tick()
             self._acceptor.watch_again(self.now)
@@ -245,9 +240,7 @@ class Loop:
     def _begin_second(self) -> None:
         self._obey()
         second = int(self.now)
-        self._responder.tick(second)
-        if self._drain_deadline is None:
-            self._use(self._file_cache.response_cache(second))
+        self.gateway.begin_second(second)
         if self.access_log is not None:
             self.access_log.tick()
         self._look_at_deadlines()
@@ -260,7 +253,7 @@ class Loop:
 
     def _warn_of_docroot(self) -> None:
         """Log that requests of the last second met no docroot; it may stay away for long."""
-        fault, self._responder.docroot_fault = self._responder.docroot_fault, None
+        fault = self.gateway.take_docroot_fault()
         if fault and self.now >= self._docroot_silence:
             self._docroot_silence = self.now + DOCROOT_SILENCE
             self.log.warning(f"{describe_fault(self._docroot, fault)}; {NOT_YET}")
@@ -298,7 +291,7 @@ class Loop:
         if isinstance(error, OSError) and error.errno in _SHORTAGES:
             self._complain(f"connections had to be closed: {error.strerror}")
         else:
-            self.log.error(f"internal error: {traceback.format_exc()}")
+            self._log_exception()
         if connection is not None:
             connection.close("internal error")
 
@@ -324,7 +317,7 @@ class Loop:
         if self.room.is_full() and not self._find_place():
             self._carefully(connection, partial(self._turn_away, connection, data))
             return
-        self._responder.invalidate_root()  # it may have connected in this very turn
+        self.gateway.invalidate_root()  # it may have connected in this very turn
         go_on = partial(connection.receive, data) if data else connection.on_event
         self._carefully(connection, go_on)
         self.send_responses()
@@ -345,14 +338,8 @@ class Loop:
 
         No per-connection state is needed, nor a place among the open connections.
         """
-        response = self.known(data)
-        if (
-            response is None
-            or response.keep_alive
-            or response.lingers
-            or response.behind
-            or response.length
-        ):
+        response = self.gateway.exact(data)
+        if response is None or response.lingers or response.behind or response.length:
             return False
         if len(data) == self.recv:  # there may be more, and closing would reset the connection
             return False
@@ -403,7 +390,7 @@ class Loop:
 
     def _make_room(self) -> None:
         """Free descriptors: those of files that nobody downloads, and an idle connection's."""
-        self._responder.release()
+        self.gateway.release()
         self._close_one(IDLE)
 
     def _close_all(self, reason: str) -> None:
@@ -416,7 +403,7 @@ class Loop:
             self._drain_started = self.now
             self._drain_deadline = self.now + seconds
             self._next_tick = self.now
-            self._use(ResponseCache(0))  # every answer closes from now on, so none is like before
+            self.gateway.drain()
             self._acceptor.drain()
             self._continue_drain(self._drain_deadline)
         on_released()
@@ -428,146 +415,22 @@ class Loop:
     def _continue_drain(self, deadline: float) -> None:
         """Close what has become idle, or everything if it has taken too long."""
         for connection in list(self._connections.values()):
-            self._responder.invalidate_root()  # its request may have come just now
+            self.gateway.invalidate_root()  # its request may have come just now
             self._carefully(connection, partial(connection.on_drain, self._drain_started))
         if deadline <= self.now:
             self._close_all("drain timeout")
 
-    # ---------------------------------------------------------------- answers
-
-    def _use(self, response_cache: ResponseCache) -> None:
-        self._response_cache = response_cache
-        self.known: Callable[[bytes], Response | None] = response_cache.responses.get
-        """Returns the answer to a head that is known by its bytes; `find` is to be asked next, and
-        then `look_up`.
-
-        Most requests need nothing else, so it is no method.
-        """
-        self.find = response_cache.find
-
-    def recall(self, head: bytes) -> Response | None:
-        """Return the answer to a head that is known by its bytes or its parts, if it is of this
-        second; `head` may be any bytes.
-        """
-        return self.known(head) or self.find(head) or self.look_up(head)
-
-    def look_up(self, head: bytes) -> Response | None:
-        """Return the answer to a head that is known by its parts."""
-        parts = self._split(head)
-        return self._recall(head, *parts) if parts else None
-
-    def answer_at_once(self, head: bytes) -> Response | None:
-        """Return the answer to a head that came in one piece and alone, as nearly all do.
-
-        Args:
-            head: any bytes.
-
-        Returns:
-            None where it takes more, or something goes wrong, as it will again in `respond`.
-        """
-        parts = self._split(head)
-        if parts is None:
-            return None
-        if response := self._recall(head, *parts):
-            return response
-        request = read_plain(*parts)
-        if request is None or request.has_body:
-            return None
-        if self.answered and time.monotonic() - self.now > PATIENCE:
-            self.send_responses()
-        self.rouse()
-        try:
-            made = self._responder.respond(request, may_keep_alive=True)
-        except Exception:
-            return None
-        if not isinstance(made, Response):
-            return None
-        self._remember(head, made)
-        return made
+    # ---------------------------------------------------------------- for the gateway
 
     def is_late(self) -> bool:
         """Tell whether the turn has taken so long that what can wait is left for the next one."""
         return time.monotonic() - self.now > PATIENCE
 
-    def _split(self, head: bytes) -> tuple[bytes, Header] | None:
-        """Return the parts of a head that an answer may be known by."""
-        return self._parser.split(head) if self._drain_deadline is None else None
-
-    def _recall(self, head: bytes, line: bytes, header: Header) -> Response | None:
-        response = self._responder.recall(line, header)
-        if response is not None:
-            self._response_cache.remember(head, response)
-        return response
-
-    def _remember(self, head: bytes, response: Response) -> None:
-        """Remember an answer that has just been made, but for one that the store is to recall."""
-        if not response.is_of_file and response.status < 500:
-            self._response_cache.remember(head, response)
-
-    def parse(self, head: bytes) -> Request:
-        """Parse a complete request head; see `parse_head`."""
-        return self._parser.parse(head)
-
-    def respond(self, head: bytes, request: Request) -> Response | PendingResponse:
-        """Return the answer to a request that has arrived wholly, or the work that makes it.
-
-        Args:
-            head: its head, to remember the answer by.
-            request: what the parser made of the head.
-
-        Raises:
-            HTTPError: when something is wrong on our side.
-        """
-        # Its header section is known by now, and another loop may have made the answer.
-        if response := self.look_up(head):
-            return response
-        made = self._make_response(request, may_keep_alive=self._drain_deadline is None)
-        if isinstance(made, Response) and not request.has_body:
-            self._remember(head, made)
-        return made
-
-    def _make_response(
-        self, request: Request, *, may_keep_alive: bool
-    ) -> Response | PendingResponse:
+    def _before_blocking(self) -> None:
+        """Let nobody wait for a disk but who asked for it."""
+        if self.answered and time.monotonic() - self.now > PATIENCE:
+            self.send_responses()
         self.rouse()
-        try:
-            try:
-                return self._responder.respond(request, may_keep_alive=may_keep_alive)
-            except OutOfDescriptorsError:
-                self._make_room()
-                return self._responder.respond(request, may_keep_alive=may_keep_alive)
-        except FileSystemError as error:
-            path = os.fsdecode(request.path)
-            self._complain(f"cannot read {path}: {error.reason}")
-            raise error.http_error from None
-        except Exception:
-            raise self._confess() from None
 
-    def go_on(self, work: PendingResponse) -> Response | None:
-        """Do a step of the work that makes an answer; return the answer after the last one.
-
-        Raises:
-            HTTPError: when something is wrong on our side.
-        """
-        self.rouse()
-        try:
-            next(work)
-        except StopIteration as end:
-            response: Response = end.value
-            return response
-        except FileSystemError as error:
-            self._complain(f"cannot list a directory: {error.reason}")
-            if isinstance(error, OutOfDescriptorsError):
-                self._make_room()
-            raise error.http_error from None
-        except Exception:
-            raise self._confess() from None
-        return None
-
-    def _confess(self) -> HTTPError:
+    def _log_exception(self) -> None:
         self.log.error(f"internal error: {traceback.format_exc()}")
-        return HTTPError(500, "The server made a mistake, which its log tells of.")
-
-    def refuse(self, error: HTTPError, *, head_only: bool) -> Response:
-        """Return the last answer to a connection that is not served."""
-        return self._responder.refuse(error, head_only=head_only)

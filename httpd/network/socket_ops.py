@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Sequence
 from fcntl import ioctl
 
 _SIOCOUTQNSD = 0x894B
@@ -112,3 +113,21 @@ def segment_size(fd: int) -> int:
         return 1
     finally:
         borrowed.detach()
+
+
+def send_parts(fd: int, parts: Sequence[bytes]) -> int:
+    """Send several pieces of memory by one system call.
+
+    Args:
+        fd: a non-blocking socket.
+        parts: what is sent, in order.
+
+    Returns:
+        The bytes that the socket has taken; -1 if it is broken.
+    """
+    try:
+        return os.writev(fd, parts)
+    except BlockingIOError:
+        return 0
+    except OSError:
+        return -1

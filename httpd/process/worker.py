@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
-from httpd.files.file_cache import MAX_OPEN_FILES, FileCache
+from httpd.files.file_cache import MAX_OPEN_FILES
+from httpd.gateway.caches import Caches
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
@@ -128,7 +129,7 @@ class _Worker:
         self._watching = threads
         self._running = threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
-        self._file_cache = FileCache(settings.site.cache)
+        self._caches = Caches(settings.site.cache)
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
         self._loops = [self._make_loop(index, number, settings, board) for number in range(threads)]
 
@@ -144,7 +145,7 @@ class _Worker:
             self._listeners,
             settings.loop,
             settings.site,
-            self._file_cache,
+            self._caches,
             board,
             log,
             access_log,

@@ -143,14 +143,20 @@ class Parser:
             behind it, if only the request line is right.
         """
         line, _, rest = head.partition(VERSION)
-        header = self._known.get(rest)
-        if header is None:
-            header = self._aging.get(rest)
-            if header is None:
-                return None
-            self._remember(rest, header)
+        header = self.recall(rest)
         # This is far below all limits for heads, so that they need not be looked at.
-        return (line, header) if len(head) < MAX_REQUEST_LINE else None
+        return (line, header) if header and len(head) < MAX_REQUEST_LINE else None
+
+    def recall(self, rest: bytes) -> Header | None:
+        """Return what a header section means that has been parsed before.
+
+        Args:
+            rest: what follows `VERSION` in a head; any bytes.
+        """
+        header = self._known.get(rest)
+        if header is None and (header := self._aging.get(rest)):
+            self._remember(rest, header)
+        return header
 
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,10 +34,13 @@ class DateHeaders:
 
     def lines(self, expires: int | None) -> bytes:
         """Return Date, and Expires if the answer may be kept for so many seconds."""
-        if expires is not None and expires not in self._lines:
+        lines = self._lines.get(expires)
+        if lines is None:
+            assert expires is not None
             date = format_date(self._now + expires)
-            self._lines[expires] = self._lines[None] + f"Expires: {date}\r\n".encode()
-        return self._lines[expires]
+            lines = self._lines[None] + f"Expires: {date}\r\n".encode()
+            self._lines[expires] = lines
+        return lines
 
 
 class Source(Protocol):
@@ -89,8 +93,9 @@ class Response:
 
     `fields` are the header lines that do not depend on the time, up to the empty line.  `expires`
     is how many seconds it may be kept, if the answer says so.  `lingers` tells that the client may
-    still be sending when the connection is to be closed.  `second` is that of the stamp.
-    `is_of_file` tells that it was made of a file: if it is kept, then by the store, with the file.
+    still be sending when the connection is to be closed, as one may that asked to keep it alive.
+    `second` is that of the stamp.  `is_of_file` tells that it was made of a file: if it is kept,
+    then by the store, with the file.
     """
 
     status: int
@@ -122,3 +127,7 @@ class Response:
         self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, body))
         self.second = stamp.second
         return self
+
+
+PendingResponse = Generator[None, None, Response]
+"""A response that takes several steps to make, such as a listing; each step is a `next`."""

@@ -1,6 +1,6 @@
 """What an answer says, before it is known how the connection goes on.
 
-Called by `httpd.site.responder`, which decides what to say.
+Called by `httpd.site.site`, which decides what to say.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which representation of a file a request gets (RFC 9110 §12).
 
-Called by `httpd.site.responder`.
+Called by `httpd.site.site`.
 """
 
 from __future__ import annotations

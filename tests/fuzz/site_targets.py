@@ -17,9 +17,9 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.response import Response
 from httpd.protocol.target import decode_path, encode_path
-from httpd.site.responder import Responder
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
+from httpd.site.site import Site
 from tests.corpus import site
 from tests.corpus.site import SECRET
 from tests.fuzz.pure_targets import Target, error_status
@@ -47,7 +47,7 @@ def make_site_targets(directory: Path) -> dict[str, Target]:
     settings = SiteSettings(
         docroot=str(docroot), index=INDEX, expires=60, cache=1 << 20, listing=True, rules=RULES
     )
-    responder = Responder(settings, FileCache(settings.cache))
+    responder = Site(settings, FileCache(settings.cache))
     opener = Docroot(str(docroot), INDEX)
     return {
         "path": lambda data: check_path(opener, docroot, data),
@@ -80,7 +80,7 @@ def check_path(opener: Docroot, docroot: Path, data: bytes) -> None:
             assert f"{real}/".startswith(f"{docroot.resolve()}/")
 
 
-def check_responses(responder: Responder, data: bytes) -> None:
+def check_responses(responder: Site, data: bytes) -> None:
     """Do with some requests what a connection does, and read the answers like a strict client."""
     buffer = bytearray(data)
     for _ in range(MAX_REQUESTS):

@@ -20,8 +20,18 @@ ALLOWED = {
     "files": {"files", "protocol", "settings"},
     "site": {"site", "files", "protocol", "settings"},
     "observe": {"observe", "settings"},
-    "network": {"network", "site", "files", "protocol", "observe", "settings"},
-    "process": {"process", "network", "site", "files", "protocol", "observe", "settings"},
+    "gateway": {"gateway", "site", "files", "protocol", "settings"},
+    "network": {"network", "gateway", "site", "files", "protocol", "observe", "settings"},
+    "process": {
+        "process",
+        "network",
+        "gateway",
+        "site",
+        "files",
+        "protocol",
+        "observe",
+        "settings",
+    },
 }
 BORROWED = {"http", "urllib", "socketserver", "asyncio", "wsgiref", "ssl", "cgi", "xmlrpc", "email"}
 IMPURE = {"os", "socket", "select", "threading", "logging", "random", "io", "pathlib", "subprocess"}

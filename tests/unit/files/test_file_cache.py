@@ -231,30 +231,15 @@ def test_it_never_holds_more_than_its_budget(
     assert set(file_cache.kept) == {b"/a", b"/b"}
 
 
-def test_a_second_has_one_memo() -> None:
-    file_cache = FileCache(100_000)
-    first = file_cache.response_cache(5)
-    first.remember(b"head", response())
-    assert file_cache.response_cache(5) is first
-    second = file_cache.response_cache(6)
-    assert second.responses == {}
-    late = file_cache.response_cache(5)
-    late.remember(b"head", response())
-    assert late.responses == {}, "what was checked in the second before was remembered in this one"
-    assert file_cache.response_cache(6) is second
-
-
-def test_what_is_evicted_is_not_remembered_either(resources: list[OpenFile]) -> None:
-    """Or the memory that it takes would not be free."""
-    file_cache = FileCache(110_000)
-    response_cache = file_cache.response_cache(5)
-    response_cache.remember(b"head", response())
-    for number in range(3):
-        file_cache.keep(cached(b"/%d" % number, resources[2]))
-    assert len(file_cache.kept) < 3
-    assert response_cache.responses == {}
-    file_cache.response_cache(6).remember(b"head", response())
-    assert set(file_cache.response_cache(6).responses) == {b"head"}
+def test_file_cache_reports_what_it_evicts(resources: list[OpenFile]) -> None:
+    evicted: list[int] = []
+    file_cache = FileCache(110_000, evicted.append)
+    files = [cached(b"/%d" % number, resources[2]) for number in range(3)]
+    for file in files:
+        file_cache.keep(file)
+    gone = [file.cost for file in files if file.path not in file_cache.kept]
+    assert gone
+    assert sum(evicted) == sum(gone)
 
 
 def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> None:

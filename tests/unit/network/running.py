@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from httpd.files.file_cache import FileCache
+from httpd.gateway.caches import Caches
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
@@ -76,9 +76,7 @@ class RunningLoop:
         access_log = AccessLog(self._access_fd, log, FORMATS["combined"]) if verbose else None
         site = site_settings(docroot)
         listeners = Listeners([self.listener], 1)
-        self.loop = Loop(
-            0, listeners, settings, site, FileCache(site.cache), board, log, access_log
-        )
+        self.loop = Loop(0, listeners, settings, site, Caches(site.cache), board, log, access_log)
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:

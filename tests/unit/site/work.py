@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from httpd.protocol.response import Response
-from httpd.site.responder import PendingResponse
+from httpd.protocol.response import PendingResponse, Response
 
 
 def done(response: Response | PendingResponse) -> Response:

@@ -1,15 +1,16 @@
-"""The memo of a worker: from the exact bytes of a request head to its answer, for one second.
+"""The response cache of a worker: from the exact bytes of a request head to its response, for one
+second.
 
 The meaning of a head is a pure function of its bytes, and clients send the same bytes again and
-again.  Only a query, which means nothing for a file, or percent-encoding that need not be may be
-new each time: a head that has one of these is known without.  What is not in here, or not any more,
-is looked for among the files of the worker (`httpd.files.file_cache`), which costs a microsecond
-more. So a flood of distinct heads can fill it, and not do more than that.
+again.  Only a query, which means nothing for a file, and needless percent-encoding may be new each
+time: a head that has one of these is found without.  What is not cached here is looked up in the
+file cache, which costs a microsecond more.  So a flood of distinct heads can fill this cache, and
+do no more than that.
 """
 
 from __future__ import annotations
 
-from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION
+from httpd.protocol.parser import VERSION
 from httpd.protocol.response import Response
 from httpd.protocol.target import PERCENT, QUESTION_MARK, canonical_path, plain_path
 
@@ -34,14 +35,14 @@ class ResponseCache:
         """By the whole head, or by its path and what follows the target."""
         self._room = budget
 
-    def find(self, head: bytes) -> Response | None:
-        """Return the answer to a head that was remembered with another query or spelling of its
-        path; `head` may be any bytes.
+    def find(self, line: bytes, rest: bytes) -> Response | None:
+        """Return the response to a head that was remembered with another query or spelling.
+
+        Args:
+            line: a request line up to its version, with a query or percent-encoding; any bytes.
+            rest: what follows the version in a head of less than `MAX_REQUEST_LINE` bytes.
         """
-        line, _, rest = head.partition(VERSION)
-        if (QUESTION_MARK not in line and PERCENT not in line) or not line.startswith(_GET):
-            return None
-        if len(head) >= MAX_REQUEST_LINE:  # as in `Parser.split`
+        if not line.startswith(_GET):
             return None
         return self.responses.get((plain_path(line[4:]), rest))
 

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, FileCache
 from httpd.files.open_file import SMALL_FILE
+from httpd.gateway.caches import Caches
 from httpd.network.acceptor import Listeners
 from httpd.network.loop import Loop
 from httpd.observe.log import Log
@@ -28,7 +29,7 @@ from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
 from httpd.protocol.response import Response
-from httpd.site.responder import Responder
+from httpd.site.site import Site
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.network.running import SETTINGS, site_settings
 from tests.unit.protocol.heads import head
@@ -113,14 +114,15 @@ OLD = 1_000_000_000_000_000_000
 class ManualLoop:
     """A loop whose seconds pass when the test says so."""
 
-    def __init__(self, root: Path, file_cache: FileCache | None = None) -> None:
-        self.file_cache = file_cache or FileCache(1 << 20)
+    def __init__(self, root: Path, caches: Caches | None = None) -> None:
+        self.caches = caches or Caches(1 << 20)
         self._log_fd = os.open("/dev/null", os.O_WRONLY)
         log = Log("loop", self._log_fd, self._log_fd, verbose=False)
         board = Scoreboard.create(1, 1, 1)
         nobody = Listeners([], 1)
         site = site_settings(root)
-        self.loop = Loop(0, nobody, SETTINGS, site, self.file_cache, board, log, None)
+        self.loop = Loop(0, nobody, SETTINGS, site, self.caches, board, log, None)
+        self.gateway = self.loop.gateway
         self.tick()
 
     def tick(self, seconds: float = 1.0) -> None:
@@ -129,10 +131,11 @@ class ManualLoop:
 
     def ask(self, data: bytes) -> Response | int:
         try:
-            at_once = self.loop.recall(data) or self.loop.answer_at_once(data)
+            gateway = self.gateway
+            at_once = gateway.recall(data) or gateway.respond(data)
             if at_once:
                 assert not parse_head(data).has_body, "what follows it would be taken for a request"
-            return at_once or done(self.loop.respond(data, self.loop.parse(data)))
+            return done(at_once or gateway.respond_to(data, gateway.parse(data)))
         except HTTPError as error:
             return error.status
 
@@ -156,7 +159,7 @@ def ask_anew(root: Path, data: bytes) -> Response | int:
     file_cache = FileCache(
         1 << 20
     )  # nothing is kept from a first request, but its body is in memory
-    return done(Responder(site_settings(root), file_cache).respond(request, may_keep_alive=True))
+    return done(Site(site_settings(root), file_cache).respond(request, may_keep_alive=True))
 
 
 def show(response: Response | int) -> object:
@@ -329,7 +332,7 @@ TestRemembered.settings = settings(
 
 
 def recalled(loop: ManualLoop, target: str) -> Response:
-    response = loop.loop.recall(head(target=target))
+    response = loop.gateway.recall(head(target=target))
     assert response is not None
     return response
 
@@ -356,9 +359,9 @@ def test_what_is_made_of_a_file_that_was_asked_for_once_is_not_kept(
     loop = ManualLoop(tmp_path)
     data = head(*lines, target="/a.txt")
     first = loop.ask(data)
-    assert loop.loop.recall(data) is None
+    assert loop.gateway.recall(data) is None
     second = loop.ask(data)
-    assert loop.loop.recall(data) is second
+    assert loop.gateway.recall(data) is second
     assert second is not first
     loop.close()
 
@@ -370,7 +373,7 @@ def test_several_ranges_have_a_boundary_of_their_own_each_time(tmp_path: Path) -
     data = head("Range: bytes=0-0,2-2", target="/a.txt")
     bodies = {response.body for _ in range(3) if isinstance(response := loop.ask(data), Response)}
     assert len(bodies) == 3
-    assert loop.loop.recall(data) is None
+    assert loop.gateway.recall(data) is None
     loop.close()
 
 
@@ -381,24 +384,25 @@ def test_files_that_are_asked_for_once_drive_out_nothing(tmp_path: Path) -> None
     for number in range(100):
         write(tmp_path / str(number), bytes(100_000), age=3600)
         assert isinstance(loop.ask(head(target=f"/{number}")), Response)
-    assert set(loop.file_cache.kept) == {b"/a.txt"}
+    assert set(loop.caches.files.kept) == {b"/a.txt"}
     loop.close()
 
 
 def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write(tmp_path / name, name, age=3600)
-    loop = ManualLoop(tmp_path).loop
-    assert loop.answer_at_once(head(target="/a")) is None
-    loop.respond(head(target="/a"), loop.parse(head(target="/a")))
+    gateway = ManualLoop(tmp_path).gateway
+    assert gateway.respond(head(target="/a")) is None
+    gateway.respond_to(head(target="/a"), gateway.parse(head(target="/a")))
     for target, status in {"/b": 200, "/b?query": 200, "/%63": 200, "/d": 404, "/..": 400}.items():
-        response = loop.answer_at_once(head(target=target))
-        assert response is not None
+        response = gateway.respond(head(target=target))
+        assert isinstance(response, Response)
         assert response.status == status
-    for target in ("/", "*", "c", "http://c/c", "/c#", "/c d"):  # "/" takes several steps to list
-        assert loop.answer_at_once(head(target=target)) is None
-    loop._begin_drain(lambda: None, 3600)
-    assert loop.answer_at_once(head(target="/b")) is None
+    assert isinstance(gateway.respond(head(target="/")), Generator), "a listing takes several steps"
+    for target in ("*", "c", "http://c/c", "/c#", "/c d"):
+        assert gateway.respond(head(target=target)) is None
+    gateway.drain()
+    assert gateway.respond(head(target="/b")) is None
 
 
 @pytest.mark.parametrize(
@@ -443,7 +447,7 @@ def test_what_is_no_other_spelling_is_not_recalled(tmp_path: Path, target: str) 
     loop = ManualLoop(tmp_path)
     loop.ask_twice("/a.txt")
     recalled(loop, "/%61.txt?b")  # by which others are known from now on
-    assert loop.loop.recall(head(target=target)) is None
+    assert loop.gateway.recall(head(target=target)) is None
     loop.close()
 
 
@@ -452,7 +456,7 @@ def loops(tmp_path: Path) -> Iterator[tuple[ManualLoop, ManualLoop]]:
     """Two loops of a worker, in the same second."""
     write(tmp_path / "a.txt", "a", age=3600)
     first = ManualLoop(tmp_path)
-    second = ManualLoop(tmp_path, first.file_cache)
+    second = ManualLoop(tmp_path, first.caches)
     second.loop.now = first.loop.now
     second.loop._tick()
     yield first, second
@@ -515,7 +519,7 @@ def test_a_draining_loop_does_not_recall_what_others_remember(
     first.ask_twice("/a.txt")
     second.loop._begin_drain(lambda: None, 3600)
     for _ in range(2):
-        assert second.loop.recall(head(target="/a.txt")) is None
+        assert second.gateway.recall(head(target="/a.txt")) is None
         second.tick()
 
 
@@ -551,12 +555,12 @@ def test_a_download_behind_a_link_that_leads_elsewhere(
     assert loop.ask_twice("/now/large.bin").length == LARGE
     (tmp_path / link).unlink()
     (tmp_path / link).symlink_to(to)
-    loop.loop._responder.invalidate_root()
+    loop.gateway.invalidate_root()
     response = loop.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.length == LARGE + 1
     (tmp_path / link).unlink()
-    loop.loop._responder.invalidate_root()
+    loop.gateway.invalidate_root()
     response = loop.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.status == (503 if link == "site" else 404)

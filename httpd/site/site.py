@@ -1,4 +1,4 @@
-"""From a request to its answer.  One responder serves one loop."""
+"""What a site means: from a request to its response.  One site object serves one loop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from httpd.protocol import conditional
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY
 from httpd.protocol.ranges import FEW_RANGES, parse_ranges
-from httpd.protocol.response import DateHeaders, Response
-from httpd.protocol.target import TARGET_CHARACTERS, canonical_path, decode_path
+from httpd.protocol.response import DateHeaders, PendingResponse, Response
+from httpd.protocol.target import QUESTION_MARK, TARGET_CHARACTERS, canonical_path, decode_path
 from httpd.site.builder import ResponseBuilder, error_builder, file_builder, redirect_builder
 from httpd.site.listing.entries import parse_order
 from httpd.site.listing.formats import POLICY
@@ -31,11 +31,8 @@ _HEAD = b"HEAD "
 _RANGE_COST = 400
 """Bytes that a part of a multipart body takes in memory beside its content."""
 
-PendingResponse = Generator[None, None, Response]
-"""An answer that takes several turns of a loop to make."""
 
-
-class Responder:
+class Site:
     """Answers requests from the files below a docroot.
 
     Args:
@@ -134,9 +131,12 @@ class Responder:
             None where it takes `respond` to tell.
         """
         variant_key = header.variant_key
-        line, _, query = line.partition(b"?")
-        if not variant_key or (query and query.translate(None, TARGET_CHARACTERS)):
+        if not variant_key:
             return None
+        if QUESTION_MARK in line:
+            line, _, query = line.partition(b"?")
+            if query.translate(None, TARGET_CHARACTERS):
+                return None
         if line.startswith(b"GET "):
             path = line[4:]
         elif line.startswith(_HEAD):
@@ -175,8 +175,12 @@ class Responder:
     ) -> Response:
         # Whether a client that was not asked for its body will send it cannot be known.
         header = request.header
-        keep_alive = may_keep_alive and header.keep_alive and not header.expects_continue
-        keep_alive = keep_alive and builder.status not in CLOSING
+        keep_alive = (
+            may_keep_alive
+            and header.keep_alive
+            and not header.expects_continue
+            and builder.status not in CLOSING
+        )
         connection: Fields = ()
         if not keep_alive:
             connection = (("Connection", "close"),)

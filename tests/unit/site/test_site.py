@@ -21,8 +21,8 @@ from httpd.protocol.messages import STATUSES, HTTPError, Request
 from httpd.protocol.parser import parse_head
 from httpd.protocol.ranges import FEW_RANGES
 from httpd.protocol.response import Response
-from httpd.site.responder import Responder
 from httpd.site.settings import SiteSettings
+from httpd.site.site import Site
 from tests.support import raw
 from tests.unit.guard import descriptors_left
 from tests.unit.protocol.heads import head, likely_heads
@@ -70,19 +70,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def responder(site: Path) -> Responder:
+def responder(site: Path) -> Site:
     return make(site)
 
 
-def make(root: Path, expires: int = EXPIRES) -> Responder:
-    return Responder(
+def make(root: Path, expires: int = EXPIRES) -> Site:
+    return Site(
         SiteSettings(docroot=str(root), expires=expires, cache=1 << 20),
         FileCache(1 << 20),
     )
 
 
 def ask(
-    responder: Responder, data: bytes, *, may_keep_alive: bool = True
+    responder: Site, data: bytes, *, may_keep_alive: bool = True
 ) -> tuple[Response, raw.Response]:
     """Return the answer, and what a client makes of its bytes."""
     request = parse_head(data)
@@ -149,7 +149,7 @@ HEADS = [data for data, _ in REQUESTS.values()]
 
 
 @pytest.mark.parametrize(("data", "status"), REQUESTS.values(), ids=REQUESTS)
-def test_every_status_has_its_fields(responder: Responder, data: bytes, status: int) -> None:
+def test_every_status_has_its_fields(responder: Site, data: bytes, status: int) -> None:
     response, seen = ask(responder, data)
     assert response.status == status
     expected = FIELDS[status]
@@ -157,7 +157,7 @@ def test_every_status_has_its_fields(responder: Responder, data: bytes, status: 
 
 
 @pytest.mark.parametrize("data", [data for data in HEADS if data.startswith(b"GET ")])
-def test_head_has_the_same_head(responder: Responder, data: bytes) -> None:
+def test_head_has_the_same_head(responder: Site, data: bytes) -> None:
     """RFC 9110 §9.3.2; a Range counts only in GET (§14.2)."""
     _, got = ask(responder, b"\r\n".join(x for x in data.split(b"\r\n") if x[:6] != b"Range:"))
     response, headed = ask(responder, data.replace(b"GET", b"HEAD", 1))
@@ -165,7 +165,7 @@ def test_head_has_the_same_head(responder: Responder, data: bytes) -> None:
     assert response.status not in (206, 416)
 
 
-def test_fields_of_a_file(responder: Responder) -> None:
+def test_fields_of_a_file(responder: Site) -> None:
     response, seen = ask(responder, head(target="/a.txt"))
     assert seen.body == TEXT
     assert seen["Content-Type"] == "text/plain; charset=utf-8"
@@ -179,7 +179,7 @@ def test_fields_of_a_file(responder: Responder) -> None:
     assert response.keep_alive
 
 
-def test_a_large_file_is_sent_from_its_descriptor(responder: Responder) -> None:
+def test_a_large_file_is_sent_from_its_descriptor(responder: Site) -> None:
     response, seen = ask(responder, head(target="/large.bin"))
     assert (response.segments, response.length, response.body) == ((range(LARGE),), LARGE, b"")
     assert response.source is not None
@@ -191,14 +191,14 @@ def test_a_large_file_is_sent_from_its_descriptor(responder: Responder) -> None:
     ("ranges", "first", "last"),
     [("0-0", 0, 0), ("5-9", 5, 9), ("5-", 5, 19), ("-5", 15, 19), ("-99", 0, 19), ("0-99", 0, 19)],
 )
-def test_a_part_of_a_small_file(responder: Responder, ranges: str, first: int, last: int) -> None:
+def test_a_part_of_a_small_file(responder: Site, ranges: str, first: int, last: int) -> None:
     _, seen = ask(responder, head(f"Range: bytes={ranges}", target="/a.txt"))
     assert seen.body == TEXT[first : last + 1]
     assert seen["Content-Range"] == f"bytes {first}-{last}/20"
 
 
 @pytest.mark.parametrize("first", [5, 999, 1000, LARGE - 7, LARGE - 1])
-def test_a_part_of_a_large_file(responder: Responder, first: int) -> None:
+def test_a_part_of_a_large_file(responder: Site, first: int) -> None:
     """A large part is sent from the file, a small one from memory."""
     response, seen = ask(responder, head(f"Range: bytes={first}-", target="/large.bin"))
     if LARGE - first > SMALL_FILE:
@@ -211,7 +211,7 @@ def test_a_part_of_a_large_file(responder: Responder, first: int) -> None:
     assert seen["Content-Range"] == f"bytes {first}-{LARGE - 1}/{LARGE}"
 
 
-def test_416_tells_the_length(responder: Responder) -> None:
+def test_416_tells_the_length(responder: Site) -> None:
     _, seen = ask(responder, head("Range: bytes=20-", target="/a.txt"))
     assert seen["Content-Range"] == "bytes */20"
 
@@ -233,7 +233,7 @@ def test_several_ranges_of_a_coded_file_are_the_whole(tmp_path: Path) -> None:
     assert "Content-Encoding" not in seen
 
 
-def test_if_range(responder: Responder) -> None:
+def test_if_range(responder: Site) -> None:
     etag = ask(responder, head(target="/a.txt"))[1]["ETag"]
     for validator, status in (
         (etag, 206),
@@ -256,13 +256,13 @@ def test_if_range(responder: Responder) -> None:
 )
 @pytest.mark.parametrize("line", ["If-None-Match: *", "If-Match: *", 'If-Match: "x"', "Range: x"])
 def test_preconditions_of_what_is_no_file_do_not_count(
-    responder: Responder, target: str, status: int, line: str
+    responder: Site, target: str, status: int, line: str
 ) -> None:
     """RFC 9110 §13.2.1: they are for what would otherwise be a 2xx or 412."""
     assert ask(responder, head(line, target=target))[0].status == status
 
 
-def test_preconditions_come_before_ranges(responder: Responder) -> None:
+def test_preconditions_come_before_ranges(responder: Site) -> None:
     """RFC 9110 §13.2.2 and §14.2."""
     for line, status in (("If-None-Match: *", 304), ('If-Match: "x"', 412)):
         response, _ = ask(responder, head("Range: bytes=99-", line, target="/a.txt"))
@@ -270,7 +270,7 @@ def test_preconditions_come_before_ranges(responder: Responder) -> None:
 
 
 @pytest.mark.parametrize("target", ["*", "/", "/a.txt", "/nothing", "http://localhost"])
-def test_options(responder: Responder, target: str) -> None:
+def test_options(responder: Site, target: str) -> None:
     response, seen = ask(responder, head("If-Match: x", method="OPTIONS", target=target))
     assert response.status == 200
     assert seen["Allow"] == "GET, HEAD, OPTIONS"
@@ -278,7 +278,7 @@ def test_options(responder: Responder, target: str) -> None:
     assert response.keep_alive
 
 
-def test_405_tells_what_is_allowed(responder: Responder) -> None:
+def test_405_tells_what_is_allowed(responder: Site) -> None:
     response, seen = ask(responder, head(method="DELETE", target="/a.txt"))
     assert seen["Allow"] == "GET, HEAD, OPTIONS"
     assert response.keep_alive
@@ -307,7 +307,7 @@ def test_405_tells_what_is_allowed(responder: Responder) -> None:
         ("/x/..%2fsub", "./..%2fsub/"),
     ],
 )
-def test_redirects(responder: Responder, target: str, location: str) -> None:
+def test_redirects(responder: Site, target: str, location: str) -> None:
     """Relative, so that it is right behind a proxy that strips a prefix (RFC 9110 §10.2.2)."""
     _, seen = ask(responder, head(target=target))
     assert seen.status == 301
@@ -339,7 +339,7 @@ def test_a_listing_has_an_address_that_its_links_are_relative_to(
     """The client may not resolve dot segments, and does not take an encoded slash for one."""
     write(tmp_path / "one" / "two" / "a.txt")
     settings = SiteSettings(docroot=str(tmp_path), expires=EXPIRES, cache=1 << 20, listing=True)
-    responder = Responder(settings, FileCache(1 << 20))
+    responder = Site(settings, FileCache(1 << 20))
     _, seen = ask(responder, head(target=target))
     assert seen.status == 301
     followed = urljoin(f"http://localhost{target}", seen["Location"])
@@ -369,7 +369,7 @@ def test_a_listing_has_an_address_that_its_links_are_relative_to(
 )
 @pytest.mark.parametrize("target", ["/a.txt", "/sub", "/nothing", "/bare/"])
 def test_connection(
-    responder: Responder,
+    responder: Site,
     minor: int,
     lines: Sequence[str],
     may_keep_alive: bool,
@@ -394,17 +394,17 @@ def test_connection(
         (head('If-Match: "x"', target="/a.txt"), True),
     ],
 )
-def test_errors_that_end_the_connection(responder: Responder, data: bytes, keeps: bool) -> None:
+def test_errors_that_end_the_connection(responder: Site, data: bytes, keeps: bool) -> None:
     assert ask(responder, data)[0].keep_alive is keeps
 
 
-def test_a_body_may_still_be_on_its_way(responder: Responder) -> None:
+def test_a_body_may_still_be_on_its_way(responder: Site) -> None:
     assert ask(responder, head("Content-Length: 5"))[0].lingers
     assert not ask(responder, head("Connection: close"))[0].lingers
 
 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status >= 400])
-def test_refusals(responder: Responder, status: int) -> None:
+def test_refusals(responder: Site, status: int) -> None:
     error = HTTPError(status, "Because of <this>.", (("Retry-After", "1"),))
     response = responder.refuse(error, head_only=False)
     headless = responder.refuse(error, head_only=True)
@@ -454,7 +454,7 @@ def test_last_modified_is_never_later_than_date(tmp_path: Path) -> None:
     assert modified <= date
 
 
-def test_every_answer_carries_the_time_of_its_second(responder: Responder) -> None:
+def test_every_answer_carries_the_time_of_its_second(responder: Site) -> None:
     before = int(time.time())
     responder.tick(10**6)
     _, seen = ask(responder, head(target="/a.txt"))
@@ -464,7 +464,7 @@ def test_every_answer_carries_the_time_of_its_second(responder: Responder) -> No
 
 @given(likely_heads() | st.sampled_from(HEADS))
 @settings(max_examples=400)
-def test_any_request_has_a_well_formed_answer(responder: Responder, data: bytes) -> None:
+def test_any_request_has_a_well_formed_answer(responder: Site, data: bytes) -> None:
     try:
         request = parse_head(data)
     except HTTPError as error:
@@ -479,6 +479,6 @@ def test_many_ranges_without_memory_for_their_framing_are_the_whole(site: Path, 
     data = raw.request("/large.bin", f"Range: bytes={specs}")
     for budget in (0, 1 << 20):
         own = SiteSettings(docroot=str(site), expires=EXPIRES, cache=budget)
-        response, _ = ask(Responder(own, FileCache(budget)), data)
+        response, _ = ask(Site(own, FileCache(budget)), data)
         is_whole = count > FEW_RANGES and not budget
         assert response.status == (200 if is_whole else 206)

@@ -1,0 +1,54 @@
+"""What the loops of a worker remember together: opened files, and the responses of this second."""
+
+from __future__ import annotations
+
+import threading
+
+from httpd.files.file_cache import FileCache
+from httpd.gateway.response_cache import ResponseCache
+
+_SHARE = 16
+"""The response cache may take this part of the budget, beside what the file cache holds."""
+
+
+class Caches:
+    """The file cache of a worker, and the response cache of the current second.
+
+    Args:
+        budget: bytes that the file cache may take.
+    """
+
+    __slots__ = ("_current", "_evicted", "_limit", "_lock", "_second", "files")
+
+    def __init__(self, budget: int) -> None:
+        self.files = FileCache(budget, self._on_evicted)
+        self._limit = budget // _SHARE
+        self._second = -1
+        self._current = ResponseCache(0)
+        self._evicted = 0  # bytes that the file cache has evicted in this second
+        self._lock = threading.Lock()
+
+    def responses(self, second: int) -> ResponseCache:
+        """Return the response cache of a second.
+
+        A loop that is late gets a cache that takes nothing in: what such a loop has validated is of
+        the second before.
+
+        Args:
+            second: of the monotonic clock.
+        """
+        with self._lock:
+            if second > self._second:
+                self._second = second
+                self._current = ResponseCache(self._limit)
+                self._evicted = 0
+            return self._current if second == self._second else ResponseCache(0)
+
+    def _on_evicted(self, size: int) -> None:
+        """Close the response cache once much was evicted: it may hold responses that were made of
+        evicted files, so that their memory is not free.
+        """
+        with self._lock:
+            self._evicted += size
+            if self._evicted > self._limit:
+                self._current.close()

@@ -1,0 +1,49 @@
+"""What the loops of a worker share: one response cache a second, and the memory of both caches."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from httpd.files.docroot import Docroot, OpenResult
+from httpd.files.file_cache import CachedFile
+from httpd.files.open_file import OpenFile
+from httpd.gateway.caches import Caches
+from httpd.protocol.response import Response
+from tests.unit.site.directories import write
+
+
+def response() -> Response:
+    return Response(200, b"", wire=bytes(100))
+
+
+def test_caches_have_one_response_cache_a_second() -> None:
+    caches = Caches(100_000)
+    first = caches.responses(5)
+    first.remember(b"head", response())
+    assert caches.responses(5) is first
+    second = caches.responses(6)
+    assert second.responses == {}
+    late = caches.responses(5)
+    late.remember(b"head", response())
+    assert late.responses == {}, "what is of the second before was remembered in this one"
+    assert caches.responses(6) is second
+
+
+def test_response_cache_closes_when_many_files_are_evicted(tmp_path: Path) -> None:
+    """Else the memory of evicted files would not be free: responses refer to it."""
+    caches = Caches(110_000)
+    responses = caches.responses(5)
+    responses.remember(b"head", response())
+    write(tmp_path / "a", bytes(50_000))
+    opened = Docroot(str(tmp_path), ()).open(b"/a")
+    assert isinstance(opened, OpenResult)
+    file = OpenFile(opened, int(time.time()))
+    for number in range(2):
+        caches.files.keep(CachedFile(b"/%d" % number, file, {}, None, 1))
+    assert set(responses.responses) == {b"head"}
+    caches.files.keep(CachedFile(b"/2", file, {}, None, 1))
+    assert len(caches.files.kept) < 3
+    assert responses.responses == {}
+    caches.responses(6).remember(b"head", response())
+    assert set(caches.responses(6).responses) == {b"head"}
