@@ -77,6 +77,12 @@ def transcripts(page: Path) -> list[Command]:
     return [command for block in found for command in commands(block)]
 
 
+def matches(lines: list[str], text: str) -> bool:
+    """Tell whether a text is what a page shows: “…” is anything, and alone any lines."""
+    parts = [re.escape(line).replace("…", ".*") if line != "…" else "(?s:.*)" for line in lines]
+    return bool(re.fullmatch("\n".join(parts), text.replace("\r", "").rstrip("\n")))
+
+
 def pages() -> list[Path]:
     """Return every page for readers: the README, and those below docs/."""
     return [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

@@ -24,6 +24,7 @@ from tests.docs.pages import (
     Command,
     blocks,
     commands,
+    matches,
     transcripts,
 )
 from tests.docs.pages import pages as all_pages
@@ -79,12 +80,6 @@ def test_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> N
         assert status == "0", (command.text, text, shell.stderr)
         assert not command.output or matches(command.output, text), (command, text)
     assert len(results) == len(expected), shell
-
-
-def matches(lines: list[str], text: str) -> bool:
-    """Tell whether a text is what the page shows, where “…” stands for anything."""
-    pattern = "\n".join(map(re.escape, lines)).replace("…", ".*")
-    return bool(re.fullmatch(pattern, text.replace("\r", "").rstrip("\n")))
 
 
 def translate(page: Path) -> tuple[list[Command], str]:

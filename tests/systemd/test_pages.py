@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, SUPERUSER, blocks, commands, pages, transcripts
+from tests.docs.pages import ROOT, SUPERUSER, blocks, commands, matches, pages, transcripts
 from tests.systemd.service import Service
 
 PAGES = [
@@ -26,5 +25,4 @@ def test_commands_of_root_print_what_a_page_shows(page: Path, service: Service) 
         for command in commands(block) if block.language == "console" else ():
             if command.prompt == SUPERUSER:
                 text = machine.run("bash", "-c", command.text)
-                pattern = "\n".join(map(re.escape, command.output)).replace("…", ".*")
-                assert not command.output or re.fullmatch(pattern, text.rstrip("\n")), command
+                assert not command.output or matches(command.output, text), (command, text)

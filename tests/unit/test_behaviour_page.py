@@ -1,4 +1,4 @@
-"""The page about behaviour has every reason for which a connection is closed."""
+"""The reference has every status that closes a connection, and every reason that the log gives."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def find_reasons() -> Iterator[str]:
     yield from (status.close_reason for status in STATUSES.values() if status.close_reason)
 
 
-def test_behaviour_page_has_every_reason_for_closing_a_connection() -> None:
-    page = (ROOT / "docs" / "reference" / "behaviour.md").read_text()
+def test_log_page_has_every_reason_for_closing_a_connection() -> None:
+    page = (ROOT / "docs" / "reference" / "logs.md").read_text()
     table = page[page.index("The reasons for closing a connection:") :]
     documented = set(re.findall(r"`([^`]+)`", table))
     reasons = set(find_reasons())
@@ -39,7 +39,7 @@ def test_behaviour_page_has_every_reason_for_closing_a_connection() -> None:
 
 
 def test_behaviour_page_has_every_status_that_closes_a_connection() -> None:
-    page = (ROOT / "docs" / "behaviour.md").read_text()
+    page = (ROOT / "docs" / "reference" / "behaviour.md").read_text()
     sentence = re.search(r"After ([0-9, and]+) the connection is closed", page)
     assert sentence is not None
     closing = [number for number, status in STATUSES.items() if status.close_reason]
