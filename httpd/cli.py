@@ -40,7 +40,8 @@ from httpd.settings.errors import ConfigError
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from httpd.process.upgrade import Command, Predecessor
+    from httpd.process.predecessor import Predecessor
+    from httpd.process.successor import Command
     from httpd.service import Service
 
 _SHORT_HELP = """\
@@ -161,7 +162,8 @@ def _control(parsed: Namespace, pidfile: str) -> int:
 
 def _start(parsed: Namespace, options: dict[str, Any], config_file: str | None) -> int:
     # The other commands do without the server.
-    from httpd.process.upgrade import Command, Predecessor  # noqa: PLC0415
+    from httpd.process.predecessor import Predecessor  # noqa: PLC0415
+    from httpd.process.successor import Command  # noqa: PLC0415
 
     command = Command(
         (sys.executable, *sys.orig_argv[1:]),
@@ -178,7 +180,7 @@ def _start(parsed: Namespace, options: dict[str, Any], config_file: str | None) 
     except ConfigError as error:
         status = EX_NOINPUT if error.may_pass else EX_CONFIG
         why = "\n".join(error.problems)
-    predecessor.tell_failed(status, why)  # it has a log
+    predecessor.send_failed(status, why)  # it has a log
     return status
 
 

@@ -35,11 +35,12 @@ from httpd.process.generation import Endpoint, Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
 from httpd.process.port_owner import describe_owner
+from httpd.process.predecessor import Predecessor
 from httpd.process.preload import preload
 from httpd.process.safe_path import open_file
 from httpd.process.signals import SignalInbox, make_inbox
+from httpd.process.successor import Command, Successor
 from httpd.process.supervisor import Supervisor
-from httpd.process.upgrade import Command, Predecessor, Successor
 from httpd.process.worker import WorkerSettings
 from httpd.settings.errors import ConfigError
 
@@ -75,7 +76,7 @@ class Service:
         self._command = command
         self._passed = passed
         self._predecessor = predecessor
-        self._left: Sequence[bool] = ()  # which of the passed sockets are not used any more
+        self._pidfile = Pidfile(settings.process.pidfile) if settings.process.pidfile else None
         self._relays: dict[tuple[int, int], Relay] = {}
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
 
@@ -90,7 +91,7 @@ class Service:
         """
         inbox = make_inbox()  # before anything that a signal could leave half done
         path = self._settings.process.pidfile
-        pidfile = Pidfile(path) if path else None
+        pidfile = self._pidfile
         replaces = pidfile is not None and self._is_of_predecessor(path)
         if pidfile:
             pidfile.prepare() if replaces else pidfile.acquire()
@@ -98,8 +99,6 @@ class Service:
         def take_over() -> None:
             if pidfile and replaces:
                 pidfile.replace()
-            if self._predecessor:
-                self._predecessor.tell_ready(self._left)
             on_ready()
 
         try:
@@ -108,6 +107,10 @@ class Service:
             if pidfile:
                 pidfile.release()
             inbox.ignore_all()  # a late signal must not spoil the exit status
+
+    def _restore_pidfile(self) -> None:
+        if self._pidfile:
+            self._pidfile.restore()
 
     def _is_of_predecessor(self, pidfile: str | None) -> bool:
         if pidfile is None or self._predecessor is None:
@@ -138,6 +141,7 @@ class Service:
             inbox,
             Notifier.from_environment(os.environ, is_main=self._predecessor is None),
             lambda plan: Successor.start(self._command, plan, log),
+            self._restore_pidfile,
             self._predecessor,
         )
         return supervisor.run(on_ready)
@@ -204,10 +208,12 @@ class Service:
             return listeners, None  # they are the service manager's
         present, listeners = listeners, _open_listeners(settings.listen, listeners)
         if previous is None:
-            self._left = [listener not in listeners for listener in present]
-            for listener, is_left in zip(present, self._left, strict=True):
-                if is_left:
+            unused = [listener not in listeners for listener in present]
+            for listener, is_unused in zip(present, unused, strict=True):
+                if is_unused:
                     listener.close()
+            if self._predecessor:
+                self._predecessor.unused = unused
         return listeners, (settings.listen.host, settings.listen.port)
 
     def _load(self) -> Settings:

@@ -101,7 +101,7 @@ def name_thread(role: str) -> None:
         pass  # without /proc there is nobody to show it to
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Log:
     """Where messages go, and in whose name.
 

@@ -1,8 +1,8 @@
-"""The line between the supervisor and one worker: whole messages, descriptors, and the news of
-death.
+"""A channel between two processes: whole messages, descriptors, and the end of the other process.
 
-When one of the two is gone, however it ended, the other reads an end of file.  For that to be true
-a new worker closes the supervisor's ends of all channels, which it has inherited.
+The supervisor has one to each worker, and in an upgrade one to its successor.  When one process
+ends, however that happens, the other reads an end of file.  To that end a new worker closes the
+supervisor's ends of all channels, which it has inherited.
 """
 
 from __future__ import annotations
@@ -19,25 +19,31 @@ from httpd.process.errors import EX_WORKER
 
 _MAX_MESSAGE = 4096
 _ATTEMPTS = 3
-"""How often a message is sent that the kernel does not take."""
+"""How often to try to send a message that the kernel does not accept."""
 _LATER = (errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.ENOBUFS)
-"""Errors that say nothing of the other end."""
+"""Errors that do not mean that the other end is closed."""
 _FD_SIZE = array("i").itemsize
 _FAILURE = re.compile("([1-9][0-9]{0,2}) (.*)", re.DOTALL)
 
 
 class Message(enum.StrEnum):
-    """What is said; a text may follow after a space."""
+    """The first word of a message; a text may follow after a space."""
 
     READY = "ready"
-    """Worker: all my loops serve."""
+    """Worker: all my loops serve.  Successor: all my workers serve; the listeners that it does not
+    use follow, as a number in base 16 with a bit for each."""
     LEFT = "left"
     """Worker: none of my loops accepts connections any more."""
     FAILED = "failed"
-    """Worker: I cannot boot; exit status and reason follow."""
+    """Worker or successor: I cannot boot; exit status and reason follow."""
+    TAKE_OVER = "take-over"
+    """Predecessor: be the server; I drain when you have sent `SERVING`."""
+    SERVING = "serving"
+    """Successor: I have taken over."""
     DRAIN = "drain"
     """Supervisor: finish the requests that you have received, then end; the seconds that this may
-    take follow.  Said once more, it gives a drain less time."""
+    take follow.  When it is sent again, it shortens the drain.  Predecessor: I drain, and wait
+    for your end."""
     STOP = "stop"
     """Supervisor: end now."""
     LOG = "log"
@@ -49,14 +55,14 @@ class Message(enum.StrEnum):
 
 
 class Channel:
-    """One end of a line."""
+    """One end of a channel."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
-        """Return the supervisor's end and the worker's end."""
+        """Return both ends of a new channel."""
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return cls(one), cls(other)
 
@@ -65,7 +71,13 @@ class Channel:
         return self._end.fileno()
 
     def send(self, message: Message, text: str = "", fd: int | None = None) -> None:
-        """Say something, if there is still somebody to listen; never wait for one who does not."""
+        """Send a message, if the other end is open, without waiting for it to be read.
+
+        Args:
+            message: its first word.
+            text: the rest of it.
+            fd: a descriptor that is sent along; it stays open here.
+        """
         data = f"{message} {text}".encode("utf-8", "backslashreplace")[:_MAX_MESSAGE]
         attached = []
         if fd is not None:
@@ -81,10 +93,10 @@ class Channel:
                 continue  # for want of memory, which may be there the next time
 
     def receive(self) -> tuple[Message, str, int | None] | None:
-        """Return the next message, its text and its descriptor; None when the other end is gone.
+        """Return the next message, its text and its descriptor; None when the other end is closed.
 
-        It never waits, and any bytes will do: the other end may be a process with fewer rights than
-        this one.  Who gets a descriptor has to close it.
+        It never waits, and accepts any bytes: the other process may have fewer rights than this
+        one.  The caller has to close the descriptor.
         """
         try:
             # Not recv_fds(), which takes flags and forgets them.
@@ -98,21 +110,21 @@ class Channel:
             if fd is not None:
                 os.close(fd)
             return None
-        said = data.decode("utf-8", "replace")
-        word, _, text = said.partition(" ")
+        received = data.decode("utf-8", "replace")
+        word, _, text = received.partition(" ")
         if word not in _MESSAGES:
-            return Message.NONSENSE, said, fd
+            return Message.NONSENSE, received, fd
         return _MESSAGES[word], text, fd
 
     def has_ended(self) -> bool:
-        """Tell whether the other end is gone, and all that it said was received."""
+        """Tell whether the other end is closed, and all its messages were received."""
         try:
             return not self._end.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError as error:
             return error.errno not in _LATER
 
     def close(self) -> None:
-        """Hang up."""
+        """Close this end."""
         self._end.close()
 
 

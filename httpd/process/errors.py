@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 
-from httpd.observe.log import printable
+from httpd.observe.log import Log, printable
 
 EX_OK = os.EX_OK
 EX_NOT_RUNNING = 3
@@ -70,3 +70,14 @@ def format_failure() -> str:
         return traceback.format_exc()
     except Exception:
         return repr(sys.exception())
+
+
+def explain(error: Exception, log: Log) -> StartError:
+    """Return why something could not be done; an internal error is logged with its traceback.
+
+    To be called while the error is handled.
+    """
+    if isinstance(error, StartError):
+        return error
+    log.error(format_failure())
+    return StartError(EX_WORKER, f"internal error, see the log: {error!r}")

@@ -1,28 +1,25 @@
-"""Workers that were forked together, as the supervisor sees them.
+"""A generation: workers that were forked together, with one plan and one scoreboard.
 
-Called by `httpd.process.supervisor` and, for the plan of a generation, by `httpd.service`.
+Called by `httpd.process.supervisor` and its parts, and for the plan by `httpd.service`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.scoreboard import Column, Phase, Scoreboard
 from httpd.observe.settings import LogSettings
-from httpd.process.channel import Channel, Message, read_failure
-from httpd.process.errors import EX_OSERR, StartError
+from httpd.process.channel import Message
 from httpd.process.others import ends_within
 from httpd.process.settings import ProcessSettings
 from httpd.process.worker import WorkerSettings
+from httpd.process.worker_process import WorkerProcess
 
-BOOT_SECONDS = 30.0
-"""How long a worker may take until it serves."""
 LEAVE_SECONDS = 2.0
 """How long a worker that drains may take to leave the listeners."""
 LAST_WORDS_SECONDS = 2.0
@@ -30,10 +27,6 @@ LAST_WORDS_SECONDS = 2.0
 STUCK_SECONDS = 60.0
 """How long the loops of a draining generation may not turn until its workers are killed: a drain
 has no other end where `drain_timeout` is not set."""
-MAX_BACK_OFF = 10.0
-"""Seconds between two attempts to start a worker that keeps dying, at the most."""
-_MAX_SAID = 80
-"""Characters that are quoted of a message that means nothing."""
 
 
 Endpoint = tuple[tuple[str, ...], int]
@@ -72,110 +65,69 @@ class Plan:
         return self.worker.log
 
 
-class WorkerProcess:
-    """A worker as the supervisor sees it."""
-
-    def __init__(self, index: int, pid: int, channel: Channel, failures: int) -> None:
-        self.index = index
-        self.pid = pid
-        self.channel = channel
-        self.failures = failures  # of its predecessors, one after the other
-        self.started = time.monotonic()
-        self.ready = False
-        self.has_left = False  # the listeners
-        self.has_ended = False  # and its pid may be that of another process
-        self.complaint: tuple[int, str] | None = None
-        self.fault = ""
-        """What it did, if it is killed for that."""
-
-    def hear(self) -> None:
-        """Take in what a worker says: that it serves, and that it has left the listeners.
-
-        A worker may be anything that the user it runs as has made of it.  One that says what means
-        nothing, or hangs up before it serves, is killed.
-        """
-        received = self.channel.receive()
-        if received is None:
-            self._on_hang_up()
-            return
-        message, text, fd = received
-        if fd is not None:
-            os.close(fd)  # no worker has one to give
-        if message is Message.READY and not self.ready:
-            self.ready = True
-        elif message is Message.LEFT:
-            self.has_left = True
-        elif message is Message.FAILED:
-            self.complaint = read_failure(text)
-            self.kill()  # it ends by itself, unless it is not what it was
-        elif message is not Message.NOTHING:
-            self.has_left = True
-            said = text if message is Message.NONSENSE else f"{message} {text}"
-            self.fault = f"was killed, since it said {said.rstrip()[:_MAX_SAID]!a}"
-            self.kill()
-
-    def _on_hang_up(self) -> None:
-        """It has been killed, or must be: without the channel, it cannot be told to end."""
-        self.has_left = True
-        if not self.ready and self.complaint is None and not self.fault:
-            self.fault = "was killed by SIGKILL before it served"
-            self.kill()
-
-    def describe_end(self, status: int) -> str:
-        """Say why it ended: by its own words, or by those of waitpid(2)."""
-        if self.complaint is not None:
-            return self.complaint[1]
-        is_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        return self.fault if self.fault and is_killed else describe_exit(status)
-
-    def kill(self) -> None:
-        """End the worker at once, if it has not ended."""
-        if not self.has_ended:
-            os.kill(self.pid, signal.SIGKILL)
-
-
 class Generation:
-    """Workers that were forked together, and when dead ones are to be replaced."""
+    """Workers that were forked together, and when dead workers are to be replaced.
 
-    def __init__(self, plan: Plan, board: Scoreboard) -> None:
+    Args:
+        number: the first generation of a supervisor is 1.
+        plan: what the workers are to be.
+        board: the scoreboard of the workers.
+    """
+
+    def __init__(self, number: int, plan: Plan, board: Scoreboard) -> None:
+        self.number = number
         self.plan = plan
         self.board = board
-        self.processes: dict[int, WorkerProcess] = {}  # by pid
-        self.vacancies: dict[int, tuple[float, int]] = {}  # index → when to fill it, failures
-        self.boots_until = time.monotonic() + BOOT_SECONDS
-        self.drains_until = float("inf")
+        self.processes: dict[int, WorkerProcess] = {}
+        """The workers that were not reaped yet, by pid."""
+        self.vacancies: dict[int, tuple[float, int]] = {}
+        """Workers to fork: when by the monotonic clock, and failures in a row, by index."""
         self.leaves_until = float("inf")
+        """When a drain goes on without workers that still accept connections."""
+        self.drains_until = float("inf")
+        """When workers that still drain are killed."""
         self.is_killed = False
         self._ticks = 0
         self._ticked_at = float("inf")
 
+    def __repr__(self) -> str:
+        state = "KILLED" if self.is_killed else self.board.phase.name
+        return f"<Generation {self.number} {state} {list(self.processes.values())}>"
+
+    # ---------------------------------------------------------------- the boot
+
     def is_ready(self) -> bool:
         """Tell whether all workers serve."""
         return not self.vacancies and all(process.ready for process in self.processes.values())
+
+    def late_workers(self, now: float) -> list[WorkerProcess]:
+        """Return the workers that have not booted in time."""
+        return [process for process in self.processes.values() if process.boots_until <= now]
+
+    # ---------------------------------------------------------------- the drain
 
     def is_draining(self) -> bool:
         """Tell whether the workers were told to finish the requests that they have received."""
         return self.leaves_until < float("inf")
 
     def has_left(self) -> bool:
-        """Tell whether no worker accepts connections any more, but for one that is stuck."""
-        return self.leaves_until <= time.monotonic() or not any(self._leaving())
-
-    def _leaving(self) -> Iterator[WorkerProcess]:
-        return (process for process in self.processes.values() if not process.has_left)
-
-    def speakers(self) -> Iterator[WorkerProcess]:
-        """Return the workers that may still say something."""
-        if self.is_killed:
-            return iter(())
-        return (
-            process
-            for process in self._leaving()
-            if process.complaint is None and not process.fault
+        """Tell whether no worker accepts connections any more, or is taken to be stuck."""
+        return self.leaves_until <= time.monotonic() or all(
+            process.has_left for process in self.processes.values()
         )
 
+    def retire(self, phase: Phase, limit: float = float("inf")) -> None:
+        """Drain for as long as the settings of this generation allow.
+
+        Args:
+            phase: for the scoreboard, `Phase.DRAINING` or `Phase.STOPPING`.
+            limit: seconds that the drain may take at the most, whatever the settings are.
+        """
+        self.board.phase = phase
+        self.drain(min(self.plan.process.drain_timeout, limit))
+
     def drain(self, seconds: float) -> None:
-        """Have all workers leave the listeners and finish the requests that they have received.
+        """Let all workers leave the listeners and finish the requests that they have received.
 
         Args:
             seconds: how long that may take; infinite for as long as anything moves.
@@ -184,20 +136,24 @@ class Generation:
         self.vacancies.clear()
         self.leaves_until = now + LEAVE_SECONDS
         self._ticked_at = now
-        self._give_time(now, seconds)
+        self._set_limit(now, seconds)
 
     def limit_drain(self, seconds: float) -> None:
-        """Give a drain that has begun no more than so many seconds."""
+        """Shorten a drain that has begun.
+
+        Args:
+            seconds: how long it may still take at the most.
+        """
         now = time.monotonic()
         if now + seconds + LAST_WORDS_SECONDS < self.drains_until:
-            self._give_time(now, seconds)
+            self._set_limit(now, seconds)
 
-    def _give_time(self, now: float, seconds: float) -> None:
+    def _set_limit(self, now: float, seconds: float) -> None:
         self.drains_until = now + seconds + LAST_WORDS_SECONDS
-        self.tell(Message.DRAIN, str(seconds))
+        self.send(Message.DRAIN, str(seconds))
 
     def is_stuck(self, now: float) -> bool:
-        """Tell whether a drain is not over when it should be, or no loop has turned for long."""
+        """Tell whether a drain is not over in time, or no loop has turned for `STUCK_SECONDS`."""
         if self.is_killed or not self.is_draining():
             return False
         ticks = self.board.total(Column.TICKS)
@@ -205,31 +161,60 @@ class Generation:
             self._ticks, self._ticked_at = ticks, now
         return min(self.drains_until, self._ticked_at + STUCK_SECONDS) <= now
 
-    def deadlines(self) -> list[float]:
-        """Return when something has to be done by the clock, by the monotonic one."""
-        times = [at for at, _ in self.vacancies.values()]
-        if self.is_killed or not self.is_draining():
-            return times
-        return [*times, self.drains_until, self._ticked_at + STUCK_SECONDS]
+    # ---------------------------------------------------------------- the main loop
 
-    def tell(self, message: Message, text: str = "", fd: int | None = None) -> None:
+    def deadlines(self) -> Iterator[float]:
+        """Yield when something has to be done, by the monotonic clock."""
+        yield from (at for at, _ in self.vacancies.values())
+        if self.is_killed:
+            return
+        yield from (process.boots_until for process in self.processes.values())
+        if self.is_draining():
+            yield self.drains_until
+            yield self._ticked_at + STUCK_SECONDS
+
+    def senders(self) -> Iterator[WorkerProcess]:
+        """Yield the workers that may still send a message."""
+        if self.is_killed:
+            return
+        for process in self.processes.values():
+            if not process.has_left and process.complaint is None and not process.fault:
+                yield process
+
+    def send(self, message: Message, text: str = "", fd: int | None = None) -> None:
         """Send a message, and a descriptor with it, to all workers."""
         for process in self.processes.values():
             process.channel.send(message, text, fd)
 
+    # ---------------------------------------------------------------- the end
+
     def kill(self) -> None:
-        """End all workers at once."""
+        """Kill all workers."""
         for process in self.processes.values():
             process.kill()
         self.is_killed = True
 
     def wait_for_end(self, seconds: float) -> None:
-        """Wait for workers that were killed, in vain if one waits for a disk."""
+        """Wait until the workers, which were killed, have ended.
+
+        Args:
+            seconds: to wait at the most, since a worker may be in an uninterruptible sleep.
+        """
         until = time.monotonic() + seconds
         for pid in self.processes:
             handle = os.pidfd_open(pid)
             ends_within(handle, until - time.monotonic())
             os.close(handle)
+
+    def close_inherited(self, keep: Plan) -> None:
+        """Close what a newly forked worker has inherited of this generation.
+
+        Args:
+            keep: the plan of that worker, whose listeners stay open.
+        """
+        for process in self.processes.values():
+            process.channel.close()
+        close_listeners(self.plan, keep=keep)
 
 
 def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
@@ -237,35 +222,3 @@ def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
     for listener in plan.listeners:
         if keep is None or listener not in keep.listeners:
             listener.close()
-
-
-def back_off(failures: int) -> float:
-    """Return how many seconds to wait after so many failures in a row; the first one is free."""
-    return 0.0 if failures <= 1 else min(0.1 * 2.0 ** min(failures, 10), MAX_BACK_OFF)
-
-
-def cannot_fork(error: Exception) -> Exception:
-    """Return why a worker could not be started, or the error itself if it was not foreseen."""
-    if isinstance(error, OSError):
-        return StartError(EX_OSERR, f"cannot start a worker: {error.strerror}")
-    return error
-
-
-def describe_exit(status: int) -> str:
-    """Say how a worker ended, from what waitpid(2) said."""
-    code = os.waitstatus_to_exitcode(status)
-    if code < 0:
-        try:
-            return f"was killed by {signal.Signals(-code).name}"
-        except ValueError:  # most real-time signals have no name
-            return f"was killed by signal {-code}"
-    return f"ended with exit status {code}"
-
-
-def reap_one() -> tuple[int, int] | None:
-    """Return pid and status of a child that has ended, if there is one."""
-    try:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, status) if pid else None

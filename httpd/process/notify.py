@@ -1,7 +1,9 @@
-"""Telling the service manager how the server is (sd_notify(3)), without any library.
+"""Messages to the service manager about the state of the server (sd_notify(3)).
 
-Called by `httpd.process.watchdog` and `httpd.process.supervisor`.  Workers do not speak: a unit
-says ``NotifyAccess=main``.  Whatever becomes of a message, the server goes on.
+Only the supervisor sends them: the units have ``NotifyAccess=main``.  A message that cannot be sent
+is dropped, and the server goes on.
+
+Called by `httpd.process.service_status`.
 """
 
 from __future__ import annotations
@@ -14,17 +16,18 @@ from array import array
 from collections.abc import Mapping
 
 BARRIER_SECONDS = 2.0
-"""How long the service manager may take until it has read all that it was told."""
+"""How long the service manager may take until it has read all messages."""
 
 
 class Notifier:
-    """The line to the service manager; without one, nobody is told anything.
+    """Sends messages to the service manager, if there is one.
 
     Args:
         address: ``$NOTIFY_SOCKET``: a path, or the name of an abstract socket after an ``@``.
-        watchdog: seconds after which the service manager ends a server that did not say
+        watchdog: seconds after which the service manager ends a server that did not send
             ``WATCHDOG=1``; None if there is no watchdog.
-        is_main: whether this is the main process already, or only after `speak`.
+        is_main: whether this is the main process of the service already, or only after
+            `become_main`.
     """
 
     def __init__(self, address: str | None, watchdog: float | None, *, is_main: bool) -> None:
@@ -44,34 +47,34 @@ class Notifier:
         """
         address = environment.get("NOTIFY_SOCKET", "")
         usec = environment.get("WATCHDOG_USEC", "")
-        whom = environment.get("WATCHDOG_PID", str(os.getpid()))
-        is_watched = re.fullmatch("[1-9][0-9]{0,17}", usec) and whom == str(os.getpid())
+        pid = environment.get("WATCHDOG_PID", str(os.getpid()))
+        is_watched = re.fullmatch("[1-9][0-9]{0,17}", usec) and pid == str(os.getpid())
         return cls(
             address if address[:1] in ("/", "@") else None,
             int(usec) / 1e6 if is_watched else None,
             is_main=is_main,
         )
 
-    def is_heard(self) -> bool:
-        """Tell whether there is somebody to tell."""
+    def is_active(self) -> bool:
+        """Tell whether messages are sent: there is a service manager, and this is its process."""
         return self._address is not None and self._is_main
 
-    def speak(self) -> None:
-        """Be the main process from now on."""
+    def become_main(self) -> None:
+        """Send messages from now on: this is the main process of the service."""
         self._is_main = True
 
-    def tell(self, *assignments: str) -> None:
-        """Send assignments such as ``READY=1`` in one message; never wait for who does not read."""
+    def notify(self, *assignments: str) -> None:
+        """Send assignments such as ``READY=1`` in one message, without waiting for the reader."""
         self._send("\n".join(assignments))
 
     def hand_over(self, pid: int) -> None:
-        """Say that another process is the main one from now on: the last that this one may say.
+        """Say that another process is the main process from now on: the last message of this one.
 
-        Returns when the service manager has read that, so that it does not meet the other one's
-        words first (sd_notify_barrier(3)).
+        Returns when the service manager has read it.  Otherwise the service manager could read a
+        message of the other process first, and ignore it (sd_notify_barrier(3)).
         """
-        self.tell(f"MAINPID={pid}")
-        if self.is_heard():
+        self.notify(f"MAINPID={pid}")
+        if self.is_active():
             self._wait_until_read()
         self._is_main = False
 
@@ -79,7 +82,7 @@ class Notifier:
         try:
             read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
         except OSError:
-            return  # without descriptors, the other one's words may come first
+            return  # without a descriptor, a message of the other process may come first
         self._send("BARRIER=1", write_fd)
         os.close(write_fd)
         poll = select.poll()
@@ -96,7 +99,7 @@ class Notifier:
             attached.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd])))
         try:
             # A socket for each message: there is none that a worker could inherit.
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-                line.sendmsg([text.encode("utf-8", "replace")], attached, socket.MSG_DONTWAIT, to)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+                end.sendmsg([text.encode("utf-8", "replace")], attached, socket.MSG_DONTWAIT, to)
         except OSError:
             pass

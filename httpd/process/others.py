@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pwd
 import select
+import signal
 
 
 def user_name(user: int) -> str:
@@ -24,3 +25,18 @@ def ends_within(handle: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
+def send_signal(handle: int | None, number: signal.Signals) -> None:
+    """Send a signal to a process, if it still runs.
+
+    Args:
+        handle: of the process (pidfd_open(2)), or None if it has ended.
+        number: the signal.
+    """
+    if handle is None:
+        return
+    try:
+        signal.pidfd_send_signal(handle, number)
+    except OSError:
+        pass  # it has ended

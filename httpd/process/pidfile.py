@@ -97,6 +97,18 @@ class Pidfile:
         except OSError as error:
             raise _refused("write", self._path, error) from None
 
+    def restore(self) -> None:
+        """Put pidfile and lock in place again, if a process that has ended had replaced them.
+
+        Raises:
+            StartError: as `acquire` does.
+        """
+        lock = self._lock_fd >= 0 and _is_same(self._lock_path, os.fstat(self._lock_fd))
+        if lock and self._written is not None and _is_same(self._path, self._written):
+            return
+        self._close()
+        self.acquire()
+
     def release(self) -> None:
         """Remove both files, if they are still ours, and drop the lock."""
         if self._written is not None and _is_same(self._places[0], self._written):

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -336,27 +337,124 @@ def test_a_stop_asks_for_time_for_the_download_of_before(tmp_path: Path, site: P
         assert server.wait() == 0
 
 
-def test_successor_stopped_before_it_leads_leaves_the_sockets_open(site: Path) -> None:
-    """Here, the test is the predecessor, and never hangs up."""
+@contextmanager
+def successor_of_the_test(
+    site: Path, predecessor: int
+) -> Iterator[tuple[Foreground, socket.socket, socket.socket]]:
+    """Run a successor for a `with` block; the test has the predecessor's end of the channel.
+
+    Args:
+        site: the docroot.
+        predecessor: pid of the process that is to be the predecessor.
+
+    Yields:
+        The successor, the predecessor's end of the channel, and the listener.
+    """
     config = write_config(site.with_name("site.yaml"), docroot=str(site), workers=1, threads=1)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listener:
         endpoint = ["127.0.0.1"], listener.getsockname()[1]
         config.write_text(f"{config.read_text()}host: 127.0.0.1\nport: {endpoint[1]}\n")
         with passed(listener) as (prefix, fds), passed(theirs) as (_, channel):
-            environment = {"PHTTPD_UPGRADE": json.dumps([os.getpid(), *channel, endpoint])}
+            environment = {"PHTTPD_UPGRADE": json.dumps([predecessor, *channel, endpoint])}
             options = "-c", config, "--verbose"
             passing = [*fds, *channel]
             server = Foreground(*options, prefix=prefix, pass_fds=passing, env=environment)
+        theirs.close()
+        ours.settimeout(DEADLINE)
         try:
-            assert ours.recv(100) == b"ready 0"
-            assert server.stop() == 0
+            yield server, ours, listener
         finally:
             server.kill()
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does nothing until it is killed."""
+    with subprocess.Popen(["sleep", "infinity"]) as process:
+        yield process
+        process.kill()
+
+
+def test_successor_stopped_before_it_takes_over_leaves_the_sockets_open(site: Path) -> None:
+    with successor_of_the_test(site, os.getpid()) as (server, channel, listener):
+        assert channel.recv(100) == b"ready 0"
+        assert server.stop() == 0
+        assert channel.recv(100) == b"failed 69 the new supervisor was told to stop"
         with socket.create_connection(listener.getsockname(), DEADLINE) as client:
             client.sendall(b"x")
             listener.settimeout(DEADLINE)
             listener.accept()[0].close()
+
+
+def test_successor_stopped_before_the_hang_up_waits_for_its_predecessor(
+    site: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    with successor_of_the_test(site, stranger.pid) as (server, channel, _):
+        assert channel.recv(100) == b"ready 0"
+        channel.send(b"take-over ")
+        assert channel.recv(100) == b"serving "
+        with Process(server.pid) as supervisor:
+            server.signal(signal.SIGTERM)
+            server.out.wait_for("draining")
+            assert not supervisor.ended(0.2)
+            channel.close()
+            assert not supervisor.ended(0.2)
+            stranger.kill()
+            assert server.wait() == 0
+
+
+def test_successor_stopped_by_its_predecessor_ends_first(
+    site: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    with successor_of_the_test(site, stranger.pid) as (server, channel, _):
+        assert channel.recv(100) == b"ready 0"
+        channel.send(b"take-over ")
+        assert channel.recv(100) == b"serving "
+        channel.send(b"drain ")
+        assert server.stop() == 0
+
+
+def test_successor_stopped_at_once_stops_its_predecessor_after_the_hang_up(
+    site: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    with (site / "large").open("wb") as file:
+        file.truncate(64 * MIB)
+    with successor_of_the_test(site, stranger.pid) as (server, channel, listener):
+        assert channel.recv(100) == b"ready 0"
+        channel.send(b"take-over ")
+        assert channel.recv(100) == b"serving "
+        with Client(listener.getsockname()[1], receive_buffer=4096) as client:
+            client.send(request("/large"))
+            client.head()
+            server.signal(signal.SIGTERM)
+            server.out.wait_for("draining")
+            server.signal(signal.SIGTERM)
+            client.rest_or_reset()
+        channel.close()
+        assert stranger.wait(DEADLINE) == -signal.SIGTERM
+        assert server.wait() == 0
+
+
+def test_successor_that_dies_before_its_predecessor_yields_changes_nothing(
+    server: Daemon,
+) -> None:
+    old = server.pid
+    with Process(old) as supervisor:
+        supervisor.signal(signal.SIGUSR2)
+        server.log.wait_for(rf"notice supervisor\[{old}\]: upgrading")
+        supervisor.signal(signal.SIGSTOP)
+        new = int(server.log.wait_for(r"notice supervisor\[(\d+)\]: serving")[1])
+        assert new != old
+        with Process(new) as successor:
+            successor.signal(signal.SIGKILL)
+            successor.wait()
+        supervisor.signal(signal.SIGCONT)
+        server.log.wait_for("the upgrade failed, nothing has changed: the new supervisor ended")
+        assert server.pid == old
+        assert ask(server.port, "/").status == 200
+        assert server.run("status").returncode == 0
+        upgrade(server)
 
 
 def test_log_rotated_while_the_successor_boots_is_left_by_both(server: Daemon) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import threading
 from collections import Counter
@@ -15,7 +16,7 @@ import pytest
 
 from tests.process import proc
 from tests.process.events import Process, until
-from tests.process.launch import Daemon, Foreground, daemon, foreground, refused
+from tests.process.launch import ROOT, Daemon, Foreground, daemon, foreground, refused
 from tests.process.load import Load
 from tests.support.raw import Client, ask, request
 from tests.support.server import DEADLINE
@@ -168,6 +169,50 @@ def test_a_back_off_does_not_hold_up_the_stop(site: Path) -> None:
             server.err.wait_for(rf"pid {victim}\)")
         server.signal(signal.SIGTERM)
         assert server.process.wait(10) == 0
+
+
+def test_replacement_that_hangs_while_it_boots_is_killed_and_replaced(site: Path) -> None:
+    """The server is a copy in which a boot has less time, and hangs while a file is there."""
+    flag = site.with_name("hang")
+    code = copy_code(
+        site.with_name("code"),
+        {
+            "worker_process.py": ("BOOT_SECONDS = 30.0", "BOOT_SECONDS = 5.0"),
+            "worker.py": (
+                "    name_thread(log.role)\n",
+                "    name_thread(log.role)\n"
+                f"    while os.path.exists({str(flag)!r}):\n"
+                "        time.sleep(0.01)\n",
+            ),
+        },
+    )
+    server = Daemon(site, workers=2, threads=1)
+    assert server.run(env={"PYTHONPATH": str(code)}, cwd=code).returncode == 0
+    try:
+        flag.touch()
+        with Process(server.workers()[0]) as worker:
+            worker.signal(signal.SIGKILL)
+        server.log.wait_for(r"error .* was killed by SIGKILL; starting another$")
+        line = r"error .* \(pid (\d+)\) was killed, since it did not serve in 5 s; starting another"
+        hanging = int(server.log.wait_for(line)[1])
+        flag.unlink()
+        until(lambda: len(server.workers()) == 2, "two workers")
+        assert hanging not in server.workers()
+        assert ask(server.port, "/").status == 200
+    finally:
+        flag.unlink(missing_ok=True)
+        assert server.run("stop").returncode == 0
+
+
+def copy_code(to: Path, changes: dict[str, tuple[str, str]]) -> Path:
+    """Copy the package; replace a text in files of `httpd/process`, which must have it once."""
+    shutil.copytree(ROOT / "httpd", to / "httpd", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, (before, after) in changes.items():
+        file = to / "httpd" / "process" / name
+        text = file.read_text()
+        assert text.count(before) == 1
+        file.write_text(text.replace(before, after))
+    return to
 
 
 def test_killed_supervisor_leaves_no_one_serving(site: Path) -> None:

@@ -17,8 +17,8 @@ from httpd.process.generation import (
     STUCK_SECONDS,
     Generation,
     Plan,
-    WorkerProcess,
 )
+from httpd.process.worker_process import WorkerProcess
 
 INFINITE = float("inf")
 
@@ -49,8 +49,9 @@ def made(clock: Clock, theirs: Channel) -> Iterator[Generation]:
     """A generation with one worker, which is only a channel."""
     ours, end = Channel.pair()
     theirs._end = end._end
-    made = Generation(cast(Plan, cast(Any, None)), Scoreboard.create(1, 1, 1))
-    made.processes[1] = WorkerProcess(0, 1, ours, 0)
+    made = Generation(1, cast(Plan, cast(Any, None)), Scoreboard.create(1, 1, 1))
+    worker = made.processes[1] = WorkerProcess(0, 1, ours, 0)
+    worker.ready = True
     with closing(ours):
         yield made
 
@@ -65,7 +66,7 @@ def test_generation_that_serves_is_never_stuck(made: Generation, clock: Clock) -
     clock.now += 10 * STUCK_SECONDS
     assert not made.is_draining()
     assert not made.is_stuck(clock.now)
-    assert made.deadlines() == []
+    assert list(made.deadlines()) == [INFINITE]
 
 
 def test_drain_with_a_limit_is_stuck_beyond_it(

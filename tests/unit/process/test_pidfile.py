@@ -473,3 +473,25 @@ def test_a_file_that_cannot_be_prepared(path: Path, held: Pidfile) -> None:
     with pytest.raises(StartError, match="Is a directory"):
         Pidfile(str(path)).prepare()
     assert find_from_outside(path) == str(os.getpid())
+
+
+def test_a_pidfile_that_an_ended_process_has_replaced_is_restored(
+    path: Path, held: Pidfile
+) -> None:
+    def replace() -> None:
+        successor = Pidfile(str(path))
+        successor.prepare()
+        successor.replace()
+
+    assert run_in_child(replace) == "None"
+    assert find_from_outside(path) == "None"
+    held.restore()
+    assert find_from_outside(path) == str(os.getpid())
+    assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_pidfile_that_is_in_place_is_not_restored(path: Path, held: Pidfile) -> None:
+    before = path.stat()
+    held.restore()
+    assert os.path.samestat(before, path.stat())
+    assert find_from_outside(path) == str(os.getpid())

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpd.process.channel import Channel, Message
-from httpd.process.generation import WorkerProcess
+from httpd.process.worker_process import WorkerProcess
 from tests.unit.guard import must_end, open_descriptors, opened_since
 
 
@@ -52,19 +52,19 @@ def status_of_killed(process: WorkerProcess) -> int:
 def test_nonsense_ends_the_worker(said: bytes) -> None:
     with a_worker() as (process, end):
         end.send(said)
-        process.hear()
+        process.receive()
         assert "was killed, since it said '" in process.describe_end(status_of_killed(process))
-        process.hear()
+        process.receive()
 
 
 def test_worker_that_serves_twice_is_killed() -> None:
     """One that never stops talking would keep the supervisor busy."""
     with a_worker() as (process, end):
         end.send(b"ready ")
-        process.hear()
+        process.receive()
         assert process.ready
         end.send(b"ready ")
-        process.hear()
+        process.receive()
         assert "since it said 'ready'" in process.describe_end(status_of_killed(process))
 
 
@@ -72,7 +72,7 @@ def test_a_hang_up_before_it_serves_ends_the_worker() -> None:
     with a_worker() as (process, end):
         end.close()
         assert select.select([process.channel], [], [], 10)[0], "the child has closed it as well"
-        process.hear()
+        process.receive()
         end_of_it = process.describe_end(status_of_killed(process))
         assert end_of_it == "was killed by SIGKILL before it served"
 
@@ -82,14 +82,14 @@ def test_a_worker_that_dies_while_it_boots_is_not_blamed() -> None:
         os.kill(process.pid, signal.SIGSEGV)
         status = status_of_killed(process)
         end.close()
-        process.hear()
+        process.receive()
         assert process.describe_end(status) == "was killed by SIGSEGV"
 
 
 def test_a_failure_that_is_none() -> None:
     with a_worker() as (process, end):
         end.send(b"failed for many reasons")
-        process.hear()
+        process.receive()
         assert process.complaint == (70, "for many reasons")
 
 
@@ -104,7 +104,7 @@ def test_any_words_in_any_order(said: list[str | bytes]) -> None:
     with ours_and(end, ours):
         for words in said:
             socket.send_fds(end, [words.encode() if isinstance(words, str) else words], [0])
-            process.hear()
+            process.receive()
         assert opened_since(before) == []
 
 

@@ -1,0 +1,72 @@
+"""All generations of a supervisor: the one that boots, the one that serves, those that drain.
+
+Called by `httpd.process.supervisor` and its parts, which share one `Generations`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from httpd.observe.log import Log
+from httpd.observe.scoreboard import Scoreboard
+from httpd.process.channel import Message
+from httpd.process.generation import Generation, Plan
+from httpd.process.worker_process import WorkerProcess
+
+
+class Generations:
+    """The generations of one supervisor; iteration yields all of them."""
+
+    def __init__(self) -> None:
+        self.candidate: Generation | None = None
+        """Boots, to take the place of the one that serves."""
+        self.serving: Generation | None = None
+        """Gets the new connections."""
+        self.former: list[Generation] = []
+        """Hand over their listeners, drain, or were killed."""
+        self._count = 0
+
+    def __iter__(self) -> Iterator[Generation]:
+        for generation in (self.serving, self.candidate, *self.former):
+            if generation is not None:
+                yield generation
+
+    def create(self, plan: Plan) -> Generation:
+        """Make the next generation, which has no workers yet.
+
+        Raises:
+            OSError: when there is no memory or descriptor for its scoreboard.
+        """
+        self._count += 1
+        board = Scoreboard.create(
+            plan.process.workers, plan.process.threads, self._count, plan.facts
+        )
+        return Generation(self._count, plan, board)
+
+    def active(self) -> list[Generation]:
+        """Return the generations that may have clients."""
+        return [each for each in self if each is not self.candidate and not each.is_killed]
+
+    def find(self, pid: int) -> tuple[Generation, WorkerProcess] | None:
+        """Return the worker with a pid, and its generation."""
+        for generation in self:
+            if pid in generation.processes:
+                return generation, generation.processes[pid]
+        return None
+
+    def forget_ended(self) -> None:
+        """Drop the former generations whose workers were all reaped."""
+        self.former = [generation for generation in self.former if generation.processes]
+
+    def use_log_file(self, fd: int, log: Log) -> None:
+        """Let this process and all workers write to another log file.
+
+        Args:
+            fd: of that file; it is closed.
+            log: of this process.
+        """
+        os.dup2(fd, log.output, inheritable=False)
+        for generation in self:
+            generation.send(Message.LOG, fd=fd)
+        os.close(fd)

@@ -1,0 +1,149 @@
+"""The predecessor: in an upgrade, the supervisor whose place this one takes.
+
+`httpd.process.successor` is the other end, and says how the two agree.  Called by
+`httpd.process.supervisor`, `httpd.service` and `httpd.cli`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import MutableMapping, Sequence
+
+from httpd.observe.scoreboard import Scoreboard, read_all
+from httpd.process.channel import Channel, Message
+from httpd.process.generation import Endpoint
+from httpd.process.others import ends_within, send_signal
+from httpd.process.successor import UPGRADE_VARIABLE
+
+
+class Predecessor:
+    """The running supervisor as its successor sees it.
+
+    Args:
+        pid: of the process.
+        channel: the end of the successor.
+        endpoint: see `Plan`.
+    """
+
+    def __init__(self, pid: int, channel: Channel, endpoint: Endpoint | None) -> None:
+        self.pid = pid
+        self.endpoint = endpoint
+        self.unused: Sequence[bool] = ()
+        """For each listener that was passed, whether this process does not use it."""
+        self.has_hung_up = False
+        """Whether this process is the only server: the predecessor drains, or has ended."""
+        self._was_asked = False
+        self._has_yielded = False
+        self._is_replaced = False
+        self._waits = False
+        self._channel = channel
+        self._handle = _open_process(pid)
+        # If the predecessor has ended, another process may have got its pid.
+        if self._handle is not None and channel.has_ended():
+            os.close(self._handle)
+            self._handle = None
+        if self._handle is None:
+            self._has_yielded = self.has_hung_up = True
+
+    @classmethod
+    def from_environment(cls, environment: MutableMapping[str, str]) -> Predecessor | None:
+        """Return the predecessor of this process, if it has one.
+
+        To be called before `take_listeners`.
+
+        Args:
+            environment: of this process; the variable is removed.
+        """
+        text = environment.pop(UPGRADE_VARIABLE, None)
+        if text is None or environment.get("LISTEN_PID") != str(os.getpid()):
+            return None
+        pid, fd, endpoint = json.loads(text)
+        os.set_inheritable(fd, False)
+        if endpoint is not None:
+            hosts, port = endpoint
+            endpoint = (tuple(hosts), port)
+        return cls(pid, Channel(socket.socket(fileno=fd)), endpoint)
+
+    def ask_to_take_over(self) -> bool:
+        """Say once that all workers serve; return whether this process may take over."""
+        if not self._was_asked:
+            self._was_asked = True
+            bits = sum(is_unused << number for number, is_unused in enumerate(self.unused))
+            self._channel.send(Message.READY, f"{bits:x}")
+        return self._has_yielded
+
+    def send_serving(self) -> None:
+        """Say that this process has taken over."""
+        self._is_replaced = True
+        self._channel.send(Message.SERVING)
+
+    def send_failed(self, status: int, why: str) -> None:
+        """Say that this process gives up.
+
+        Args:
+            status: an exit status.
+            why: for the log of the predecessor and the waiting command.
+        """
+        self._channel.send(Message.FAILED, f"{status} {why}")
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for: of the channel, and after the hang-up, of the end of
+        the process.
+        """
+        if self.has_hung_up and self._handle is not None:
+            return self._handle
+        return self._channel.fileno()
+
+    def receive(self) -> None:
+        """Read one message: this process may take over, or has to end first; or the hang-up."""
+        if self.has_hung_up:
+            return
+        received = self._channel.receive()
+        if received is None:
+            self._has_yielded = self.has_hung_up = True
+            return
+        message, _, fd = received
+        if fd is not None:
+            os.close(fd)
+        if message is Message.TAKE_OVER:
+            self._has_yielded = True
+        elif message is Message.DRAIN:
+            self._waits = True
+
+    def is_awaited(self) -> bool:
+        """Tell whether this process must not end before the predecessor has.
+
+        That is so once this process has taken over, unless the predecessor waits for its end.
+        """
+        return self.has_hung_up or (self._is_replaced and not self._waits)
+
+    def has_ended(self) -> bool:
+        """Tell whether the process has ended, and all its workers with it."""
+        return self._handle is None or ends_within(self._handle, 0)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if the process still runs."""
+        send_signal(self._handle, number)
+
+    def boards(self) -> list[Scoreboard]:
+        """Return the scoreboards of its workers."""
+        try:
+            return [] if self._handle is None else read_all(self.pid)
+        except OSError:
+            return []
+
+    def close(self) -> None:
+        """Close the descriptors; also called in a worker, which has inherited them."""
+        self._channel.close()
+        if self._handle is not None:
+            os.close(self._handle)
+
+
+def _open_process(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
