@@ -42,11 +42,14 @@ def _describe(key: Key) -> list[str]:
     if key.kind.parts:
         items = [_fill(f"`{name}`: {text}", "- ") for name, text in key.kind.parts.items()]
         blocks.append("".join(items))
-    if key.example:
-        blocks.append(f"```yaml\n{_example(key)}\n```\n")
+    if "\n" in key.example:
+        example = textwrap.indent(key.example, "  ")
+        blocks.append(f"```yaml\n{key.name}:\n{example}\n```\n")
     facts = [_fill(f"Allowed: {_literal_marks(key.kind.allowed)}.", "- ")]
     if has_default(key):
         facts.append(f"- Default: `{scalar(key.default)}`\n")
+    elif key.example and "\n" not in key.example:
+        facts.append(f"- Example: `{key.name}: {key.example}`\n")
     if key.is_required:
         facts.append("- The key must be set, here or by the option.\n")
     if key.option:
@@ -56,12 +59,6 @@ def _describe(key: Key) -> list[str]:
         facts.append("- A change comes into force with the next start, not with a reload.\n")
     blocks.append("".join(facts))
     return blocks
-
-
-def _example(key: Key) -> str:
-    if "\n" in key.example:
-        return f"{key.name}:\n{textwrap.indent(key.example, '  ')}"
-    return f"{key.name}: {key.example}"
 
 
 def _literal_marks(text: str) -> str:
