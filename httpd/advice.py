@@ -1,6 +1,6 @@
 """Settings that are allowed and do not do what they seem to do, in words for the operator.
 
-Called by `httpd.cli`, at the start of a server and by --check.
+Called at the start of a server, by --check, and for what a reload has changed.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from httpd import __version__
+from httpd.advice import advise
 from httpd.configuration import Settings, changed_keys
 from httpd.network.listener import adopt_listener, format_url, open_listeners
 from httpd.network.settings import ListenSettings
@@ -242,17 +243,22 @@ def _warn_of_interpreter(log: Log) -> None:
 def _remarks(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[str]:
     """Return a line for each setting that has changed since the start and that no reload applies.
 
+    Values are compared as the program uses them, so another spelling of a value is no change.
+
     Args:
         start: what the server was started with.
         now: what the configuration says.
         has_own_sockets: false if a service manager has opened them.
     """
     remarks = []
+    advice = advise(now)
     for group, key in changed_keys(start, now):
         if key.restart:
             remarks.append(f"{key.name} has changed in the configuration; {_NEXT_START}")
         elif group == "listen" and not has_own_sockets:
             remarks.append(f"{key.name} has changed in the configuration; {_PASSED_SOCKETS}")
+        else:
+            remarks += [line for line in advice if line.startswith(key.name)]
     return remarks
 
 

@@ -29,7 +29,7 @@ NO_READERS = {"configuration.py", "advice.py", "settings.py", "settings"}
 
 def add_unused_key() -> None:
     """Declare a key that nothing reads, before the configuration is put together."""
-    httpd.observe.settings.LogSettings = make_dataclass(  # type: ignore[misc]
+    more: Any = make_dataclass(
         "LogSettings",
         [(UNUSED, bool, key(FLAG, False, "Nothing."))],
         bases=(httpd.observe.settings.LogSettings,),
@@ -37,6 +37,7 @@ def add_unused_key() -> None:
         slots=True,
         kw_only=True,
     )
+    vars(httpd.observe.settings)["LogSettings"] = more
 
 
 def counts(frame: FrameType) -> bool:
@@ -68,7 +69,7 @@ def main(path: str) -> int:
 
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
     for group in GROUPS:
-        setattr(group.settings, "__getattribute__", recording(set(group.keys), fd))
+        type.__setattr__(group.settings, "__getattribute__", recording(set(group.keys), fd))
     return run(sys.argv[2:])
 
 

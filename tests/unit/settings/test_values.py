@@ -17,7 +17,6 @@ from httpd.configuration import (
     KEYS,
     load,
 )
-from httpd.service import _worker_settings
 from httpd.settings.errors import ConfigError
 from httpd.settings.machine import count_cores
 from tests.unit.settings.reading import Write, flat, problems_of
@@ -232,11 +231,6 @@ def test_a_number_that_is_too_long_to_be_one(write: Write, name: str, text: str)
 def test_a_name_with_a_nul(write: Write, name: str) -> None:
     (problem,) = problems_of(write(f'{name}: "a\\0b"'))
     assert f"the name or number of a {name} of this machine" in problem
-
-
-def test_workers_divide_the_cache_of_the_server(write: Write) -> None:
-    settings = load(write("workers: 4\ncache: 8MiB"), {})
-    assert _worker_settings(settings).site.cache == 2 << 20
 
 
 def test_every_number_in_its_range(write: Write) -> None:
