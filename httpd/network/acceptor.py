@@ -1,19 +1,19 @@
-"""Accepting connections, and leaving them to others when this loop has more than its share.
+"""Accepting connections, and leaving them to other loops when this one has more than its share.
 
 All loops wait for the same listening sockets, each with EPOLLEXCLUSIVE, so that the kernel wakes
 one of them for a new connection.  It tends to wake the same one every time.  Every loop therefore
-publishes how many connections it holds, and one that has taken clearly more than the mean of all
-steps back: it stops watching the listeners for a moment.  Three things keep anybody from waiting
-for nobody:
+publishes how many connections it has, and one that has clearly more than the mean steps back: it
+stops watching the listeners for a moment.  Three rules keep a connection from waiting for nobody:
 
-* the loop that holds the fewest is never above the mean, so it never steps back;
-* whoever steps back returns after `STEP_BACK` seconds, whatever the others do;
-* who returns goes to the end of the kernel's queue, and accepts if there is something to accept.
+* the loop that has the fewest connections is never above the mean, so it never steps back;
+* a loop that steps back returns after `STEP_BACK` seconds, whatever the others do;
+* a loop that returns goes to the end of the kernel's queue, and accepts if a connection waits.
 
-While that one loop is busy the kernel wakes another one for each connection that comes, though the
-first would take it as soon.  The loops of a worker share one interpreter, so whoever is woken for
-nothing has only been in the way: it rests for a while, unless all others of its worker do.  Nobody
-rests while one of them may be held up by a disk, since then others are free to accept.
+While the first loop is busy, the kernel wakes another one for each new connection, although the
+first one would accept it as soon.  The loops of a worker share one interpreter, so a loop that was
+woken for nothing has only been in the way.  It pauses accepting for `REST` seconds, unless all
+other loops of its worker do.  No loop pauses while another one may be waiting for a disk, since a
+connection must find a loop that is free.
 """
 
 from __future__ import annotations
@@ -24,53 +24,74 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from httpd.gateway.frontend import Frontend
+from httpd.network.listener import Listener
 from httpd.network.socket_ops import NETWORK_ERRORS, has_data
 from httpd.observe.log import Log
 
 STEP_BACK = 0.0005
-"""Seconds for which a loop with more than its share leaves the listeners to others; epoll_wait(2)
-makes that a millisecond.  In a burst, all may step back, and whoever has come waits for so long."""
+"""Seconds for which a loop with more than its share leaves the listeners to others.  epoll_wait(2)
+rounds that up to a millisecond.  In a burst all loops but one may step back, and a new connection
+may wait for so long."""
 REST = 0.02
 """Seconds for which a loop that was woken for nothing leaves the listeners to the others of its
 worker."""
 AWAKE = 0.1
-"""Seconds for which no loop of a worker rests after something may have been read from a disk.
+"""Seconds for which no loop of a worker pauses after one may have begun to read from a disk.
 
-If that takes longer, a new connection may wait for `REST`."""
+If reading takes longer, a new connection may wait for `REST`."""
 PAUSE = 0.25
-"""Seconds without accepting when descriptors or memory have run out, or the kernel has no room for
-one more watch of a listener."""
+"""Seconds without accepting when descriptors or memory have run out, or the kernel cannot watch a
+listener."""
 SLACK = 1
 """Connections above nine eighths of the mean that are no reason to step back."""
 _BATCH = 64
 _LAST_BATCH = 4096
-"""Connections that are accepted from a listener at the very end: as many as its queue holds, unless
-it was made longer.  More may come for ever, if others keep the listener open.
+"""Connections that are accepted from a listener at the very end: as many as its queue holds by
+default.  More may come for ever if another process keeps the listener open.
 """
 _MOST_FAILURES = 32
 _WATCHED = select.EPOLLIN | select.EPOLLEXCLUSIVE
 
 
+OnAccept = Callable[[int, Any], None]
+"""Takes over a connection, given its descriptor and the address of its client."""
+_Accept = Callable[[], tuple[int, Any]]
+
+
 class Listeners:
-    """What the loops of a worker wait for together, and who of them rests.
+    """What the loops of a worker wait for together, and which of them pause accepting.
 
     Args:
-        sockets: non-blocking listening sockets, shared with other workers.
-        loops: of the worker.
+        listeners: shared with other workers.
+        loops: number of loops of the worker.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], loops: int) -> None:
-        self.sockets = sockets
+    def __init__(self, listeners: Sequence[Listener], loops: int) -> None:
+        self.listeners = listeners
         self._others = loops - 1
-        self._resting: set[Acceptor] = set()  # each is put in and taken out by its own loop
+        self._resting: set[Acceptor] = set()  # each is added and removed by its own loop
         self._awake_until = 0.0
         self._lock = threading.Lock()
 
-    def rest(self, acceptor: Acceptor, now: float) -> bool:
-        """Let a loop rest if not all others do, and none may be held up; tell whether it may."""
+    def frontends(self) -> Sequence[Frontend]:
+        """Return the different roles of the listeners."""
+        return list(dict.fromkeys(listener.frontend for listener in self.listeners))
+
+    def close(self) -> None:
+        """Close the sockets in this process."""
+        for listener in self.listeners:
+            listener.socket.close()
+
+    def pause_accepting(self, acceptor: Acceptor, now: float) -> bool:
+        """Let a loop rest, unless all others do or one of them may be waiting for a disk.
+
+        Returns:
+            Whether it may.
+        """
         with self._lock:
             if now < self._awake_until or len(self._resting) == self._others:
                 return False
@@ -78,21 +99,21 @@ class Listeners:
             return True
 
     def is_resting(self, acceptor: Acceptor) -> bool:
-        """Tell whether a loop rests; to be asked by itself."""
+        """Tell whether a loop rests; only for that loop."""
         return acceptor in self._resting
 
     def end_rest(self, acceptor: Acceptor) -> None:
-        """Take note that a loop is back, if it has rested."""
+        """Note that a loop watches the listeners again."""
         self._resting.discard(acceptor)
 
-    def rouse(self) -> None:
-        """Have all loops wait for connections: the one that calls may be held up."""
+    def wake_resting_loops(self) -> None:
+        """Have all loops watch the listeners, since the one that calls may be kept waiting."""
         self._awake_until = time.monotonic() + AWAKE
         if self._resting:
-            with self._lock:  # not between the two steps of who is about to rest
+            with self._lock:  # not between the check and the entry of a loop that is about to rest
                 resting = tuple(self._resting)
             for acceptor in resting:
-                acceptor.call_back()
+                acceptor.resume_accepting()
 
 
 class Acceptor:
@@ -101,12 +122,12 @@ class Acceptor:
     Args:
         listeners: those of its worker.
         epoll: that of the loop.
-        counts: how many connections each loop of the server holds.
+        counts: how many connections each loop of the server has.
         me: the index of this loop in `counts`.
-        on_accept: called with descriptor and address of each new connection.
-        on_exhausted: called when there is no descriptor left; closes what it can do without.
-        call: has the loop's thread call something soon; to be called by any thread.
-        log: is told when that happens.
+        on_accept: takes over a connection, by the frontend of its listener.
+        on_exhausted: called when there is no descriptor left; closes what can be closed.
+        call: has the loop's thread call something soon; may be called by any thread.
+        log: for errors.
     """
 
     def __init__(
@@ -115,18 +136,20 @@ class Acceptor:
         epoll: select.epoll,
         counts: memoryview,
         me: int,
-        on_accept: Callable[[int, Any], None],
+        on_accept: Mapping[Frontend, OnAccept],
         on_exhausted: Callable[[], None],
         call: Callable[[Callable[[], None]], None],
         log: Log,
     ) -> None:
-        self._accepts = {listener.fileno(): _raw_accept(listener) for listener in listeners.sockets}
+        self._accepts = {
+            socket.fileno(): (_raw_accept(socket), on_accept[frontend])
+            for socket, frontend in listeners.listeners
+        }
         self._epoll = epoll
         self._counts = counts
         self._me = me
         self._listeners = listeners
         self._call = call
-        self._on_accept = on_accept
         self._on_exhausted = on_exhausted
         self._log = log
         self._has_complained = False
@@ -158,7 +181,7 @@ class Acceptor:
             pass  # it could not be unregistered
 
     def watch_again(self, now: float) -> None:
-        """Return to the listeners, if it is time; if the kernel cannot, it will be time again."""
+        """Watch the listeners again if it is time for that; if it fails, that is tried again."""
         if self.returns_at is None or self.returns_at > now:
             return
         try:
@@ -178,36 +201,37 @@ class Acceptor:
         try:
             self._epoll.unregister(fd)
         except OSError:
-            pass  # it was not registered; or else its next event is a reason to try again
+            pass  # it was not registered; otherwise its next event is a reason to try again
 
     def accept(self, fd: int, now: float) -> None:
-        """Accept what waits at a listener, as far as this loop's share goes.
+        """Accept the connections that wait at a listener, up to the share of this loop.
 
         Args:
             fd: the listener that is readable.
             now: the monotonic clock.
         """
-        accept = self._accepts.get(fd)
-        if self.returns_at is not None or accept is None:
-            # An event of the time before stepping back, or of a connection that was just closed.
+        found = self._accepts.get(fd)
+        if self.returns_at is not None or found is None:
+            # The event is from before stepping back, or of a connection that was just closed.
             self._unregister(fd)
             return
+        accept, on_accept = found
         for accepted in range(_BATCH):
             try:
-                if not self._accept_one(accept):
+                if not self._accept_one(accept, on_accept):
                     if not accepted:
-                        self._rest(now)
+                        self._pause_accepting(now)
                     return
             except OSError as error:
-                # The descriptor is taken before the queue is looked at: perhaps nobody waits.
+                # The kernel takes a descriptor before it looks for a connection: there may be none.
                 if has_data(fd):
-                    self._pause(error, now)
+                    self._on_exhaustion(error, now)
                 return
             if self._has_more_than_its_share():
                 self._step_back(now + STEP_BACK)
                 return
 
-    def _accept_one(self, accept: Callable[[], tuple[int, Any]]) -> bool:
+    def _accept_one(self, accept: _Accept, on_accept: OnAccept) -> bool:
         connection = -1
         try:
             connection, address = accept()
@@ -221,7 +245,7 @@ class Acceptor:
             elif error.errno not in NETWORK_ERRORS:
                 raise
             return True
-        self._on_accept(connection, address)
+        on_accept(connection, address)
         return True
 
     def _has_more_than_its_share(self) -> bool:
@@ -229,14 +253,18 @@ class Acceptor:
         mine = counts[self._me]
         return mine > SLACK and (mine - SLACK) * len(counts) * 8 > sum(counts) * 9
 
-    def _rest(self, now: float) -> None:
-        """Leave the listeners to the others of this worker, unless connections are due to us."""
+    def _pause_accepting(self, now: float) -> None:
+        """Leave the listeners to the others of this worker, unless this loop has less than its
+        share.
+        """
         counts = self._counts
-        if counts[self._me] * len(counts) >= sum(counts) and self._listeners.rest(self, now):
+        if counts[self._me] * len(counts) >= sum(counts) and self._listeners.pause_accepting(
+            self, now
+        ):
             self._step_back(now + REST)
 
-    def call_back(self) -> None:
-        """End the rest of the loop; may be called by another one."""
+    def resume_accepting(self) -> None:
+        """End the rest of the loop; may be called by any thread."""
         self._call(self._end_rest)
 
     def _end_rest(self) -> None:
@@ -244,18 +272,18 @@ class Acceptor:
             self.returns_at = 0.0
             self.watch_again(time.monotonic())
 
-    def _pause(self, error: OSError, now: float) -> None:
+    def _on_exhaustion(self, error: OSError, now: float) -> None:
         self._log.error(f"cannot accept connections: {error.strerror}; trying again shortly")
         self._on_exhausted()
         self._step_back(now + PAUSE)
 
     def drain(self) -> None:
-        """Accept all that the kernel has accepted so far, and no more ever."""
-        for fd, accept in self._accepts.items():
+        """Accept the connections that wait, and then no more for ever."""
+        for fd, (accept, on_accept) in self._accepts.items():
             failures = 0
             for _ in range(_LAST_BATCH):
                 try:
-                    if not self._accept_one(accept):
+                    if not self._accept_one(accept, on_accept):
                         break
                     failures = 0
                 except OSError:
@@ -264,14 +292,15 @@ class Acceptor:
                         break
                     self._on_exhausted()
         if self.returns_at is None:
-            self._step_back(float("inf"))
+            self._step_back(math.inf)
         self._accepts = {}
         self.returns_at = None
         self._listeners.end_rest(self)
 
 
-def _raw_accept(listener: socket.socket) -> Callable[[], tuple[int, Any]]:
-    """Return the accept that gives a bare descriptor: making a socket object of it costs more than
-    the system call itself, and a connection needs nothing of what the object can do.
+def _raw_accept(listener: socket.socket) -> _Accept:
+    """Return the method that accepts a connection as a bare descriptor.
+
+    To make a socket object costs more than the system call, and a connection does not need one.
     """
     return listener._accept  # type: ignore[attr-defined, no-any-return]

@@ -19,11 +19,12 @@ _URL = re.compile(r"http://(\*|\[[^\]]+\]|[^:/]+):([0-9]+)/")
 
 
 def visible_urls(urls: Iterable[str], machine: Sequence[str]) -> list[str]:
-    """Return where a browser finds a server: for every address, this machine's own.
+    """Return the URLs at which a browser finds a server.  A wildcard stands for all addresses of
+    this machine.
 
     Args:
         urls: of the listeners, as `httpd.network.listener.format_url` makes them.
-        machine: addresses of this machine, but for the loopback ones.
+        machine: addresses of this machine, without loopback.
     """
     found: list[str] = []
     for url in urls:
@@ -61,7 +62,7 @@ def _ipv4_addresses() -> list[str]:
                 flags = fcntl.ioctl(probe, _SIOCGIFFLAGS, request)
                 address = fcntl.ioctl(probe, _SIOCGIFADDR, request)
             except OSError:
-                continue  # it has none
+                continue  # without an IPv4 address
             if struct.unpack_from("H", flags, 16)[0] & _UP_AND_RUNNING == _UP_AND_RUNNING:
                 found.append(socket.inet_ntoa(address[20:24]))
     return [address for address in found if not address.startswith("127.")]

@@ -1,253 +1,233 @@
-"""One connection: an automaton that receives requests and sends answers.
+"""One connection: an automaton that receives requests and sends responses.
 
-It belongs to the loop that accepted it, and no other thread touches it.  What it waits for and when
-that times out follow from its state; only `_enter`, `_finish` and `close` change the state, and
-every close has a reason.
+A connection belongs to the loop that accepted it, and no other thread touches it.  What it waits
+for, for how long, and what it does then follow from its state (`httpd.network.state`).  Only
+`_enter`, `_finish`, `receive` and `close` change the state, and every close has a reason.
 
-                    ┌──────────────── answered, keep-alive ──────────────────┐
-                    ▼                                                        │
-    accept ──▶ IDLE ──── some bytes ───▶ HEAD ───▶ BODY ── all of it ──▶ SENDING
-                 │ └──── a whole head, known to the memo ────────────────▶ │ ▲
-                 │                                                         ▼ ▼
-                 │                                                       WAITING
-                 ▼                                                           │
-               CLOSED ◀──────────────────── LINGERING ◀── the last answer ───┘
+                     ┌────────────────── sent, keep-alive ──────────────────┐
+                     ▼                                                      │
+    accept ──▶ IDLE ── bytes ──▶ READING_HEAD ──▶ READING_BODY ── end ──▶ SENDING
+                 │ └──────── a whole head with a cached response ──────▶    │ ▲
+                 │                                                          ▼ ▼
+                 │                                                        WAITING
+                 ▼                                                          │
+               CLOSED ◀───────────────── LINGERING ◀── the last response ───┘
 """
 
 from __future__ import annotations
 
 import os
-import select
-import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
-from httpd.network import socket_ops
-from httpd.network.pace import Pace
-from httpd.network.pipelining import take_known
-from httpd.network.send_budget import UNLIMITED
-from httpd.network.state import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING, State
-from httpd.network.transfer import FileChangedError, StillUnsentError, Transfer, send_beginning
-from httpd.protocol.body import Body
-from httpd.protocol.messages import HTTPError, Request
-from httpd.protocol.parser import find_head_end
+from httpd.gateway.gateway import Gateway
+from httpd.network.access import log_response
+from httpd.network.context import Context
+from httpd.network.download import Download
+from httpd.network.drain import expects_request
+from httpd.network.pipelining import send_parts
+from httpd.network.request_reader import RequestReader
+from httpd.network.socket_ops import NETWORK_ERRORS
+from httpd.network.state import (
+    CLOSED,
+    IDLE,
+    LINGERING,
+    READING_BODY,
+    READING_HEAD,
+    SENDING,
+    STALL_SECONDS,
+    WAITING,
+    State,
+)
+from httpd.network.transfer import FileChangedError, send_beginning
+from httpd.network.transport import Transport
+from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import PendingResponse, Response
 
-if TYPE_CHECKING:
-    from httpd.network.loop import Loop
-
 PIPELINED = 32
-"""Known requests that are answered before it is the next connection's turn, if they came together.
-"""
-_UNKNOWN = 4
-"""For how many of these one counts that is not known: it may have to be read from a disk."""
-_LEAST_PIECE = 32 * 1024
-"""Bytes of a slice that any system call counts for, however little it sends: a part of a file of
-one byte costs as much as one of this size."""
-STALL_SECONDS = 10.0
-"""How long nothing may arrive of a request that has begun."""
-LINGER_SECONDS = 2.0
-"""How long a client may go on sending after its last answer (RFC 9112 §9.6)."""
-BUSY_SECONDS = 1.0  # before a drain: who connected or was served since may be about to ask again
-NEXT_REQUEST_SECONDS = 0.2
-"""How long a drain waits for the request of such a client."""
-READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+"""The most cached responses in one turn, to requests that arrived together.  The rest waits for the
+next turn, so that other connections are served in between."""
+_UNCACHED = 4
+"""How many cached responses one counts for that is not cached, and may have to be read from a
+disk."""
+_TAKE_SECONDS = 1.0
+"""Seconds from a slice of a download to the first check of whether its client takes it."""
+_DISCARDED = 64 * 1024
+"""Bytes that are read at a time after the last response."""
+_LONGEST_LOGGED = 8192
+"""Bytes of a bad request that the access log gets."""
 
 
 class Connection:
-    """Args: loop: its owner; fd: a non-blocking socket; peer: the client's host and port."""
+    """One client.
+
+    Args:
+        context: what its loop shares with it.
+        transport: to the client.
+        gateway: has the responses.
+    """
 
     __slots__ = (
-        "_arrived",
-        "_body",
-        "_buffer",
+        "_close_reason",
+        "_context",
+        "_download",
         "_gateway",
         "_head",
         "_interest",
-        "_loop",
-        "_pace",
         "_pending",
-        "_reason",
+        "_reader",
         "_received",
-        "_request",
-        "_response",
         "_started",
-        "_transfer",
-        "_unsent_limit",
+        "_transport",
         "_until",
         "deadline",
         "fd",
-        "peer",
         "served",
         "state",
     )
 
-    def __init__(self, loop: Loop, fd: int, peer: tuple[str, int]) -> None:
-        self._loop = loop
-        self._gateway = loop.gateway
-        self.fd = fd
-        self.peer = peer
+    def __init__(self, context: Context, transport: Transport, gateway: Gateway) -> None:
+        self._context = context
+        self._transport = transport
+        self._gateway = gateway
+        self.fd = transport.fd
         self.state = IDLE
-        self.deadline = loop.now + loop.settings.header_timeout
+        self.deadline = context.now + context.limits.header_timeout
+        """When to call `on_deadline`, by the monotonic clock."""
         self.served = 0
-        """Answers sent."""
-        self._interest = 0
-        self._buffer: bytearray | None = None  # received and not yet used
+        """Responses sent."""
+        self._interest = 0  # what the loop watches it for
+        self._reader: RequestReader | None = None  # of what was received and not yet used
         self._head = b""  # of the running request
-        self._request: Request | None = None  # the one whose body arrives
-        self._body: Body | None = None
-        self._pending: PendingResponse | None = None  # that makes its answer
+        self._pending: PendingResponse | None = None
         self._until = 0.0  # when the head or body must have arrived
-        self._response: Response | None = None  # the running one
-        self._transfer: Transfer | None = None  # of the running answer, if it needs several turns
-        self._pace: Pace | None = None  # of that transfer, once a drain waits for it
-        self._unsent_limit = UNLIMITED  # bytes that the kernel holds at the most and has not sent
-        self._received = 0  # bytes that were read last; there may be more if all that was asked for
-        self._reason = "answered"  # for a close after the last answer
-        self._arrived = 0.0  # when something was received last
+        self._download: Download | None = None  # the running response, if it takes several turns
+        self._received = 0  # bytes of the last read; more may wait if it read all that it asked for
+        self._close_reason = "answered"  # after the last response
         self._started = 0.0  # when the running request began to arrive
+
+    def __repr__(self) -> str:
+        host, port = self._transport.peer
+        return f"<Connection {host}:{port} {self.state.name}, {self.served} served>"
 
     # ---------------------------------------------------------------- what the loop calls
 
-    def unsent(self) -> int:
-        """Return the bytes of the running answer that are still to be sent."""
-        return self._transfer.unsent() if self._transfer else 0
-
     def on_event(self) -> None:
-        """Go on: the socket is ready for what the state waits for, or broken."""
-        state = self.state
-        if state is IDLE or state is HEAD or state is BODY:
+        """Continue: the socket is ready for what the state waits for, or broken."""
+        if self.state.receives:
             try:
-                data = os.read(self.fd, self._loop.recv)
+                data = self._transport.read(self.fd, self._context.recv)
             except BlockingIOError:
-                self._wait_for(READ)
+                self._wait()
             except OSError:
                 self.close("client reset")
             else:
                 self.receive(data)
             return
-        self._loop.send_responses()
-        if state is SENDING:
-            self._send()
-        elif state is WAITING:
-            self._go_on()
-        elif state is LINGERING:
-            self._discard()
-
-    def is_quiet(self, *states: State) -> bool:
-        """Tell whether it is in one of these states, and nothing waits in the socket."""
-        return self.state in states and not socket_ops.has_data(self.fd)
+        _ON_EVENT[self.state](self)
 
     def on_deadline(self) -> None:
         """Give up what has taken too long."""
-        if self.state is IDLE:
-            self.close("keep-alive timeout" if self.served else "header timeout")
-        elif self.state in (HEAD, BODY) or self._body is not None:
-            reason = "header timeout" if self.state is HEAD else "body timeout"
-            detail = "The request took too long to arrive."
-            self.refuse(HTTPError(408, detail, close_reason=reason))
-        elif self._transfer and self._transfer.is_being_taken(self.fd):
-            self.deadline = self._loop.now + self._loop.settings.send_timeout
-        elif self.state in (SENDING, WAITING):
-            self.cut("send timeout") if self._loop.is_draining() else self.close("send timeout")
-        else:
-            self.close(self._reason)
+        _ON_DEADLINE[self.state](self)
 
     def on_drain(self, started: float) -> None:
-        """Finish what is in hand, and close if that is nothing.
-
-        A request that has arrived is served.  The next one may be on its way right after a
-        connection or a response, so the connection stays open for a moment; clients that were idle
-        for longer are expected to retry (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+        """Close if no request has arrived and none is expected; otherwise continue.
 
         Args:
             started: when the drain began, by the monotonic clock.
         """
         if self.state is IDLE:
             self.on_event()
-        if self.state is SENDING:
-            self._look_at_pace()
+        if self.state is SENDING and self._download and self._download.is_too_slow():
+            self.cut("too slow for a drain")
         if self.state is not IDLE:
             return
-        settings = self._loop.settings
-        timeout = settings.keepalive_timeout if self.served else settings.header_timeout
-        idle_since = self.deadline - timeout
-        is_busy = idle_since >= started - BUSY_SECONDS
-        if not is_busy or self._loop.now >= max(started, idle_since) + NEXT_REQUEST_SECONDS:
+        limits = self._context.limits
+        timeout = limits.keepalive_timeout if self.served else limits.header_timeout
+        if not expects_request(self._context.now, started, self.deadline - timeout):
             self.close("drain")
 
-    def _look_at_pace(self) -> None:
-        """Give up a download that hardly moves: without an end to it, the drain would have none."""
-        now = self._loop.now
-        if self._pace is not None and not self._pace.is_due(now):
-            return
-        left = self.unsent() + socket_ops.count_unsent(self.fd)
-        if self._pace is None:
-            self._pace = Pace(left, now)
-        elif not self._pace.suffices(left, now):
-            self.cut("too slow for a drain")
+    def unsent(self) -> int:
+        """Return the bytes of the running response that are still to be sent."""
+        return self._download.unsent() if self._download else 0
+
+    def is_quiet(self, *states: State) -> bool:
+        """Tell whether it is in one of these states, and has received nothing new."""
+        return self.state in states and not self._transport.has_data()
 
     def cut(self, reason: str) -> None:
-        """Close the socket, and log that the client gets a response only in part, if it does."""
+        """Close, and warn the operator if the client gets only a part of a response.
+
+        Args:
+            reason: for the log.
+        """
         if self.state in (SENDING, WAITING):
-            host, port = self.peer
-            self._loop.log.warning(
-                f"the response with {self._name()} to {host}:{port} was cut, "
+            self._context.log.warning(
+                f"the response with {self._name()} to {self._client()} was cut, "
                 f"{self.unsent()} bytes were left to send: {reason}"
             )
         self.close(reason)
 
-    def _name(self) -> str:
-        """Return what the running response is of: its file, or else the request line."""
-        if self._response is not None and self._response.source is not None:
-            return os.fsdecode(self._response.source.name)
-        return self._head.partition(b"\r\n")[0].decode("latin-1")
-
     def close(self, reason: str) -> None:
-        """Close the socket, whatever was going on; `reason` is for the log."""
+        """Close the socket, whatever is going on.
+
+        Args:
+            reason: for the log.
+        """
         if self.state is CLOSED:
             return
-        if self._response is not None:
-            self._log_response(self._response)
+        if self._download is not None:
+            self._log_response(self._download.response)
         self.state = CLOSED
-        self._response = None
-        self._end_transfer()
-        self._buffer = self._body = self._request = self._pending = None
-        self._loop.forget(self)
-        socket_ops.close(self.fd)
-        if self._loop.verbose:
-            host, port = self.peer
-            self._loop.log.debug(f"connection {host}:{port} closed: {reason}")
+        self._end_download()
+        self._reader = self._pending = None
+        self._context.unwatch(self)
+        self._transport.close()
+        if self._context.log.verbose:
+            self._context.log.debug(f"connection {self._client()} closed: {reason}")
+
+    def _client(self) -> str:
+        host, port = self._transport.peer
+        return f"{host}:{port}"
+
+    def _name(self) -> str:
+        """Return the name of the file that is being sent, or else the request line."""
+        if self._download is not None and self._download.response.source is not None:
+            return os.fsdecode(self._download.response.source.name)
+        return self._head.partition(b"\r\n")[0].decode("latin-1")
 
     # ---------------------------------------------------------------- receiving
 
     def receive(self, data: bytes) -> None:
-        """Go on with what has been read from the socket; nothing at its end."""
+        """Continue with what was read from the socket.
+
+        Args:
+            data: nothing if the client sends no more.
+        """
         if not data:
             self.close("client closed")
             return
-        loop = self._loop
+        context = self._context
         self._received = len(data)
-        if self._buffer is not None:
-            self._arrived = loop.now
-            self._buffer += data
+        if self._reader is not None:
+            seen = len(self._reader.buffer)
+            self._reader.add(data, context.now)
             if self.state is not IDLE:
-                self.deadline = min(self._until, loop.now + STALL_SECONDS)
-            self._answer_buffer(len(self._buffer) - len(data))
+                self.deadline = min(self._until, context.now + STALL_SECONDS)
+            self._serve(self._reader, seen)
         elif response := self._gateway.exact(data):
             self._head = data
-            self._started = loop.now
+            self._started = context.now
             self.state = SENDING
-            loop.answered.append((self, response))
+            context.queued.append((self, response))
         else:
             self._receive_unknown(data)
 
     def _receive_unknown(self, data: bytes) -> None:
-        """Go on with what was received alone, and is no head of the response cache."""
-        loop = self._loop
-        self._arrived = self._started = loop.now
+        """Continue with bytes that are not a head of the response cache."""
+        context = self._context
+        self.state = SENDING  # not idle: the gateway may have idle connections closed
         self._head = data
-        self.state = SENDING  # not idle: the loop closes idle connections to free descriptors
+        self._started = context.now
         try:
             response = self._gateway.respond(data)
         except HTTPError as error:
@@ -255,137 +235,111 @@ class Connection:
             return
         if response is None:
             self.state = IDLE
-            self._buffer = bytearray(data)
-            self._answer_buffer(0)
-        elif isinstance(response, Response):
-            loop.answered.append((self, response))
+            max_body = context.limits.max_body
+            self._reader = RequestReader(self._gateway, max_body, data, context.now)
+            self._serve(self._reader, 0)
+            return
+        if isinstance(response, Response):
+            context.queued.append((self, response))
         else:
             self._pending = response
             self._wait_for_turn()
 
-    def _answer_buffer(self, seen: int) -> None:
-        """Answer the requests in the buffer, of which `seen` bytes were looked at before."""
+    def _serve(self, reader: RequestReader, seen: int) -> None:
+        """Serve the requests in the buffer.
+
+        Args:
+            reader: has the buffer.
+            seen: bytes of the buffer in which no head ends.
+        """
         turns = PIPELINED
         while turns > 0:
-            if self._body is None and not seen:
-                turns -= self._answer_known(turns)
+            if reader.state is IDLE and not seen:
+                turns -= self._serve_pipelined(reader, turns)
                 if self.state is not IDLE:
                     return
-            if not self._buffer and self._body is None:
-                self._buffer = None
+            if reader.is_empty():
+                self._reader = None
                 return
-            turns -= _UNKNOWN
+            turns -= _UNCACHED
+            before, self.state = self.state, SENDING  # the gateway may have idle ones closed
             try:
-                response = self._take_request(seen)
+                response = reader.take(seen)
             except HTTPError as error:
                 self.refuse(error)
                 return
             if response is None:
-                self._wait_for_rest()
+                self.state = before
+                self._wait_for_rest(reader)
                 return
+            self._head = reader.head
+            self._started = reader.started
             if not isinstance(response, Response):
                 self._pending = response
                 break
             self.begin(response)
             if self.state is not IDLE:
                 return
-            if self._buffer and self._loop.is_late():
+            if reader.buffer and self._context.is_late():
                 break
             seen = 0
         self._wait_for_turn()
 
-    def _wait_for_rest(self) -> None:
-        """Go on when more of the request is here, or, if it is a body of many chunks, by and by."""
-        is_paused = self._body is not None and self._body.is_paused
-        self._wait_for_turn() if is_paused else self._wait_for(READ)
+    def _serve_pipelined(self, reader: RequestReader, most: int) -> int:
+        """Serve the requests with cached responses that the buffer begins with.
 
-    def _wait_for_turn(self) -> None:
-        """Go on in the next turn: at once, but for a client that takes none of its answers."""
-        timeout = self._loop.now + self._loop.settings.send_timeout
-        self._enter(WAITING, timeout if self._body is None else self._until)
-        self._wait_for(WRITE)
+        A connection holds one response at most while its client does not read.  So the requests of
+        which the socket took nothing of the response return to the buffer.
 
-    def _answer_known(self, most: int) -> int:
-        """Answer known requests that have come together, at most so many; return their number.
+        Args:
+            reader: has the buffer.
+            most: the most requests to serve.
 
-        Of the responses that the socket does not take, only the first is kept; the others are
-        requests again.
+        Returns:
+            How many were served.
         """
-        loop = self._loop
-        known = take_known(self._buffer, self._gateway.recall, most) if self._buffer else []
-        if not known:
+        cached = reader.take_cached(most)
+        if not cached:
             return 0
-        parts = [part for _, response in known for part in (response.wire, response.behind)]
-        sent = socket_ops.send_parts(self.fd, parts)
-        self._started = self._arrived
-        for place, (self._head, response) in enumerate(known, 1):
+        parts = [part for _, response in cached for part in (response.wire, response.behind)]
+        sent = send_parts(self._transport, parts)
+        self._started = reader.started
+        for place, (self._head, response) in enumerate(cached, 1):
             own = parts[2 * place - 2 : 2 * place]
             size = len(own[0]) + len(own[1])
             if sent < size:
-                assert self._buffer is not None
-                self._buffer[:0] = b"".join([head for head, _ in known[place:]])
+                reader.put_back([head for head, _ in cached[place:]])
                 self.resume(response, own, sent)
                 return place
-            loop.sent += size
+            self._context.sent += size
             sent -= size
-            if place < len(known):
-                loop.requests += 1
-                self.served += 1
-                if loop.access_log is not None:
-                    self._log_response(response)
+            if place < len(cached):
+                self._count(response)
             else:
                 self._finish(response)
-        return len(known)
+        return len(cached)
 
-    def _take_request(self, seen: int) -> Response | PendingResponse | None:
-        """Take the next request from the buffer, and return its answer; None if more is needed."""
-        if self._body is None:
-            if not self._take_head(seen):
-                return None
-            if response := self._gateway.recall(self._head):
-                return response
-            self._request = self._gateway.parse(self._head)
-            self._expect_body(self._request)
-        if self._body is not None:
-            if not self._body.is_complete():
-                return None
-            self._body = None
-        request, self._request = self._request, None
-        assert request is not None
-        return self._gateway.respond_to(self._head, request)
+    def _wait_for_rest(self, reader: RequestReader) -> None:
+        """Wait for more of a request; with a body of many chunks, only for the next turn."""
+        if self.state is not reader.state:
+            self._enter(reader.state)
+        if reader.is_paused():
+            self._wait_for_turn()
+        else:
+            self._wait()
 
-    def _take_head(self, seen: int) -> bool:
-        buffer = self._buffer
-        assert buffer is not None
-        if self.state is IDLE:
-            self._head = b""
-            if b"\r\n".startswith(bytes(buffer[:3])):  # a blank line is not yet a request
-                return False
-            self._started = self._arrived  # of what is here nothing came earlier
-            self._enter_receiving(HEAD)
-        end = find_head_end(buffer, seen)
-        self._head = bytes(buffer[:end])
-        del buffer[:end]
-        return end > 0
-
-    def _expect_body(self, request: Request) -> None:
-        """A client that waits to be asked for its body is answered at once (RFC 9110 §10.1.1)."""
-        if request.has_body and not request.header.expects_continue:
-            assert self._buffer is not None
-            max_body = self._loop.settings.max_body
-            self._body = Body(self._buffer, request.header.body_length, max_body)
-            self._enter_receiving(BODY)
-
-    def _go_on(self) -> None:
-        """Take a turn: a step of the work that makes an answer, or the next pipelined requests."""
-        if self._body is not None:
-            self._enter(BODY, min(self._until, self._loop.now + STALL_SECONDS))
-            self._answer_rest()
+    def _take_turn(self) -> None:
+        """Take a step of a pending response, or serve the next requests in the buffer."""
+        if self._is_in_body():
+            self.state = READING_BODY
+            self.deadline = min(self._until, self._context.now + STALL_SECONDS)
+            self._serve_rest()
             return
         if self._pending is None:
-            self._enter(IDLE, self._loop.now + self._loop.settings.keepalive_timeout)
+            self._enter(IDLE)
         else:
-            self.deadline = self._loop.now + self._loop.settings.send_timeout
+            self._enter(WAITING)
+            self._context.before_blocking()
             try:
                 response = self._gateway.resume(self._pending)
             except HTTPError as error:
@@ -397,203 +351,242 @@ class Connection:
             self._pending = None
             self.begin(response)
         if self.state is IDLE:
-            self._answer_rest()
+            self._serve_rest()
 
-    def _answer_rest(self) -> None:
-        """Answer what has been pipelined, and then wait for more."""
-        self._answer_buffer(0)
+    def _is_in_body(self) -> bool:
+        return self._reader is not None and self._reader.state is READING_BODY
+
+    def _serve_rest(self) -> None:
+        """Serve the requests that were pipelined, and then wait for more."""
+        if self._reader is not None:
+            self._serve(self._reader, 0)
         if self.state is IDLE:
-            self._wait_for(READ)
+            self._wait()
 
     def refuse(self, error: HTTPError, data: bytes = b"") -> None:
-        """Send a last answer to a bad request or an unserved client, and read no further.
+        """Send a last response to a bad request or an unserved client, and read no further request.
 
         Args:
-            error: what the answer tells of, and why the connection is closed.
-            data: what was received, if it did not go through `receive`.
+            error: what the response says, and why the connection is closed.
+            data: what was received, if `receive` did not get it.
         """
-        if not self._head:
-            self._head = bytes(self._buffer or data)[:8192]
-        self._buffer = self._body = self._request = None
-        self._reason = error.close_reason
-        method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have been read
+        if self._reader is not None:
+            self._started = self._reader.started
+            self._head = self._reader.head or bytes(self._reader.buffer)[:_LONGEST_LOGGED]
+        elif data:
+            self._head = data[:_LONGEST_LOGGED]
+        self._reader = None
+        self._close_reason = error.close_reason
+        method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have arrived
         is_head = method != b"" and b"HEAD ".startswith(method)
         self.begin(self._gateway.refuse(error, head_only=is_head))
 
     # ---------------------------------------------------------------- sending
 
     def begin(self, response: Response) -> None:
-        """Send an answer, all at once if the socket takes it."""
+        """Send a response, all of it at once if the socket accepts that."""
         wire = response.wire
         size = len(wire)
         try:
             if response.behind:
                 size += len(response.behind)
-                sent = os.writev(self.fd, (wire, response.behind))
+                sent = self._transport.writev(self.fd, (wire, response.behind))
             elif response.length:
                 size += response.length
-                sent = send_beginning(self.fd, response, self._loop.send_budget.each // 2)
+                budget = self._context.send_budget.slice
+                sent = send_beginning(self._transport, response, budget)
             else:
-                sent = os.write(self.fd, wire)
+                sent = self._transport.write(self.fd, wire)
         except BlockingIOError:
             sent = 0
         except OSError:
             sent = -1
         if sent == size:
-            self._loop.sent += sent
+            self._context.sent += sent
             self._finish(response)
             return
         self.resume(response, (wire, response.behind), sent)
 
     def resume(self, response: Response, parts: Sequence[bytes], sent: int) -> None:
-        """Go on with an answer of which the socket has taken some; -1 if that is broken."""
-        self._response = response
-        self._transfer = Transfer(response, parts, max(0, sent))
-        self._loop.send_budget.begin()
+        """Continue with a response of which the socket accepted a part.
+
+        Args:
+            response: what is sent.
+            parts: the bytes that come before its segments.
+            sent: the bytes that the socket accepted; -1 if it is broken.
+        """
+        self._download = Download(self._context, self._transport, response, parts, max(0, sent))
         if sent < 0:
             self.close("client reset")
             return
-        self._loop.sent += sent
-        self._enter(SENDING, self._loop.now + self._loop.settings.send_timeout)
-        self._progress(response, self._transfer)
+        self._context.sent += sent
+        self._enter(SENDING)
+        self._send_slice(self._download)
 
     def _send(self) -> None:
-        """Go on with the running answer, and then with pipelined requests."""
-        assert self._response is not None
-        assert self._transfer is not None
-        self._progress(self._response, self._transfer)
+        """Continue with the running response, and then with pipelined requests."""
+        if self._download is not None:
+            self._send_slice(self._download)
         if self.state is IDLE:
-            self._answer_rest()
+            self._serve_rest()
 
-    def _progress(self, response: Response, transfer: Transfer) -> None:
-        """Send a slice of the running answer."""
+    def _send_slice(self, download: Download) -> None:
+        """Send a slice of the running response."""
+        context = self._context
         try:
-            self._send_slice(transfer)
-        except StillUnsentError:
-            self._limit_unsent(1)
-        except BlockingIOError:
-            pass
+            if download.send_slice():
+                self.deadline = context.now + min(_TAKE_SECONDS, context.limits.send_timeout)
         except FileChangedError:
-            self._abort()
+            text = f"{self._name()} changed during a download by {self._client()}"
+            context.log.warning(f"{text}; the transfer was ended")
+            self.close("file changed")
+            return
         except OSError as error:
             self._on_send_error(error)
-        if self.state is CLOSED:
             return
-        if transfer.unsent():
-            self._wait_for(WRITE)
+        if download.unsent():
+            self._wait()
         else:
-            self._response = None
-            self._end_transfer()
-            self._finish(response)
+            self._end_download()
+            self._finish(download.response)
 
     def _on_send_error(self, error: OSError) -> None:
-        """Close: the network fails, or else it is the file that cannot be read."""
-        if error.errno in socket_ops.NETWORK_ERRORS:
+        """Close, since the connection is broken or the file cannot be read."""
+        if error.errno in NETWORK_ERRORS:
             self.close("client reset")
             return
-        host, port = self.peer
-        self._loop.log.error(f"cannot send {self._name()} to {host}:{port}: {error.strerror}")
+        text = f"cannot send {self._name()} to {self._client()}: {error.strerror}"
+        self._context.log.error(text)
         self.close("read error")
 
-    def _send_slice(self, transfer: Transfer) -> None:
-        """Send until the slice is full, or the socket is, which BlockingIOError may say."""
-        loop = self._loop
-        loop.rouse()
-        self._limit_unsent(loop.send_budget.limit)
-        budget = loop.send_budget.each // 2
-        if transfer.unsent() > budget:
-            # Whole segments: a small one that is sent before the next turn costs as much as a full
-            # one, and wakes the client as well.
-            budget -= budget % transfer.segment_size(self.fd)
-        while budget > 0 and transfer.unsent():
-            sent = transfer.send(self.fd, budget, loop.send_budget.piece)
-            budget -= max(sent, _LEAST_PIECE)
-            loop.sent += sent
-            self.deadline = loop.now + loop.look_after
-            if transfer.is_blocked:
-                break
+    def _end_download(self) -> None:
+        if self._download is not None:
+            self._download.end()
+            self._download = None
 
-    def _limit_unsent(self, size: int) -> None:
-        if size != self._unsent_limit:
-            socket_ops.limit_unsent(self.fd, size)
-            self._unsent_limit = size
-
-    def _abort(self) -> None:
-        host, port = self.peer
-        self._loop.log.warning(
-            f"{self._name()} changed during a download by {host}:{port}; the transfer was ended"
-        )
-        self.close("file changed")
+    def _count(self, response: Response) -> None:
+        """Count and log a response that was sent."""
+        self._context.requests += 1
+        self.served += 1
+        if self._context.access_log is not None:
+            self._log_response(response)
 
     def _finish(self, response: Response) -> None:
-        loop = self._loop
-        loop.requests += 1
+        """Wait for the next request after a response that was sent, or close."""
+        context = self._context
+        context.requests += 1  # as `_count` does; each hit comes by here
         self.served += 1
-        if loop.access_log is not None:
+        if context.access_log is not None:
             self._log_response(response)
         if response.keep_alive:
-            self.state = IDLE  # as `_enter` does; each hit comes by here
-            self.deadline = loop.now + loop.settings.keepalive_timeout
+            self.state = IDLE  # as `_enter` does
+            self.deadline = context.now + context.keepalive_timeout
             if not self._interest:
-                self._wait_for(READ)
-        elif self._buffer or self._received == loop.recv or response.lingers or response.length:
-            self._linger()
+                self._wait()
         else:
-            self.close(self._reason)
-
-    def _end_transfer(self) -> None:
-        if self._transfer is not None:
-            self._transfer = self._pace = None
-            self._loop.send_budget.end()
+            self._end(response)
 
     def _log_response(self, response: Response) -> None:
-        log = self._loop.access_log
-        if log is None:
-            return
-        size = len(response.wire) + len(response.behind) + response.length
-        sent = size if self._transfer is None else size - self._transfer.unsent()
-        body = max(0, sent - size + len(response.body) + response.length)
-        duration = time.monotonic() - self._started
-        log.add(self.peer[0].encode(), self._head, response.status, body, duration, sent)
+        log, transport = self._context.access_log, self._transport
+        if log is not None:
+            log_response(log, transport, self._head, response, self.unsent(), self._started)
 
     # ---------------------------------------------------------------- the end
 
-    def _linger(self) -> None:
-        """Wait for the client to stop sending: closing earlier could reset the connection before
-        the client has read its answer (RFC 9112 §9.6).  There is no room for any number of those.
+    def _end(self, response: Response) -> None:
+        """Close after the last response, or linger until the client has stopped sending.
+
+        Closing while the client sends could reset the connection before the client has read the
+        response (RFC 9112 §9.6).  Where there is no room for connections that linger, one that was
+        not watched yet is closed all the same.
         """
-        if not self._interest and not self._loop.room.may_linger():
-            self.close(self._reason)
-            return
-        self._buffer = None
-        socket_ops.end_sending(self.fd)
-        self._enter(LINGERING, self._loop.now + LINGER_SECONDS)
-        self._wait_for(READ)
+        context = self._context
+        has_more = self._received == context.recv
+        if self._reader is not None and self._reader.buffer:
+            has_more = True
+        may_send = has_more or response.lingers or response.length
+        has_room = self._interest or context.room.may_linger()
+        if not may_send or not has_room:
+            self.close(self._close_reason)
+        else:
+            self._reader = None
+            self._transport.end_sending()
+            self._enter(LINGERING)
+            self._wait()
 
     def _discard(self) -> None:
+        """Discard what the client sends after the last response; close when it stops."""
         try:
-            data = os.read(self.fd, 64 * 1024)
+            data = self._transport.read(self.fd, _DISCARDED)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
-            self.close(self._reason)
+            self.close(self._close_reason)
+
+    def _on_idle_deadline(self) -> None:
+        self.close("keep-alive timeout" if self.served else "header timeout")
+
+    def _refuse_slow(self) -> None:
+        reason = "body timeout" if self._is_in_body() else "header timeout"
+        text = "The request took too long to arrive."
+        self.refuse(HTTPError(408, text, close_reason=reason))
+
+    def _on_send_deadline(self) -> None:
+        """Close if the client takes nothing, unless the connection waits for a body."""
+        context = self._context
+        if self._is_in_body():
+            self._refuse_slow()
+        elif self._download and self._download.is_being_taken():
+            self.deadline = context.now + context.limits.send_timeout
+        elif context.is_draining:
+            self.cut("send timeout")
+        else:
+            self.close("send timeout")
 
     # ---------------------------------------------------------------- the automaton
 
-    def _enter_receiving(self, state: State) -> None:
-        now = self._loop.now
-        self._until = now + self._loop.settings.header_timeout
-        self._enter(state, min(self._until, now + STALL_SECONDS))
-
-    def _enter(self, state: State, deadline: float) -> None:
+    def _enter(self, state: State) -> None:
+        """Change the state, and set the deadline that follows from it."""
+        context = self._context
         self.state = state
-        self.deadline = deadline
+        self.deadline = context.now + state.timeout(context.limits)
+        if state is READING_HEAD or state is READING_BODY:
+            self._until = self.deadline
+            self.deadline = min(self._until, context.now + STALL_SECONDS)
 
-    def _wait_for(self, interest: int) -> None:
-        if not self._interest:
-            self._loop.adopt(self, interest)
-        elif interest != self._interest:
-            self._loop.epoll.modify(self.fd, interest)
-        self._interest = interest
+    def _wait_for_turn(self) -> None:
+        """Continue in the next turn, unless the client takes nothing of its responses."""
+        self._enter(WAITING)
+        if self._is_in_body():
+            self.deadline = self._until
+        self._wait()
+
+    def _wait(self) -> None:
+        """Have the loop watch the connection for what its state waits for."""
+        interest = self.state.interest
+        if interest != self._interest:
+            self._context.watch(self, interest)
+            self._interest = interest
+
+
+_Step = Callable[[Connection], None]
+
+_ON_EVENT: Mapping[State, _Step] = {
+    WAITING: Connection._take_turn,
+    SENDING: Connection._send,
+    LINGERING: Connection._discard,
+    CLOSED: lambda _: None,
+}
+"""What a connection does at an event, in the states in which it does not receive requests."""
+
+_ON_DEADLINE: Mapping[State, _Step] = {
+    IDLE: Connection._on_idle_deadline,
+    READING_HEAD: Connection._refuse_slow,
+    READING_BODY: Connection._refuse_slow,
+    WAITING: Connection._on_send_deadline,
+    SENDING: Connection._on_send_deadline,
+    LINGERING: lambda connection: connection.close(connection._close_reason),
+    CLOSED: lambda _: None,
+}

@@ -1,4 +1,4 @@
-"""Listening sockets: opened by the supervisor or by whoever started it, shared by all loops."""
+"""Listening sockets: opened by the supervisor, or passed to it, and shared by all loops."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from httpd.gateway.frontend import Frontend
 from httpd.network.send_budget import UNLIMITED
 from httpd.network.settings import ListenSettings
 
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
-
 
 _SO_BINDTOIFINDEX = 62
 _NO_INTERFACE = 2**31 - 1
@@ -33,13 +33,25 @@ _DROP_SYN = (
 _Address = tuple[str, int] | tuple[str, int, int, int]
 
 
+class Listener(NamedTuple):
+    """A listening socket, and what the clients that connect to it are served.
+
+    Args:
+        socket: which does not block.
+        frontend: the role of the listener.
+    """
+
+    socket: socket.socket
+    frontend: Frontend
+
+
 class _Place(NamedTuple):
     """Where a socket listens.
 
     Args:
         family: IPv4 or IPv6.
         address: as for bind(2).
-        dual: whether an IPv6 socket takes IPv4 connections as well.
+        dual: whether an IPv6 socket accepts IPv4 connections as well.
     """
 
     family: int
@@ -48,7 +60,7 @@ class _Place(NamedTuple):
 
     @classmethod
     def of(cls, listener: socket.socket) -> _Place:
-        """Return where a socket listens that is open."""
+        """Return where an open socket listens."""
         is_dual = listener.family == socket.AF_INET6 and not listener.getsockopt(
             socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
         )
@@ -60,11 +72,11 @@ class _Place(NamedTuple):
         return self.address[0] in ("0.0.0.0", "::")
 
     def covers(self, other: _Place) -> bool:
-        """Tell whether each connection to the other place would be one to this one."""
+        """Tell whether this place includes the other one."""
         return self.is_wildcard and (self.dual or (self.family == other.family and not other.dual))
 
     def is_like(self, other: _Place) -> bool:
-        """Tell whether both are the same; port 0 is any."""
+        """Tell whether both are the same, where port 0 stands for any port."""
         same_port = self.address[1] == other.address[1] or 0 in (self.address[1], other.address[1])
         return same_port and (self.family, self.address[0], self.address[2:], self.dual) == (
             other.family,
@@ -74,7 +86,7 @@ class _Place(NamedTuple):
         )
 
     def overlaps(self, other: _Place) -> bool:
-        """Tell whether the kernel lets only one of both listen."""
+        """Tell whether the kernel lets only one of them listen."""
         return self.address[1] == other.address[1] and (
             self.covers(other) or other.covers(self) or self.address[0] == other.address[0]
         )
@@ -83,17 +95,18 @@ class _Place(NamedTuple):
 def open_listeners(
     settings: ListenSettings, present: Sequence[socket.socket] = ()
 ) -> list[socket.socket]:
-    """Bind and listen, but where a socket of this server listens already.
+    """Bind and listen, except where a socket of this server listens already.
 
     Args:
         settings: where to listen, and how.
-        present: listening sockets of this server, which are no hindrance, and are not closed.
+        present: the listening sockets of this server, which are used again where they fit, and are
+            not closed.
 
     Returns:
         Non-blocking sockets, in the order of `settings.host`; those of `present` among them.
 
     Raises:
-        OSError: when a host is not known, or an address cannot be bound; `filename` says which.
+        OSError: a host is not known, or an address cannot be bound; `filename` says which.
     """
     listeners: list[socket.socket] = []
     try:
@@ -111,7 +124,7 @@ def open_listeners(
 
 
 def _find_places(hosts: Sequence[str], port: int) -> list[_Place]:
-    """Return where to listen; what one place covers needs no other, and could not have one."""
+    """Return the places to listen at, without those that another one includes."""
     places = list(dict.fromkeys(place for host in hosts for place in _resolve(host, port)))
     return [
         place
@@ -126,7 +139,8 @@ def _resolve(host: str, port: int) -> list[_Place]:
             return [_Place(socket.AF_INET6, ("::", port, 0, 0), dual=True)]
         return [_Place(socket.AF_INET, ("0.0.0.0", port), dual=False)]
     try:
-        # Bytes, since for text Python imports a codec; names of other alphabets come encoded.
+        # Bytes, since Python imports a codec for text.  International names must be encoded
+        # already.
         name = host.encode("ascii")
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
@@ -147,11 +161,11 @@ def _has_ipv6() -> bool:
 
 
 def _open_beside(present: Sequence[socket.socket], place: _Place, backlog: int) -> socket.socket:
-    """Listen at a place that sockets of this server may overlap.
+    """Listen at a place that may overlap with the places of `present`.
 
-    The kernel lets ``*`` and 127.0.0.1 listen at one port only if both have SO_REUSEPORT at that
-    moment, and the same owner (socket(7)).  Whatever programs the owner runs could then listen
-    there as well, so the sockets have the option for that moment only.
+    The kernel lets ``*`` and 127.0.0.1 listen at one port only if both sockets have SO_REUSEPORT at
+    that moment, and the same owner (socket(7)).  Any program of the owner could then listen there
+    as well, so the sockets have the option for that moment only.
     """
     try:
         return _open_listener(place, backlog)
@@ -191,12 +205,13 @@ def _open_listener(place: _Place, backlog: int, *, is_shared: bool = False) -> s
 
 
 def divert_newcomers(listener: socket.socket) -> None:
-    """Let newcomers find another listener of the same port, or be refused if there is none.
+    """Divert new clients to another listener of the same port; without one, they are refused.
 
-    Handshakes under way go on, and can be accepted: also that of a silent client, which the kernel
-    hands over only after `DEFER_ACCEPT_SECONDS`.  The socket is bound to a network interface that
-    there is not, so the kernel finds it no longer for a SYN segment (Linux, SO_BINDTOIFINDEX in
-    socket(7)).  It belongs to the socket, so one call speaks for all processes.
+    Handshakes under way continue, and can be accepted: also that of a silent client, which the
+    kernel hands over only after `DEFER_ACCEPT_SECONDS`.  The socket is bound to a network interface
+    that does not exist, so the kernel does not find the socket for a SYN segment any more (Linux,
+    SO_BINDTOIFINDEX in socket(7)).  The option belongs to the socket, so one call is enough for all
+    processes.
     """
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_INTERFACE)
@@ -205,32 +220,33 @@ def divert_newcomers(listener: socket.socket) -> None:
 
 
 def adopt_listener(listener: socket.socket) -> None:
-    """Make a listening socket that somebody else opened like one of ours, as far as it can be."""
+    """Give a listening socket that was passed to us the options of one of ours, if it has them."""
     listener.setblocking(False)
     if listener.family != socket.AF_UNIX:
         try:
             _tune(listener)
         except OSError:
-            pass  # not every protocol that streams has these options
+            pass  # other stream protocols than TCP lack some of these options
 
 
 def _tune(listener: socket.socket) -> None:
-    # Accepted sockets inherit this: a body's last bytes must not wait for an ACK.
+    # Accepted sockets inherit this: the last bytes of a body must not wait for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # So is this: what the kernel holds of a body and has not sent yet has a limit, which
-    # connections lower when there are many downloads.
+    # Accepted sockets inherit this as well: the limit of the bytes of a body that the kernel holds
+    # and has not sent yet.  Connections lower it when there are many downloads.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNLIMITED)
-    # A connection is handed over together with its request, which is then served at accept.  One
-    # that says nothing waits in the kernel, also for the next server at the same socket.
+    # The kernel hands over a connection together with its request, which is then served at once.  A
+    # silent connection waits in the kernel, also for the next server at the same socket.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)
 
 
 def stop_handshakes(listener: socket.socket) -> None:
-    """Let no new handshake begin, while those under way go on and can be accepted.
+    """Let no new handshake begin, while those under way continue and can be accepted.
 
-    Closing a listener resets whoever has just got through.  A socket filter that drops SYN segments
-    comes first; who sent one tries again a second later, and is then refused (Linux, socket(7),
-    SO_ATTACH_FILTER).  It belongs to the socket, so one call speaks for all processes.
+    Closing a listener resets the connections that wait to be accepted.  So a socket filter that
+    drops SYN segments comes first: a client whose SYN was dropped tries again a second later, and
+    is then refused (Linux, SO_ATTACH_FILTER in socket(7)).  The filter belongs to the socket, so
+    one call is enough for all processes.
     """
     program = array("Q", (_pack_bpf(*instruction) for instruction in _DROP_SYN))
     address, length = program.buffer_info()
@@ -239,7 +255,7 @@ def stop_handshakes(listener: socket.socket) -> None:
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", length, address)
         )
     except OSError:
-        pass  # without the filter, the drain is as gentle as that of other servers
+        pass  # without the filter, closing may reset a few clients, as with other servers
 
 
 def _pack_bpf(code: int, jump_true: int, jump_false: int, constant: int) -> int:
@@ -267,8 +283,10 @@ def format_url(listener: socket.socket) -> str:
 
 
 def format_peer(address: _Address | str | bytes) -> tuple[str, int]:
-    """Return host and port of a client's address, an IPv4 one as such even on a dual-stack socket;
-    clients of a Unix socket have none.
+    """Return host and port of a client's address.
+
+    An IPv4 address is returned as such even if it comes from a dual-stack socket.  Clients of a
+    Unix socket have no address.
     """
     if isinstance(address, str | bytes):
         return "unix", 0

@@ -1,7 +1,6 @@
-"""Whether a download that a drain waits for still moves.
+"""Whether a download that a drain waits for still makes progress.
 
-Called by `httpd.network.connection`, with the clock and the bytes that are left: it has neither by
-itself.
+Called by `httpd.network.connection`, with the clock and the number of bytes that are left.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 WINDOW = 60.0
 """Seconds over which a download is judged, so that a short stall of a network does not count."""
 LEAST_RATE = 1024
-"""Bytes per second below which a download does not move."""
+"""Bytes per second below which a download makes no progress."""
 
 
 class Pace:
@@ -27,11 +26,11 @@ class Pace:
         self._due = now + WINDOW
 
     def is_due(self, now: float) -> bool:
-        """Tell whether a whole window has passed since the last judgement."""
+        """Tell whether the window is over."""
         return now >= self._due
 
     def suffices(self, left: int, now: float) -> bool:
-        """Judge the window that has passed, and begin the next one.
+        """Tell whether the client took enough in the window that is over, and begin the next one.
 
         Args:
             left: bytes that the client has still to take.

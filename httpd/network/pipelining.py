@@ -1,51 +1,70 @@
-"""Requests that have come together and that the loop knows the answers to.
+"""Requests that have arrived together and that have cached responses.
 
-Called by `httpd.network.connection`, which sends them by one system call.
+All the responses go out by one system call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from httpd.network.transport import Transport
 from httpd.protocol.response import Response
 
 TOGETHER = 256 * 1024
-"""Bytes of answers from which on no more are put together."""
+"""When the responses to be sent together have this number of bytes, no further one is added."""
 _HEAD_END = b"\r\n\r\n"
 
 
-def take_known(
+def take_cached(
     buffer: bytearray, recall: Callable[[bytes], Response | None], most: int
 ) -> list[tuple[bytes, Response]]:
-    """Take the known requests that a buffer begins with, up to the first that is none.
+    """Take requests with cached responses from the beginning of a buffer, up to the first without.
 
-    What is no head is known to nobody, so it need not be told from one here.  A download is left
-    alone, and so is what comes after the last answer of a connection.
+    No validation is needed here: bytes that are not a request head cannot be a cache key.  A
+    request for a download is not taken, nor any request after the last response of a connection.
 
     Args:
         buffer: what was received; what is taken is deleted from it.
-        recall: returns the answer to a head that is known, given any bytes.
-        most: requests to take.
+        recall: returns the cached response to a head, if there is one, given any bytes.
+        most: the most requests to take.
 
     Returns:
-        Heads and answers: none unless there are several.
+        Heads and responses: none unless there are several.
     """
-    known: list[tuple[bytes, Response]] = []
+    cached: list[tuple[bytes, Response]] = []
     start = size = 0
-    while len(known) < most and size < TOGETHER:
+    while len(cached) < most and size < TOGETHER:
         end = buffer.find(_HEAD_END, start) + len(_HEAD_END)
-        if end < len(_HEAD_END) or (end == len(buffer) and not known):
+        if end < len(_HEAD_END) or (end == len(buffer) and not cached):
             break
         head = bytes(buffer[start:end])
         response = recall(head)
         if response is None or response.length:
             break
-        known.append((head, response))
+        cached.append((head, response))
         start = end
         size += len(response.wire) + len(response.behind)
         if not response.keep_alive:
             break
-    if len(known) < 2:
+    if len(cached) < 2:
         return []
     del buffer[:start]
-    return known
+    return cached
+
+
+def send_parts(transport: Transport, parts: Sequence[bytes]) -> int:
+    """Send several pieces of memory by one system call.
+
+    Args:
+        transport: to the client.
+        parts: what is sent, in order.
+
+    Returns:
+        The bytes that the socket accepted; -1 if it is broken.
+    """
+    try:
+        return transport.writev(transport.fd, parts)
+    except BlockingIOError:
+        return 0
+    except OSError:
+        return -1

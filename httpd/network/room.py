@@ -1,8 +1,8 @@
-"""How many connections the whole server may have open, and which loop closes some for others.
+"""How many connections the whole server may have open, and how many of them each loop closes.
 
-All loops know how many each of them has open, and how many it had idle at its last tick, which
-are those without a request.  A loop that has none to close lets a client in beyond the limit if
-another one has: at the next tick, each loop closes its part of what is too much.
+Each loop publishes how many connections it has open, and how many of them were idle at its last
+tick.  A loop without an idle connection accepts a client beyond the limit if another loop has one:
+at the next tick, each loop closes its part of the excess.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ class Room:
     """The limit of connections, as one loop sees it.
 
     Args:
-        board: where all loops say what they have.
-        most: connections of the whole server.
+        board: where all loops publish their numbers.
+        most: the limit of the whole server.
     """
 
     def __init__(self, board: Scoreboard, most: int) -> None:
@@ -23,19 +23,19 @@ class Room:
         self._spare = board.column(Column.SPARE)
         self._most = most
         self.margin = max(len(self._counts), most // 8)
-        """Connections beyond the limit: those that have been answered 503 and may still be sending,
-        and those in whose place another loop closes one."""
+        """Connections beyond the limit: those that got a 503 and may still be sending, and those
+        for which another loop will close one."""
 
     def excess(self) -> int:
-        """Return how many connections there are beyond the limit; negative if there is room."""
+        """Return how many connections there are beyond the limit, negative if there are fewer."""
         return sum(self._counts) - self._most
 
     def is_full(self) -> bool:
-        """Tell whether there are as many connections as there may be."""
+        """Tell whether the limit is reached."""
         return self.excess() >= 0
 
     def may_exceed(self) -> bool:
-        """Tell whether a client may come in beyond the limit, as others will soon leave."""
+        """Tell whether one more is accepted beyond the limit, since idle ones will be closed."""
         return self.excess() < min(sum(self._spare), self.margin)
 
     def may_linger(self) -> bool:
@@ -43,14 +43,14 @@ class Room:
         return self.excess() < self.margin
 
     def take_spare(self, loop: int) -> None:
-        """Take note that a loop has closed one of its idle connections."""
+        """Count one idle connection less of a loop."""
         self._spare[loop] = max(0, self._spare[loop] - 1)
 
     def share(self, mine: int) -> int:
-        """Return how many connections a loop has to close.
+        """Return how many idle connections a loop has to close for the excess.
 
         Args:
-            mine: how many it can close.
+            mine: how many idle connections it has.
         """
         excess, spare = self.excess(), sum(self._spare)
         return min(mine, -(-excess * mine // spare)) if excess > 0 and spare else 0

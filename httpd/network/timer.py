@@ -1,7 +1,8 @@
-"""A timer of the kernel that rings each second; called by `httpd.network.loop`.
+"""A timer of the kernel that expires each second; called by `httpd.network.loop`.
 
-A timeout of epoll_wait(2) is set at each call and taken back at each event, which a processor that
-has slept meanwhile pays for.  This one is set once.  Python knows such timers from 3.13 on.
+A timeout of epoll_wait(2) is armed at each call and disarmed at each event, which is expensive on a
+processor that has slept meanwhile.  This timer is armed once.  `os.timerfd_create` is new in Python
+3.13.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ _TIMES = struct.Struct("@4l")
 
 
 def open_timer() -> int:
-    """Return a non-blocking descriptor that becomes readable at each whole second of the monotonic
-    clock, until it is read; see timerfd_create(2).
+    """Return a timer that becomes readable at each whole second of the monotonic clock, until it is
+    read; a non-blocking descriptor, see timerfd_create(2).
 
     Raises:
-        OSError: the kernel has no timer left.
+        OSError: the kernel cannot make one more timer.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     fd: int = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC | os.O_NONBLOCK)

@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.files.file_cache import MAX_OPEN_FILES
 from httpd.gateway.caches import Caches
+from httpd.gateway.frontend import Frontend
 from httpd.network.acceptor import Listeners
+from httpd.network.listener import Listener
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
 from httpd.observe.access_formats import FORMATS
@@ -118,7 +120,8 @@ class _Worker:
         log: Log,
     ) -> None:
         threads = settings.process.threads
-        self._listeners = Listeners(listeners, threads)
+        frontend = Frontend(settings.site)
+        self._listeners = Listeners([Listener(one, frontend) for one in listeners], threads)
         self._channel = channel
         self._log = log
         self._failed = False
@@ -129,7 +132,7 @@ class _Worker:
         self._watching = threads
         self._running = threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
-        self._caches = Caches(settings.site.cache)
+        self._caches = {frontend: Caches(settings.site.cache)}
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
         self._loops = [self._make_loop(index, number, settings, board) for number in range(threads)]
 
@@ -144,7 +147,6 @@ class _Worker:
             row,
             self._listeners,
             settings.loop,
-            settings.site,
             self._caches,
             board,
             log,
@@ -238,6 +240,5 @@ class _Worker:
         with self._lock:
             self._watching -= 1
             if not self._watching:
-                for listener in self._listeners.sockets:
-                    listener.close()
+                self._listeners.close()
                 self._channel.send(Message.LEFT)

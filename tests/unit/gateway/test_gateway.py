@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import tempfile
+import time
+import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -21,17 +23,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, FileCache
 from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.caches import Caches
-from httpd.network.acceptor import Listeners
-from httpd.network.loop import Loop
-from httpd.observe.log import Log
-from httpd.observe.scoreboard import Scoreboard
+from httpd.gateway.gateway import Gateway, Hooks
 from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
 from httpd.protocol.response import Response
 from httpd.site.site import Site
 from tests.unit.guard import open_descriptors, opened_since
-from tests.unit.network.running import SETTINGS, site_settings
+from tests.unit.network.running import site_settings
 from tests.unit.protocol.heads import head
 from tests.unit.site.directories import write, write_sparse
 from tests.unit.site.work import done
@@ -112,22 +111,21 @@ OLD = 1_000_000_000_000_000_000
 
 
 class ManualLoop:
-    """A loop whose seconds pass when the test says so."""
+    """A gateway whose seconds pass when the test says so."""
 
     def __init__(self, root: Path, caches: Caches | None = None) -> None:
         self.caches = caches or Caches(1 << 20)
-        self._log_fd = os.open("/dev/null", os.O_WRONLY)
-        log = Log("loop", self._log_fd, self._log_fd, verbose=False)
-        board = Scoreboard.create(1, 1, 1)
-        nobody = Listeners([], 1)
-        site = site_settings(root)
-        self.loop = Loop(0, nobody, SETTINGS, site, self.caches, board, log, None)
-        self.gateway = self.loop.gateway
+        hooks = Hooks(lambda: None, self._free_descriptors, lambda _: None, traceback.print_exc)
+        self.gateway = Gateway(Site(site_settings(root), self.caches.files), self.caches, hooks)
+        self.now = time.monotonic()
         self.tick()
 
+    def _free_descriptors(self) -> None:
+        self.gateway.release()
+
     def tick(self, seconds: float = 1.0) -> None:
-        self.loop.now += seconds
-        self.loop._tick()
+        self.now += seconds
+        self.gateway.begin_second(int(self.now))
 
     def ask(self, data: bytes) -> Response | int:
         try:
@@ -146,9 +144,6 @@ class ManualLoop:
         response = self.ask(data)
         assert isinstance(response, Response)
         return response
-
-    def close(self) -> None:
-        os.close(self._log_fd)
 
 
 def ask_anew(root: Path, data: bytes) -> Response | int:
@@ -321,7 +316,6 @@ class Remembered(RuleBasedStateMachine):
         return path
 
     def teardown(self) -> None:
-        self.loop.close()
         shutil.rmtree(self.top)
 
 
@@ -345,9 +339,8 @@ def test_a_remembered_answer_has_the_same_body_and_the_new_time(tmp_path: Path) 
     for _ in range(5):
         loop.tick()
         again = recalled(loop, "/a.txt")
-        assert again.second == int(loop.loop.now)
+        assert again.second == int(loop.now)
         assert again is first
-    loop.close()
 
 
 @pytest.mark.parametrize("lines", [[], ["If-None-Match: *"], ["Range: bytes=0-0"]])
@@ -363,7 +356,6 @@ def test_what_is_made_of_a_file_that_was_asked_for_once_is_not_kept(
     second = loop.ask(data)
     assert loop.gateway.recall(data) is second
     assert second is not first
-    loop.close()
 
 
 def test_several_ranges_have_a_boundary_of_their_own_each_time(tmp_path: Path) -> None:
@@ -374,7 +366,6 @@ def test_several_ranges_have_a_boundary_of_their_own_each_time(tmp_path: Path) -
     bodies = {response.body for _ in range(3) if isinstance(response := loop.ask(data), Response)}
     assert len(bodies) == 3
     assert loop.gateway.recall(data) is None
-    loop.close()
 
 
 def test_files_that_are_asked_for_once_drive_out_nothing(tmp_path: Path) -> None:
@@ -385,7 +376,6 @@ def test_files_that_are_asked_for_once_drive_out_nothing(tmp_path: Path) -> None
         write(tmp_path / str(number), bytes(100_000), age=3600)
         assert isinstance(loop.ask(head(target=f"/{number}")), Response)
     assert set(loop.caches.files.kept) == {b"/a.txt"}
-    loop.close()
 
 
 def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> None:
@@ -424,7 +414,6 @@ def test_another_spelling_is_recalled_at_once(tmp_path: Path, target: str) -> No
     write(tmp_path / "a.txt", "a", age=3600)
     loop = ManualLoop(tmp_path)
     assert loop.ask_twice("/a.txt") is recalled(loop, target)
-    loop.close()
 
 
 @pytest.mark.parametrize(
@@ -448,7 +437,6 @@ def test_what_is_no_other_spelling_is_not_recalled(tmp_path: Path, target: str) 
     loop.ask_twice("/a.txt")
     recalled(loop, "/%61.txt?b")  # by which others are known from now on
     assert loop.gateway.recall(head(target=target)) is None
-    loop.close()
 
 
 @pytest.fixture
@@ -457,11 +445,9 @@ def loops(tmp_path: Path) -> Iterator[tuple[ManualLoop, ManualLoop]]:
     write(tmp_path / "a.txt", "a", age=3600)
     first = ManualLoop(tmp_path)
     second = ManualLoop(tmp_path, first.caches)
-    second.loop.now = first.loop.now
-    second.loop._tick()
+    second.now = first.now
+    second.tick(0)
     yield first, second
-    first.close()
-    second.close()
 
 
 def test_loops_share_what_they_remember(
@@ -508,7 +494,7 @@ def test_a_late_loop_does_not_set_the_time_of_an_answer_back(
     other.tick()
     response = other.ask_twice("/a.txt")
     assert recalled(late, "/a.txt") is response
-    assert response.second == int(other.loop.now) > int(late.loop.now)
+    assert response.second == int(other.now) > int(late.now)
 
 
 def test_a_draining_loop_does_not_recall_what_others_remember(
@@ -517,7 +503,7 @@ def test_a_draining_loop_does_not_recall_what_others_remember(
     """Its answers close."""
     first, second = loops
     first.ask_twice("/a.txt")
-    second.loop._begin_drain(lambda: None, 3600)
+    second.gateway.drain()
     for _ in range(2):
         assert second.gateway.recall(head(target="/a.txt")) is None
         second.tick()
@@ -536,7 +522,6 @@ def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path)
     second = loop.ask(data)
     assert isinstance(second, Response)
     assert second.length == LARGE + 4
-    loop.close()
 
 
 @pytest.mark.parametrize("lines", [[], ["Range: bytes=0-"]], ids=["remembered", "kept"])
@@ -564,7 +549,6 @@ def test_a_download_behind_a_link_that_leads_elsewhere(
     response = loop.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.status == (503 if link == "site" else 404)
-    loop.close()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -579,4 +563,3 @@ def test_a_flood_of_large_files_leaves_few_descriptors_open(tmp_path: Path, meth
         for _ in range(2):
             assert show(loop.ask(head(target=f"/{number}", method=method)))
     assert len(opened_since(before)) <= MAX_OPEN_FILES + PINS
-    loop.close()

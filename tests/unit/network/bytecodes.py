@@ -24,7 +24,7 @@ from httpd.files.precompressed import PATIENCE
 from httpd.network.connection import Connection
 from httpd.observe.scoreboard import Scoreboard
 from tests.support.raw import request
-from tests.unit.network.running import SETTINGS, RunningLoop
+from tests.unit.network.running import SETTINGS, RunningLoop, make_connection
 from tests.unit.site.directories import write
 
 TURN = 16
@@ -59,7 +59,7 @@ def count_bytecodes(act: Callable[[], None]) -> int:
 def new_loop(site: Path, *, verbose: bool = True) -> Iterator[RunningLoop]:
     """A loop without an access log, which the caller runs step by step."""
     running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1), verbose=verbose)
-    running.loop.access_log = None
+    running.loop.context.access_log = None
     running.loop._tick()
     try:
         yield running
@@ -71,7 +71,7 @@ def connect(running: RunningLoop) -> tuple[Connection, socket.socket]:
     """Return a connection of the loop, and the client's end."""
     ours, client = socket.socketpair()
     ours.setblocking(False)
-    return Connection(running.loop, ours.detach(), ("127.0.0.1", 1)), client
+    return make_connection(running.loop, ours), client
 
 
 def ask(running: RunningLoop, asked: dict[Connection, socket.socket], path: str) -> int:
@@ -81,7 +81,7 @@ def ask(running: RunningLoop, asked: dict[Connection, socket.socket], path: str)
     def iteration() -> None:
         for connection in asked:
             connection.on_event()
-        loop.send_responses()
+        loop.queue.send()
 
     for client in asked.values():
         client.sendall(request(path))

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from httpd.gateway.caches import Caches
+from httpd.gateway.frontend import Frontend
 from httpd.network.acceptor import Listeners
+from httpd.network.connection import Connection
+from httpd.network.listener import Listener
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
+from httpd.network.transport import Transport
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log
@@ -74,9 +78,10 @@ class RunningLoop:
         self.access, self._access_fd = _pipe_lines()
         log = Log("loop 0.0", self._log_fd, self._log_fd, verbose=verbose)
         access_log = AccessLog(self._access_fd, log, FORMATS["combined"]) if verbose else None
-        site = site_settings(docroot)
-        listeners = Listeners([self.listener], 1)
-        self.loop = Loop(0, listeners, settings, site, Caches(site.cache), board, log, access_log)
+        frontend = Frontend(site_settings(docroot))
+        listeners = Listeners([Listener(self.listener, frontend)], 1)
+        caches = {frontend: Caches(frontend.site.cache)}
+        self.loop = Loop(0, listeners, settings, caches, board, log, access_log)
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:
@@ -106,6 +111,12 @@ class RunningLoop:
         os.close(self._access_fd)
         self.log.rest()
         self.access.rest()
+
+
+def make_connection(loop: Loop, end: socket.socket) -> Connection:
+    """A connection of a loop; the socket, which does not block, is taken over."""
+    (gateway,) = loop.gateways.values()
+    return Connection(loop.context, Transport(end.detach(), ("127.0.0.1", 1)), gateway)
 
 
 def _pipe_lines() -> tuple[Lines, int]:

@@ -10,17 +10,28 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from httpd.gateway.frontend import Frontend
 from httpd.network.acceptor import AWAKE, PAUSE, REST, STEP_BACK, Acceptor, Listeners
+from httpd.network.listener import Listener
 from httpd.observe.log import Log
 from tests.unit.guard import descriptors_left, open_descriptors
+from tests.unit.network.running import site_settings
 
 NOW = 1000.0
+
+
+FRONTEND = Frontend(site_settings(Path("/")))
+
+
+def listeners(*sockets: socket.socket, loops: int = 1) -> Listeners:
+    return Listeners([Listener(socket, FRONTEND) for socket in sockets], loops)
 
 
 class Bench:
@@ -49,7 +60,7 @@ class Bench:
         self.stack.callback(os.close, self.log_read)
         self.stack.callback(os.close, log_write)
         self.log = Log("loop 0.0", log_write, log_write, verbose=True)
-        self.listeners = Listeners([self.listener], loops)
+        self.listeners = listeners(self.listener, loops=loops)
         self.acceptor = self.make_acceptor(me, self.epoll)
 
     def make_acceptor(self, me: int, epoll: select.epoll) -> Acceptor:
@@ -58,7 +69,7 @@ class Bench:
             epoll,
             self.counts,
             me,
-            self._on_accept,
+            {FRONTEND: self._on_accept},
             self._on_exhausted,
             self.commands.append,
             self.log,
@@ -232,11 +243,11 @@ def test_several_listeners_are_left_together() -> None:
         log = Log("loop 0.0", 2, 2, verbose=False)
         epoll = made.stack.enter_context(select.epoll())
         acceptor = Acceptor(
-            Listeners([made.listener, second], 1),
+            listeners(made.listener, second),
             epoll,
             made.counts,
             0,
-            lambda fd, _: os.close(fd),
+            {FRONTEND: lambda fd, _: os.close(fd)},
             lambda: None,
             lambda _: None,
             log,
@@ -297,7 +308,7 @@ def test_nobody_rests_while_a_loop_may_be_held_up() -> None:
         now = time.monotonic()
         made.accept(now)
         assert made.acceptor.returns_at == now + REST
-        made.listeners.rouse()
+        made.listeners.wake_resting_loops()
         (command,) = made.commands
         command()
         assert made.acceptor.returns_at is None
@@ -310,14 +321,14 @@ def test_nobody_rests_while_a_loop_may_be_held_up() -> None:
         command()
         command()  # who is back already stays so
         made.acceptor.drain()
-        made.listeners.rouse()
+        made.listeners.wake_resting_loops()
         assert made.commands == [command]
 
 
 def test_who_rested_is_called_back_from_nothing_else() -> None:
     with bench([9, 0], loops=2) as made:
         made.accept()
-        made.listeners.rouse()
+        made.listeners.wake_resting_loops()
         made.acceptor.watch_again(NOW + REST)
         made.connect()
         made.accept(NOW + REST)
@@ -493,7 +504,7 @@ def failing_bench(room: int) -> Iterator[tuple[Bench, FailingEpoll]]:
     with bench([9, 0]) as made:
         made.epoll.unregister(made.listener.fileno())
         second = made.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        made.listeners = Listeners([made.listener, second], 1)
+        made.listeners = listeners(made.listener, second)
         epoll = FailingEpoll(made.epoll, 2)
         made.acceptor = made.make_acceptor(0, epoll)  # type: ignore[arg-type]
         made.connect()

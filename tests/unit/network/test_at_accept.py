@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from httpd.network.accept_handler import AcceptHandler
 from httpd.network.connection import Connection
 from httpd.network.room import Room
 from httpd.network.settings import LoopSettings
@@ -35,7 +36,12 @@ class Door:
             assert self.ask().body == BODY
 
     def accept(self) -> None:
-        self.loop._acceptor.accept(self.running.listener.fileno(), self.loop.now)
+        self.loop._acceptor.accept(self.running.listener.fileno(), self.loop.context.now)
+
+    def handler(self) -> AcceptHandler:
+        ((_, on_accept),) = self.loop._acceptor._accepts.values()
+        handler: AcceptHandler = on_accept.__self__  # type: ignore[attr-defined]
+        return handler
 
     def ask(self) -> Response:
         with self.running.connect() as client:
@@ -66,17 +72,17 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
             super().__init__(*args)  # type: ignore[arg-type]
             made.append(self)
 
-    monkeypatch.setattr("httpd.network.loop.Connection", Noted)
+    monkeypatch.setattr("httpd.network.accept_handler.Connection", Noted)
     return made
 
 
 def test_a_small_known_thing_needs_no_connection(door: Door, connections: list[Connection]) -> None:
-    before = door.loop.requests, door.loop.sent
+    before = door.loop.context.requests, door.loop.context.sent
     response = door.ask()
     assert (response.status, response["Connection"], response.body) == (200, "close", BODY)
     assert connections == []
-    assert door.loop.requests == before[0] + 1
-    assert door.loop.sent - before[1] == before[1] // before[0]
+    assert door.loop.context.requests == before[0] + 1
+    assert door.loop.context.sent - before[1] == before[1] // before[0]
 
 
 @pytest.mark.parametrize(
@@ -116,11 +122,11 @@ def test_a_client_that_may_be_sending_more_is_not_cut_off(site: Path) -> None:
 
 def test_what_the_socket_does_not_take_at_once_comes_later(door: Door) -> None:
     door.running.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    before = door.loop.sent
+    before = door.loop.context.sent
     with Client(door.running.port, receive_buffer=1) as client:
         client.send(CLOSING)
         door.accept()
-        assert 0 < door.loop.sent - before < len(BODY)
+        assert 0 < door.loop.context.sent - before < len(BODY)
         door.running.start()
         assert client.response().body == BODY
         assert client.rest() == b""
@@ -152,7 +158,7 @@ def test_others_are_roused_before_a_disk_may_keep_the_loop_waiting(
 ) -> None:
     write(door.site / "listed" / "a")
     roused = []
-    monkeypatch.setattr(door.loop, "rouse", lambda: roused.append(True))
+    monkeypatch.setattr(door.loop._listeners, "wake_resting_loops", lambda: roused.append(True))
     with door.running.connect() as client:
         client.send(request(target, "Connection: close"))
         door.accept()
@@ -174,12 +180,13 @@ def test_a_head_request_beyond_the_limit_gets_no_body(
     door: Door, recv: int, *, verbose: bool
 ) -> None:
     """RFC 9110 §9.3.2: however little is read of it, and whether or not a verbose loop reads it."""
-    door.loop.room = Room(door.running.board, 1)
-    door.loop.verbose = verbose
+    Room.__init__(door.loop.context.room, door.running.board, 1)
+    handler = door.handler()
+    handler._reads_at_once = not verbose
     with door.running.connect() as busy:
         busy.send(b"GET /")
         door.accept()
-        door.loop.recv = recv
+        door.loop.context.recv = handler._recv = recv
         with door.running.connect() as newcomer:
             newcomer.send(request("/small.txt", method="HEAD"))
             door.accept()

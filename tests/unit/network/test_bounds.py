@@ -12,7 +12,8 @@ import pytest
 
 from httpd.network import loop as loop_module
 from httpd.network.connection import PIPELINED
-from httpd.network.loop import PATIENCE, Loop
+from httpd.network.context import PATIENCE
+from httpd.network.loop import Loop
 from httpd.network.state import CLOSED, IDLE, WAITING
 from httpd.observe.scoreboard import Scoreboard
 from httpd.protocol.body import CHUNKS
@@ -30,7 +31,7 @@ CHUNK = b"a\r\nten bytes.\r\n"
 def loop(site: Path, clock: pytest.MonkeyPatch) -> Iterator[Loop]:
     """A loop whose turns the test takes, and whose clock stands still."""
     running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1))
-    clock.setattr(time, "monotonic", lambda: running.loop.now)
+    clock.setattr(time, "monotonic", lambda: running.loop.context.now)
     yield running.loop
     clock.undo()
     running.start()
@@ -48,7 +49,7 @@ def turns_until_idle(peer: Peer) -> list[int]:
     received: list[int] = []
     while not received or peer.connection.state is not IDLE:
         peer.connection.on_event()
-        peer.connection._loop.send_responses()
+        peer.loop.queue.send()
         received.append(peer.received().count(STATUS))
         assert len(received) < 100
     return received
@@ -70,7 +71,7 @@ def test_chunks_that_come_while_others_wait_are_skipped_as_well(peer: Peer) -> N
 def test_a_body_that_waits_for_its_turn_times_out_like_any_other(loop: Loop, peer: Peer) -> None:
     peer.theirs.sendall(POST + CHUNK * (CHUNKS + 1))
     peer.connection.on_event()
-    assert peer.connection.deadline == loop.now + SETTINGS.header_timeout
+    assert peer.connection.deadline == loop.context.now + SETTINGS.header_timeout
     peer.connection.on_deadline()
     assert peer.received().startswith(b"HTTP/1.1 408 ")
 
@@ -99,7 +100,7 @@ def test_unknown_pipelined_requests_take_more_turns_than_known_ones(
 def test_a_turn_that_has_taken_long_answers_one_unknown_request_of_each_client(
     loop: Loop, peer: Peer, clock: pytest.MonkeyPatch
 ) -> None:
-    clock.setattr(time, "monotonic", lambda: loop.now + 2 * PATIENCE)
+    clock.setattr(time, "monotonic", lambda: loop.context.now + 2 * PATIENCE)
     peer.theirs.sendall(b"".join(request(f"/{number}.missing") for number in range(4)))
     assert turns_until_idle(peer) == [1, 1, 1, 1]
 
@@ -133,10 +134,10 @@ def test_many_deadlines_that_pass_at_once_take_several_turns(
         peers = [Peer(loop, stack) for _ in range(7)]
         for peer in peers:
             peer.connection.on_event()  # nothing is here yet, so the loop watches it
-        loop.now += SETTINGS.header_timeout
+        loop.context.now += SETTINGS.header_timeout
         loop._tick()
         assert sum(peer.connection.state is CLOSED for peer in peers) == 3
-        loop._on_other_event(loop._wake_fd)
+        loop._on_other_event(loop._commands.fd)
         assert sum(peer.connection.state is CLOSED for peer in peers) == 6
-        loop._on_other_event(loop._wake_fd)
+        loop._on_other_event(loop._commands.fd)
         assert sum(peer.connection.state is CLOSED for peer in peers) == 7

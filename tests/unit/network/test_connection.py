@@ -19,8 +19,8 @@ import pytest
 from httpd.network import pace
 from httpd.network.connection import PIPELINED
 from httpd.network.send_budget import LEAST, MOST, TOTAL
-from httpd.network.socket_ops import count_unsent
 from httpd.network.transfer import TAIL
+from httpd.network.transport import Transport
 from httpd.observe.scoreboard import Column, Scoreboard
 from tests.support.raw import Client, Response, request
 from tests.support.server import DEADLINE
@@ -258,7 +258,7 @@ def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None
         # The first ones did not know how many would come.
         assert sorted(held[1])[count // 2] < 2 * LEAST + HEAD
         running.log.wait_for("send timeout")
-        assert running.loop.send_budget.each == MOST
+        assert running.loop.context.send_budget.each == MOST
 
 
 @pytest.mark.parametrize("way", ["client closed", "client reset", "file changed"])
@@ -280,7 +280,7 @@ def test_a_download_that_has_ended_takes_no_share(
                     while client.socket.recv(1 << 20):
                         pass
             assert running.log.wait_for(CLOSED)[1] == way
-        assert running.loop.send_budget.each == MOST
+        assert running.loop.context.send_budget.each == MOST
 
 
 def test_a_client_that_reads_nothing_costs_the_others_nothing(site: Path) -> None:
@@ -354,12 +354,13 @@ def test_a_file_that_changes_while_the_kernel_holds_all_of_it(site: Path) -> Non
 
 def test_the_last_look_waits_for_an_event(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
+    count_unsent = Transport.count_unsent
 
-    def count(fd: int) -> int:
-        looks.append(fd)
-        return count_unsent(fd)
+    def count(transport: Transport) -> int:
+        looks.append(transport.fd)
+        return count_unsent(transport)
 
-    monkeypatch.setattr("httpd.network.socket_ops.count_unsent", count)
+    monkeypatch.setattr(Transport, "count_unsent", count)
     write(site / "held.bin", bytes(LEAST))
     with (
         running_loop(site) as running,
@@ -475,8 +476,8 @@ def test_a_client_that_takes_little_of_what_the_kernel_holds(site: Path) -> None
         client.head()
         for _ in range(10):
             client.body(taken)
-            due = running.loop.now + SHORT
-            while running.loop.now < due:
+            due = running.loop.context.now + SHORT
+            while running.loop.context.now < due:
                 other.ask("/a.txt")
         client.body(2 * MOST)
         assert running.log.wait_for(CLOSED)[1] == "send timeout"

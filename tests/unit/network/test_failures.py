@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from httpd.network.socket_ops import has_data
+from httpd.network.transport import Transport
 from tests.support.raw import request
 from tests.unit.network.running import RunningLoop, running_loop
 from tests.unit.site.directories import write_sparse
@@ -42,7 +43,8 @@ def test_a_disk_that_fails_in_a_download_is_logged(
     with running_loop(site) as running:
         for _ in range(2):  # from the second time on the file is open
             assert len(download(running)) == SIZE
-        monkeypatch.setattr(os, call, failing(errno.EIO))
+        owner = Transport if call == "sendfile" else os
+        monkeypatch.setattr(owner, call, staticmethod(failing(errno.EIO)))
         assert len(download(running)) < SIZE
         monkeypatch.undo()
         running.log.wait_for(
@@ -59,7 +61,7 @@ def test_a_network_that_fails_in_a_download_is_no_error_of_the_server(
 ) -> None:
     write_sparse(site / "large.bin", SIZE)
     with running_loop(site) as running:
-        monkeypatch.setattr(os, "sendfile", failing(number))
+        monkeypatch.setattr(Transport, "sendfile", staticmethod(failing(number)))
         assert len(download(running)) < SIZE
         monkeypatch.undo()
         running.log.wait_for("closed: client reset")
@@ -101,13 +103,13 @@ def test_connections_that_cannot_be_watched_are_closed_and_told_once_a_second(si
         with running.connect() as first:
             for _ in range(2):  # with the second response, the first one is all done
                 assert first.ask("/a.txt").status == 200
-            epoll = running.loop.epoll
-            running.loop.epoll = FullEpoll(epoll)  # type: ignore[assignment]
+            epoll = running.loop._connections._epoll
+            running.loop._connections._epoll = FullEpoll(epoll)  # type: ignore[assignment]
             for _ in range(20):
                 with running.connect() as client, suppress(ConnectionError):
                     client.send(request("/a.txt"))
                     client.rest()
-            running.loop.epoll = epoll
+            running.loop._connections._epoll = epoll
             assert first.ask("/a.txt").status == 200
         running.log.wait_for("connections had to be closed: No space left on device")
         running.expects_errors = True
@@ -117,7 +119,7 @@ def test_connections_that_cannot_be_watched_are_closed_and_told_once_a_second(si
 
 def test_a_failing_command_takes_nothing_with_it(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
-        running.loop._call(failing(errno.EIO))
+        running.loop._commands.call(failing(errno.EIO))
         running.log.wait_for("error loop 0.0.*internal error.*Input/output error")
         assert client.ask("/a.txt").status == 200
         running.expects_errors = True

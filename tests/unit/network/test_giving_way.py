@@ -43,8 +43,8 @@ class Watched:
 
 def test_a_loop_gives_way_after_every_turn(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1))
-    watched = Watched(running.loop.epoll)
-    monkeypatch.setattr(running.loop, "epoll", watched)
+    watched = Watched(running.loop._epoll)
+    monkeypatch.setattr(running.loop, "_epoll", watched)
     monkeypatch.setattr(os, "sched_yield", watched.note_yield)
     running.start()
     with ExitStack() as stack:

@@ -14,8 +14,8 @@ import pytest
 from httpd.files.docroot import Docroot
 from httpd.files.fingerprint import COUNT
 from httpd.files.open_file import SMALL_FILE, OpenFile
-from httpd.network import socket_ops
 from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginning
+from httpd.network.transport import Transport
 from httpd.protocol.response import Response
 from tests.unit.site.directories import open_path, write
 
@@ -98,6 +98,10 @@ def change_mode(path: Path) -> None:
     path.chmod(0o600)
 
 
+def to(end: socket.socket) -> Transport:
+    return Transport(end.fileno(), ("127.0.0.1", 1))
+
+
 def make_response(directory: Path, segments: tuple[bytes | range, ...]) -> Response:
     (directory / "file").unlink(missing_ok=True)  # it may be a link
     path = write(directory / "file", OLD)
@@ -165,7 +169,7 @@ def send_all(
             if steps == moment:
                 alter()
             steps += 1
-            sent = transfer.send(ours.fileno(), BUDGET, SIZE)
+            sent = transfer.send(to(ours), BUDGET, SIZE)
             received += theirs.recv(sent, socket.MSG_WAITALL)
     theirs.setblocking(False)
     with suppress(BlockingIOError):  # what was sent before the error
@@ -254,7 +258,7 @@ def test_file_that_grows_all_the_time_is_sampled_once_a_second_and_at_the_end(
     received = b""
     while transfer.unsent():
         append(tmp_path / "file")
-        sent = transfer.send(ends[0].fileno(), SIZE // 50, SIZE)
+        sent = transfer.send(to(ends[0]), SIZE // 50, SIZE)
         received += ends[1].recv(sent, socket.MSG_WAITALL)
     assert received == HEAD + OLD
     assert len(reads) == 2 * COUNT + 1, "the last bytes as well"
@@ -274,7 +278,7 @@ def test_a_change_as_the_last_bytes_are_read(
     monkeypatch.setattr(os, "pread", overwrite_and_read)
     with pytest.raises(FileChangedError):
         while transfer.unsent():
-            ends[1].recv(transfer.send(ends[0].fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
+            ends[1].recv(transfer.send(to(ends[0]), BUDGET, SIZE), socket.MSG_WAITALL)
     assert transfer.unsent() >= TAIL
 
 
@@ -285,9 +289,9 @@ def test_a_full_socket_shows(tmp_path: Path) -> None:
         transfer = begin(tmp_path, (range(SIZE),))
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUDGET)
         for size in len(HEAD), 10:
-            assert transfer.send(ours.fileno(), 10, SIZE) == size
+            assert transfer.send(to(ours), 10, SIZE) == size
             assert not transfer.is_blocked
-        assert 0 < transfer.send(ours.fileno(), SIZE, SIZE) < SIZE - TAIL - 10
+        assert 0 < transfer.send(to(ours), SIZE, SIZE) < SIZE - TAIL - 10
         assert transfer.is_blocked
 
 
@@ -309,15 +313,15 @@ def test_a_failure_after_a_piece(
             raise error
         return sendfile(out, file, start, size)
 
-    fd = ends[0].fileno()
-    assert moving.send(fd, BUDGET, 5000) == len(HEAD)
-    monkeypatch.setattr(os, "sendfile", fail_every_third)
-    assert moving.send(fd, BUDGET, 5000) == 10_000
+    client = to(ends[0])
+    assert moving.send(client, BUDGET, 5000) == len(HEAD)
+    monkeypatch.setattr(Transport, "sendfile", staticmethod(fail_every_third))
+    assert moving.send(client, BUDGET, 5000) == 10_000
     assert moving.is_blocked
     assert moving.unsent() == SIZE - 10_000
     calls = 2
     with pytest.raises(error):
-        moving.send(fd, BUDGET, 5000)
+        moving.send(client, BUDGET, 5000)
     assert moving.unsent() == SIZE - 10_000
 
 
@@ -325,9 +329,10 @@ def test_the_segment_size_is_asked_for_until_it_has_grown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = iter([100, 200, 200, 300])
-    monkeypatch.setattr(socket_ops, "segment_size", lambda _: next(sizes))
+    monkeypatch.setattr(Transport, "segment_size", lambda _: next(sizes))
     transfer = begin(tmp_path, (range(SIZE),))
-    assert [transfer.segment_size(-1) for _ in range(5)] == [100, 200, 200, 200, 200]
+    transport = Transport(-1, ("127.0.0.1", 1))
+    assert [transfer.segment_size(transport) for _ in range(5)] == [100, 200, 200, 200, 200]
 
 
 @SEGMENTS
@@ -341,7 +346,7 @@ def test_a_snapshot_is_sent_as_it_was(
     transfer = Transfer(response, (response.wire,), 0)
     received = b""
     while transfer.unsent():
-        received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
+        received += theirs.recv(transfer.send(to(ours), BUDGET, SIZE), socket.MSG_WAITALL)
     assert received == expected(segments)
 
 
@@ -358,14 +363,14 @@ def test_what_is_sent_first_and_what_is_left(
     """Of a file that may change it is the head only, so that each slice is followed by a look."""
     ours, theirs = ends
     response = make(tmp_path, segments)
-    sent = send_beginning(ours.fileno(), response, budget)
+    sent = send_beginning(to(ours), response, budget)
     first = len(segments[0]) if make is make_lasting and isinstance(segments[0], range) else 0
     assert sent == len(HEAD) + min(budget, first)
     received = theirs.recv(sent, socket.MSG_WAITALL)
     transfer = Transfer(response, (response.wire,), sent)
     assert transfer.unsent() == len(HEAD) + response.length - sent
     while transfer.unsent():
-        received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
+        received += theirs.recv(transfer.send(to(ours), BUDGET, SIZE), socket.MSG_WAITALL)
     assert received == expected(segments)
 
 
@@ -376,10 +381,10 @@ def test_a_socket_without_room_for_what_comes_first(tmp_path: Path, room: int) -
     with ours, theirs:
         response = make_lasting(tmp_path, (range(SIZE),))
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
-        sent = send_beginning(ours.fileno(), response, SIZE)
+        sent = send_beginning(to(ours), response, SIZE)
         assert len(HEAD) <= sent < len(HEAD) + SIZE
         transfer = Transfer(response, (response.wire,), sent)
         received = theirs.recv(sent, socket.MSG_WAITALL)
         while transfer.unsent():
-            received += theirs.recv(transfer.send(ours.fileno(), BUDGET, SIZE), socket.MSG_WAITALL)
+            received += theirs.recv(transfer.send(to(ours), BUDGET, SIZE), socket.MSG_WAITALL)
         assert received == HEAD + OLD

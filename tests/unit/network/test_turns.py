@@ -12,12 +12,12 @@ from typing import cast
 
 import pytest
 
-from httpd.network.connection import Connection
-from httpd.network.loop import PATIENCE, Loop
+from httpd.network.context import PATIENCE
+from httpd.network.loop import Loop
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.protocol.response import Response
 from tests.support.raw import request
-from tests.unit.network.running import SETTINGS, RunningLoop
+from tests.unit.network.running import SETTINGS, RunningLoop, make_connection
 from tests.unit.site.directories import write
 
 OK = b"HTTP/1.1 200 "
@@ -36,11 +36,12 @@ class Peer:
     """Both ends of a connection to a loop, the far one non-blocking."""
 
     def __init__(self, loop: Loop, stack: ExitStack) -> None:
+        self.loop = loop
         ours, self.theirs = socket.socketpair()
         stack.enter_context(self.theirs)
         ours.setblocking(False)
         self.theirs.setblocking(False)
-        self.connection = Connection(loop, ours.detach(), ("127.0.0.1", 1))
+        self.connection = make_connection(loop, ours)
 
     def ask(self, target: str) -> None:
         self.theirs.sendall(request(target))
@@ -57,7 +58,7 @@ class Peer:
 def peers(loop: Loop, clock: pytest.MonkeyPatch) -> Iterator[tuple[Peer, Peer]]:
     """Two that are connected to a loop whose turn takes no time, however busy the machine is."""
     with ExitStack() as stack:
-        clock.setattr(time, "monotonic", lambda: loop.now)
+        clock.setattr(time, "monotonic", lambda: loop.context.now)
         first, second = Peer(loop, stack), Peer(loop, stack)
         first.ask("/index.html")  # from which the loop knows the header section
         assert first.received().startswith(OK)
@@ -69,16 +70,16 @@ def test_answers_go_out_at_the_end_of_a_turn(loop: Loop, peers: tuple[Peer, Peer
         for peer in peers:
             peer.ask("/a.txt")
         assert [peer.received() for peer in peers] == [b"", b""]
-        loop.send_responses()
+        loop.queue.send()
         assert all(peer.received().startswith(OK) for peer in peers)
-    loop.send_responses()
+    loop.queue.send()
     assert [peer.received() for peer in peers] == [b"", b""], "each answer is sent once"
 
 
 def test_no_answer_waits_for_a_slice_of_a_download(loop: Loop, peers: tuple[Peer, Peer]) -> None:
     downloading, other = peers
     downloading.ask("/huge.bin")
-    loop.send_responses()
+    loop.queue.send()
     assert downloading.received().startswith(OK)
     other.ask("/a.txt")
     downloading.connection.on_event()
@@ -101,14 +102,14 @@ def test_no_answer_waits_for_one_that_takes_long(
 ) -> None:
     first, second = peers
     for elapsed, is_sent in (0.0, False), (PATIENCE, True):
-        later = loop.now + elapsed + 0.0001
+        later = loop.context.now + elapsed + 0.0001
         clock.setattr(time, "monotonic", lambda later=later: later)
         first.ask("/a.txt")
         write(site / f"{elapsed}.txt")
         second.ask(f"/{elapsed}.txt")
         assert first.received().startswith(OK) is is_sent
         assert second.received() == b""
-        loop.send_responses()
+        loop.queue.send()
         assert first.received().startswith(OK) is not is_sent
         assert second.received().startswith(OK)
 
@@ -117,10 +118,10 @@ def test_who_waits_for_an_answer_is_not_idle(loop: Loop, peers: tuple[Peer, Peer
     """Descriptors run out while the second request is served."""
     waiting, other = peers
     other.ask("/a.txt")
-    loop.send_responses()
+    loop.queue.send()
     waiting.ask("/a.txt")
-    loop._make_room()
-    loop.send_responses()
+    loop._free_descriptors()
+    loop.queue.send()
     assert waiting.received().startswith(OK)
 
 
@@ -130,8 +131,8 @@ def test_who_cannot_be_answered_keeps_nobody_from_his_answer(
     for peer in peers:
         peer.ask("/a.txt")
     first, last = peers
-    loop.answered[0] = (first.connection, cast(Response, None))
-    loop.send_responses()
+    loop.context.queued[0] = (first.connection, cast(Response, None))
+    loop.queue.send()
     assert first.received() == b""
     assert last.received().startswith(OK)
 

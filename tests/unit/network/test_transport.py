@@ -1,4 +1,4 @@
-"""What is done with a bare descriptor as with a socket object."""
+"""A transport does with a bare descriptor what a socket object would do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from httpd.network.socket_ops import end_sending, has_data, limit_unsent, segment_size, send_first
+from httpd.network.transport import Transport
 
 Pair = tuple[socket.socket, socket.socket]
+
+
+def of(end: socket.socket) -> Transport:
+    return Transport(end.fileno(), ("127.0.0.1", 1))
 
 
 @pytest.fixture
@@ -35,21 +39,21 @@ def pair(request: pytest.FixtureRequest) -> Pair:
     return pair
 
 
-def test_the_descriptor_stays_open(pair: Pair) -> None:
+def test_transport_descriptor_stays_open(pair: Pair) -> None:
     near, far = pair
-    limit_unsent(near.fileno(), 100_000)
-    segment_size(near.fileno())
-    assert send_first(near.fileno(), b"first ") == 6
+    of(near).limit_unsent(100_000)
+    of(near).segment_size()
+    assert of(near).send_first(b"first ") == 6
     near.sendall(b"second")
     near.shutdown(socket.SHUT_WR)
     assert far.recv(12, socket.MSG_WAITALL) == b"first second"
 
 
-def test_what_is_sent_first_waits_for_what_follows(tcp: Pair) -> None:
+def test_send_first_waits_for_what_follows(tcp: Pair) -> None:
     near, far = tcp
     near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     far.setblocking(False)
-    send_first(near.fileno(), b"first ")
+    of(near).send_first(b"first ")
     with pytest.raises(BlockingIOError):
         far.recv(12)
     near.sendall(b"second")
@@ -57,36 +61,36 @@ def test_what_is_sent_first_waits_for_what_follows(tcp: Pair) -> None:
     assert far.recv(12) == b"first second"
 
 
-def test_a_full_socket(pair: Pair) -> None:
+def test_send_first_on_full_socket_blocks(pair: Pair) -> None:
     near, _ = pair
     near.setblocking(False)
     with pytest.raises(BlockingIOError):
         while True:
-            send_first(near.fileno(), bytes(1 << 20))
+            of(near).send_first(bytes(1 << 20))
 
 
-def test_the_limit(tcp: Pair) -> None:
-    limit_unsent(tcp[0].fileno(), 123_456)
+def test_limit_unsent_sets_the_option(tcp: Pair) -> None:
+    of(tcp[0]).limit_unsent(123_456)
     assert tcp[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 123_456
 
 
-def test_the_segments_of_tcp(tcp: Pair) -> None:
+def test_segment_size_of_tcp_is_that_of_the_kernel(tcp: Pair) -> None:
     size = tcp[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
-    assert segment_size(tcp[0].fileno()) == size > 536
+    assert of(tcp[0]).segment_size() == size > 536
 
 
-def test_a_unix_socket_has_no_segments(unix: Pair) -> None:
-    assert segment_size(unix[0].fileno()) == 1
+def test_segment_size_of_unix_socket_is_one(unix: Pair) -> None:
+    assert of(unix[0]).segment_size() == 1
 
 
-def test_the_end_can_be_told_and_seen(pair: Pair) -> None:
+def test_end_sending_is_seen_by_the_other_side(pair: Pair) -> None:
     near, far = pair
-    assert not has_data(far.fileno())
+    assert not of(far).has_data()
     far.sendall(b"x")
-    end_sending(near.fileno())
+    of(near).end_sending()
     assert far.recv(1) == b""
     assert near.recv(1) == b"x"
-    assert not has_data(near.fileno())
+    assert not of(near).has_data()
     far.close()
-    assert has_data(near.fileno())
-    end_sending(near.fileno())
+    assert of(near).has_data()
+    of(near).end_sending()

@@ -1,0 +1,119 @@
+"""The first moments of a connection: what happens to a socket that was just accepted."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from httpd.gateway.gateway import Gateway
+from httpd.network.connection import Connection
+from httpd.network.connections import Connections
+from httpd.network.context import Context
+from httpd.network.failures import Failures
+from httpd.network.listener import format_peer
+from httpd.network.response_queue import ResponseQueue
+from httpd.network.transport import Transport
+from httpd.protocol.messages import HTTPError
+
+
+class AcceptHandler:
+    """Takes over the connections of one frontend in one loop.
+
+    Args:
+        context: of the loop.
+        gateway: of the frontend in this loop.
+        connections: of the loop.
+        queue: of the loop.
+        failures: of the loop.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        gateway: Gateway,
+        connections: Connections,
+        queue: ResponseQueue,
+        failures: Failures,
+    ) -> None:
+        self._context = context
+        self._gateway = gateway
+        self._connections = connections
+        self._queue = queue
+        self._failures = failures
+        self._recv = context.recv
+        self._reads_at_once = not context.log.verbose  # else the access log needs a connection
+
+    def on_accept(self, fd: int, address: Any) -> None:
+        """Serve an accepted connection at once, as its request has mostly arrived with it.
+
+        Args:
+            fd: the socket, which is non-blocking.
+            address: of the client, as accept(2) gives it.
+        """
+        if self._reads_at_once:
+            try:
+                data = Transport.read(fd, self._recv)
+            except OSError:  # the connection will get it as well
+                data = b""
+            if self._respond_and_close(fd, address, data):
+                return
+        else:
+            data = b""
+        connection = self._connect(fd, address)
+        if self._context.room.is_full() and not self._connections.make_place():
+            self._failures.guard(connection, partial(self._turn_away, connection, fd, data))
+            return
+        self._gateway.invalidate_root()  # the client may have connected during this very turn
+        serve = partial(connection.receive, data) if data else connection.on_event
+        self._failures.guard(connection, serve)
+        self._queue.send()
+
+    def _connect(self, fd: int, address: Any) -> Connection:
+        return Connection(self._context, Transport(fd, format_peer(address)), self._gateway)
+
+    def _respond_and_close(self, fd: int, address: Any, data: bytes) -> bool:
+        """Respond to a client that asks for a small cached response and for nothing more.
+
+        No per-connection state is needed, nor a place among the open connections.
+
+        Returns:
+            Whether that was possible.
+        """
+        response = self._gateway.exact(data)
+        if response is None or response.lingers or response.behind or response.length:
+            return False
+        if len(data) == self._recv:  # there may be more, and closing would reset the connection
+            return False
+        wire = response.wire
+        try:
+            sent = Transport.write(fd, wire)
+        except OSError:  # the connection will get it as well
+            return False
+        if sent < len(wire):
+            connection = self._connect(fd, address)
+            self._failures.guard(connection, partial(connection.resume, response, (wire,), sent))
+            return True
+        self._context.requests += 1
+        self._context.sent += sent
+        try:
+            Transport.close_fd(fd)
+            return True
+        except OSError:
+            return True  # it is closed all the same (close(2))
+
+    def _turn_away(self, connection: Connection, fd: int, data: bytes) -> None:
+        """Refuse a client for want of room.
+
+        Args:
+            connection: to the client.
+            fd: its socket.
+            data: what was read from it, if that was tried.
+        """
+        if not data:
+            try:
+                data = Transport.read(fd, self._recv)
+            except OSError:  # nothing has arrived yet, or the client is gone
+                pass
+        text = "The server is busy. Please try again."
+        error = HTTPError(503, text, (("Retry-After", "1"),), "too many connections")
+        connection.refuse(error, data)

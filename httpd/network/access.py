@@ -1,0 +1,34 @@
+"""The line of the access log for a response."""
+
+from __future__ import annotations
+
+import time
+
+from httpd.network.transport import Transport
+from httpd.observe.access_log import AccessLog
+from httpd.protocol.response import Response
+
+
+def log_response(
+    log: AccessLog,
+    transport: Transport,
+    head: bytes,
+    response: Response,
+    unsent: int,
+    started: float,
+) -> None:
+    """Add a line to the access log.
+
+    Args:
+        log: which gets the line.
+        transport: to the client.
+        head: of the request.
+        response: which was sent.
+        unsent: bytes of the response that were not sent.
+        started: when the request began to arrive, by the monotonic clock.
+    """
+    size = len(response.wire) + len(response.behind) + response.length
+    sent = size - unsent
+    body = max(0, len(response.body) + response.length - unsent)
+    duration = time.monotonic() - started
+    log.add(transport.peer[0].encode(), head, response.status, body, duration, sent)

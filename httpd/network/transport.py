@@ -1,0 +1,127 @@
+"""How bytes move between the server and one client.
+
+Only this module reads from, writes to and closes the socket of a client.  `Transport` moves the
+bytes as they are.  A transport that encrypts them is another class with the same members.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from fcntl import ioctl
+
+from httpd.network.send_budget import UNLIMITED
+from httpd.network.socket_ops import has_data
+
+_SIOCOUTQNSD = 0x894B
+"""Asks for the number of bytes that were not sent yet (linux/sockios.h)."""
+_INT = struct.Struct("@i")
+
+
+class Transport:
+    """The socket of one client.
+
+    `read`, `write`, `writev`, `sendfile` and `close_fd` are the system calls of these names, and
+    take the descriptor as their first argument: every request calls some of them, and a method of
+    Python would cost as much as the rest of the request.
+
+    The socket is a bare descriptor, since a socket object costs more than most of what is done with
+    it.  For calls that only a socket object has, one is made for a moment.  Unix sockets lack the
+    options of TCP, and do without.
+
+    Args:
+        fd: a non-blocking socket.
+        peer: host and port of the client.
+    """
+
+    __slots__ = ("_unsent_limit", "fd", "peer")
+
+    read = staticmethod(os.read)
+    write = staticmethod(os.write)
+    writev = staticmethod(os.writev)
+    sendfile = staticmethod(os.sendfile)
+    close_fd = staticmethod(os.close)
+
+    def __init__(self, fd: int, peer: tuple[str, int]) -> None:
+        self.fd = fd
+        self.peer = peer
+        self._unsent_limit = UNLIMITED
+
+    def send_first(self, data: bytes) -> int:
+        """Send data that more data will follow at once, in the same segment if it is small.
+
+        Returns:
+            The bytes that were sent.
+
+        Raises:
+            OSError: of the socket.
+        """
+        borrowed = self._borrow()
+        try:
+            return borrowed.send(data, socket.MSG_MORE)
+        finally:
+            borrowed.detach()
+
+    def end_sending(self) -> None:
+        """Tell the client that nothing more comes, if the client is still there."""
+        borrowed = self._borrow()
+        try:
+            borrowed.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the next read will report it
+        finally:
+            borrowed.detach()
+
+    def close(self) -> None:
+        """Close the socket, which is closed afterwards whatever the kernel says (close(2))."""
+        try:
+            os.close(self.fd)
+        except OSError:
+            pass
+
+    def has_data(self) -> bool:
+        """Tell whether there is something to read: data, the end of it, or an error."""
+        return has_data(self.fd)
+
+    def count_unsent(self) -> int:
+        """Return how many bytes the kernel holds that it has not sent yet; 0 if it cannot tell."""
+        try:
+            return int(_INT.unpack(ioctl(self.fd, _SIOCOUTQNSD, bytes(_INT.size)))[0])
+        except OSError:
+            return 0
+
+    def limit_unsent(self, size: int) -> None:
+        """Limit the bytes that the kernel accepts before it has sent them.
+
+        The socket becomes writable when the kernel holds less than half of them (tcp(7),
+        TCP_NOTSENT_LOWAT).
+
+        Args:
+            size: bytes; `UNLIMITED`, as for new connections, leaves it to the buffer.
+        """
+        if size == self._unsent_limit:
+            return
+        self._unsent_limit = size
+        borrowed = self._borrow()
+        try:
+            borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
+        except OSError:
+            pass
+        finally:
+            borrowed.detach()
+
+    def segment_size(self) -> int:
+        """Return the bytes that a full segment carries now; 1 if there are no segments."""
+        borrowed = self._borrow()
+        try:
+            return borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        except OSError:
+            return 1
+        finally:
+            borrowed.detach()
+
+    def _borrow(self) -> socket.socket:
+        """Return a socket object, to be detached from the descriptor after use."""
+        # With these arguments nothing is looked up; none of them matters for what is done.
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self.fd)
