@@ -1,5 +1,9 @@
 # make run     serve www/ at http://localhost:8080/
 # make test    run the tests; TESTS=tests/protocol runs some of them
+# make test-matrix
+#              run the unit tests with each other Python that is installed; MATRIX=tests runs all
+# make coverage
+#              measure what of httpd/ the tests run, in all processes: build/coverage/html/index.html
 # make lint    ruff and mypy
 # make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
 # make bench   measure: BENCH=fairness, idle, slow, spread or race
@@ -26,6 +30,8 @@ TESTS ?= tests
 BENCH ?= --help
 TARGET ?=
 SECONDS ?= 60
+MATRIX ?= tests/unit
+COVERED ?= tests/unit tests/functional tests/process
 ARGS ?=
 
 # Time of each of Siege's 18 runs, and where the report goes, without .pdf and .json: by default only that
@@ -50,6 +56,28 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-test $(VENV)/installed-fuzz $(VENV)/installed-report $(VENV)/installed-docs
 	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+.PHONY: test-matrix test-python coverage
+
+# In a virtual environment for each: .venv-3.12, .venv-3.13.
+test-matrix: $(VENV)/installed
+	@others=$$($(BIN)/python -m tests.support.pythons) || exit; \
+	echo "$$others" | while read -r version python; do \
+	    test -n "$$version" || { echo "no other Python is installed"; break; }; \
+	    echo "Python $$version"; \
+	    $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=$$python TESTS="$(MATRIX)" test-python \
+	        < /dev/null || exit 1; done
+
+# What needs no more than the group test.
+test-python: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+coverage: $(VENV)/installed-test $(VENV)/installed-docs
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(COVERED) $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
 
 lint: $(VENV)/installed-test $(VENV)/installed-lint $(VENV)/installed-bench $(VENV)/installed-report
 	$(BIN)/ruff format --check .
@@ -80,7 +108,7 @@ dist:
 	    --output=dist/phttpd-$(VERSION).tar.gz HEAD
 
 clean:
-	rm -rf $(VENV) .venv-race .fuzz build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .fuzz build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 site: $(VENV)/installed-docs

@@ -1,6 +1,7 @@
 """Finds the Pythons on this machine that phttpd runs on: those in PATH and those of pyenv.
 
-`python -m tests.support.pythons` prints the path of one for each minor version, oldest first.
+`python -m tests.support.pythons` prints version and path of one for each other minor version than
+its own, oldest first.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def installed() -> tuple[Python, ...]:
     return tuple(sorted(found.values(), key=lambda python: python.version))
 
 
-def newest_of_each_minor() -> list[Python]:
-    """Return one interpreter for each minor version."""
-    return list({python.minor: python for python in installed()}.values())
+def others() -> list[Python]:
+    """Return the newest interpreter of each minor version but the one that runs this."""
+    newest = {python.minor: python for python in installed()}
+    return [python for minor, python in newest.items() if minor != sys.version_info[:2]]
 
 
 def _candidates() -> Iterator[str]:
@@ -74,5 +76,5 @@ def _ask(path: str) -> Python | None:
 
 
 if __name__ == "__main__":
-    for each in newest_of_each_minor():
-        print(each.path)
+    for each in others():
+        print("{}.{}".format(*each.minor), each.path)
