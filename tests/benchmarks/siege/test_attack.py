@@ -18,52 +18,52 @@ from tests.benchmarks.siege.values import figures
 SIEGE_4_0_7 = """\
 New configuration template added to /home/somebody/.siege
 Run siege -C to view the current settings in that file
-{	"transactions":			        3526,
-	"availability":			      100.00,
-	"elapsed_time":			        1.37,
-	"data_transferred":		       12.13,
-	"response_time":		        0.00,
-	"transaction_rate":		     2573.72,
-	"throughput":			        8.85,
-	"concurrency":			        7.81,
-	"successful_transactions":	        3526,
-	"failed_transactions":		           0,
-	"longest_transaction":		        0.03,
-	"shortest_transaction":		        0.00
+{\t"transactions":\t\t\t        3526,
+\t"availability":\t\t\t      100.00,
+\t"elapsed_time":\t\t\t        1.37,
+\t"data_transferred":\t\t       12.13,
+\t"response_time":\t\t        0.00,
+\t"transaction_rate":\t\t     2573.72,
+\t"throughput":\t\t\t        8.85,
+\t"concurrency":\t\t\t        7.81,
+\t"successful_transactions":\t        3526,
+\t"failed_transactions":\t\t           0,
+\t"longest_transaction":\t\t        0.03,
+\t"shortest_transaction":\t\t        0.00
 }
 """
 
 SIEGE_4_1_7 = """\
 {
-	"transactions":			        3023,
-	"availability":			      100.00,
-	"elapsed_time":			        2.75,
-	"data_transferred":		       10.40,
-	"response_time":		        0.01,
-	"transaction_rate":		     1099.27,
-	"throughput":			        3.78,
-	"concurrency":			        7.93,
-	"successful_transactions":	        3024,
-	"failed_transactions":		           0,
-	"longest_transaction":		        0.03,
-	"shortest_transaction":		        0.00
+\t"transactions":\t\t\t        3023,
+\t"availability":\t\t\t      100.00,
+\t"elapsed_time":\t\t\t        2.75,
+\t"data_transferred":\t\t       10.40,
+\t"response_time":\t\t        0.01,
+\t"transaction_rate":\t\t     1099.27,
+\t"throughput":\t\t\t        3.78,
+\t"concurrency":\t\t\t        7.93,
+\t"successful_transactions":\t        3024,
+\t"failed_transactions":\t\t           0,
+\t"longest_transaction":\t\t        0.03,
+\t"shortest_transaction":\t\t        0.00
 }
 """
 
 REFUSED = """\
 {
-	"transactions":			           0,
-	"availability":			        0.00,
-	"elapsed_time":			        0.07,
-	"data_transferred":		        0.00,
-	"response_time":		        0.00,
-	"transaction_rate":		        0.00,
-	"throughput":			        0.00,
-	"concurrency":			        0.00,
-	"successful_transactions":	           0,
-	"failed_transactions":		        1031,
-	"longest_transaction":		        0.00,
-	"shortest_transaction":		        0.00
+\t"transactions":\t\t\t           0,
+\t"availability":\t\t\t        0.00,
+\t"elapsed_time":\t\t\t        0.07,
+\t"data_transferred":\t\t        0.00,
+\t"response_time":\t\t        0.00,
+\t"transaction_rate":\t\t        0.00,
+\t"throughput":\t\t\t        0.00,
+\t"concurrency":\t\t\t        0.00,
+\t"successful_transactions":\t           0,
+\t"failed_transactions":\t\t        1031,
+\t"longest_transaction":\t\t        0.00,
+\t"shortest_transaction":\t\t        0.00
 }
 """
 
