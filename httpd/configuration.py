@@ -189,10 +189,10 @@ def _require(config_file: str | None, values: Mapping[str, Value], problems: Pro
 # ---------------------------------------------------------------- what has changed
 
 
-def changed_keys(before: Settings, now: Settings) -> Iterator[tuple[str, Key]]:
-    """Yield the group and the key of each setting whose value is another one."""
+def changed_keys(before: Settings, now: Settings) -> Iterator[Key]:
+    """Yield the key of each setting whose value is another one."""
     for one in GROUPS:
         old, new = getattr(before, one.name), getattr(now, one.name)
         for key in one.keys.values():
             if getattr(old, key.name) != getattr(new, key.name):
-                yield one.name, key
+                yield key

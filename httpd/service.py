@@ -18,7 +18,7 @@ from typing import Any
 from httpd import __version__
 from httpd.advice import advise
 from httpd.configuration import Settings, changed_keys
-from httpd.network.listener import adopt_listener, format_url, open_listeners
+from httpd.network.listener import format_url, open_listeners
 from httpd.network.settings import ListenSettings
 from httpd.observe.log import Log, is_journal, may_block, name_thread, open_console
 from httpd.observe.relay import Relay
@@ -131,9 +131,8 @@ class Service:
         _warn_of_interpreter(log)
         preload()
         raise_descriptor_limit()
-        for listener in self._passed:
-            adopt_listener(listener)
-            if not self._predecessor:
+        if not self._predecessor:
+            for listener in self._passed:
                 log.notice(f"listening at {format_url(listener)}, opened by the service manager")
         supervisor = Supervisor(
             self._make_plan,
@@ -205,8 +204,8 @@ class Service:
         listeners, endpoint = self._passed, self._predecessor and self._predecessor.endpoint
         if previous is not None:
             listeners, endpoint = previous.listeners, previous.endpoint
-        if endpoint is None and listeners:
-            return listeners, None  # they are the service manager's
+        if endpoint is None and listeners:  # they are the service manager's
+            return open_listeners(settings.listen, listeners, are_passed=True), None
         present, listeners = listeners, _open_listeners(settings.listen, listeners)
         if previous is None:
             unused = [listener not in listeners for listener in present]
@@ -252,10 +251,10 @@ def _remarks(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[s
     """
     remarks = []
     advice = advise(now)
-    for group, key in changed_keys(start, now):
+    for key in changed_keys(start, now):
         if key.restart:
             remarks.append(f"{key.name} has changed in the configuration; {_NEXT_START}")
-        elif group == "listen" and not has_own_sockets:
+        elif key.own_sockets and not has_own_sockets:
             remarks.append(f"{key.name} has changed in the configuration; {_PASSED_SOCKETS}")
         else:
             remarks += [line for line in advice if line.startswith(key.name)]

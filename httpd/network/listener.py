@@ -93,7 +93,10 @@ class _Place(NamedTuple):
 
 
 def open_listeners(
-    settings: ListenSettings, present: Sequence[socket.socket] = ()
+    settings: ListenSettings,
+    present: Sequence[socket.socket] = (),
+    *,
+    are_passed: bool = False,
 ) -> list[socket.socket]:
     """Bind and listen, except where a socket of this server listens already.
 
@@ -101,6 +104,8 @@ def open_listeners(
         settings: where to listen, and how.
         present: the listening sockets of this server, which are used again where they fit, and are
             not closed.
+        are_passed: whether a service manager has opened `present`; these sockets are then used as
+            they are, and no others.
 
     Returns:
         Non-blocking sockets, in the order of `settings.host`; those of `present` among them.
@@ -108,11 +113,15 @@ def open_listeners(
     Raises:
         OSError: a host is not known, or an address cannot be bound; `filename` says which.
     """
+    for listener in present:
+        _adopt(listener)
+    if are_passed:
+        return list(present)
     listeners: list[socket.socket] = []
     try:
         for place in _find_places(settings.host, settings.port):
             found = [listener for listener in present if _Place.of(listener).is_like(place)]
-            listeners.append(found[0] if found else _open_beside(present, place, settings.backlog))
+            listeners.append(found[0] if found else _open_beside(present, place, settings))
     except OSError:
         for listener in listeners:
             if listener not in present:
@@ -160,7 +169,9 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _open_beside(present: Sequence[socket.socket], place: _Place, backlog: int) -> socket.socket:
+def _open_beside(
+    present: Sequence[socket.socket], place: _Place, settings: ListenSettings
+) -> socket.socket:
     """Listen at a place that may overlap with the places of `present`.
 
     The kernel lets ``*`` and 127.0.0.1 listen at one port only if both sockets have SO_REUSEPORT at
@@ -168,7 +179,7 @@ def _open_beside(present: Sequence[socket.socket], place: _Place, backlog: int) 
     as well, so the sockets have the option for that moment only.
     """
     try:
-        return _open_listener(place, backlog)
+        return _open_listener(place, settings)
     except OSError as error:
         rivals = [listener for listener in present if _Place.of(listener).overlaps(place)]
         if error.errno != errno.EADDRINUSE or not rivals:
@@ -180,13 +191,15 @@ def _open_beside(present: Sequence[socket.socket], place: _Place, backlog: int) 
     try:
         for rival in rivals:
             rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return _open_listener(place, backlog, is_shared=True)
+        return _open_listener(place, settings, is_shared=True)
     finally:
         for rival in rivals:
             rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
 
 
-def _open_listener(place: _Place, backlog: int, *, is_shared: bool = False) -> socket.socket:
+def _open_listener(
+    place: _Place, settings: ListenSettings, *, is_shared: bool = False
+) -> socket.socket:
     listener = socket.socket(place.family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -196,7 +209,7 @@ def _open_listener(place: _Place, backlog: int, *, is_shared: bool = False) -> s
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, is_shared)
         listener.bind(place.address)
-        listener.listen(backlog)
+        listener.listen(settings.backlog)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     except OSError as error:
         listener.close()
@@ -219,7 +232,7 @@ def divert_newcomers(listener: socket.socket) -> None:
         stop_handshakes(listener)
 
 
-def adopt_listener(listener: socket.socket) -> None:
+def _adopt(listener: socket.socket) -> None:
     """Give a listening socket that was passed to us the options of one of ours, if it has them."""
     listener.setblocking(False)
     if listener.family != socket.AF_UNIX:

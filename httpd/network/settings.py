@@ -37,20 +37,22 @@ class ListenSettings:
         _HOST,
         "*",
         'Where to listen: `"*"` for every address of this machine, IPv4 and IPv6; or an address or'
-        " host name, such as `127.0.0.1`; or a list of these. Sockets that a service manager passes"
-        " are used instead.",
+        " host name, such as `127.0.0.1`; or a list of these.",
+        own_sockets=True,
         option=Option("address to listen on; may be repeated", "ADDR", is_repeatable=True),
     )
     port: int = key(
         whole(0, 65535),
         8080,
         "The TCP port. Ports below 1024 need root; 0 takes any free port.",
+        own_sockets=True,
         option=Option("port to listen on, 0 for any free one", "N"),
     )
     backlog: int = key(
         whole(1, 65535),
         4096,
         "Connections that may wait in the kernel to be accepted (bounded by `net.core.somaxconn`).",
+        own_sockets=True,
     )
 
 

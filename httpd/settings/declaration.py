@@ -47,6 +47,7 @@ class Key:
         example: the text of a value to show in the config file, where there is no default.
         unset: what the field is without a value, where there is no default.
         restart: whether a change comes into force with the next start only, and not with a reload.
+        own_sockets: whether the key has no effect on sockets that a service manager passes.
         option: of the command line, if there is one.
     """
 
@@ -58,6 +59,7 @@ class Key:
     example: str = ""
     unset: Any = None
     restart: bool = False
+    own_sockets: bool = False
     option: Option | None = None
 
     @property
@@ -77,7 +79,7 @@ class Key:
         return self.kind.read(self.default)
 
 
-def key(
+def key(  # noqa: PLR0913 - each fact about a key is an argument
     kind: Kind,
     default: Any,
     help: str,  # noqa: A002 - the word of argparse
@@ -86,13 +88,14 @@ def key(
     example: str = "",
     unset: Any = None,
     restart: bool = False,
+    own_sockets: bool = False,
     option: Option | None = None,
 ) -> Any:
     """Declare a setting as a field of a dataclass; the arguments are those of `Key`.
 
     A dataclass that is made without the field has the default, as the server has it.
     """
-    declared = Key("", kind, default, help, details, example, unset, restart, option)
+    declared = Key("", kind, default, help, details, example, unset, restart, own_sockets, option)
     metadata = {"key": declared}
     if declared.is_required:
         return dataclasses.field(metadata=metadata)

@@ -6,7 +6,7 @@ import textwrap
 
 from httpd.configuration import GROUPS
 from httpd.settings.declaration import Key
-from tools.docs.text import comment, scalar
+from tools.docs.text import comment, limits_of, scalar
 
 WIDTH = 100
 IN_FORCE = {
@@ -40,7 +40,7 @@ def generate() -> str:
 
 
 def _explain(key: Key) -> str:
-    lines = [comment(key.help, WIDTH)]
+    lines = [comment(" ".join([key.help, *limits_of(key)]), WIDTH)]
     width = max(map(len, key.kind.parts), default=0)
     for name, text in key.kind.parts.items():
         lines.append(comment(text, WIDTH, f"#   {name:{width}}  ", f"#   {'':{width}}  "))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from httpd.configuration import GROUPS, KEYS
 from httpd.settings.declaration import Key
-from tools.docs.text import escape_mdoc, has_default, mdoc, scalar
+from tools.docs.text import escape_mdoc, has_default, limits_of, mdoc, scalar
 
 _BEGIN = '.\\" “make docs” writes what follows from httpd/*/settings.py.\n'
 _END = '.\\" End of what “make docs” writes.\n'
@@ -42,6 +42,4 @@ def _describe(key: Key) -> list[str]:
         lines.append(".El")
     if key.details:
         lines.append(mdoc(key.details, KEYS))
-    if key.restart:
-        lines.append("A change comes into force with the next start.")
-    return lines
+    return [*lines, *limits_of(key)]

@@ -6,7 +6,7 @@ import textwrap
 
 from httpd.configuration import GROUPS
 from httpd.settings.declaration import Key
-from tools.docs.text import has_default, scalar
+from tools.docs.text import has_default, limits_of, scalar
 
 WIDTH = 100
 
@@ -55,8 +55,7 @@ def _describe(key: Key) -> list[str]:
     if key.option:
         names = [name for name in (key.option_name, key.option.alias) if name]
         facts.append(f"- Option: {' or '.join(f'`{name}`' for name in names)}\n")
-    if key.restart:
-        facts.append("- A change comes into force with the next start, not with a reload.\n")
+    facts += [f"- {sentence}\n" for sentence in limits_of(key)]
     blocks.append("".join(facts))
     return blocks
 

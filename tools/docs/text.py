@@ -60,6 +60,16 @@ def has_default(key: Key) -> bool:
     return not key.is_required and key.default not in (None, [])
 
 
+def limits_of(key: Key) -> list[str]:
+    """Return a sentence for each case in which a key or its change has no effect."""
+    sentences = []
+    if key.own_sockets:
+        sentences.append("The key has no effect on sockets that a service manager passes.")
+    if key.restart:
+        sentences.append("A change takes effect at the next start, not with a reload.")
+    return sentences
+
+
 # ---------------------------------------------------------------- mdoc(7)
 
 
