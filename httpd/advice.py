@@ -1,4 +1,4 @@
-"""Settings that are allowed and do not do what they seem to do, in words for the operator.
+"""Warnings about settings that are valid, but do not have the effect that they seem to have.
 
 Called at the start of a server, by --check, and for what a reload has changed.
 """
@@ -15,7 +15,7 @@ from httpd.configuration import Settings
 
 
 def advise(settings: Settings) -> list[str]:
-    """Return what the operator should know of settings, a line each; nothing is wrong with most."""
+    """Return a warning for each setting that has no effect, or less than it seems to have."""
     found = []
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != descriptors < settings.loop.max_connections:
@@ -38,10 +38,10 @@ def _without_effect(key: str, name: str) -> str:
 
 
 def advise_service(settings: Settings, environment: Mapping[str, str]) -> list[str]:
-    """Return likewise what concerns a server that a service manager has started.
+    """Return warnings for a server that a service manager has started.
 
-    It runs in the foreground, so its log does not go where the config file says.  A person who
-    starts one there sees that.
+    It runs in the foreground, where the log goes to standard output and error, whatever the config
+    file says.  A person who starts a server on a terminal sees that.
 
     Args:
         settings: of the config file, without the option --log-file.

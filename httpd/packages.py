@@ -1,4 +1,4 @@
-"""The packages that are not part of Python, and what is said where one is missing."""
+"""The packages that are not part of Python, and the error message for a missing one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ _BY_PIP = "-m pip install python-daemon PyYAML"
 
 @contextmanager
 def needing_packages() -> Iterator[None]:
-    """Import within this what a server in the foreground without a config file does without.
+    """Let imports of these packages fail with a message for the operator.
+
+    A server in the foreground without a config file does not need them.
 
     Raises:
-        StartError: when a package is missing: which one, and the command that installs it.
+        StartError: when a package is missing; it names the command that installs it.
     """
     try:
         yield
@@ -33,7 +35,7 @@ def needing_packages() -> Iterator[None]:
 
 
 def _install_command() -> str:
-    """Return the command for the present interpreter: the one of Debian has packages of Debian."""
+    """Return the command for this interpreter: apt-get for that of Debian, or else pip."""
     is_of_system = os.path.dirname(os.path.realpath(sys.executable)) == "/usr/bin"
     is_virtual = sys.prefix != sys.base_prefix
     if is_of_system and not is_virtual and os.path.exists("/usr/bin/apt-get"):

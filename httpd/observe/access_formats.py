@@ -26,9 +26,9 @@ class Format(NamedTuple):
     Args:
         line: takes peer, time, the first of two parts, seconds, and the other part.
         format_time: returns the time of day, to the second, with what is around it.
-        describe: returns the two parts of a line that are the same for the same request and answer,
-            from its head (any bytes, if they could not be parsed), the status of the answer, and
-            the bytes of the body and in all that were sent.
+        describe: returns the two parts of a line that are the same for the same request and
+            response, from the head of the request (any bytes, if they could not be parsed), the
+            status, how many bytes of the body were sent, and how many bytes in all.
     """
 
     line: bytes

@@ -1,8 +1,8 @@
-"""One line per request: who asked what when, the answer, how long it took, and all bytes sent.
+"""The access log: a line per request, with client, time, response, duration and bytes sent.
 
 Each loop has an access log of its own, which collects lines and writes many at once: to a file by
-one appending `write`, to anything else in pieces of whole lines that the kernel does not split.
-Lines of several loops and processes therefore never mix.
+one appending write(2), to a pipe or terminal in pieces of whole lines that the kernel does not
+split.  Lines of several loops and processes therefore never mix.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from httpd.observe.access_formats import Format
 from httpd.observe.log import MAX_LINE, Log, append_lines
 
 FLUSH_AT = 64 * 1024
-"""Bytes that are collected at the most before they are written."""
+"""Bytes after which the collected lines are written."""
 RETRY_AT = 8 * 1024
-"""Bytes after which a reader that was too slow gets another chance."""
-_REMEMBERED = 1024
-_MAX_REMEMBERED = 1024
-"""Requests that are remembered, and bytes of a head that is."""
+"""Bytes after which to write again, when the reader was too slow for the last lines."""
+_MAX_CACHED = 1024
+_MAX_HEAD = 1024
+"""Requests whose parts of a line are cached, and bytes of a head at the most."""
 _Key = tuple[bytes, int, int, int]
-"""What they are remembered by: head, status, bytes of the body, and bytes in all."""
+"""Cache key: head, status, bytes of the body, and bytes in all."""
 MAX_BACKLOG = 1024 * 1024
-"""Bytes that are kept while they cannot be written; what comes on top is lost, and counted."""
+"""Bytes that are kept while they cannot be written; further lines are lost, and counted."""
 
 
 class AccessLog:
     """The access log of one loop.
 
     Args:
-        fd: where to write; it may be made to refer to another file at any time.
-        log: is told when lines were lost.
-        line_format: what a line looks like.
+        fd: of the file; dup2(2) may let it refer to another file at any time.
+        log: gets a message when lines were lost.
+        line_format: of a line.
     """
 
     def __init__(self, fd: int, log: Log, line_format: Format) -> None:
         self._fd = fd
         self._log = log
         self._line, self._format_time, self._describe = line_format
-        self._described: dict[_Key, tuple[bytes, bytes]] = {}
+        self._cache: dict[_Key, tuple[bytes, bytes]] = {}
         self._lines: list[bytes] = []
         self._size = 0
         self._lost = 0
@@ -51,7 +51,7 @@ class AccessLog:
         self.tick()
 
     def tick(self) -> None:
-        """Take note of the time of day, which lines show to the second, and write what there is."""
+        """Set the time of day, which lines have to the second, and write the collected lines."""
         self._time = self._format_time()
         self.flush()
 
@@ -62,14 +62,14 @@ class AccessLog:
 
         Args:
             peer: address of the client.
-            head: that of the request, or what there is of one.
-            status: of the answer.
+            head: of the request; any bytes, if they could not be parsed.
+            status: of the response.
             body: bytes of the body that were sent.
-            duration: seconds from the request's first byte to the answer's last.
+            duration: seconds from the first byte of the request to the last of the response.
             sent: bytes that were sent in all.
         """
         key = head, status, body, sent
-        parts = self._described.get(key) or self._look_at(key)
+        parts = self._cache.get(key) or self._describe_request(key)
         line = self._line % (peer, self._time, parts[0], duration, parts[1])
         if self._size > MAX_BACKLOG:
             self._lost += 1
@@ -80,20 +80,20 @@ class AccessLog:
         if self._due <= 0:
             self.flush()
 
-    def _look_at(self, key: _Key) -> tuple[bytes, bytes]:
-        """Describe a request, and remember that: the same bytes come again and again."""
+    def _describe_request(self, key: _Key) -> tuple[bytes, bytes]:
+        """Return the two parts of a line, and cache them: most requests come again."""
         parts = self._describe(*key)
-        if len(key[0]) <= _MAX_REMEMBERED:
-            if len(self._described) == _REMEMBERED:
-                self._described.clear()
-            self._described[key] = parts
+        if len(key[0]) <= _MAX_HEAD:
+            if len(self._cache) == _MAX_CACHED:
+                self._cache.clear()
+            self._cache[key] = parts
         return parts
 
     def flush(self, patience: float = 0.0) -> None:
-        """Write what was collected; what cannot be written now is kept for the next time.
+        """Write the collected lines; lines that cannot be written now are kept for the next time.
 
         Args:
-            patience: seconds to wait for a reader of the log that is slow.
+            patience: seconds to wait for a slow reader of the log.
         """
         self._due = FLUSH_AT
         if not self._lines:
@@ -123,7 +123,7 @@ class AccessLog:
                 piece = piece[: piece.rindex(b"\n") + 1]
             try:
                 written += os.write(self._fd, piece)
-            except BlockingIOError:  # another process was faster
+            except BlockingIOError:  # another process has filled the pipe
                 if not patience:
                     break
         return written
@@ -139,6 +139,6 @@ class AccessLog:
 
     def _note_recovery(self) -> None:
         lost, self._lost = self._lost, 0
-        why = self._failure or "nobody read it"
+        why = self._failure or "no process read it"
         self._log.error(f"the access log is written again; lines lost: {lost} ({why})")
         self._failure = ""

@@ -1,10 +1,10 @@
 """Messages for the operator: one line each, written at once.
 
-Errors and warnings are always written, notices and debug messages only when the operator asked for
-them (`verbose`).  A line is one `write` of less than PIPE_BUF bytes, so lines of several processes
-never mix, be they written to a file or to a pipe.
+Errors and warnings are always written, notices and debug messages only with the setting `verbose`.
+A line is one write(2) of at most PIPE_BUF bytes, so lines of several processes never mix, in a file
+or in a pipe.
 
-The journal of systemd knows the time of a line by itself, and takes its priority from a prefix such
+The journal of systemd records the time of a line itself, and takes its priority from a prefix such
 as ``<3>`` (sd-daemon(3)).
 """
 
@@ -22,20 +22,20 @@ from httpd.settings.errors import escape
 MAX_LINE = 4096
 """Linux's PIPE_BUF: a write of at most this many bytes to a pipe is atomic (pipe(7))."""
 _LOSING = threading.Lock()
-"""Held while losses are counted, by one of several loops."""
+"""Held by a loop while it counts lost messages."""
 PRIORITIES = {"error": 3, "warning": 4, "notice": 5, "debug": 7}
-"""Of syslog(3), which the journal knows as well."""
+"""The priorities of syslog(3), which the journal uses too."""
 
 
 def append_lines(fd: int, lines: bytes) -> int:
-    """Write whole lines; what a full disk leaves of the last one is taken back.
+    """Write whole lines; the fragment of a line that a full disk leaves is removed.
 
     Args:
         fd: a file opened for reading and appending, or a pipe or terminal.
         lines: whole lines, at most `MAX_LINE` bytes for a pipe.
 
     Returns:
-        The bytes that were written, up to the end of a line.
+        How many bytes were written, up to the end of a line.
 
     Raises:
         OSError: when no line could be written.
@@ -46,12 +46,12 @@ def append_lines(fd: int, lines: bytes) -> int:
     whole = lines.rfind(b"\n", 0, written) + 1
     fragment = lines[whole:written]
     try:
-        # Nobody else appends in between: the disk is full.
+        # No other process can have appended since: the disk is full.
         start = os.fstat(fd).st_size - len(fragment)
         if os.pread(fd, len(fragment), start) == fragment:
             os.ftruncate(fd, start)
     except OSError:
-        pass  # no file, or not ours to cut
+        pass  # a pipe, or a file that may not be shortened
     if not whole:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return whole
@@ -60,9 +60,9 @@ def append_lines(fd: int, lines: bytes) -> int:
 def open_console(fd: int) -> int:
     """Return a descriptor for a terminal or pipe that never blocks, or `fd` itself for other files.
 
-    A log that nobody reads must not hold up the server.  O_NONBLOCK belongs to the open file, which
-    others share, so the new descriptor is of an open file of its own.  A socket cannot be opened
-    again, but that of the journal was made for this server alone.
+    A log without a reader must not block the server.  O_NONBLOCK belongs to the open file
+    description, which other processes share, so the file is opened again.  A socket cannot be
+    opened again, but the socket of the journal is used by this server alone.
     """
     mode = os.fstat(fd).st_mode
     if is_journal(fd):
@@ -76,7 +76,7 @@ def open_console(fd: int) -> int:
 
 
 def may_block(console: int) -> bool:
-    """Tell whether writing to what `open_console` returned may wait for a reader."""
+    """Tell whether a write to the descriptor that `open_console` returned may block."""
     is_file = stat.S_ISREG(os.fstat(console).st_mode)
     return not is_file and os.get_blocking(console)
 
@@ -84,34 +84,34 @@ def may_block(console: int) -> bool:
 def is_journal(fd: int) -> bool:
     """Tell whether a descriptor leads to the journal of systemd (systemd.exec(5), $JOURNAL_STREAM).
 
-    The variable is inherited by programs whose output goes elsewhere, so it says which file it
-    speaks of.
+    The variable is inherited by programs whose output goes elsewhere, so it names device and inode.
     """
     status = os.fstat(fd)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def name_thread(role: str) -> None:
-    """Let ``ps -L`` and ``top -H`` show who the calling thread is (proc(5): up to 15 bytes)."""
+    """Name the calling thread, for ``ps -L`` and ``top -H`` (proc(5): up to 15 bytes)."""
     name = f"phttpd {role}"
     try:
         with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as comm:
             comm.write(name if len(name) <= 15 else role)
     except OSError:
-        pass  # without /proc there is nobody to show it to
+        pass  # without /proc, no tool shows the name
 
 
 @dataclass(slots=True)
 class Log:
-    """Where messages go, and in whose name.
+    """Where messages go, and which part of the server they are from.
 
     Args:
-        role: who speaks, such as ``worker 1``.
+        role: the part of the server, such as ``worker 1``.
         output: descriptor for notices and debug messages.
         errors: descriptor for errors and warnings.
-        verbose: whether notices and debug messages are written.
+        verbose: whether notices and debug messages are written; a reload may change that.
         journal: those of the two descriptors that lead to the journal.
-        lost: messages that could not be written, by descriptor; the next one that can says so.
+        lost: how many messages could not be written, by descriptor; the next message that can be
+            written reports it.
     """
 
     role: str
@@ -122,24 +122,24 @@ class Log:
     lost: dict[int, int] = field(default_factory=dict, compare=False)
 
     def named(self, role: str) -> Log:
-        """Return the same log for somebody else."""
+        """Return the same log for another part of the server."""
         return replace(self, role=role)
 
     def error(self, text: str) -> None:
-        """Something failed that the operator should look at."""
+        """Write that something failed which the operator should look at."""
         self._write(self.errors, "error", text)
 
     def warning(self, text: str) -> None:
-        """Something was not as it should be, and was dealt with."""
+        """Write that something was wrong, and that the server goes on."""
         self._write(self.errors, "warning", text)
 
     def notice(self, text: str) -> None:
-        """The server starts, stops or changes."""
+        """Write that the server starts, stops or changes, if `verbose`."""
         if self.verbose:
             self._write(self.output, "notice", text)
 
     def debug(self, text: str) -> None:
-        """Why a connection was closed, and the like."""
+        """Write details such as why a connection was closed, if `verbose`."""
         if self.verbose:
             self._write(self.output, "debug", text)
 
@@ -166,7 +166,7 @@ def _stamp() -> str:
 
 
 def _shorten(line: bytes) -> bytes:
-    """Cut the middle out of a line that is too long: a traceback says the most at its end."""
+    """Cut the middle out of a line that is too long: the end of a traceback matters most."""
     if len(line) < MAX_LINE:
         return line
     start, end = line[: MAX_LINE // 4], line[4 + MAX_LINE // 4 - MAX_LINE :]
@@ -174,9 +174,9 @@ def _shorten(line: bytes) -> bytes:
 
 
 def printable(text: str) -> str:
-    """Return a text on one line and without control characters, which a terminal would obey.
+    """Return a text on one line and with control characters escaped, which a terminal would obey.
 
-    What clients, files and other processes say is shown to the operator.
+    Messages for the operator quote clients, files and other processes.
     """
     if text.isprintable():
         return text

@@ -1,10 +1,11 @@
 """A process that writes the log to a console which may block, so that no other process has to.
 
-A pipe of another user, a socket, or a terminal that may not be opened again can only be written to
-as it was inherited, and O_NONBLOCK would be set for all who share it.  So everything goes through a
-pipe of the server's own, which never blocks; what does not fit into it, since nobody reads, is for
-the writer to keep or to count.  It is a process and no thread, as the supervisor forks workers.
-Called by `httpd.service`.
+Some consoles cannot be opened again: a pipe of another user, a socket, some terminals.  They can
+only be written to through the inherited descriptor, and O_NONBLOCK would be set for all processes
+that share it.  So the log goes through a pipe of the server's own, which never blocks.  Lines that
+do not fit into the pipe are kept or counted by their writers.
+
+It is a process and not a thread, since the supervisor forks workers.  Called by `httpd.service`.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ import time
 from httpd.observe.log import name_thread
 
 LAST_WORDS_SECONDS = 2.0
-"""How long the end of the server waits for a console that takes nothing."""
+"""How long the server waits at its end for a console that accepts nothing."""
 _LOOK_SECONDS = 0.01
 _INT = struct.Struct("@i")
 
 
 class Relay:
-    """A relay to a console; `fd` is where to write, and never blocks.
+    """A relay to a console; the log is written to its `fd`, which never blocks.
 
     Args:
         console: a descriptor that may block.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: when no process or pipe can be made.
     """
 
     def __init__(self, console: int) -> None:
@@ -45,12 +46,12 @@ class Relay:
         self._process = os.pidfd_open(self._pid)
 
     def close(self) -> int:
-        """End the relay when the console has everything, or shortly in any case.
+        """End the relay when the console has accepted everything, or after `LAST_WORDS_SECONDS`.
 
         To be called when no other process writes any more.
 
         Returns:
-            The bytes that are lost.
+            How many bytes are lost.
         """
         until = time.monotonic() + LAST_WORDS_SECONDS
         while (left := self._unread()) and time.monotonic() < until:
@@ -63,7 +64,7 @@ class Relay:
         try:
             os.waitpid(self._pid, 0)
         except ChildProcessError:
-            pass  # the supervisor has taken leave of it
+            pass  # the supervisor has reaped it
         return left
 
     def _unread(self) -> int:
@@ -76,7 +77,7 @@ class Relay:
 
 
 def _relay(read_fd: int, console: int) -> None:
-    """Be the relay: it ends when the last writer has, whatever signals the others get."""
+    """Run the relay until the last writer has closed the pipe; signals are ignored."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
@@ -84,7 +85,7 @@ def _relay(read_fd: int, console: int) -> None:
         for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN)
         first = 0
-        for kept in sorted((read_fd, console)):  # no lock, socket or line of others
+        for kept in sorted((read_fd, console)):  # close all inherited locks, sockets, channels
             os.closerange(first, kept)
             first = kept + 1
         os.closerange(first, 1 << 20)
@@ -93,6 +94,6 @@ def _relay(read_fd: int, console: int) -> None:
             while data:
                 data = data[os.write(console, data) :]
     except OSError:
-        pass  # the console is gone; the writers get EPIPE and count what they lose
+        pass  # the console is closed; the writers get EPIPE and count lost messages
     finally:
         os._exit(0)

@@ -1,8 +1,8 @@
-"""The scoreboard: what every loop is doing, in memory that all processes of a server share.
+"""The scoreboard: figures of each loop, in memory that all processes of a server share.
 
-Each number has one writer and is eight aligned bytes, so nothing needs a lock and nothing is torn.
-It lies in an anonymous file (`memfd_create`), which ``phttpd status`` finds among the descriptors
-of the supervisor: looking at a server costs it nothing, and works when it does not answer.
+Each number has one writer and is eight aligned bytes, so it needs no lock and is never torn.  The
+memory is an anonymous file (memfd_create(2)), which ``phttpd status`` finds among the descriptors
+of the supervisor.  So a status costs the server nothing, and works when the server is stuck.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _MOST = 256
 """Workers, and loops of each, at the most."""
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 _MOST_LOOKS = 1000
-"""How often to read the facts until they are found whole; a worker can write whatever it likes."""
+"""How often to read the facts, which may be half written; a compromised worker can spoil them."""
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-"""No worker can shorten the file (memfd_create(2), “File sealing”): what others have mapped of it
-would be gone, and to look there would kill them with SIGBUS (mmap(2))."""
+"""No worker can shorten the file (memfd_create(2), “File sealing”): an access of another process
+beyond the end would kill it with SIGBUS (mmap(2))."""
 _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
 
 
@@ -45,22 +45,22 @@ class Phase(enum.IntEnum):
 
 
 class Column(enum.IntEnum):
-    """What is known of each loop."""
+    """The figures of each loop."""
 
     CONNECTIONS = 0
     """Open connections."""
     ACTIVE = 1
     """Connections in the middle of a request, as of the last tick."""
     REQUESTS = 2
-    """Requests answered."""
+    """Responses sent."""
     SENT = 3
     """Bytes sent, as of the last tick."""
     REMAINING = 4
-    """Bytes that running downloads still have to go, as of the last tick."""
+    """Bytes that downloads in progress have still to send, as of the last tick."""
     TICKS = 5
-    """Ticks of the loop's clock: a loop that is stuck has none."""
+    """Ticks of the loop's clock, one a second: the number stands still when the loop is stuck."""
     SPARE = 6
-    """Idle connections, as of the last tick, but for those that were closed to make room since."""
+    """Idle connections, as of the last tick, without those that were closed to make room since."""
 
 
 class _Header(enum.IntEnum):
@@ -75,7 +75,7 @@ class _Header(enum.IntEnum):
 class Scoreboard:
     """Rows of numbers for `workers` × `threads` loops, and a few facts about the whole.
 
-    Make one with `create` in the supervisor, before it forks; `read_all` is for onlookers.
+    The supervisor makes one with `create` before it forks; other processes use `read_all`.
     """
 
     def __init__(self, memory: mmap.mmap, workers: int, threads: int) -> None:
@@ -101,8 +101,7 @@ class Scoreboard:
             threads: number of loops in each.
             generation: tells the scoreboards of one supervisor apart; newer ones have higher
                 numbers.
-            lasting: facts that there has to be room for, whatever their length; besides, there is
-                room for `MAX_REMARK` characters.
+            lasting: facts that have to fit, besides `MAX_REMARK` characters for an outcome.
 
         Raises:
             OSError: when there is no memory or descriptor for it.
@@ -127,7 +126,7 @@ class Scoreboard:
         return self._columns[column]
 
     def set_pid(self, worker: int, pid: int) -> None:
-        """Say which process a worker is now; what its predecessor's loops had open is gone."""
+        """Set the pid of a worker, and clear what the worker before had open."""
         self._pids[worker] = pid
         first = worker * self.threads
         for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REMAINING, Column.SPARE):
@@ -136,7 +135,7 @@ class Scoreboard:
 
     @property
     def phase(self) -> Phase:
-        """What the supervisor is doing."""
+        """What the generation is doing."""
         return Phase(self._header[_Header.PHASE])
 
     @phase.setter
@@ -145,23 +144,23 @@ class Scoreboard:
 
     @property
     def changes(self) -> int:
-        """How many reloads and upgrades have ended; the facts say how the last one did."""
+        """How many reloads and upgrades have ended; the facts have the outcome of the last one."""
         return int(self._header[_Header.CHANGES])
 
     def count_changes(self, changes: int) -> None:
-        """Say that a reload or upgrade has ended, after its outcome was put into the facts."""
+        """Set how many reloads and upgrades have ended, after the facts have got the outcome."""
         self._header[_Header.CHANGES] = changes
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What does not change from second to second: addresses, docroot, version."""
+        """Facts that seldom change, such as addresses, docroot and version."""
         for _ in range(_MOST_LOOKS):
             length = self._header[_Header.TEXT_LENGTH]
             try:
                 text = self._memory[self._text_at : self._text_at + length]
                 return dict(json.loads(text)) if text else {}
             except (ValueError, TypeError, RecursionError):
-                continue  # read in the middle of being written
+                continue  # half written
         return {}
 
     @facts.setter
@@ -178,7 +177,7 @@ class Scoreboard:
         return sum(self._columns[column])
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """Return what every worker and loop is doing, ready for JSON."""
+        """Return the figures of every worker and loop, ready for JSON."""
         return [
             {
                 "worker": worker,
@@ -233,10 +232,10 @@ def _read(path: str) -> Scoreboard | None:
         return None
     try:
         if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
-            return None  # it is just being made, or by another program
+            return None  # half made, or of another program
         memory = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
     except OSError:
-        return None  # another file has got the number of the descriptor
+        return None  # the descriptor is that of another file by now
     finally:
         os.close(fd)
     if len(memory) < _CELL * len(_Header) or len(memory) % _CELL:

@@ -1,4 +1,4 @@
-"""What the operator says about the log."""
+"""The settings of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from httpd.settings.system_kinds import PATH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    """What the operator says about the log."""
+    """The settings of the log."""
 
     log_file: str | None = key(
         PATH,

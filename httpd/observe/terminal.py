@@ -1,6 +1,6 @@
-"""The terminal of a server in the foreground, for the few lines that a person waits for.
+"""The terminal of a server in the foreground: a few lines for the person who has started it.
 
-Where standard error is no terminal, nothing is said.
+Nothing is written if standard error is not a terminal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def is_terminal() -> bool:
 
 
 def has_hung_up() -> bool:
-    """Tell whether standard error is a terminal that is gone: its window was closed (tty(4))."""
+    """Tell whether standard error is a terminal whose window was closed (tty(4))."""
     if not stat.S_ISCHR(os.fstat(_STDERR).st_mode):
         return False
     poll = select.poll()
@@ -29,9 +29,9 @@ def has_hung_up() -> bool:
 
 
 def say(text: str) -> None:
-    """Write a line on the terminal, if there is one, at once or not at all: nothing waits for it.
+    """Write a line on the terminal, if there is one, without waiting.
 
-    It is lost where the terminal takes nothing (after Ctrl-S) or is gone.
+    The line is lost if the terminal accepts nothing (after Ctrl-S) or is closed.
     """
     if not is_terminal():
         return
@@ -42,7 +42,7 @@ def say(text: str) -> None:
         if poll.poll(0) == [(fd, select.POLLOUT)]:
             os.write(fd, f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
     except OSError:
-        pass  # it has hung up, or is full: the server does not depend on it
+        pass  # the terminal is closed or full; the server does not depend on it
     finally:
         if fd != _STDERR:
             os.close(fd)
@@ -51,8 +51,9 @@ def say(text: str) -> None:
 def _open_again() -> int:
     """Return a descriptor that never blocks.
 
-    O_NONBLOCK belongs to the open file, which the shell shares, so this is an open file of its own.
-    The terminal of another user cannot be opened (after ``su``): there, only `say` looks first.
+    O_NONBLOCK belongs to the open file description (open(2)), which the shell shares, so the
+    terminal is opened again.  After ``su``, it belongs to another user and cannot be opened; then
+    only the poll in `say` prevents blocking.
     """
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:

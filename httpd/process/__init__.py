@@ -1,4 +1,4 @@
-"""Who runs: the supervisor, its workers, and what makes a daemon of them.
+"""The processes of a server: supervisor, workers, daemon, pidfile, service manager.
 
 Called by `httpd.cli`; imports `httpd.network` and below.
 """

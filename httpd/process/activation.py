@@ -1,4 +1,4 @@
-"""Listening sockets that were opened by somebody else: the service manager (sd_listen_fds(3)).
+"""Listening sockets that the service manager has opened (sd_listen_fds(3)).
 
 Called by `httpd.cli`, before anything else in the process opens or forks.
 """
@@ -18,13 +18,13 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
 def take_listeners(environment: MutableMapping[str, str]) -> list[socket.socket]:
-    """Return the sockets that were passed to this process, none of which a program it runs gets.
+    """Return the sockets that were passed to this process; child programs do not inherit them.
 
     Args:
         environment: of this process; the variables are removed.
 
     Raises:
-        StartError: when something was passed that nobody can connect to.
+        StartError: when a descriptor was passed that is no listening stream socket.
     """
     pid, fds, names = (environment.pop(f"LISTEN_{n}", "") for n in ("PID", "FDS", "FDNAMES"))
     if pid != str(os.getpid()):

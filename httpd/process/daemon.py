@@ -1,7 +1,7 @@
-"""Detaching from the terminal, such that the shell learns how the start really went.
+"""Detaching from the terminal, with the outcome of the start as the exit status for the shell.
 
-A child becomes the daemon (python-daemon does the steps of daemon(7)) and reports over a pipe; the
-launching process waits for the report, and its exit status is the outcome.
+A child becomes the daemon (python-daemon does the steps of daemon(7)) and reports over a pipe.  The
+launching process waits for the report, and exits with its status.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UMASK = 0o022
 
 
 def launch(serve: Callable[[Callable[[], None]], int], keep: Sequence[socket.socket] = ()) -> int:
-    """Run `serve` in a daemon and return once it has said that it is ready, or why it is not.
+    """Run `serve` in a daemon, and return when it has reported that it is ready.
 
     Args:
         serve: runs the server until it ends; calls its argument when it is ready, or raises
@@ -31,7 +31,7 @@ def launch(serve: Callable[[Callable[[], None]], int], keep: Sequence[socket.soc
         The exit status for the shell.
 
     Raises:
-        StartError: what went wrong in the daemon, or that it could not be made.
+        StartError: when the start failed in the daemon, or no process could be made.
     """
     read_fd, write_fd = os.pipe()
     try:
@@ -55,7 +55,7 @@ def launch(serve: Callable[[Callable[[], None]], int], keep: Sequence[socket.soc
 def _be_daemon(
     serve: Callable[[Callable[[], None]], int], report_fd: int, keep: Sequence[socket.socket]
 ) -> None:
-    """Become the daemon; never returns."""
+    """Become the daemon, and end this process when `serve` returns."""
     status = EX_OSERR
     report = Report(report_fd)
     try:
@@ -78,7 +78,7 @@ def _be_daemon(
 
 
 class Report:
-    """Tells the launching process once how the start went, and closes the pipe.
+    """Sends the launching process the outcome of the start, and closes the pipe.
 
     Args:
         fd: the pipe to the launching process.
@@ -88,7 +88,12 @@ class Report:
         self._fd = fd
 
     def send(self, status: int, text: str) -> None:
-        """Say how it went, unless that was said before."""
+        """Send the outcome; only the first call has an effect.
+
+        Args:
+            status: exit status of the start.
+            text: the reason of a failure.
+        """
         fd, self._fd = self._fd, -1
         if fd < 0:
             return

@@ -1,4 +1,4 @@
-"""As many descriptors as there may be, and room for them.
+"""The limit of open descriptors, and the size of the kernel's table of them.
 
 Called by `httpd.service` and, for its own process, by `httpd.process.worker`.
 """
@@ -18,19 +18,20 @@ def raise_descriptor_limit() -> int:
 
 
 def make_room(number: int) -> None:
-    """Have the kernel make its table of our descriptors large enough, while there is one thread.
+    """Let the kernel enlarge this process's descriptor table, while there is only one thread.
 
-    With several, it waits for all processors whenever the table has to grow (an RCU grace period),
-    and that keeps who opens something for 10 ms and more, at 64 descriptors, 128, 256 and so on.
+    In a process with several threads, the kernel waits for all processors (an RCU grace period)
+    when the table grows, at 64 descriptors, 128, 256 and so on.  That delays open(2) or accept(2)
+    by 10 ms or more.
 
     Args:
-        number: of descriptors; what is over the limit is left out.
+        number: of descriptors; at most the limit of open descriptors is used.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     fd = os.eventfd(0, os.EFD_CLOEXEC)
     try:
         os.close(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, min(number, soft) - 1))
     except OSError:
-        pass  # there is no memory for it now; it grows when it has to
+        pass  # no memory; the table grows later, when it has to
     finally:
         os.close(fd)

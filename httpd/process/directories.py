@@ -10,8 +10,8 @@ def make_parent(path: str) -> None:
     """Make the directory of a file, and those above it, unless they are there.
 
     Raises:
-        OSError: when the system refuses; what is in the place of a directory is named in
-        `strerror`.
+        OSError: when a system call fails; `strerror` names a file that is in the place of a
+            directory.
     """
     directory = os.path.dirname(path)
     try:

@@ -13,9 +13,9 @@ EX_NOT_RUNNING = 3
 """No daemon to control (Linux Standard Base, “init script actions”)."""
 EX_USAGE = os.EX_USAGE
 EX_NOINPUT = os.EX_NOINPUT
-"""The config file, or what it names, is not there or cannot be read; a later start may find it."""
+"""The config file, or a file that it names, is missing or unreadable; a later start may work."""
 EX_UNAVAILABLE = os.EX_UNAVAILABLE
-"""A port or a pidfile is taken, or a package that is needed is missing."""
+"""A port or a pidfile is in use, or a required package is missing."""
 EX_WORKER = os.EX_SOFTWARE
 """A worker could not boot."""
 EX_OSERR = os.EX_OSERR
@@ -24,12 +24,12 @@ EX_CONFIG = os.EX_CONFIG
 
 
 class StartError(Exception):
-    """The server cannot start.
+    """The server cannot start, or a command cannot be carried out.
 
     Args:
         status: exit status of the command.
-        texts: what is wrong, and what would help; each is shown on one line, and what another
-            process has said may be a part of it.
+        texts: what is wrong, and what would help.  Each is shown on one line.  A text may quote
+            another process, so control characters are escaped.
     """
 
     def __init__(self, status: int, *texts: str) -> None:
@@ -39,16 +39,16 @@ class StartError(Exception):
 
     @property
     def text(self) -> str:
-        """All lines; `describe_failure` tells them apart again."""
+        """All lines, as `describe_failure` takes them."""
         return "\n".join(self.lines)
 
 
 def describe_failure(what: str, why_not: str) -> list[str]:
-    """Return the lines that tell of a reload or an upgrade that failed.
+    """Return the lines of the log for a reload or an upgrade that failed.
 
     Args:
         what: ``reload`` or ``upgrade``.
-        why_not: the text of a `StartError`: one reason, or several on a line each.
+        why_not: the `text` of a `StartError`: one reason, or several on a line each.
     """
     head = f"the {what} failed, nothing has changed:"
     reasons = why_not.split("\n")
@@ -56,15 +56,15 @@ def describe_failure(what: str, why_not: str) -> list[str]:
 
 
 def status_of(error: OSError) -> int:
-    """Return the exit status for what the system refused."""
+    """Return the exit status for a system call that has failed."""
     return EX_NOPERM if isinstance(error, PermissionError) else EX_OSERR
 
 
 def format_failure() -> str:
-    """Return the traceback of the error that is handled.
+    """Return the traceback of the error that is being handled.
 
-    The interpreter that a server runs on may be replaced under it, and then a traceback, which
-    shows lines of files, is not sure to be had.
+    A traceback shows lines of source files.  It cannot be made if the interpreter was replaced
+    while the server runs; then the error alone is returned.
     """
     try:
         return traceback.format_exc()

@@ -35,7 +35,7 @@ Endpoint = tuple[tuple[str, ...], int]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a generation is to be.
+    """All that a generation is made of.
 
     Args:
         worker: settings for each of the worker processes, and how many there are.
@@ -44,7 +44,7 @@ class Plan:
             None when the service manager opened them: it keeps them when this server ends.
         facts: for ``phttpd status``.
         log_fd: the log file, if it is another one than before; to be closed when it is in use.
-        remarks: what of the configuration has not come into force.
+        remarks: settings that have changed and need a restart, a sentence for each.
     """
 
     worker: WorkerSettings
@@ -56,12 +56,12 @@ class Plan:
 
     @property
     def process(self) -> ProcessSettings:
-        """What the operator says about processes."""
+        """The settings of processes."""
         return self.worker.process
 
     @property
     def log(self) -> LogSettings:
-        """What the operator says about the log."""
+        """The settings of the log."""
         return self.worker.log
 
 

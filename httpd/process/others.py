@@ -1,4 +1,4 @@
-"""Other processes and other users: who they are, and whether a process has ended."""
+"""Other processes and users: names, signals, and whether a process has ended."""
 
 from __future__ import annotations
 

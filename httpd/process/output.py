@@ -1,4 +1,4 @@
-"""What a command prints, and what becomes of it where nothing takes it.
+"""What a command prints, and what happens where it cannot be written.
 
 Called by `httpd.cli`, `httpd.arguments` and `httpd.process.control`.
 """
@@ -13,7 +13,7 @@ from httpd.process.errors import EX_OSERR, StartError
 
 
 def write_output(text: str) -> None:
-    """Print a line or several, at once.  A reader who has left, as `head` does, is no error.
+    """Print one or several lines at once; it is no error if the reader has ended, as `head` does.
 
     Raises:
         StartError: when standard output cannot be written, as on a full disk.
@@ -23,7 +23,10 @@ def write_output(text: str) -> None:
 
 
 def write_error(text: str) -> None:
-    """Print lines, with their ends, on standard error; the exit status says as much without."""
+    """Print lines, with their ends, on standard error; a failure is ignored.
+
+    The exit status of the command tells of the error anyway.
+    """
     _print(text, "", sys.stderr)
 
 
@@ -32,7 +35,7 @@ def _print(text: str, end: str, stream: TextIO) -> OSError | None:
     try:
         print(text, end=end, file=stream, flush=True)
     except OSError as error:
-        # What is left in the buffer would fail once more at the end of Python, with status 120.
+        # Python would try to write the rest of the buffer at its end, and exit with status 120.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)

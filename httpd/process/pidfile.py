@@ -1,9 +1,11 @@
-"""The pidfile: who is the supervisor, and is it alive?
+"""The pidfile, and the lock beside it, which tells whether the supervisor runs.
 
-A running supervisor holds a POSIX lock (fcntl(2)) on a file beside its pidfile, which only its user
-and root can open: whoever can open a file can lock it as well, and pose as the supervisor.  The
-kernel drops the lock with the process, however that ends, and no child inherits it, so the lock is
-the truth.  The pidfile itself is for people and monitors, and everybody may read it.
+A running supervisor holds a POSIX lock (fcntl(2)) on a file beside its pidfile.  The kernel drops
+the lock when the process ends, however that happens, and no child inherits it.  So the lock is
+authoritative, and the number in the pidfile is for people and monitors.
+
+A process that can open a file can lock it, and pose as the supervisor.  So only the user of the
+supervisor and root can open the lock file.  The pidfile can be read by all users.
 """
 
 from __future__ import annotations
@@ -30,8 +32,12 @@ _CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Pidfile:
-    """The pidfile of this process, and the lock beside it, from `acquire` or `prepare` to
-    `release`.
+    """The pidfile of this process, and the lock beside it.
+
+    Both exist from `acquire` or `prepare` until `release`.
+
+    Args:
+        path: of the pidfile, absolute.
     """
 
     def __init__(self, path: str) -> None:
@@ -46,8 +52,8 @@ class Pidfile:
         """Take the lock and write the pid of this process, unless another process has the lock.
 
         Raises:
-            StartError: when a live process has it, when the pidfile holds something that is no pid,
-                or when one of the two cannot be written.
+            StartError: when a running process has the lock, when the pidfile has other content
+                than a pid, or when one of the two files cannot be written.
         """
         try:
             make_directory_of(self._path)
@@ -63,7 +69,7 @@ class Pidfile:
             raise
 
     def prepare(self) -> None:
-        """Write a pidfile and lock a file, to put in place of those of a running supervisor.
+        """Write a pidfile and lock a file, which `replace` puts in place of those of a predecessor.
 
         Raises:
             StartError: when they cannot be written.
@@ -81,10 +87,11 @@ class Pidfile:
             raise _refused("write", self._path, error) from None
 
     def replace(self) -> None:
-        """Put the prepared files in place: at every moment the name of the lock leads to a file
-        that is locked.
+        """Put the prepared files in place.
 
-        The pidfile goes first: who sees the new lock finds the new pid.
+        The lock file is replaced by one rename, so at every moment its name leads to a file that is
+        locked.  The pidfile is replaced first, so a process that finds the new lock finds the new
+        pid as well.
 
         Raises:
             StartError: when the system refuses.
@@ -110,9 +117,9 @@ class Pidfile:
         self.acquire()
 
     def release(self) -> None:
-        """Remove both files, if they are still ours, and drop the lock."""
+        """Remove both files, unless another process has replaced them, and drop the lock."""
         if self._written is not None and _is_same(self._places[0], self._written):
-            with suppress(OSError):  # gone, or its directory may not be written any more
+            with suppress(OSError):  # it was removed, or its directory is not writable any more
                 if _read_text(self._places[0]).strip() == b"%d" % os.getpid():
                     os.unlink(self._places[0])
         self._written = None
@@ -122,8 +129,9 @@ class Pidfile:
         self._close()
 
     def _close(self) -> None:
-        """Close the lock file, which drops the lock; in a child, which has no lock, that is all:
-        who serves must not be able to lock the file in the place of its supervisor.
+        """Close the lock file, which drops the lock.
+
+        Also called in each child: it has no lock, and a worker must not be able to get it.
         """
         self._written = None
         if self._lock_fd >= 0:
@@ -131,7 +139,10 @@ class Pidfile:
         self._lock_fd = -1
 
     def _lock(self) -> bool:
-        """Open and lock the lock file; false if its last owner has removed it in between."""
+        """Open and lock the lock file; return whether it still has its name.
+
+        Its last owner may have removed it between the two steps.
+        """
         fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | _CAREFULLY, _LOCK_MODE)
         try:
             status = os.fstat(fd)
@@ -149,7 +160,7 @@ class Pidfile:
         return _is_same(self._lock_path, status)
 
     def _check_replaceable(self) -> None:
-        """No supervisor runs, so a pid in the file is stale; but it may be no pidfile at all."""
+        """Refuse to replace a file that is not a pidfile: no supervisor runs, so a pid is stale."""
         try:
             fd = os.open(self._path, os.O_RDONLY | _CAREFULLY)
         except FileNotFoundError:
@@ -204,8 +215,8 @@ def find_supervisor(path: str) -> int | None:
         if user is None:
             return None  # it has ended since
         if user not in (0, status.st_uid):
-            who = f"the process {pid} of the user {user_name(user)}"
-            raise _taken(path, f"{who} has locked {lock}, which belongs to {_owner_of(status)}")
+            owner = f"the process {pid} of the user {user_name(user)}"
+            raise _taken(path, f"{owner} has locked {lock}, which belongs to {_owner_of(status)}")
     return pid
 
 
@@ -214,7 +225,7 @@ def _lock_of(path: str) -> str:
 
 
 def _check_lock_file(path: str, status: os.stat_result) -> None:
-    """Refuse a lock file that others can open, and could have locked."""
+    """Refuse a lock file that other users can open, and could have locked."""
     if not stat.S_ISREG(status.st_mode):
         raise _taken(path, "it is no regular file; remove it")
     if status.st_mode & _OTHERS:
@@ -223,7 +234,7 @@ def _check_lock_file(path: str, status: os.stat_result) -> None:
 
 
 def _remove(path: str) -> None:
-    """Remove what a process has left that was killed here: no other one uses this name."""
+    """Remove a file that a killed process has left: no other process uses this name."""
     with suppress(FileNotFoundError):
         os.unlink(path)
 
@@ -273,7 +284,7 @@ def _refused(what: str, path: str, error: OSError) -> StartError:
 
 
 def _not_ours(path: str, error: OSError) -> StartError:
-    """Say what can be known of the daemon of another user."""
+    """Return the error for a lock file that only another user can open."""
     try:
         owner = _owner_of(os.stat(_lock_of(path), follow_symlinks=False))
     except OSError:  # its directory may not be searched
@@ -285,7 +296,7 @@ def _not_ours(path: str, error: OSError) -> StartError:
 
 
 def _lock_holder(fd: int) -> int | None:
-    # F_GETLK asks who stands in the way of a write lock; the answer to “nobody” is type F_UNLCK.
+    # F_GETLK returns the lock that prevents a write lock, or the type F_UNLCK if there is none.
     question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, question))
     return None if kind == fcntl.F_UNLCK else pid
@@ -294,7 +305,7 @@ def _lock_holder(fd: int) -> int | None:
 def _user_of(pid: int) -> int | None:
     """Return the effective user ID of a process; None if it does not run.
 
-    The owner of its directory in /proc may be another one (proc(5), “dumpable”).
+    The owner of its directory in /proc may be another user (proc(5), “dumpable”).
     """
     try:
         with open(f"/proc/{pid}/status", "rb") as status:

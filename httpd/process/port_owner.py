@@ -1,4 +1,4 @@
-"""Who has a port that is already in use, as far as this user may know.
+"""Finds the process that listens on a port which is already in use, if this user may know.
 
 Called by `httpd.service`, when it cannot listen.
 """
@@ -29,11 +29,11 @@ class _Socket(NamedTuple):
 
 
 def describe_owner(address: str, ours: Collection[int] = ()) -> str:
-    """Return who listens at an address, as the end of “already in use”; nothing if none is found.
+    """Return the owner of an address, as the end of “already in use”; empty if it is not found.
 
     Args:
         address: ``host:port``, with an IPv6 address in brackets.
-        ours: inodes of sockets that are no hindrance.
+        ours: inodes of sockets to ignore.
     """
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
@@ -49,7 +49,7 @@ def describe_owner(address: str, ours: Collection[int] = ()) -> str:
 
 
 def _find_listeners(host: str, port: int) -> Iterator[_Socket]:
-    """Yield the sockets that keep another one from listening at an address."""
+    """Yield the sockets that conflict with a listener at an address."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(table) as lines:

@@ -1,7 +1,7 @@
-"""Imports what the standard library imports only when it first needs it.
+"""Imports modules that the standard library imports only when they are first used.
 
-A server runs for years, and the Python that it runs on may be replaced or removed meanwhile.  What
-is imported by then stays in memory; the rest is gone, or is of another version.
+A server runs for years, and its Python may be replaced or removed meanwhile.  Modules that were
+imported stay in memory.  A later import would fail, or find a module of another version.
 
 Called by `httpd.service` before the workers are forked.
 """

@@ -1,4 +1,4 @@
-"""Giving up root."""
+"""Dropping the privileges of root."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 
 def drop_privileges(user: str | None, group: str | None) -> None:
-    """Become `user` and `group` for good; does nothing unless root runs us.
+    """Become `user` and `group` for good; without effect unless this process runs as root.
 
     Args:
-        user: name of a user, or None to stay who we are.
-        group: name of a group, or None for the user's own groups.
+        user: name of a user, or None to keep the present one.
+        group: name of a group, or None for the groups of `user`.
 
     Raises:
-        OSError: when the system refuses, or no longer knows the user or group.
+        OSError: when a system call fails, or the user or group does not exist any more.
     """
     if os.geteuid() != 0 or (user is None and group is None):
         return
@@ -40,12 +40,12 @@ def drop_privileges(user: str | None, group: str | None) -> None:
 
 
 def ask_as(user: str | None, group: str | None, question: Callable[[], str]) -> str:
-    """Return the answer of a child process that has become `user` and `group`.
+    """Return the result of a function that a child process calls as `user` and `group`.
 
     Args:
         user: as `drop_privileges` takes it.
         group: likewise.
-        question: is called in the child, and has an empty answer if it fails there.
+        question: the function; the result is empty if it fails.
 
     Raises:
         OSError: when no process can be started.

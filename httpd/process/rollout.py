@@ -157,7 +157,7 @@ class Rollout:
         if candidate.is_ready():
             self._promote(candidate)
         elif candidate.late_workers(time.monotonic()):
-            self.give_up(EX_WORKER, f"no answer from a worker in {BOOT_SECONDS:g} s")
+            self.give_up(EX_WORKER, f"a worker did not serve within {BOOT_SECONDS:g} s")
 
     def give_up(self, status: int, why: str) -> None:
         """Give up the candidate, and go on with the generation that serves.

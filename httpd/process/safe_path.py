@@ -1,10 +1,9 @@
-"""Opening a file by a path on which other users may have put something.
+"""Opens a file whose path leads through directories in which other users may write.
 
-Root may write everywhere, so where another user may write in a directory, a symbolic link that he
-puts there would lead root to any file of the machine.  Root therefore walks a path name by name
-(path_resolution(7)), and follows a link only if root owns it or nobody else may write where it
-lies.  Every name is pinned (O_PATH of open(2)) before it is looked at, so what is opened is what
-was looked at.
+Another user could put a symbolic link there that leads root to any file of the machine.  So root
+walks a path name by name (path_resolution(7)).  Root follows a link only if root owns the link, or
+only root may write in its directory.  Each name is opened with O_PATH (open(2)) before it is
+checked, so the file that is opened is the one that was checked.
 
 Called by `httpd.service` and `httpd.process.pidfile`.
 """
@@ -33,8 +32,8 @@ def open_file(path: str, flags: int, mode: int) -> int:
         mode: of the file if it is made.
 
     Raises:
-        OSError: when the system refuses, or root would have to follow a link of another user;
-            `strerror` says which.
+        OSError: when a system call fails, or root would have to follow a link of another user;
+            `strerror` has the reason.
     """
     if os.geteuid() != _ROOT:
         make_parent(path)
@@ -58,14 +57,14 @@ def make_directory_of(path: str) -> None:
 
 
 class _Walk:
-    """The way of root along a path, from its beginning to its end."""
+    """A walk of root along a path, name by name."""
 
     def __init__(self, path: str) -> None:
         self._here = os.open("/", _PIN)
         self._steps = _split(path)
         self._attempts = 0
-        self._link = ""  # the last one that was followed
-        self._own_steps = len(self._steps)  # those left of the path, not of a link's text
+        self._link = ""  # the link that was followed last
+        self._own_steps = len(self._steps)  # remaining names of the path itself, not of a link
 
     def open(self, flags: int, mode: int) -> int:
         """Walk to the end and open the file that is there, or make it."""
@@ -77,7 +76,7 @@ class _Walk:
                 except FileNotFoundError:
                     if (made := self._create(name, flags, mode)) is not None:
                         return made
-                    self._steps.append(name)  # to look at what is there by now
+                    self._steps.append(name)  # another process has made a file of that name
                     continue
                 if there is not None and not self._steps:
                     try:
@@ -98,7 +97,7 @@ class _Walk:
             os.close(self._here)
 
     def _step(self, name: str, *, may_make: bool) -> int | None:
-        """Pin what has a name here, or take in where a link leads and return None.
+        """Open a name with O_PATH; or add the names of a link's text to the path, and return None.
 
         Args:
             name: without a slash.
@@ -120,7 +119,7 @@ class _Walk:
             return there
         try:
             self._check_link(there, status)
-            if _is_procfs(status):  # its text may be no path, as that of /proc/self/fd/1
+            if _is_procfs(status):  # the text of a link such as /proc/self/fd/1 may be no path
                 return os.open(name, _PIN, dir_fd=self._here)
             text = os.readlink("", dir_fd=there)
             self._link = _name_of(there)
@@ -133,7 +132,7 @@ class _Walk:
         return None
 
     def _go(self, there: int | None) -> None:
-        """Be where the next name is looked for."""
+        """Go into a directory, in which the next name is looked up."""
         if there is None:
             return
         if not stat.S_ISDIR(os.fstat(there).st_mode):
@@ -149,7 +148,7 @@ class _Walk:
             return
         if status.st_uid != _ROOT:
             why = f"belongs to the user {user_name(status.st_uid)}"
-        elif status.st_nlink > 1:  # another user may have given it this name, by link(2)
+        elif status.st_nlink > 1:  # another user may have made this name, by link(2)
             why = "lies in a directory where others may write, and has several names"
         else:
             return
@@ -157,19 +156,19 @@ class _Walk:
         raise PermissionError(errno.EPERM, text)
 
     def _count_attempt(self) -> None:
-        """Walk no way that others make longer and longer."""
+        """Give up when other users make the path longer and longer."""
         self._attempts += 1
         if self._attempts > _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
     def _is_ours(self) -> bool:
-        """Tell whether nobody but root may make a link here."""
+        """Tell whether only root may make a link here."""
         status = os.fstat(self._here)
         group_may = status.st_mode & stat.S_IWGRP and status.st_gid != _ROOT
         return status.st_uid == _ROOT and not group_may and not status.st_mode & stat.S_IWOTH
 
     def _create(self, name: str, flags: int, mode: int) -> int | None:
-        """Make a file; None if another process has just put something there."""
+        """Make a file; return None if another process has just made one."""
         try:
             return os.open(name, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._here)
         except FileExistsError:

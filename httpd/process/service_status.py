@@ -82,7 +82,7 @@ class ServiceStatus:
         self._notify_status(first=assignments)
 
     def notify_reloading(self) -> None:
-        """Say that the configuration is read again; ``READY=1`` has to follow."""
+        """Report that the configuration is read again; ``READY=1`` has to follow."""
         self._notifier.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def become_main(self) -> None:
@@ -94,7 +94,7 @@ class ServiceStatus:
         self.notify("READY=1" if self._drain is None else "STOPPING=1")
 
     def hand_over(self, pid: int) -> None:
-        """Say that another process is the main process from now on, and report no more."""
+        """Report that another process is the main process from now on, and then no more."""
         self._notifier.hand_over(pid)
 
     def begin_drain(self) -> None:
@@ -152,7 +152,7 @@ class RequestRate:
         self._rate = 0
 
     def measure(self, generations: Sequence[Generation]) -> int:
-        """Return the rate since the last measurement, or that of before if it was just made."""
+        """Return the rate since the last measurement, or the last result if that is too recent."""
         seconds = time.monotonic() - self._measured_at
         if seconds >= self._interval:
             before = self._requests

@@ -1,4 +1,4 @@
-"""What the operator says about processes: how many there are, who runs them, and how they end."""
+"""The settings of processes: their number, user and group, drain, pidfile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_DRAIN = 30 * 86400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSettings:
-    """What the operator says about processes: times in seconds, paths absolute."""
+    """The settings of processes: times in seconds, paths absolute."""
 
     workers: int = key(
         _WORKERS,

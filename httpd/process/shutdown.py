@@ -1,6 +1,6 @@
-"""Whether the machine shuts down, as systemd knows: then a drain must not keep it waiting.
+"""Asks systemd whether the machine shuts down: then a drain is limited by `shutdown_timeout`.
 
-Called by `httpd.process.supervisor` when it is told to stop.
+Called by `httpd.process.drain`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 BOOTED = "/run/systemd/system"
 """There is a directory of that name where systemd runs the machine (sd_booted(3))."""
 MOST_SECONDS = 2.0
-"""How long the answer may take; most often it is there after 10 ms."""
+"""How long systemd may take to answer; 10 ms are usual."""
 _QUESTION = ("systemctl", "is-system-running")
 
 
@@ -21,7 +21,7 @@ def machine_shuts_down() -> bool:
     """Ask systemd whether it stops the machine (systemctl(1), is-system-running).
 
     Returns:
-        False where systemd does not run, or does not say.
+        False where systemd does not run, or does not answer.
     """
     if not os.path.isdir(BOOTED):
         return False

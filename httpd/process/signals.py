@@ -1,4 +1,4 @@
-"""Signals as events: the handler only takes note, and a main loop acts when it gets to it."""
+"""Signals as events: the handler records a signal, and the main loop acts on it later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 def reset_signals() -> None:
-    """Undo what whoever started us has ignored or blocked (as nohup and some shells do)."""
+    """Undo ignored and blocked signals of the parent process (nohup and some shells leave some)."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
@@ -19,7 +19,7 @@ class SignalInbox:
     """Signals that have arrived; `fileno` is readable while there are any.
 
     Args:
-        numbers: signals to take note of.
+        numbers: signals to record.
         ignored: signals to ignore.
     """
 
@@ -33,9 +33,9 @@ class SignalInbox:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
         for number in self._numbers:
-            signal.signal(number, self._take_note)
+            signal.signal(number, self._record)
 
-    def _take_note(self, number: int, _frame: FrameType | None) -> None:
+    def _record(self, number: int, _frame: FrameType | None) -> None:
         self._arrived.append(signal.Signals(number))
 
     def fileno(self) -> int:
@@ -43,10 +43,10 @@ class SignalInbox:
         return self._read_fd
 
     def take(self) -> list[signal.Signals]:
-        """Return the signals that have arrived, in their order, and forget them.
+        """Return the signals that have arrived since the last call, in their order.
 
-        It never fails: a caller may be about to act on something that cannot be asked for again,
-        such as the end of a child.  What could not be read wakes the main loop once more.
+        It never fails: the caller may be about to act on an event that happens only once, such as
+        the end of a child.  If the pipe could not be read, it wakes the main loop once more.
         """
         try:
             os.read(self._read_fd, 4096)
@@ -56,12 +56,12 @@ class SignalInbox:
         return arrived
 
     def ignore_all(self) -> None:
-        """Obey no signal any more: the process is about to end, in its own way."""
+        """Ignore all signals from now on: the process is about to end."""
         for number in self._numbers:
             signal.signal(number, signal.SIG_IGN)
 
     def close(self) -> None:
-        """Forget everything: for a child that takes note of signals itself."""
+        """Close the pipe: for a child that has an inbox of its own."""
         signal.set_wakeup_fd(-1)
         os.close(self._read_fd)
         os.close(self._write_fd)
@@ -74,5 +74,5 @@ CHANGES = (signal.SIGHUP, signal.SIGUSR2)
 
 
 def make_inbox() -> SignalInbox:
-    """Begin to take note of the signals that a supervisor obeys."""
+    """Return an inbox for the signals that a supervisor obeys."""
     return SignalInbox((*STOPS, signal.SIGUSR1, signal.SIGCHLD, *CHANGES), ignored=[])

@@ -1,4 +1,4 @@
-"""What a server is doing, in words: for ``phttpd stop`` and ``status``, and the service manager.
+"""Words for figures of the scoreboard: for ``phttpd stop`` and ``status``, and the service manager.
 
 Called by `httpd.process.control` and `httpd.process.watchdog`.
 """
@@ -16,11 +16,11 @@ def total(boards: Iterable[Scoreboard], column: Column) -> int:
 
 
 def describe_drain(active: int, remaining: int) -> str:
-    """Say what a drain waits for.
+    """Return what a drain waits for.
 
     Args:
         active: connections in the middle of a request.
-        remaining: bytes that they still have to get.
+        remaining: bytes that are still to be sent to them.
     """
     return f"waiting for {count(active, 'request')}, {format_bytes(remaining)} to send"
 

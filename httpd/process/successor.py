@@ -37,7 +37,7 @@ from httpd.process.others import ends_within, send_signal
 from httpd.process.worker_process import BOOT_SECONDS
 
 UPGRADE_SECONDS = BOOT_SECONDS + 20.0
-"""How long a successor may take until it serves."""
+"""How long a successor may take until it has taken over."""
 UPGRADE_VARIABLE = "PHTTPD_UPGRADE"
 """In the environment of a successor: JSON of the predecessor's pid, the descriptor of the channel,
 and the endpoint of the listeners."""
@@ -143,7 +143,7 @@ class Successor:
             return
         received = self._channel.receive()
         if received is None:
-            why = "the new supervisor ended before it served; its last words are in the log"
+            why = "the new supervisor ended before it took over; its last messages are in the log"
             self.outcome = EX_WORKER, why
             return
         message, text, fd = received
@@ -161,7 +161,7 @@ class Successor:
         """Kill the successor if it has not taken over in time."""
         if self.outcome is None and self.boots_until <= time.monotonic():
             self.signal(signal.SIGKILL)
-            why = f"the new supervisor did not serve within {UPGRADE_SECONDS:g} s"
+            why = f"the new supervisor did not take over within {UPGRADE_SECONDS:g} s"
             self.outcome = EX_WORKER, why
 
     def let_take_over(self) -> None:

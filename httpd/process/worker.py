@@ -1,7 +1,7 @@
 """A worker process: a fixed pool of threads, each an event loop.
 
-The main thread serves no one.  It waits for the supervisor's messages, for signals and for the end
-of the loops, and passes them on.
+The main thread serves no requests.  It waits for messages of the supervisor, for signals, and for
+the end of the loops.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from httpd.process.signals import SignalInbox
 from httpd.site.settings import SiteSettings
 
 ERROR_PAUSE = 0.1
-"""Seconds without obeying anybody after a system call has failed that never should."""
+"""Seconds without work after an unexpected failure of a system call, which may happen again."""
 ORPHAN_SECONDS = 5.0
-"""How long a worker finishes requests in hand when the supervisor was killed."""
+"""How long a worker finishes requests in progress when the supervisor was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,15 @@ def run_worker(
     channel: Channel,
     log: Log,
 ) -> int:
-    """Be a worker until the supervisor says otherwise or is gone, and return the exit status.
+    """Serve until the supervisor ends the worker or has ended itself; return the exit status.
 
     Args:
         index: number of the worker, from 0.
         settings: see `WorkerSettings`.
         listeners: shared listening sockets.
         board: shared scoreboard.
-        channel: the worker's end of the line to the supervisor.
-        log: where messages and, if verbose, the access log go.
+        channel: the worker's end of the channel to the supervisor.
+        log: for messages and, if verbose, the access log.
     """
     inbox = SignalInbox(
         [signal.SIGTERM],
@@ -92,14 +92,14 @@ def run_worker(
     name_thread(log.role)
     try:
         drop_privileges(settings.process.user, settings.process.group)
-        os.readlink("/proc/self/fd/0")  # how the docroot tells where a file lies
+        os.readlink("/proc/self/fd/0")  # the docroot finds out paths of open files by it
         if fault := find_fault(settings.site.docroot):
             text = describe_fault(settings.site.docroot, fault)
             if settings.needs_docroot and board.phase is Phase.STARTING:
                 status = EX_NOPERM if isinstance(fault, PermissionError) else EX_NOINPUT
                 channel.send(Message.FAILED, f"{status} {text}")
                 return status
-            if index == 0:  # the others see the same
+            if index == 0:  # the other workers find the same fault
                 log.warning(f"{text}; {NOT_YET}")
         worker = _Worker(index, settings, listeners, board, channel, log)
     except OSError as error:
@@ -166,7 +166,7 @@ class _Worker:
                     self._on_event(fd, inbox, poll)
             except OSError as error:
                 self._log.error(f"the worker goes on after an error: {error}")
-                time.sleep(ERROR_PAUSE)  # which may come again at once
+                time.sleep(ERROR_PAUSE)
             if self._orphan_until <= time.monotonic():
                 self._stop()
         return EX_WORKER if self._failed else EX_OK
@@ -181,9 +181,9 @@ class _Worker:
             os.eventfd_read(self._ended)
 
     def _timeout(self) -> float | None:
-        """Milliseconds that there may be nothing to do."""
+        """Return how many milliseconds to wait for an event, or None for as long as it takes."""
         if self._orphan_until == float("inf"):
-            return 1000 if self._draining else None  # should a loop not be able to tell its end
+            return 1000 if self._draining else None  # a loop may fail to report its end
         return max(0.0, self._orphan_until - time.monotonic()) * 1000 + 1
 
     def _run_loop(self, loop: Loop) -> None:
@@ -199,11 +199,11 @@ class _Worker:
         try:
             os.eventfd_write(self._ended, 1)
         except OSError:
-            pass  # who waits for it looks once a second
+            pass  # `run` checks once a second
 
     def _obey(self, poll: select.poll) -> None:
         received = self._channel.receive()
-        if received is None:  # the supervisor is gone, and nobody would ever stop us
+        if received is None:  # the supervisor has ended, and could not stop this worker later
             poll.unregister(self._channel)
             self._drain(ORPHAN_SECONDS)
             self._orphan_until = time.monotonic() + ORPHAN_SECONDS
@@ -220,7 +220,11 @@ class _Worker:
                 os.close(fd)
 
     def _drain(self, seconds: float) -> None:
-        """Drain, or give a drain that has begun no more than so many seconds."""
+        """Begin to drain, or shorten a drain that has begun.
+
+        Args:
+            seconds: how long the drain may take at the most.
+        """
         is_first, self._draining = not self._draining, True
         for loop in self._loops:
             if is_first:
@@ -234,8 +238,9 @@ class _Worker:
             loop.stop()
 
     def _leave_listeners(self) -> None:
-        """The last loop to leave closes the sockets; if it is the last of all workers', then
-        clients are refused from that moment on, and none that was accepted is forgotten.
+        """Count a loop that accepts no more connections; the last one closes the listeners.
+
+        Once the last worker has closed them, the kernel refuses new connections.
         """
         with self._lock:
             self._watching -= 1

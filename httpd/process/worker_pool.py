@@ -59,7 +59,9 @@ class WorkerPool:
             self._fill_vacancies(generation, now)
             if generation is not self._generations.candidate:
                 for process in generation.late_workers(now):
-                    process.kill_for(f"was killed, since it did not serve in {BOOT_SECONDS:g} s")
+                    process.kill_for(
+                        f"was killed, since it did not serve within {BOOT_SECONDS:g} s"
+                    )
             if generation.is_stuck(now):
                 generation.kill()
 

@@ -87,7 +87,7 @@ class WorkerProcess:
         elif message is not Message.NOTHING:
             self.has_left = True
             quoted = text if message is Message.NONSENSE else f"{message} {text}"
-            self.kill_for(f"was killed, since it said {quoted.rstrip()[:_MAX_QUOTED]!a}")
+            self.kill_for(f"was killed for an invalid message: {quoted.rstrip()[:_MAX_QUOTED]!a}")
 
     def _on_hang_up(self) -> None:
         """Kill a worker that did not serve yet: without the channel, it cannot be told to end."""

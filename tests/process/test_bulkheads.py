@@ -146,7 +146,7 @@ def test_the_other_workers_of_a_reload_that_failed_are_not_blamed(server: Faulty
 def test_a_message_that_means_nothing_is_quoted(server: Faulty) -> None:
     with server.fault("say " + b"\x1b[2Jgarbage".hex()):
         done = server.run("reload")
-    assert r"a worker was killed, since it said '\x1b[2Jgarbage'" in done.stderr
+    assert r"a worker was killed for an invalid message: '\x1b[2Jgarbage'" in done.stderr
 
 
 def test_a_failure_with_a_status_that_is_none(server: Faulty) -> None:

@@ -202,7 +202,7 @@ def test_new_code_and_code_that_is_broken(site: Path) -> None:
         service.write_text("this is no Python\n")
         done = server.run("upgrade")
         assert done.returncode == WORKER
-        assert "the new supervisor ended before it served" in done.stderr
+        assert "the new supervisor ended before it took over" in done.stderr
         server.log.wait_for("^SyntaxError: invalid syntax$")
         assert server.pid == old
         assert ask(server.port, "/").status == 200

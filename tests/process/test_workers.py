@@ -193,7 +193,7 @@ def test_replacement_that_hangs_while_it_boots_is_killed_and_replaced(site: Path
         with Process(server.workers()[0]) as worker:
             worker.signal(signal.SIGKILL)
         server.log.wait_for(r"error .* was killed by SIGKILL; starting another$")
-        line = r"error .* \(pid (\d+)\) was killed, since it did not serve in 5 s; starting another"
+        line = r"\(pid (\d+)\) was killed, since it did not serve within 5 s; starting another"
         hanging = int(server.log.wait_for(line)[1])
         flag.unlink()
         until(lambda: len(server.workers()) == 2, "two workers")

@@ -53,7 +53,9 @@ def test_nonsense_ends_the_worker(said: bytes) -> None:
     with a_worker() as (process, end):
         end.send(said)
         process.receive()
-        assert "was killed, since it said '" in process.describe_end(status_of_killed(process))
+        assert "was killed for an invalid message: '" in process.describe_end(
+            status_of_killed(process)
+        )
         process.receive()
 
 
@@ -65,7 +67,7 @@ def test_worker_that_serves_twice_is_killed() -> None:
         assert process.ready
         end.send(b"ready ")
         process.receive()
-        assert "since it said 'ready'" in process.describe_end(status_of_killed(process))
+        assert "for an invalid message: 'ready'" in process.describe_end(status_of_killed(process))
 
 
 def test_a_hang_up_before_it_serves_ends_the_worker() -> None:
