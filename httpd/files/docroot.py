@@ -22,7 +22,7 @@ from httpd.files.faults import (
     not_found,
 )
 from httpd.files.hidden import has_hidden_name
-from httpd.files.openat2 import READING, read_beneath, read_straight
+from httpd.files.openat2 import READING, open_beneath, open_without_links
 from httpd.files.resolver import DirectoryState, Resolver, check_inside, link_to
 from httpd.protocol.messages import HTTPError
 
@@ -73,12 +73,15 @@ class Docroot:
 
     def __init__(self, directory: str, index: tuple[str, ...]) -> None:
         self._directory = os.fsencode(directory).rstrip(b"/")
+        self._prefix = len(self._directory) + 1
         self._index = tuple(os.fsencode(name) for name in index)
         self._resolver = resolver = Resolver(self._directory)
         self.invalidate_root = resolver.invalidate_root
         """To be called before the response to a request that was sent after the last call."""
         self.release = resolver.release
         """See `Resolver.release`."""
+        self.directory_state = resolver.directory_state
+        """See `Resolver.directory_state`."""
 
     def open(self, path: bytes) -> OpenResult | FoundDirectory:
         """Open the file that a path leads to, or the index file of a directory.
@@ -91,9 +94,9 @@ class Docroot:
                 may not be read, 503 without a docroot.
             FileSystemError: descriptors or memory have run out, or the disk fails.
         """
-        name = self._directory + path
-        if has_hidden_name(path):
+        if path.find(b"/.") >= 0 and has_hidden_name(path):
             raise not_found()
+        name = self._directory + path
         if not path.endswith(b"/"):
             return self.open_name(name) or FoundDirectory(path)
         for index in self._index:
@@ -117,31 +120,33 @@ class Docroot:
             HTTPError: see `open`.
             FileSystemError: see `open`.
         """
+        resolver = self._resolver
+        below = name[self._prefix :] or b"."
         try:
-            if opened := self._open_beneath(name):
-                return opened
-            fd = self._resolver.pin(name)
-            try:
-                return _open_pinned(fd, name)
-            finally:
-                os.close(fd)
+            root = resolver.valid_root if resolver.valid_root >= 0 else resolver.validate_root()
+            status = os.stat(below, dir_fd=root)
+            if stat.S_ISREG(status.st_mode):
+                fd = open_without_links(below, root)
+                if fd is None and (fd := open_beneath(below, root)) is not None:
+                    check_inside(fd, root)
+                if fd is not None:
+                    return OpenResult(fd, name, status)
+            return self._open_pinned(name)
         except OSError as error:
             raise self._explain(error) from None
 
-    def _open_beneath(self, name: bytes) -> OpenResult | None:
-        """Open a regular file without leaving the docroot; return None where that is impossible."""
-        root = self._resolver.root()
-        below = self._resolver.below(name)
-        status = os.stat(below, dir_fd=root)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        fd = read_straight(below, root)
-        if fd is None:
-            fd = read_beneath(below, root)
-            if fd is None:
+    def _open_pinned(self, name: bytes) -> OpenResult | None:
+        """Open a file whose way leads out of the docroot; return None for a directory."""
+        fd = self._resolver.pin(name)
+        try:
+            status = os.fstat(fd)
+            if stat.S_ISDIR(status.st_mode):
                 return None
-            check_inside(fd, root)
-        return OpenResult(fd, name, status)
+            if not stat.S_ISREG(status.st_mode):
+                raise not_found()
+            return OpenResult(os.open(link_to(fd), READING), name, status)
+        finally:
+            os.close(fd)
 
     def open_directory(self, directory: FoundDirectory) -> int:
         """Return a descriptor of a directory for reading the names in it.
@@ -211,23 +216,6 @@ class Docroot:
             return self.stat(name), directory.state
         return status, directory.state
 
-    def directory_state(self, name: bytes) -> DirectoryState | None:
-        """Return the state of the directory that a file is in, as `revalidate` sees it.
-
-        As long as the state stays the same, the directory has the same names in it, and they mean
-        the same files.
-
-        Args:
-            name: the name of an `OpenResult`.
-
-        Returns:
-            None where a change might not show, since there was one just now, or nothing is known.
-        """
-        try:
-            return self._resolver.pin_parent(name).state
-        except (OSError, HTTPError):
-            return None
-
     def names_beside(self, name: bytes, limit: int) -> list[str] | None:
         """Return the names in the directory that a file is in.
 
@@ -258,12 +246,3 @@ class Docroot:
         if error.errno == errno.EACCES and not self._resolver.may_enter_root():
             return NoDocrootError(error)
         return explain(error)
-
-
-def _open_pinned(fd: int, name: bytes) -> OpenResult | None:
-    status = os.fstat(fd)
-    if stat.S_ISDIR(status.st_mode):
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        raise not_found()
-    return OpenResult(os.open(link_to(fd), READING), name, status)

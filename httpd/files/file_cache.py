@@ -1,20 +1,21 @@
-"""The files that a worker has served lately, by path, each with the answers that were made of it.
+"""The files that a worker has opened lately, by path, each with the responses that were made of it.
 
-A file is kept from the second request of a minute on: most of what a crawler or a backup asks for
-is not asked for again soon, and would drive out what is.
+Admission: a file enters the cache on its second request within a minute, so that scans (crawlers,
+backups) do not evict the working set.
 
-The store is shared by all loops of a worker.  Looking something up takes no lock; whoever puts
-something in or takes it out does, and makes no system call meanwhile, but to close what nobody
-sends any more.
+All loops of a worker share the cache.  A lookup takes no lock.  Whoever changes the cache takes the
+lock, and makes no system call meanwhile, except to close files that no client is being sent.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from itertools import islice, takewhile
+from types import MappingProxyType
 
 from httpd.files.memory import Claim, Claims
 from httpd.files.open_file import OpenFile
@@ -22,124 +23,144 @@ from httpd.files.precompressed import PlainDirectories
 from httpd.files.resolver import DirectoryState
 from httpd.protocol.response import JOINED, Response
 
-KEPT_SECONDS = 60
-"""How long an unused file is kept in memory."""
-OPEN_SECONDS = 10
-"""How long an unused file is kept open, if it is no snapshot; a deleted file's disk space is free
-after that."""
+LIFETIME = 60
+"""Seconds for which an unused file stays in the cache."""
+OPEN_LIFETIME = 10
+"""Seconds for which an unused file stays open, if it is no snapshot.  The disk space of a deleted
+file is free after that."""
 MAX_OPEN_FILES = 512
-"""Descriptors that a worker keeps open for files that nobody downloads."""
-_MOST_RESPONSES = 64
-"""Answers of one file that are remembered: forms, ranges and conditions in every combination."""
+"""Descriptors that a worker holds for files that no client is being sent."""
+_MAX_RESPONSES = 64
+"""Responses that are stored with one file: codings, ranges and conditions in every combination."""
 _MOVE_SECONDS = 4
-"""How much later a check must be to change the place in the order."""
-_MOST_DROPPED = 1024
-"""Unused files that a loop lets go of in a second, since others wait meanwhile; more than
+"""Seconds after which a validation moves a file to the end of the order of eviction."""
+_MAX_DROPPED = 1024
+"""Unused files that a loop drops in a second, since clients wait meanwhile; more than
 `MAX_OPEN_FILES`, some of which stay."""
 _OVERHEAD = 1024
-_MARK_SHARE = 2048
-"""Bytes of the budget for each mark: a file that is kept takes no less."""
-_MOST_MARKS = 1 << 17
+_BYTES_PER_MARK = 2048
+"""Bytes of the budget for each mark of a request: a cached file takes no less."""
+_MAX_MARKS = 1 << 17
+
+
+NO_FORMS: Mapping[str, OpenFile] = MappingProxyType({})
+"""For a file without precompressed forms."""
 
 
 class CachedFile:
-    """What there is at a path: a file, and the precompressed forms of it that lie beside it.
+    """What is served at a path: a file, the precompressed forms of it, and the responses.
 
-    `path` is where it is kept: a canonical one, or None for a file that has none.  `is_kept` tells
-    that it ever was, and `is_fragile` that something of what is kept is.
-    `bare` is the state of their directory if it has no other forms, not even unusable ones.
-    `checked` is the second in which all was last held against the disk.  `responses` are those that
-    were made of it, by what selects them.
+    Args:
+        path: the canonical path that is the key in the cache; None if the path of the request has
+            no canonical spelling.
+        original: the file.
+        no_precompressed: the state of the directory if it contains no precompressed forms of the
+            file, not even unusable ones; else None.
+        validated_at: the second of the monotonic clock in which all files were last compared with
+            the disk.
+        coded: the precompressed forms by content coding.
+
+    Attributes:
+        responses: the responses that were made of the files, by variant key.
+        was_admitted: whether the cache ever took the files in.
+        may_change: whether somebody may change a file in place, which is known once it is admitted.
     """
 
     __slots__ = (
-        "bare",
-        "checked",
         "claimed",
         "coded",
         "cost",
-        "is_fragile",
-        "is_kept",
-        "moved",
+        "may_change",
+        "moved_at",
+        "no_precompressed",
         "open_files",
         "original",
         "path",
         "responses",
         "size",
+        "validated_at",
+        "was_admitted",
     )
 
     def __init__(
         self,
         path: bytes | None,
         original: OpenFile,
-        coded: Mapping[str, OpenFile],
-        bare: DirectoryState | None,
-        checked: int,
+        no_precompressed: DirectoryState | None,
+        validated_at: int,
+        coded: Mapping[str, OpenFile] = NO_FORMS,
     ) -> None:
         self.path = path
         self.original = original
         self.coded = coded
-        self.bare = bare
-        self.checked = self.moved = checked
+        self.no_precompressed = no_precompressed
+        self.validated_at = self.moved_at = validated_at
         self.responses: dict[bytes, Response] = {}
-        self.is_kept = self.is_fragile = False
+        self.was_admitted = self.may_change = False
         self.cost = self.size = self.claimed = self.open_files = 0
 
+    def __repr__(self) -> str:
+        path = "uncached" if self.path is None else os.fsdecode(self.path)
+        forms = " ".join(self.coded) or "no forms"
+        return f"<CachedFile {path}, {forms}, {len(self.responses)} responses>"
+
     def is_in_place(self) -> bool:
-        """Tell whether what somebody may have changed is still there, and what it was."""
-        return not self.is_fragile or all(
-            resource.is_in_place()
-            for resource in (self.original, *self.coded.values())
-            if resource.is_fragile
+        """Tell whether the files that somebody may change are at their names, unchanged."""
+        return not self.may_change or all(
+            file.is_in_place() for file in (self.original, *self.coded.values()) if file.may_change
         )
 
-    def be_kept(self) -> None:
-        """Work out what is of interest from now on; to be called once."""
-        self.is_kept = True
-        for resource in (self.original, *self.coded.values()):
-            self.size += len(resource.name) + _OVERHEAD
-            self.claimed += resource.claim.size if resource.claim else 0
-            self.open_files += resource.content is None
-            if resource.is_fragile:
-                self.is_fragile = True
+    def measure(self) -> None:
+        """Add up what the files take; to be called once, when the cache admits them."""
+        self.was_admitted = True
+        for file in (self.original, *self.coded.values()):
+            self.size += len(file.name) + _OVERHEAD
+            self.claimed += file.claim.size if file.claim else 0
+            self.open_files += file.content is None
+            if file.may_change:
+                self.may_change = True
             else:
-                self.size += resource.size
+                self.size += file.size
         self.cost = self.size
 
 
 class FileCache:
-    """Bounded in bytes, descriptors and time.
+    """Opened files by path, bounded in bytes, descriptors and time.
 
-    The dictionaries are in the order of the last check, but for some seconds, so what is unused
-    stands first.
-
-    What is not kept counts as well, as long as anything holds it.  That may be half of the budget,
-    so that slow clients cannot drive out everything that others ask for.
+    What holds memory without being cached counts as well, as long as anything refers to it.  That
+    may be half of the budget, so that slow clients cannot drive out what all others ask for.
 
     Args:
-        budget: bytes that all of it may take, but for the marks, which take 1 MiB at the most.
-        on_evicted: told of bytes that were evicted for want of room, while a lock is held.
+        budget: bytes that the cache may take, except for the marks of requests, which take 1 MiB at
+            the most.
+        on_evicted: called with the bytes that were evicted for want of room, while the lock is
+            held.
+
+    Attributes:
+        by_path: the cached files by canonical path, in the order of their last validation, give or
+            take some seconds; so unused files come first.
     """
 
     def __init__(self, budget: int, on_evicted: Callable[[int], None] = lambda _: None) -> None:
         # Ordered ones find their first key at once, however many have been deleted before it.
-        self.kept: OrderedDict[bytes, CachedFile] = OrderedDict()
+        self.by_path: OrderedDict[bytes, CachedFile] = OrderedDict()
         self.plain_directories = PlainDirectories()
-        self._open: OrderedDict[bytes, CachedFile] = OrderedDict()  # that hold descriptors
-        self._marks = array("q", bytes(8 * min(1 + budget // _MARK_SHARE, _MOST_MARKS)))
+        self._open: OrderedDict[bytes, CachedFile] = OrderedDict()  # those that hold descriptors
+        self._marks = array("q", bytes(8 * min(1 + budget // _BYTES_PER_MARK, _MAX_MARKS)))
         self._minute = 0
         self._budget = budget
         self._used = 0
         self._claims = Claims()
-        self._claimed = 0  # bytes of the claims that files have which are kept
+        self._claimed = 0  # bytes of the claims of cached files
         self._open_files = 0
         self._on_evicted = on_evicted
         self._lock = threading.Lock()
 
-    def was_asked_for(self, path: bytes | None) -> bool:
-        """Tell whether somebody has asked for a path in this minute, and note that somebody does.
+    def note_request(self, path: bytes | None) -> bool:
+        """Tell whether a path has been requested in this minute, and note that it is now.
 
-        Each path has a place for its mark, and the last one that came to a place is known by it.
+        Each path has a place for its mark, which it shares with others: the last path that came to
+        a place is known by it.
         """
         mark = hash(path) ^ self._minute
         place = mark % len(self._marks)
@@ -149,7 +170,7 @@ class FileCache:
         return False
 
     def claim(self, size: int, own: int = -1) -> Claim | None:
-        """Claim memory for something that is not kept, or not yet.
+        """Claim memory for something that is not cached, or not yet.
 
         Args:
             size: bytes.
@@ -160,9 +181,9 @@ class FileCache:
             None if there is no memory left.
         """
         with self._lock:
-            unkept = self._unkept()
-            is_alone = unkept == own
-            if unkept + size > self._budget // 2 and not is_alone:
+            uncached = self._uncached()
+            is_alone = uncached == own
+            if uncached + size > self._budget // 2 and not is_alone:
                 return None
             if size > self._room():
                 self._evict(size - self._room())
@@ -170,15 +191,19 @@ class FileCache:
                     return None
             return self._claims.make(size)
 
-    def keep(self, cached: CachedFile) -> None:
-        """Take in what there is at a path, in the place of what was."""
+    def accepts(self, size: int) -> bool:
+        """Tell whether a file of so many bytes may be cached without driving out all the rest."""
+        return size <= self._budget // 16
+
+    def admit(self, cached: CachedFile) -> None:
+        """Take files in, in place of those that had the same path."""
         path = cached.path
         if path is None:
             return
-        cached.be_kept()
+        cached.measure()
         with self._lock:
             self._drop(path)
-            self.kept[path] = cached
+            self.by_path[path] = cached
             self._used += cached.cost
             self._claimed += cached.claimed
             if cached.open_files:
@@ -186,30 +211,28 @@ class FileCache:
                 self._open_files += cached.open_files
             self._shrink()
 
-    def takes(self, size: int) -> bool:
-        """Tell whether something of so many bytes may be kept without driving out all the rest."""
-        return size <= self._budget // 16
-
-    def note_check(self, cached: CachedFile, second: int) -> None:
-        """Take note that files are still what they were in a second."""
-        if second - cached.moved >= _MOVE_SECONDS:
-            cached.moved = second
+    def note_validation(self, cached: CachedFile, second: int) -> None:
+        """Note that files were found unchanged in a second of the monotonic clock."""
+        if second - cached.moved_at >= _MOVE_SECONDS:
+            cached.moved_at = second
             with self._lock:
                 if path := self._path_of(cached):
-                    self.kept.move_to_end(path)
+                    self.by_path.move_to_end(path)
                     if cached.open_files:
                         self._open.move_to_end(path)
-        cached.checked = second
+        cached.validated_at = second
 
-    def forget(self, cached: CachedFile) -> None:
-        """Let go of what was at a path."""
+    def remove(self, cached: CachedFile) -> None:
+        """Drop files, since the disk has others now."""
         with self._lock:
             if path := self._path_of(cached):
                 self._drop(path)
 
-    def remember(self, cached: CachedFile, variant_key: bytes, response: Response) -> None:
-        """Let `response` be the one to requests with a selector, as long as the files stay, unless
-        there is one: then another loop was quicker, or the request could not be recalled.
+    def add_response(self, cached: CachedFile, variant_key: bytes, response: Response) -> None:
+        """Store a response with the files that it was made of, as long as they stay.
+
+        A response that is there already stays: another loop was quicker, or a request came in a way
+        in which stored responses are not looked up.
         """
         with self._lock:
             if not self._path_of(cached) or variant_key in cached.responses:
@@ -217,8 +240,8 @@ class FileCache:
             cost = len(variant_key) + _cost(response)
             if cost > self._budget // 8:
                 return
-            if len(cached.responses) >= _MOST_RESPONSES:
-                self._forget_responses(cached)
+            if len(cached.responses) >= _MAX_RESPONSES:
+                self._drop_responses(cached)
             cached.responses[variant_key] = response
             cached.cost += cost
             self._used += cost
@@ -227,36 +250,40 @@ class FileCache:
                 self._claimed += response.claim.size
             self._shrink()
 
-    def tick(self, second: int) -> None:
-        """Let go of what nobody has asked for lately."""
-        # What is asked for less often than it would be kept gains nothing by it.
-        self._minute = second // KEPT_SECONDS
+    def begin_second(self, second: int) -> None:
+        """Drop what has not been used lately.
+
+        Args:
+            second: of the monotonic clock.
+        """
+        # A mark older than the cache's lifetime is useless: the file would have expired anyway.
+        self._minute = second // LIFETIME
         with self._lock:
-            for path, cached in _find_unused(self._open, second - OPEN_SECONDS):
-                if cached.is_fragile:
+            for path, cached in _find_unused(self._open, second - OPEN_LIFETIME):
+                if cached.may_change:
                     self._drop(path)
-            for path, _ in _find_unused(self.kept, second - KEPT_SECONDS):
+            for path, _ in _find_unused(self.by_path, second - LIFETIME):
                 self._drop(path)
 
     def clear(self) -> None:
-        """Let go of everything, to free descriptors."""
+        """Drop everything, to free descriptors."""
         with self._lock:
-            self.kept.clear()
+            self.by_path.clear()
             self._open.clear()
             self._used = self._claimed = self._open_files = 0
 
     def _path_of(self, cached: CachedFile) -> bytes | None:
-        """Return where files are kept, if they still are."""
+        """Return the key of files, if they are in the cache."""
         path = cached.path
-        return path if path is not None and self.kept.get(path) is cached else None
+        return path if path is not None and self.by_path.get(path) is cached else None
 
-    def _unkept(self) -> int:
-        """Return the claimed bytes of what is not kept."""
+    def _uncached(self) -> int:
+        """Return the claimed bytes of what is not cached."""
         return self._claims.total() - self._claimed
 
     def _room(self) -> int:
         """Return the bytes that are left of the budget, which may be less than none."""
-        return self._budget - self._used - self._unkept()
+        return self._budget - self._used - self._uncached()
 
     def _shrink(self) -> None:
         self._evict(-self._room())
@@ -266,12 +293,12 @@ class FileCache:
     def _evict(self, size: int) -> None:
         """Drop what takes so many bytes, once: what is still being sent does not free them yet."""
         used = self._used
-        while self.kept and used - self._used < size:
-            self._drop(next(iter(self.kept)))
+        while self.by_path and used - self._used < size:
+            self._drop(next(iter(self.by_path)))
         self._on_evicted(used - self._used)
 
     def _drop(self, path: bytes) -> None:
-        cached = self.kept.pop(path, None)
+        cached = self.by_path.pop(path, None)
         if cached is not None:
             self._used -= cached.cost
             self._claimed -= cached.claimed
@@ -279,7 +306,7 @@ class FileCache:
                 del self._open[path]
                 self._open_files -= cached.open_files
 
-    def _forget_responses(self, cached: CachedFile) -> None:
+    def _drop_responses(self, cached: CachedFile) -> None:
         for response in cached.responses.values():
             if response.claim is not None:
                 cached.claimed -= response.claim.size
@@ -289,14 +316,16 @@ class FileCache:
         cached.cost = cached.size
 
 
-def _find_unused(kept: OrderedDict[bytes, CachedFile], last: int) -> list[tuple[bytes, CachedFile]]:
-    """Return what was not checked after a second, or the oldest of very much."""
-    oldest = islice(kept.items(), _MOST_DROPPED)
-    return list(takewhile(lambda item: item[1].checked <= last, oldest))
+def _find_unused(
+    files: OrderedDict[bytes, CachedFile], last: int
+) -> list[tuple[bytes, CachedFile]]:
+    """Return the files that were not validated after a second, or the oldest of very many."""
+    oldest = islice(files.items(), _MAX_DROPPED)
+    return list(takewhile(lambda item: item[1].validated_at <= last, oldest))
 
 
 def _cost(response: Response) -> int:
-    """Return the bytes that an answer takes beside the content of the file that it was made of."""
+    """Return the bytes that a response takes beside the content of the file it was made of."""
     cost = len(response.wire) + _OVERHEAD
     if response.source and response.body is response.source.content and len(response.body) > JOINED:
         return cost

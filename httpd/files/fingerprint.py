@@ -1,8 +1,8 @@
-"""Samples of a large file: a few blocks of it, by which one version is told from another.
+"""Samples of a large file: a few blocks of it, which tell one version of the file from another.
 
-They go into the entity tag, and they tell whether a file that is being sent still has the content
-that its download began with.  Where the blocks lie depends on the size alone, so the same content
-has the same samples on every host.
+The samples go into the entity tag.  They also tell whether a file that is being sent still has the
+content that its download began with.  The size alone decides where the samples are, so the same
+content has the same samples on every host.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ BLOCK = 4096
 COUNT = 16
 """Samples of a file, of whatever size."""
 COMPARE_SECONDS = 1.0
-"""How often the samples of a file are read again at the most while parts of it are sent."""
+"""Seconds between two comparisons of the samples while parts of the file are being sent."""
 _SHORT = -1
 """Stands for the checksum of a block that the file does not have."""
 
 
 def sample_offsets(size: int) -> list[int]:
-    """Return where the samples of a file lie: at its beginning, at its end, and evenly between.
+    """Return where the samples of a file are: at its beginning, at its end, and evenly between.
 
     Args:
         size: bytes of the file, more than 2 * BLOCK.
@@ -39,29 +39,29 @@ def sample_offsets(size: int) -> list[int]:
 
 
 def enclose(segments: Iterable[bytes | range]) -> range:
-    """Return the part of a file that has all ranges of a body in it."""
+    """Return the smallest part of a file that contains all ranges of a body."""
     parts = [segment for segment in segments if isinstance(segment, range)]
     return range(min(part.start for part in parts), max(part.stop for part in parts))
 
 
 class Fingerprint:
-    """What an open file is known by, and whether that is still so.
+    """The samples of an open file, and whether they are still the same.
 
     Only the descriptor counts: whatever happens to the name of the file, its content stays.  The
     times of the file tell when its samples must be compared, and nothing else: an append, a new
-    owner and `touch` change the times as well.  That of the last status change is one of them,
-    since who writes a file can set the modification time back, as `cp -p` does.  All loops of a
-    worker share a fingerprint.
+    owner and `touch` change the times as well.  The time of the last status change is one of them,
+    since a program that writes to a file can set the modification time back, as `cp -p` does.  All
+    loops of a worker share a fingerprint.
 
-    Not seen is a change between the samples, and one that leaves the times as they are, as a write
-    to a mapping of the file may until the kernel writes it back (mmap(2)).
+    Two changes go unnoticed: one between the samples, and one that leaves the times as they are.  A
+    write to a mapping of the file may do so until the kernel writes it back (mmap(2)).
 
     Args:
         fd: an open file of more than 2 * BLOCK bytes.
         status: its status just before.
 
     Raises:
-        OSError: of reading the samples.
+        OSError: the samples cannot be read.
     """
 
     __slots__ = ("_checksums", "_fd", "_next", "_seen", "_size")
@@ -71,14 +71,14 @@ class Fingerprint:
         self._size = status.st_size
         self._next = 0.0  # when the samples may be compared, by the monotonic clock
         self._checksums: tuple[int, ...] = ()
-        # Times of the file, whether they are so old that a later write gives it others, and its
-        # checksums then.  It is replaced as a whole, since other threads look at it.
-        self._seen = self._look(status)
+        # The times of the file, whether they are so old that a later write changes them, and the
+        # checksums at that time.  The tuple is replaced as a whole, since other threads read it.
+        self._seen = self._sample(status)
         self._checksums = self._seen[2]
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file had as many bytes as it says."""
+        """Whether the file had as many bytes as its status said."""
         return _SHORT not in self._checksums
 
     @property
@@ -88,7 +88,7 @@ class Fingerprint:
 
     @property
     def has_changed(self) -> bool:
-        """Whether a sample was another one when samples were compared last."""
+        """Whether the last comparison of the samples found a difference."""
         return self._seen[2] is not self._checksums
 
     def is_intact(self, part: range, *, is_last: bool) -> bool:
@@ -96,11 +96,11 @@ class Fingerprint:
 
         Args:
             part: what a client was promised, in bytes of the file.
-            is_last: whether no other look comes before the client has all of it.  Then samples that
-                may have changed are compared, however shortly ago that was done.
+            is_last: whether the client has all of the part before the next call.  Then samples that
+                may have changed are compared, however recent the last comparison is.
 
         Raises:
-            OSError: of the file.
+            OSError: the status or the samples cannot be read.
         """
         status = os.fstat(self._fd)
         if status.st_size < part.stop:
@@ -110,12 +110,16 @@ class Fingerprint:
             now = time.monotonic()
             if is_last or now >= self._next:
                 self._next = now + COMPARE_SECONDS
-                self._seen = self._look(status)
+                self._seen = self._sample(status)
                 checksums = self._seen[2]
         return checksums is self._checksums or self._fits(part, checksums)
 
-    def _look(self, status: os.stat_result) -> tuple[tuple[int, int], bool, tuple[int, ...]]:
-        """Read the samples; `status` is that of the file just before."""
+    def _sample(self, status: os.stat_result) -> tuple[tuple[int, int], bool, tuple[int, ...]]:
+        """Read the samples.
+
+        Args:
+            status: that of the file just before.
+        """
         times = _times(status)
         is_settled = time.time_ns() - status.st_mtime_ns > SETTLED_NS
         offsets = sample_offsets(self._size)
@@ -127,9 +131,9 @@ class Fingerprint:
         return times, is_settled, self._checksums if same else checksums
 
     def _fits(self, part: range, checksums: tuple[int, ...]) -> bool:
-        """Compare the samples that overlap a part; if none does, the nearest one before it.
+        """Compare the samples that overlap a part; if none does, the nearest one before the part.
 
-        The file has all of the part, so a block that is short ends behind it.
+        The file has all of the part, so a block that is short ends behind the part.
         """
         offsets = sample_offsets(self._size)
         stop = bisect_left(offsets, part.stop)

@@ -1,8 +1,8 @@
-"""How much memory the responses of a worker hold, be they kept for more requests or not.
+"""How much memory the responses of a worker hold, whether they are cached or not.
 
-Evicting a file frees nothing as long as a slow client is being sent it.  So whatever holds many
-bytes has a claim to them, and they count until the claim itself is gone: with the last reference
-that anything has to its holder, such as an open file, a listing or a response.
+Evicting a file frees nothing as long as a slow client is being sent the file.  So whatever holds
+many bytes has a claim to them.  The bytes count until the claim itself is gone: with the last
+reference to its holder, such as an open file, a listing or a response.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from collections import deque
 from collections.abc import Callable
 
 UNCLAIMED = 8 * 1024
-"""Bytes up to which a response may hold memory without a claim: so much for each connection."""
+"""Bytes of memory that a response may hold without a claim: so much for each connection."""
 
 
 class Claim:
-    """A number of bytes, which are free when nothing refers to the claim any more."""
+    """A number of bytes, which are free when nothing refers to the claim any more.
+
+    Args:
+        size: bytes.
+        given_back: where to put the size in the end.
+    """
 
     __slots__ = ("_given_back", "size")
 
@@ -28,11 +33,12 @@ class Claim:
         self._given_back.append(self.size)
 
 
-Hold = Callable[[int], Claim | None]
-"""Claims a number of bytes; None if they are not to be had, and must not be used."""
+ClaimMemory = Callable[[int], Claim | None]
+"""Claims a number of bytes; returns None if there is no memory left, and none may be used."""
 
-HoldMore = Callable[[int, int], Claim | None]
-"""Does the same for what has claimed a number of bytes already, and cannot be sent without."""
+ClaimMoreMemory = Callable[[int, int], Claim | None]
+"""Claims a number of bytes for what cannot be sent otherwise, and has claimed a number of bytes
+already."""
 
 
 def grant(size: int, own: int = -1) -> Claim:  # noqa: ARG001
@@ -53,7 +59,7 @@ class Claims:
         self._total = 0
 
     def make(self, size: int) -> Claim:
-        """Return a new claim to so many bytes."""
+        """Return a new claim to a number of bytes."""
         claim = Claim(size, self._given_back)
         self._total += size
         return claim

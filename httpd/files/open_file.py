@@ -1,4 +1,4 @@
-"""Opened files: what `Docroot` finds, with all that answers need to know of it."""
+"""Files that were opened by `Docroot`, with all that a response needs to know of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import stat
 import time
 from binascii import crc32
+from collections.abc import Callable
 from copy import copy
+from operator import attrgetter
 
+from httpd.files.descriptor import Descriptor, close_quietly
 from httpd.files.docroot import OpenResult
 from httpd.files.faults import explain, not_found
 from httpd.files.fingerprint import Fingerprint, enclose
 from httpd.files.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
-from httpd.files.memory import UNCLAIMED, Claim, Hold, grant
+from httpd.files.memory import UNCLAIMED, Claim, ClaimMemory, grant
 from httpd.files.resolver import SETTLED_NS
 from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
@@ -25,34 +28,51 @@ MEDIUM_FILE = 1024 * 1024
 FIXED_TIMES = frozenset({0, 1, 315_532_800, 499_162_500})
 """Modification times, in seconds since the epoch, that tools write into every file: ostree, Nix,
 reproducible archives (1980-01-01, the earliest date in a ZIP file) and npm."""
+_ATTEMPTS = 3
+"""How often a file that changes meanwhile is read."""
 
 
-def _identify(status: os.stat_result) -> tuple[int, int, int, int]:
-    """Return what changes when the content does."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+_identify: Callable[[os.stat_result], tuple[int, int, int, int]] = attrgetter(
+    "st_dev", "st_ino", "st_size", "st_mtime_ns"
+)
+"""Returns what changes in the status of a file when its content does."""
 
 
 class OpenFile:
-    """One file as it was when it was opened, at `date`; never changed afterwards.
+    """One file as it was when it was opened.  An open file never changes.
 
-    With a `coding`, it is the precompressed form of `original`, of whose type it is.
+    A response to a new request is made from the file that the name leads to (`is_in_place`,
+    `is_current`).  The body of a response that is being sent comes from the descriptor, whatever
+    the name leads to meanwhile (`is_intact`).
 
-    `content` is the whole of a small file.  A larger one has `content` None and an open `fd`, which
-    is closed when the last answer or download that holds the resource lets go of it.  That may be a
-    `snapshot`: a copy of the file in memory, which stays as it is.  What is in memory is claimed by
-    `claim`; where memory is short, a small file has an open `fd` as well.
+    Args:
+        opened: what `Docroot` returned; the descriptor is closed in any case.
+        date: seconds since the epoch, as the responses of this second say.
+        coding: the content coding of a precompressed form.
+        original: the file that a precompressed form was made of.
+        claim_memory: claims the memory for a small file.
 
-    `last_modified` is always sent.  `modified` is what conditions with dates are compared with, in
-    seconds since the epoch; it is None for a time that says nothing about the content, one of
-    `FIXED_TIMES`.
+    Attributes:
+        content: the whole of a small file that is in memory, or None.
+        fd: an open descriptor where `content` is None, or -1.  The descriptor is closed with the
+            last response or download that refers to the open file.
+        is_snapshot: whether `fd` is a copy in memory, which nobody can change.
+        claim: the claim to the memory that the content takes, if that is much.
+        last_modified: the Last-Modified field, which is always sent.
+        modified: what conditions with dates are compared with, in seconds since the epoch; None for
+            a time that says nothing about the content, one of `FIXED_TIMES`.
+        etag: a strong entity tag, in which neither host, time zone nor restart have a part.
 
-    A new request is for what the name leads to (`is_in_place`, `is_current`); what is being sent
-    comes from the descriptor, whatever has become of the name (`is_intact`).
+    Raises:
+        HTTPError: 404 for what is no regular file any more, 403 for a file that has no fixed
+            content, 503 for one that is being written.
+        FileSystemError: the file cannot be read.
     """
 
     __slots__ = (
         "__weakref__",
         "_checkable",
+        "_descriptor",
         "_fingerprint",
         "_identity",
         "_status_changed_ns",
@@ -76,125 +96,115 @@ class OpenFile:
         date: int,
         coding: str = IDENTITY,
         original: OpenFile | None = None,
-        hold: Hold = grant,
+        claim_memory: ClaimMemory = grant,
     ) -> None:
         self.fd, self.name, status, is_only_choice = opened
         self.claim: Claim | None = None
         self.coding = coding
         self.is_snapshot = False
-        self._read(status)
-        age = time.time_ns() - self.modified_ns
-        self._checkable = is_only_choice and age > SETTLED_NS
+        try:
+            self._read(status)
+            if original is not None:
+                self.media_type: str = original.media_type
+            else:
+                self.media_type = guess_media_type(self.name[self.name.rfind(b"/") + 1 :])
+                if self.media_type == MPEG_TS:
+                    self.media_type = check_ts(self._read_head(MPEG_TS_HEAD))
+            self._finish(claim_memory)
+        except BaseException:
+            close_quietly(self.fd)
+            raise
+        self._descriptor = Descriptor(self.fd) if self.content is None else None
+        modified_ns = self.modified_ns
+        self._checkable = is_only_choice and time.time_ns() - modified_ns > SETTLED_NS
         # A date in the future must not be sent (RFC 9110 §8.8.2.1), one before the year 1 cannot.
-        modified = min(max(self.modified_ns // 1_000_000_000, EARLIEST), date)
+        modified = min(max(modified_ns // 1_000_000_000, EARLIEST), date)
         self.last_modified = format_date(modified)
         self.modified = None if modified in FIXED_TIMES else modified
-        self.etag = self._make_etag()
-        self.media_type: str = guess_media_type(self.name.rpartition(b"/")[2])
-        if original is not None:
-            self.media_type = original.media_type
-        elif self.media_type == MPEG_TS:
-            self.media_type = check_ts(self._read_head(MPEG_TS_HEAD))
-        if self.content is not None:
-            self._keep_content(self.content, hold)
 
-    def __del__(self) -> None:
-        if self.fd >= 0:
-            self._close()
-
-    def _close(self) -> None:
-        """Close the file once: afterwards its number may be that of another file."""
-        fd, self.fd = self.fd, -1
-        try:
-            os.close(fd)
-        except OSError:
-            pass  # nothing was written that could be lost
+    def __repr__(self) -> str:
+        place = "on disk" if self.may_change else "in memory"
+        return f"<OpenFile {os.fsdecode(self.name)!r}, {self.size} bytes {place}, {self.etag}>"
 
     @property
-    def is_fragile(self) -> bool:
+    def may_change(self) -> bool:
         """Whether somebody may change what is sent, as of a file that is just open."""
         return self.content is None and not self.is_snapshot
 
     def _read(self, status: os.stat_result) -> None:
-        """Fill in what comes from the file, whose status was `status` just before.
+        """Read all of a small file, or samples of a large one.
 
-        A large file that is being written to all the time is taken as it is found: if that is a log
-        or a recording, what it had before stays, and if it is not, its downloads are ended.
+        A large file that is being written to all the time is taken as it is found.  If that is a
+        log or a recording, what it contained before stays; if not, its downloads are ended.
+
+        Args:
+            status: that of the file just before.
         """
-        for _ in range(3):
+        for _ in range(_ATTEMPTS):
             self._identity = _, _, self.size, self.modified_ns = _identify(status)
             self._status_changed_ns = status.st_ctime_ns
-            is_whole = self._read_content(status)
             try:
+                if self.size > SMALL_FILE:
+                    self.content: bytes | None = None
+                    self._fingerprint: Fingerprint | None = Fingerprint(self.fd, status)
+                    is_whole = self._fingerprint.is_whole
+                else:
+                    self._fingerprint = None
+                    self.content = content = os.pread(self.fd, self.size + 1, 0)
+                    is_whole = len(content) == self.size
                 status = os.fstat(self.fd)
+            except BlockingIOError:
+                raise _wrong_size() from None
             except OSError as error:
                 raise explain(error) from None
             if is_whole and _identify(status) == self._identity:
-                break
+                return
             if not stat.S_ISREG(status.st_mode):
                 raise not_found()
-        else:
-            if not is_whole and status.st_size == self.size:
-                raise _size_is_wrong()
-            if self.content is not None or not is_whole or status.st_size < self.size:
-                raise _is_being_written()
+        if not is_whole and status.st_size == self.size:
+            raise _wrong_size()
+        if self.content is not None or not is_whole or status.st_size < self.size:
+            raise _being_written()
 
-    def _read_content(self, status: os.stat_result) -> bool:
-        """Read all of a small file, or samples of a large one.
+    def _finish(self, claim_memory: ClaimMemory) -> None:
+        """Make the entity tag, and close the file if its content stays in memory.
 
-        Returns:
-            Whether the file has as many bytes as its status says.
+        The checksum tells files apart that have the same time and size: that of all of a small
+        file, or of samples of a large one.
         """
-        try:
-            if self.size > SMALL_FILE:
-                self.content: bytes | None = None
-                self._fingerprint: Fingerprint | None = Fingerprint(self.fd, status)
-                return self._fingerprint.is_whole
-            self._fingerprint = None
-            self.content = content = os.pread(self.fd, self.size + 1, 0)
-            return len(content) == self.size
-        except BlockingIOError:
-            raise _size_is_wrong() from None
-        except OSError as error:
-            raise explain(error) from None
-
-    def _make_etag(self) -> str:
-        """Return an entity tag that neither host, time zone nor restart have a part in.
-
-        A checksum tells apart what has the same time and size: of all of a small file, and of
-        samples of a large one.
-        """
-        if self.content is not None:
-            checksum = crc32(self.content)
+        content = self.content
+        if content is not None:
+            checksum = crc32(content)
         else:
             assert self._fingerprint is not None
             checksum = self._fingerprint.checksum
-        etag = f"{self.modified_ns:x}-{self.size:x}-{checksum:x}"
-        if self.coding != IDENTITY:
-            etag += f"-{self.coding}"
-        return f'"{etag}"'
-
-    def _keep_content(self, content: bytes, hold: Hold) -> None:
-        """Keep a small file in memory; where that is short, send it as a large one."""
-        if len(content) > UNCLAIMED:
-            self.claim = hold(len(content))
+        coding = "" if self.coding == IDENTITY else f"-{self.coding}"
+        self.etag = f'"{self.modified_ns:x}-{self.size:x}-{checksum:x}{coding}"'
+        if content is not None and self.size > UNCLAIMED:
+            self.claim = claim_memory(self.size)
             if self.claim is None:
-                self._send_from_file()
-                return
-        self._close()
+                content = None
+                self._send_from_disk()
+        if content is not None:
+            try:
+                os.close(self.fd)
+            except OSError:
+                pass  # as in `close_quietly`
+            self.fd = -1
 
-    def _send_from_file(self) -> None:
+    def _send_from_disk(self) -> None:
+        """Treat a small file as a large one, since memory is short."""
         try:
             self._fingerprint = Fingerprint(self.fd, os.fstat(self.fd))
             is_same = _identify(os.fstat(self.fd)) == self._identity
         except OSError as error:
             raise explain(error) from None
         if not is_same:
-            raise _is_being_written()
+            raise _being_written()
         self.content = None
 
     def _read_head(self, size: int) -> bytes:
-        """Return so many bytes from the beginning, or all there are."""
+        """Return the first bytes of the file, or all of a shorter one."""
         if self.content is not None:
             return self.content[:size]
         try:
@@ -202,9 +212,16 @@ class OpenFile:
         except OSError as error:
             raise explain(error) from None
 
-    def snapshot(self, hold: Hold = grant) -> OpenFile | None:
-        """Return the same with a copy of a file of medium size; None where that cannot be had."""
-        claim = hold(self.size)
+    def snapshot(self, claim_memory: ClaimMemory = grant) -> OpenFile | None:
+        """Return the same file with its content copied into memory, where nobody can change it.
+
+        Args:
+            claim_memory: claims the memory for the copy.
+
+        Returns:
+            None if the file has changed, or there is no memory or descriptor left.
+        """
+        claim = claim_memory(self.size)
         if claim is None:
             return None
         try:
@@ -213,6 +230,7 @@ class OpenFile:
             return None
         same = copy(self)
         same.fd = fd
+        same._descriptor = Descriptor(fd)
         same.claim = claim
         same.is_snapshot = True
         same._fingerprint = None
@@ -226,13 +244,13 @@ class OpenFile:
         return same if is_whole else None
 
     def read(self, segments: tuple[bytes | range, ...]) -> bytes | None:
-        """Read a few parts of a large file into memory.
+        """Read a few ranges of a large file into memory.
 
         Args:
-            segments: ranges of the file, and bytes that stand between them.
+            segments: of a body: ranges of the file, and the bytes that stand between them.
 
         Returns:
-            None where the file has changed, or cannot be read.
+            None if the file has changed or cannot be read.
         """
         try:
             body = b"".join(
@@ -247,9 +265,9 @@ class OpenFile:
             return None
 
     def is_in_place(self) -> bool:
-        """Tell whether a new request would find this file at its name, as it was.
+        """Tell whether a new request would find this file at its name, unchanged.
 
-        A content that a download has found changed is another one, whatever the status says.
+        Content that a download has found changed is no longer this file's, whatever the status is.
         """
         fingerprint = self._fingerprint
         try:
@@ -260,14 +278,14 @@ class OpenFile:
             return False
 
     def is_intact(self, part: range, *, is_last: bool) -> bool:
-        """Tell whether a part of what is being sent is still what it was.
+        """Tell whether a part of the file is still what it was when the file was opened.
 
         Args:
             part: what a client was promised, in bytes of the file.
-            is_last: whether no other look comes before the client has all of it.
+            is_last: whether the client has all of the part before the next call.
 
         Raises:
-            OSError: of the file.
+            OSError: the status or the content of the file cannot be read.
         """
         fingerprint = self._fingerprint
         return fingerprint is None or fingerprint.is_intact(part, is_last=is_last)
@@ -275,7 +293,8 @@ class OpenFile:
     def is_current(self, status: os.stat_result | None) -> bool:
         """Tell whether a new request for the same name would surely find this very content.
 
-        A change of status counts as well: somebody may have forbidden us to read the file.
+        A change of the status counts as well: this process may not be allowed to read the file any
+        more.
 
         Args:
             status: what `Docroot.revalidate` returned for the name.
@@ -288,12 +307,13 @@ class OpenFile:
         )
 
 
-def _is_being_written() -> HTTPError:
+def _being_written() -> HTTPError:
     return HTTPError(503, "This file is being written. Please try again.", (("Retry-After", "1"),))
 
 
-def _size_is_wrong() -> HTTPError:
-    """Return what a client is told of a file that has no fixed content, as those of procfs and
-    sysfs: to ask again would not help.
+def _wrong_size() -> HTTPError:
+    """Return the error for a file without fixed content, such as those of procfs and sysfs.
+
+    To ask again would not help.
     """
     return HTTPError(403, "This file cannot be served: its size is not that of its content.")

@@ -1,9 +1,8 @@
-"""From a name to a descriptor that pins what it leads to, without opening it (O_PATH of open(2)),
-or that reads it.
+"""From a name to a descriptor that pins what the name leads to (O_PATH of open(2)), or reads it.
 
-The one difference to a plain `os.open`: a magic link of procfs (symlink(7)), such as /proc/1/root,
-is not followed as such, since it can lead into another mount namespace, where a path means another
-file.  Called by `httpd.files.docroot`.
+There is one difference to a plain `os.open`: a magic link of procfs (symlink(7)), such as
+/proc/1/root, is not followed as such, since it can lead into another mount namespace, where a path
+means another file.
 """
 
 from __future__ import annotations
@@ -14,105 +13,124 @@ import os
 import stat
 import struct
 
-_FLAGS = os.O_PATH | os.O_CLOEXEC
-_MAX_LINKS = 40  # as in path_resolution(7)
-_OPENAT2 = 437  # on every architecture
-# Whoever holds a lease on the file (F_SETLEASE of fcntl(2)) would keep us waiting.
+_PINNING = os.O_PATH | os.O_CLOEXEC
+# O_NONBLOCK: a program with a lease on the file (F_SETLEASE of fcntl(2)) would block the open.
 READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """The flags that a file is opened with."""
-# struct open_how: with RESOLVE_NO_MAGICLINKS, then also with RESOLVE_BENEATH, then also with
-# RESOLVE_NO_SYMLINKS
-_HOW = struct.pack("=QQQ", _FLAGS, 0, 0x02)
-_HOW_STRAIGHT = struct.pack("=QQQ", _FLAGS, 0, 0x02 | 0x08 | 0x04)
-_HOW_READING = struct.pack("=QQQ", READING, 0, 0x02 | 0x08)
-_HOW_READING_STRAIGHT = struct.pack("=QQQ", READING, 0, 0x02 | 0x08 | 0x04)
+_MAX_LINKS = 40  # as in path_resolution(7)
+
+_OPENAT2 = 437  # on every architecture
+_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08  # the flags RESOLVE_… of openat2(2)
+_HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
+_SIZE = _HOW.size
+_PIN = _HOW.pack(_PINNING, 0, _NO_MAGICLINKS)
+_PIN_WITHOUT_LINKS = _HOW.pack(_PINNING, 0, _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH)
+_OPEN_WITHOUT_LINKS = _HOW.pack(READING, 0, _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH)
+_OPEN_BENEATH = _HOW.pack(READING, 0, _NO_MAGICLINKS | _BENEATH)
+
+_MOVED = frozenset({errno.EXDEV, errno.EAGAIN})
+_LINKED = _MOVED | {errno.ELOOP}
+"""Errors by which the kernel says that the way cannot be resolved under these conditions."""
+
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long  # argtypes would only cost time: what is passed are int and bytes
 
 
-def pin_at_once(name: bytes, directory: int) -> int:
-    """Return a descriptor of what a name leads to, as the kernel finds it.
+def pin_by_openat2(name: bytes, directory: int) -> int:
+    """Return a descriptor of what a name leads to, as the kernel resolves it.
 
     Args:
         name: a path, of which links are followed.
-        directory: the descriptor of the directory that it is relative to.
+        directory: the descriptor of the directory that the path is relative to.
 
     Raises:
         OSError: see openat2(2); ENOSYS before Linux 5.6, EPERM where a container forbids it.
     """
-    return _open(name, directory, _HOW)
+    fd: int = _syscall(_OPENAT2, directory, name, _PIN, _SIZE)
+    if fd < 0:
+        again = _call_again(name, directory, _PIN, frozenset())
+        assert again is not None
+        return again
+    return fd
 
 
-def pin_straight(name: bytes, directory: int) -> int | None:
-    """Return a descriptor of what has a name in a directory or below it, with no link on the way.
+def pin_without_links(name: bytes, directory: int) -> int | None:
+    """Return a descriptor of what a name leads to, without a symbolic link on the way.
 
     Args:
-        name: a path, which has no ``..`` in it.
-        directory: the descriptor of the directory that it is relative to.
+        name: a path without ``..`` in it.
+        directory: the descriptor of the directory that the path is relative to.
 
     Returns:
-        None where the kernel cannot say: there is a symbolic link on the way, something on it was
-        moved meanwhile, or the kernel has no openat2.
+        None where the kernel cannot tell: there is a symbolic link on the way, something on the way
+        was moved meanwhile, or the kernel has no openat2.
 
     Raises:
         OSError: see openat2(2).
     """
-    return _open_beneath(name, directory, _HOW_STRAIGHT, _LINKED)
+    if not _HAS_OPENAT2:
+        return None
+    fd: int = _syscall(_OPENAT2, directory, name, _PIN_WITHOUT_LINKS, _SIZE)
+    return fd if fd >= 0 else _call_again(name, directory, _PIN_WITHOUT_LINKS, _LINKED)
 
 
-def read_straight(name: bytes, directory: int) -> int | None:
-    """Do the same, but open what is there for reading."""
-    return _open_beneath(name, directory, _HOW_READING_STRAIGHT, _LINKED)
+def open_without_links(name: bytes, directory: int) -> int | None:
+    """Open what a name leads to for reading; else the same as `pin_without_links`."""
+    if not _HAS_OPENAT2:
+        return None
+    fd: int = _syscall(_OPENAT2, directory, name, _OPEN_WITHOUT_LINKS, _SIZE)
+    return fd if fd >= 0 else _call_again(name, directory, _OPEN_WITHOUT_LINKS, _LINKED)
 
 
-def read_beneath(name: bytes, directory: int) -> int | None:
+def open_beneath(name: bytes, directory: int) -> int | None:
     """Open what a name leads to for reading, and follow links that never leave a directory.
 
     Args:
         name: a path, of which links are followed.
-        directory: the descriptor of the directory that it is relative to.
+        directory: the descriptor of the directory that the path is relative to.
 
     Returns:
-        None where the kernel cannot say: the way leads out, if only to come back, as that of an
-        absolute link does; something on it was moved meanwhile; or the kernel has no openat2.
+        None where the kernel cannot tell: the way leads out of the directory, if only to come back,
+        as that of an absolute link does; something on the way was moved meanwhile; or the kernel
+        has no openat2.
 
     Raises:
         OSError: see openat2(2).
     """
-    return _open_beneath(name, directory, _HOW_READING, _MOVED)
+    if not _HAS_OPENAT2:
+        return None
+    fd: int = _syscall(_OPENAT2, directory, name, _OPEN_BENEATH, _SIZE)
+    return fd if fd >= 0 else _call_again(name, directory, _OPEN_BENEATH, _MOVED)
 
 
-_MOVED = (errno.EXDEV, errno.EAGAIN)
-_LINKED = (*_MOVED, errno.ELOOP)
+def _call_again(name: bytes, directory: int, how: bytes, unclear: frozenset[int]) -> int | None:
+    """Repeat a call that has failed if it was interrupted, as `os.open` does (PEP 475).
 
-
-def _open_beneath(name: bytes, directory: int, how: bytes, unclear: tuple[int, ...]) -> int | None:
-    try:
-        return _open(name, directory, how) if pin is pin_at_once else None
-    except OSError as error:
-        if error.errno in unclear:
-            return None
-        raise
-
-
-def _open(name: bytes, directory: int, how: bytes) -> int:
-    fd: int = _syscall(_OPENAT2, directory, name, how, len(how))
-    while fd < 0:
+    Args:
+        name: an argument of the call.
+        directory: an argument of the call.
+        how: an argument of the call.
+        unclear: the error numbers for which to return None.
+    """
+    code = ctypes.get_errno()
+    while code == errno.EINTR:
+        fd: int = _syscall(_OPENAT2, directory, name, how, _SIZE)
+        if fd >= 0:
+            return fd
         code = ctypes.get_errno()
-        if code != errno.EINTR:
-            raise OSError(code, os.strerror(code), name)
-        fd = _syscall(_OPENAT2, directory, name, how, len(how))  # as `os.open` does (PEP 475)
-    return fd
+    if code in unclear:
+        return None
+    raise OSError(code, os.strerror(code), name)
 
 
 def pin_stepwise(name: bytes, directory: int) -> int:
-    """Do the same where the kernel cannot: step by step, a link being what its text says."""
+    """Do what `pin_by_openat2` does without that call: step by step, by the text of each link."""
     steps = _split(name)
-    here = os.open(b".", _FLAGS, dir_fd=directory)
+    here = os.open(b".", _PINNING, dir_fd=directory)
     links = 0
     try:
         while steps:
-            there = os.open(steps.pop(), _FLAGS | os.O_NOFOLLOW, dir_fd=here)
+            there = os.open(steps.pop(), _PINNING | os.O_NOFOLLOW, dir_fd=here)
             try:
                 if stat.S_ISLNK(os.fstat(there).st_mode):
                     steps += _split(os.readlink(b"", dir_fd=there))
@@ -140,10 +158,11 @@ def _split(path: bytes) -> list[bytes]:
 
 def _has_openat2() -> bool:
     try:
-        os.close(pin_at_once(b"/", -1))
+        os.close(pin_by_openat2(b"/", -1))
     except OSError:
         return False
     return True
 
 
-pin = pin_at_once if _has_openat2() else pin_stepwise
+_HAS_OPENAT2 = _has_openat2()
+pin = pin_by_openat2 if _HAS_OPENAT2 else pin_stepwise

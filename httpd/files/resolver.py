@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from httpd.files.faults import FORBIDDEN, MISSING, NoDocrootError, not_found
 from httpd.files.hidden import is_hidden_target
-from httpd.files.openat2 import pin, pin_straight
+from httpd.files.openat2 import pin, pin_without_links
 from httpd.protocol.messages import HTTPError
 
 SETTLED_NS = 2_000_000_000
@@ -50,13 +50,15 @@ class Resolver:
     Args:
         directory: the absolute path of the docroot, without a slash at its end.  The path may be a
             symbolic link, which is followed again after each `invalidate_root`.
+
+    Attributes:
+        valid_root: a descriptor of the docroot; -1 when `validate_root` is to be called.
     """
 
     def __init__(self, directory: bytes) -> None:
         self._directory = directory
-        self._root = -1
+        self._root = self.valid_root = -1
         self._root_status = os.stat_result(range(10))
-        self._is_root_valid = False
         self._directories: dict[bytes, PinnedDirectory] = {}
 
     def __del__(self) -> None:
@@ -64,7 +66,7 @@ class Resolver:
 
     def invalidate_root(self) -> None:
         """Look up which directory has the docroot's name when the docroot is next needed."""
-        self._is_root_valid = False
+        self.valid_root = -1
 
     def release(self) -> None:
         """Close all descriptors until they are needed again.
@@ -73,38 +75,28 @@ class Resolver:
         """
         if self._root >= 0:
             os.close(self._root)
-            self._root = -1
-            self._is_root_valid = False
+            self._root = self.valid_root = -1
         self._release_directories()
 
-    def root(self) -> int:
-        """Return a descriptor of the directory that has the docroot's name now.
+    def validate_root(self) -> int:
+        """Return a descriptor of the directory that has the docroot's name now, as `valid_root`.
 
         Raises:
             NoDocrootError: the directory does not exist or may not be entered.
             OSError: descriptors have run out, or the disk fails.
         """
-        if self._is_root_valid:
-            return self._root
         try:
-            self._validate_root()
+            self._open_root()
         except OSError as error:
             if error.errno in MISSING or error.errno in FORBIDDEN:
                 raise NoDocrootError(error) from None
             raise
+        self.valid_root = self._root
         return self._root
 
     def may_enter_root(self) -> bool:
         """Tell whether this process may enter the docroot, as far as the docroot is pinned."""
         return self._root < 0 or os.access(b".", os.X_OK, dir_fd=self._root, effective_ids=True)
-
-    def below(self, name: bytes) -> bytes:
-        """Return a name relative to the docroot.
-
-        Args:
-            name: an absolute path that begins with the docroot's.
-        """
-        return name[len(self._directory) + 1 :] or b"."
 
     def pin(self, name: bytes, directory: int | None = None) -> int:
         """Return a descriptor of what a name leads to.
@@ -117,10 +109,12 @@ class Resolver:
             HTTPError: 404 for what is outside of the docroot or hidden; 503 without a docroot.
             OSError: the name cannot be resolved.
         """
-        root = self.root()
+        root = self.valid_root
+        if root < 0:
+            root = self.validate_root()
         if directory is None:
-            directory, name = root, self.below(name)
-            fd = pin_straight(name, root)
+            directory, name = root, name[len(self._directory) + 1 :] or b"."
+            fd = pin_without_links(name, root)
             if fd is not None:
                 return fd
         fd = pin(name, directory)
@@ -145,6 +139,24 @@ class Resolver:
             directory = self._directories[path] = self._pin_directory(path)
         return directory
 
+    def directory_state(self, name: bytes) -> DirectoryState | None:
+        """Return the state of the directory that a file is in, as `pin_parent` sees it.
+
+        As long as the state stays the same, the directory contains the same names, and they mean
+        the same files.
+
+        Args:
+            name: an absolute path that begins with the docroot's.
+
+        Returns:
+            None where a change might not show, since there was one just now, or nothing is known.
+        """
+        directory = self._directories.get(name[: name.rfind(b"/")])
+        try:
+            return (directory or self.pin_parent(name)).state
+        except (OSError, HTTPError):
+            return None
+
     def _pin_directory(self, path: bytes) -> PinnedDirectory:
         fd = self.pin(path)
         try:
@@ -161,7 +173,7 @@ class Resolver:
             os.close(directory.fd)
         self._directories.clear()
 
-    def _validate_root(self) -> None:
+    def _open_root(self) -> None:
         directory = self._directory or b"/"
         if self._root < 0 or not os.path.samestat(os.stat(directory), self._root_status):
             self.release()
@@ -172,7 +184,6 @@ class Resolver:
                 os.close(root)
                 raise
             self._root = root
-        self._is_root_valid = True
 
 
 def link_to(fd: int) -> bytes:

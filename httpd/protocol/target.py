@@ -70,15 +70,11 @@ def decode_path(path: bytes) -> bytes:
     Raises:
         HTTPError: 400 for a malformed percent-encoding, a NUL, or a path that leads above the root.
     """
-    if _is_plainly_canonical(path):
-        return path or b"/"
-    decoded = _decode(path) if PERCENT in path else path
-    if decoded.find(b"/.") >= 0:
-        straight = _remove_dot_segments(decoded)
-        if straight is None:
-            raise HTTPError(400, "The path leads above the root.")
-        decoded = straight
-    decoded = _remove_empty_segments(decoded)
+    if is_literal_path(path):
+        return path
+    decoded = _normalise(_decode(path) if PERCENT in path else path)
+    if decoded is None:
+        raise HTTPError(400, "The path leads above the root.")
     return decoded if decoded.startswith(b"/") else b"/" + decoded
 
 
@@ -96,16 +92,22 @@ def has_straight_slashes(path: bytes, decoded: bytes) -> bool:
     return spelled == decoded and path.count(b"/") == decoded.count(b"/")
 
 
-def _remove_empty_segments(path: bytes) -> bytes:
-    while path.find(b"//") >= 0:
+def _normalise(decoded: bytes) -> bytes | None:
+    """Return a decoded path without dot segments and empty ones.
+
+    Returns:
+        None where the dot segments lead above the root, or the path does not begin there.
+    """
+    path: bytes | None = decoded
+    if decoded.find(b"/.") >= 0:
+        path = _remove_dot_segments(decoded)
+    while path is not None and path.find(b"//") >= 0:
         path = path.replace(b"//", b"/")
     return path
 
 
 def _remove_dot_segments(path: bytes) -> bytes | None:
-    """Follow RFC 3986 §5.2.4 through a decoded path; None where that leads above the root, or does
-    not begin there.
-    """
+    """Follow RFC 3986 §5.2.4 through a decoded path; see `_normalise`."""
     names: list[bytes] = []
     root, *segments = path.split(b"/")
     for segment in segments:
@@ -145,16 +147,12 @@ def canonical_path(path: bytes) -> bytes | None:
         None where characters are no path's, the path leads above the root, or percent-encoding is
         malformed or hides a NUL.
     """
-    if _is_plainly_canonical(path):
+    if is_literal_path(path):
         return path
     decoded = _decode_path(path) if PERCENT in path else path
+    decoded = None if decoded is None else _normalise(decoded)
     if decoded is None:
         return None
-    if decoded.find(b"/.") >= 0:
-        decoded = _remove_dot_segments(decoded)
-        if decoded is None:
-            return None
-    decoded = _remove_empty_segments(decoded)
     if not decoded.translate(None, _PCHAR):
         return decoded
     return None if path.translate(None, TARGET_CHARACTERS) else encode_path(decoded).encode()
@@ -187,9 +185,10 @@ def _decode_path(path: bytes) -> bytes | None:
 
 
 _PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
-# Matches most canonical paths: nothing is encoded, no segment is empty or begins with a dot.
 _SEGMENT = rb"(?!\.)[%b]++" % re.escape(_PCHAR.removesuffix(b"/"))
-_is_plainly_canonical = re.compile(rb"(?:/%b)*+/?" % _SEGMENT).fullmatch
+is_literal_path = re.compile(rb"(?=/)(?:/%b)*+/?" % _SEGMENT).fullmatch
+"""Matches a path that means what it says, as most do: nothing is percent-encoded, and no segment is
+empty or begins with a dot.  Such a path is canonical, and its names need no decoding."""
 _ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in range(256))
 
 

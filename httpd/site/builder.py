@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from httpd import __version__
 from httpd.files.file_cache import CachedFile
-from httpd.files.memory import UNCLAIMED, Claim, Hold
+from httpd.files.memory import UNCLAIMED, Claim, ClaimMemory
 from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Response
@@ -49,12 +49,12 @@ class ResponseBuilder(NamedTuple):
     expires: int | None = None
     claim: Claim | None = None
 
-    def finish(self, connection: Fields, hold: Hold, *, head_only: bool) -> Response:
+    def finish(self, connection: Fields, claim_memory: ClaimMemory, *, head_only: bool) -> Response:
         """Make the answer.
 
         Args:
             connection: the fields that are about the connection.
-            hold: for a body that is read or copied into memory.
+            claim_memory: for a body that is read or copied into memory.
             head_only: whether to leave out the body that the head tells of.
         """
         fields = connection + merge(_COMMON_FIELDS + self.fields, self.policy)
@@ -71,7 +71,7 @@ class ResponseBuilder(NamedTuple):
         )
         if head_only:
             return response
-        body, response.claim = self._read_body(segments, length, hold)
+        body, response.claim = self._read_body(segments, length, claim_memory)
         if body is None:
             response.segments, response.length, response.claim = segments, length, self.claim
         else:
@@ -81,7 +81,7 @@ class ResponseBuilder(NamedTuple):
         return response
 
     def _read_body(
-        self, segments: tuple[bytes | range, ...], length: int, hold: Hold
+        self, segments: tuple[bytes | range, ...], length: int, claim_memory: ClaimMemory
     ) -> tuple[bytes | None, Claim | None]:
         """Return a body that fits into memory, and the claim to what it takes beside its source.
 
@@ -94,7 +94,7 @@ class ResponseBuilder(NamedTuple):
             return None, None
         claim = None
         if length > UNCLAIMED and (content is None or segments != (range(len(content)),)):
-            claim = hold(length)
+            claim = claim_memory(length)
             if claim is None:
                 return None, None
         if content is None:

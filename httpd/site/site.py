@@ -61,7 +61,7 @@ class Site:
         self._date = int(time.time())
         self._stamp = DateHeaders(now, self._date)
         self._this_year = time.gmtime(self._date).tm_year
-        self._lookup.tick(now, self._date)
+        self._lookup.begin_second(now, self._date)
         if self._listings:
             self._listings.tick()
 
@@ -145,11 +145,11 @@ class Site:
         else:
             return None
         kept = (
-            self._file_cache.kept
+            self._file_cache.by_path
         )  # by canonical paths, so what is found at once needs no decoding
         cached = kept.get(path) or kept.get(canonical_path(path) or b"")
         try:
-            cached = self._lookup.check(cached) if cached else None
+            cached = self._lookup.revalidate(cached) if cached else None
             response = cached.responses.get(variant_key) if cached else None
             if cached is None or response is None:
                 return None
@@ -193,7 +193,7 @@ class Site:
         response.lingers = header.expects_continue or header.keep_alive
         response.stamp(self._stamp)
         cached = builder.cached
-        if cached and cached.is_kept and may_keep_alive:  # so the next one will be like this
+        if cached and cached.was_admitted and may_keep_alive:  # so the next one will be like this
             self._remember(request, builder, cached, response)
         return response
 
@@ -209,7 +209,7 @@ class Site:
         if variant_key and not is_multipart:
             if request.method == "HEAD":
                 variant_key = _HEAD + variant_key
-            self._file_cache.remember(cached, variant_key, response)
+            self._file_cache.add_response(cached, variant_key, response)
 
     # ---------------------------------------------------------------- methods
 

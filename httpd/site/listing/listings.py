@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from httpd.files.docroot import Docroot, FoundDirectory
 from httpd.files.faults import explain
-from httpd.files.memory import UNCLAIMED, Claim, HoldMore, grant
+from httpd.files.memory import UNCLAIMED, Claim, ClaimMoreMemory, grant
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.negotiation import MAX_ELEMENTS
@@ -48,9 +48,9 @@ class Listing:
 
     __slots__ = (
         "__weakref__",
+        "_claim_memory",
         "_claimed",
         "_claims",
-        "_hold",
         "content",
         "etag",
         "fd",
@@ -61,7 +61,7 @@ class Listing:
     )
     is_snapshot = True
 
-    def __init__(self, name: bytes, media_type: str, hold: HoldMore = grant) -> None:
+    def __init__(self, name: bytes, media_type: str, claim_memory: ClaimMoreMemory = grant) -> None:
         self.fd = -1  # should there be no descriptor left
         self.name = name
         self.second = 0
@@ -70,7 +70,7 @@ class Listing:
         self.size = 0
         self.media_type = media_type
         self.etag = ""
-        self._hold = hold
+        self._claim_memory = claim_memory
         self._claims: list[Claim] = []
         self._claimed = 0  # bytes of them
 
@@ -97,7 +97,7 @@ class Listing:
     def _claim(self, size: int) -> None:
         missing = self.size + size - UNCLAIMED - self._claimed
         if missing > 0:
-            claim = self._hold(missing + _CLAIM, self._claimed)
+            claim = self._claim_memory(missing + _CLAIM, self._claimed)
             if claim is None:
                 detail = "Too many listings are being sent. Please try again."
                 raise HTTPError(503, detail, (("Retry-After", "1"),))
@@ -121,7 +121,7 @@ def list_directory(
     directory: FoundDirectory,
     path: bytes,
     order: Order,
-    hold: HoldMore = grant,
+    claim_memory: ClaimMoreMemory = grant,
     *,
     as_json: bool,
     known: Known = lambda _: None,
@@ -136,7 +136,7 @@ def list_directory(
         directory: what the lookup of `path` found.
         path: that of the request, percent-encoded.
         order: of the entries.
-        hold: for the memory that the listing takes.
+        claim_memory: for the memory that the listing takes.
         as_json: true for JSON, false for HTML.
         known: asked once the directory is read, before anything is sorted together and rendered.
 
@@ -150,7 +150,7 @@ def list_directory(
     is_straight = as_json or has_straight_slashes(path, directory.path)
     fd = docroot.open_directory(directory)
     try:
-        listing = Listing(path, JSON if as_json else HTML, hold=hold)
+        listing = Listing(path, JSON if as_json else HTML, claim_memory=claim_memory)
         contents = yield from read_entries(docroot, fd, directory.path.count(b"/") - 1, order)
     except OSError as error:
         raise explain(error) from None
@@ -198,11 +198,13 @@ class Listings:
     Args:
         docroot: where the directories are.
         budget: bytes that the listings of one second may take while nobody is being sent them.
-        hold: for the memory that listings take.
+        claim_memory: for the memory that listings take.
     """
 
-    def __init__(self, docroot: Docroot, budget: int, hold: HoldMore = grant) -> None:
-        self._hold = hold
+    def __init__(
+        self, docroot: Docroot, budget: int, claim_memory: ClaimMoreMemory = grant
+    ) -> None:
+        self._claim_memory = claim_memory
         self._docroot = docroot
         self._budget = budget
         self._is_busy = False
@@ -264,7 +266,13 @@ class Listings:
         self._is_busy = True
         try:
             listing = yield from list_directory(
-                self._docroot, directory, path, order, self._hold, as_json=as_json, known=known
+                self._docroot,
+                directory,
+                path,
+                order,
+                self._claim_memory,
+                as_json=as_json,
+                known=known,
             )
         finally:
             self._is_busy = False

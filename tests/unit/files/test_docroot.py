@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from httpd.files.docroot import Docroot, FoundDirectory, OpenResult
 from httpd.files.faults import FileSystemError, OutOfDescriptorsError, UnreadableError, explain
-from httpd.files.openat2 import pin_at_once, pin_stepwise, read_beneath, read_straight
+from httpd.files.openat2 import open_beneath, open_without_links, pin_by_openat2, pin_stepwise
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_path
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
@@ -44,7 +44,7 @@ class Opens:
     def __enter__(self) -> list[str]:
         self.on = True
         self.paths = []
-        for read in (read_beneath, read_straight):  # which are no event of Python's
+        for read in (open_beneath, open_without_links):  # which are no event of Python's
             noting = partial(self._note, read)
             self._patch.setattr(f"httpd.files.docroot.{read.__name__}", noting)
         return self.paths
@@ -74,7 +74,11 @@ OPENS = Opens()
 
 def forbid_the_straight_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a docroot ask where a name leads to, as if the way there left it."""
-    for name in ("resolver.pin_straight", "docroot.read_straight", "docroot.read_beneath"):
+    for name in (
+        "resolver.pin_without_links",
+        "docroot.open_without_links",
+        "docroot.open_beneath",
+    ):
         monkeypatch.setattr(f"httpd.files.{name}", lambda name, directory: None)
 
 
@@ -708,7 +712,7 @@ def test_the_same_path_in_another_mount_namespace_is_outside(tmp_path: Path, way
         other.communicate(b"\n")
 
 
-@pytest.fixture(params=[None, pin_at_once, pin_stepwise])
+@pytest.fixture(params=[None, pin_by_openat2, pin_stepwise])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use one of the ways of pinning: beneath the docroot, or else another one."""
     if request.param is not None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd.files.docroot import Docroot
-from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, CachedFile, FileCache
+from httpd.files.file_cache import LIFETIME, MAX_OPEN_FILES, OPEN_LIFETIME, CachedFile, FileCache
 from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.response import Response
 from tests.unit.site.directories import open_path, write, write_sparse
@@ -34,8 +34,8 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> list[OpenFile]:
     return [*files, snapshot]
 
 
-def cached(path: bytes, resource: OpenFile, checked: int = 1) -> CachedFile:
-    return CachedFile(path, resource, {}, None, checked)
+def cached(path: bytes, resource: OpenFile, validated_at: int = 1) -> CachedFile:
+    return CachedFile(path, resource, None, validated_at)
 
 
 def response(body: bytes = b"") -> Response:
@@ -47,94 +47,92 @@ def size_of(file_cache: FileCache) -> int:
     return sum(
         len(own.original.content or b"")
         + sum(len(key) + len(kept.wire + kept.body) for key, kept in own.responses.items())
-        for own in file_cache.kept.values()
+        for own in file_cache.by_path.values()
     )
 
 
 def test_the_second_request_for_a_path_is_told_from_the_first() -> None:
     file_cache = FileCache(1 << 30)
     paths = [b"/%d" % number for number in range(1000)]
-    assert not any(map(file_cache.was_asked_for, paths[:500]))
-    known = sum(map(file_cache.was_asked_for, paths[:500]))
+    assert not any(map(file_cache.note_request, paths[:500]))
+    known = sum(map(file_cache.note_request, paths[:500]))
     assert known > 450, "a few have the place of another one"
-    assert not any(map(file_cache.was_asked_for, paths[500:]))
+    assert not any(map(file_cache.note_request, paths[500:]))
 
 
 def test_a_request_of_the_minute_before_does_not_count() -> None:
     file_cache = FileCache(1 << 20)
     for second, expected in (0, False), (59, True), (60, False), (60, True), (179, False):
-        file_cache.tick(second)
-        assert file_cache.was_asked_for(b"/a") is expected
+        file_cache.begin_second(second)
+        assert file_cache.note_request(b"/a") is expected
 
 
 def test_without_a_budget_only_the_last_path_is_known() -> None:
     file_cache = FileCache(0)
-    asked = [file_cache.was_asked_for(path) for path in (b"/a", b"/a", b"/b", b"/b", b"/a")]
+    asked = [file_cache.note_request(path) for path in (b"/a", b"/a", b"/b", b"/b", b"/a")]
     assert asked == [False, True, False, True, False]
 
 
 def test_what_is_kept_is_found_until_it_is_forgotten(resources: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
     first, second = cached(b"/a", resources[1]), cached(b"/a", resources[1])
-    file_cache.keep(first)
-    file_cache.keep(second)
-    assert file_cache.kept == {b"/a": second}
-    file_cache.forget(first)
-    assert file_cache.kept == {b"/a": second}, "what is not there any more is not taken out"
-    file_cache.forget(second)
-    assert file_cache.kept == {}
+    file_cache.admit(first)
+    file_cache.admit(second)
+    assert file_cache.by_path == {b"/a": second}
+    file_cache.remove(first)
+    assert file_cache.by_path == {b"/a": second}, "what is not there any more is not taken out"
+    file_cache.remove(second)
+    assert file_cache.by_path == {}
 
 
-@pytest.mark.parametrize(
-    ("number", "seconds"), [(1, KEPT_SECONDS), (3, OPEN_SECONDS), (4, KEPT_SECONDS)]
-)
+@pytest.mark.parametrize(("number", "seconds"), [(1, LIFETIME), (3, OPEN_LIFETIME), (4, LIFETIME)])
 def test_it_is_let_go_when_it_was_not_checked_for_long(
     resources: list[OpenFile], number: int, seconds: int
 ) -> None:
     file_cache = FileCache(1 << 20)
     kept = cached(b"/a", resources[number])
-    file_cache.keep(kept)
-    file_cache.note_check(kept, 100)
-    file_cache.tick(100 + seconds - 1)
-    assert b"/a" in file_cache.kept
-    file_cache.tick(100 + seconds)
-    assert file_cache.kept == {}
+    file_cache.admit(kept)
+    file_cache.note_validation(kept, 100)
+    file_cache.begin_second(100 + seconds - 1)
+    assert b"/a" in file_cache.by_path
+    file_cache.begin_second(100 + seconds)
+    assert file_cache.by_path == {}
 
 
 def test_a_snapshot_stays_longer_than_an_open_file(resources: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
-    file_cache.keep(cached(b"/snapshot", resources[4]))
-    file_cache.keep(cached(b"/open", resources[3]))
-    file_cache.tick(1 + OPEN_SECONDS)
-    assert set(file_cache.kept) == {b"/snapshot"}
+    file_cache.admit(cached(b"/snapshot", resources[4]))
+    file_cache.admit(cached(b"/open", resources[3]))
+    file_cache.begin_second(1 + OPEN_LIFETIME)
+    assert set(file_cache.by_path) == {b"/snapshot"}
 
 
 def test_the_one_that_was_not_checked_for_longest_goes_first(resources: list[OpenFile]) -> None:
     file_cache = FileCache(4 * 52_000)
     for name in (b"/a", b"/b", b"/c"):
-        file_cache.keep(cached(name, resources[2]))
-    file_cache.note_check(file_cache.kept[b"/a"], 9)
-    file_cache.keep(cached(b"/d", resources[2]))
-    file_cache.keep(cached(b"/e", resources[2]))
-    assert set(file_cache.kept) == {b"/a", b"/c", b"/d", b"/e"}
+        file_cache.admit(cached(name, resources[2]))
+    file_cache.note_validation(file_cache.by_path[b"/a"], 9)
+    file_cache.admit(cached(b"/d", resources[2]))
+    file_cache.admit(cached(b"/e", resources[2]))
+    assert set(file_cache.by_path) == {b"/a", b"/c", b"/d", b"/e"}
 
 
 def test_an_answer_lives_with_its_file(resources: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
     kept = cached(b"/a", resources[1])
-    file_cache.remember(kept, b"selector", response())
+    file_cache.add_response(kept, b"selector", response())
     assert kept.responses == {}, "it is not kept"
-    file_cache.keep(kept)
-    file_cache.remember(kept, b"selector", response())
-    assert set(file_cache.kept[b"/a"].responses) == {b"selector"}
+    file_cache.admit(kept)
+    file_cache.add_response(kept, b"selector", response())
+    assert set(file_cache.by_path[b"/a"].responses) == {b"selector"}
 
 
 def test_there_is_no_end_of_answers_to_one_file(resources: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
     kept = cached(b"/a", resources[1])
-    file_cache.keep(kept)
+    file_cache.admit(kept)
     for number in range(10_000):
-        file_cache.remember(kept, b"%d" % number, response())
+        file_cache.add_response(kept, b"%d" % number, response())
         assert len(kept.responses) <= 64
     assert b"9999" in kept.responses
 
@@ -142,21 +140,21 @@ def test_there_is_no_end_of_answers_to_one_file(resources: list[OpenFile]) -> No
 def test_a_large_answer_drives_out_nothing(resources: list[OpenFile]) -> None:
     file_cache = FileCache(200_000)
     kept = cached(b"/a", resources[1])
-    file_cache.keep(kept)
-    file_cache.remember(kept, b"large", response(bytes(100_000)))
+    file_cache.admit(kept)
+    file_cache.add_response(kept, b"large", response(bytes(100_000)))
     assert kept.responses == {}
-    assert b"/a" in file_cache.kept
+    assert b"/a" in file_cache.by_path
 
 
 def test_an_answer_counts_once_however_often_it_is_made(resources: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
     kept = cached(b"/a", resources[1])
-    file_cache.keep(kept)
-    file_cache.remember(kept, b"selector", claimed(file_cache, 20_000))
-    used, unkept = file_cache._used, file_cache._unkept()
+    file_cache.admit(kept)
+    file_cache.add_response(kept, b"selector", claimed(file_cache, 20_000))
+    used, unkept = file_cache._used, file_cache._uncached()
     for _ in range(10):
-        file_cache.remember(kept, b"selector", claimed(file_cache, 20_000))
-    assert (file_cache._used, file_cache._unkept()) == (used, unkept) == (kept.cost, 0)
+        file_cache.add_response(kept, b"selector", claimed(file_cache, 20_000))
+    assert (file_cache._used, file_cache._uncached()) == (used, unkept) == (kept.cost, 0)
 
 
 def claimed(file_cache: FileCache, size: int) -> Response:
@@ -168,25 +166,25 @@ def claimed(file_cache: FileCache, size: int) -> Response:
 def test_the_content_of_a_coded_form_counts_once(resources: list[OpenFile]) -> None:
     original, coded = resources[1:3]
     file_cache = FileCache(1 << 20)
-    kept = CachedFile(b"/a", original, {"gzip": coded}, None, 1)
-    file_cache.keep(kept)
+    kept = CachedFile(b"/a", original, None, 1, {"gzip": coded})
+    file_cache.admit(kept)
     made = response(coded.content or b"")
     made.source = coded
-    file_cache.remember(kept, b"selector", made)
+    file_cache.add_response(kept, b"selector", made)
     assert file_cache._used < original.size + coded.size + 10_000
 
 
 def test_descriptors_are_bounded(resources: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 30)
     for number in range(MAX_OPEN_FILES + 10):
-        file_cache.keep(cached(b"/%d" % number, resources[3]))
-    file_cache.keep(cached(b"/small", resources[1]))
-    assert len(file_cache.kept) == MAX_OPEN_FILES + 1
-    assert b"/9" not in file_cache.kept
+        file_cache.admit(cached(b"/%d" % number, resources[3]))
+    file_cache.admit(cached(b"/small", resources[1]))
+    assert len(file_cache.by_path) == MAX_OPEN_FILES + 1
+    assert b"/9" not in file_cache.by_path
     file_cache.clear()
-    assert file_cache.kept == {}
-    file_cache.keep(cached(b"/a", resources[3]))
-    assert b"/a" in file_cache.kept
+    assert file_cache.by_path == {}
+    file_cache.admit(cached(b"/a", resources[3]))
+    assert b"/a" in file_cache.by_path
 
 
 @given(
@@ -208,27 +206,27 @@ def test_it_never_holds_more_than_its_budget(
     file_cache = FileCache(budget)
     second = 1
     for action, path, number, size in steps:
-        kept = file_cache.kept.get(path)
+        kept = file_cache.by_path.get(path)
         if action == "keep":
-            file_cache.keep(cached(path, resources[number], second))
+            file_cache.admit(cached(path, resources[number], second))
         elif action == "tick":
             second += number
-            file_cache.tick(second)
+            file_cache.begin_second(second)
         elif kept is None:
             continue
         elif action == "remember":
-            file_cache.remember(kept, b"%d" % size, response(bytes(size)))
+            file_cache.add_response(kept, b"%d" % size, response(bytes(size)))
         elif action == "check":
-            file_cache.note_check(kept, second)
+            file_cache.note_validation(kept, second)
         else:
-            file_cache.forget(kept)
+            file_cache.remove(kept)
         assert size_of(file_cache) <= budget
-    for kept in list(file_cache.kept.values()):
-        file_cache.forget(kept)
+    for kept in list(file_cache.by_path.values()):
+        file_cache.remove(kept)
     # Nothing is left in the books either: as much as ever fits in.
     for path in (b"/a", b"/b"):
-        file_cache.keep(cached(path, resources[2], second))
-    assert set(file_cache.kept) == {b"/a", b"/b"}
+        file_cache.admit(cached(path, resources[2], second))
+    assert set(file_cache.by_path) == {b"/a", b"/b"}
 
 
 def test_file_cache_reports_what_it_evicts(resources: list[OpenFile]) -> None:
@@ -236,8 +234,8 @@ def test_file_cache_reports_what_it_evicts(resources: list[OpenFile]) -> None:
     file_cache = FileCache(110_000, evicted.append)
     files = [cached(b"/%d" % number, resources[2]) for number in range(3)]
     for file in files:
-        file_cache.keep(file)
-    gone = [file.cost for file in files if file.path not in file_cache.kept]
+        file_cache.admit(file)
+    gone = [file.cost for file in files if file.path not in file_cache.by_path]
     assert gone
     assert sum(evicted) == sum(gone)
 
@@ -250,13 +248,13 @@ def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> 
         try:
             for number in range(3000):
                 path = b"/%d" % ((number * seed) % 13)
-                if kept := file_cache.kept.get(path):
-                    file_cache.remember(kept, b"%d" % number, response(bytes(number % 5000)))
-                    file_cache.note_check(kept, number // 100)
+                if kept := file_cache.by_path.get(path):
+                    file_cache.add_response(kept, b"%d" % number, response(bytes(number % 5000)))
+                    file_cache.note_validation(kept, number // 100)
                 else:
-                    file_cache.keep(cached(path, resources[number % 4], number // 100))
+                    file_cache.admit(cached(path, resources[number % 4], number // 100))
                 if number % 50 == 0:
-                    file_cache.tick(number // 100)
+                    file_cache.begin_second(number // 100)
         except Exception as error:
             failures.append(error)
 
@@ -272,12 +270,12 @@ def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> 
 def test_of_very_many_unused_files_some_are_let_go_in_each_second(
     resources: list[OpenFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("httpd.files.file_cache._MOST_DROPPED", 3)
+    monkeypatch.setattr("httpd.files.file_cache._MAX_DROPPED", 3)
     file_cache = FileCache(1 << 30)
     for number in range(7):
-        file_cache.keep(cached(b"/%d" % number, resources[0]))
+        file_cache.admit(cached(b"/%d" % number, resources[0]))
     left = []
     for second in range(3):
-        file_cache.tick(100 + second)
-        left.append(len(file_cache.kept))
+        file_cache.begin_second(100 + second)
+        left.append(len(file_cache.by_path))
     assert left == [4, 1, 0]

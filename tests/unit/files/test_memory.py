@@ -30,7 +30,7 @@ def refuse(_: int, __: int = 0) -> None:
 
 def open_file(path: Path) -> OpenFile:
     opened = open_path(Docroot(str(path.parent), ()), b"/" + path.name.encode())
-    return OpenFile(opened, int(time.time()), hold=refuse)
+    return OpenFile(opened, int(time.time()), claim_memory=refuse)
 
 
 def test_a_claim_counts_until_its_last_reference_is_gone() -> None:
@@ -78,7 +78,9 @@ class Ledger(RuleBasedStateMachine):
 
     def live(self) -> int:
         """Return the claimed bytes of what clients hold or the store keeps, each once."""
-        kept = {id(own.original.claim): own.original.claim for own in self.file_cache.kept.values()}
+        kept = {
+            id(own.original.claim): own.original.claim for own in self.file_cache.by_path.values()
+        }
         return sum({id(c): c.size for c in (*kept.values(), *self.claims()) if c}.values())
 
     def claims(self) -> list[Claim]:
@@ -86,7 +88,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, BUDGET // 3))
     def hold(self, size: int) -> None:
-        unkept = self.file_cache._unkept()
+        unkept = self.file_cache._uncached()
         has_room = unkept + size <= BUDGET // 2 and self.file_cache._used + unkept + size <= BUDGET
         claim = self.file_cache.claim(size)
         if claim is not None:
@@ -101,7 +103,7 @@ class Ledger(RuleBasedStateMachine):
             return
         resource = _Kept(size, claim)
         self.number += 1
-        self.file_cache.keep(CachedFile(b"/%d" % self.number, resource, {}, None, 1))  # type: ignore[arg-type]
+        self.file_cache.admit(CachedFile(b"/%d" % self.number, resource, None, 1))  # type: ignore[arg-type]
         if is_sent:
             self.held.append((size, claim))
 
@@ -117,14 +119,14 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def it_is_exact(self) -> None:
         assert self.file_cache._claims.total() == self.live()
-        kept = self.file_cache.kept.values()
+        kept = self.file_cache.by_path.values()
         assert self.file_cache._claimed == sum(own.claimed for own in kept)
         assert self.file_cache._used == sum(own.cost for own in kept)
 
     @invariant()
     def it_is_within_the_budget(self) -> None:
         overhead = 1024 + len(b"name")
-        total = self.file_cache._used + self.file_cache._unkept()
+        total = self.file_cache._used + self.file_cache._uncached()
         assert total <= BUDGET + overhead * (1 + len(self.held))
 
 
@@ -133,7 +135,7 @@ class _Kept:
 
     name = b"name"
     content = b""
-    is_fragile = False
+    may_change = False
 
     def __init__(self, size: int, claim: Claim) -> None:
         self.size = size
@@ -164,7 +166,7 @@ def test_a_small_file_without_memory_is_sent_from_its_descriptor(tmp_path: Path,
     short = open_file(tmp_path / "a")
     usual = OpenFile(open_path(Docroot(str(tmp_path), ()), b"/a"), int(time.time()))
     assert usual.content == content
-    assert (short.content, short.is_fragile, short.etag) == (None, True, usual.etag)
+    assert (short.content, short.may_change, short.etag) == (None, True, usual.etag)
     assert short.read((range(size),)) == content
     assert short.is_intact(range(size), is_last=True)
     with (tmp_path / "a").open("r+b") as file:
@@ -190,7 +192,7 @@ def test_a_snapshot_without_memory_is_none(tmp_path: Path) -> None:
 
 def test_a_listing_without_memory_is_refused_as_it_grows() -> None:
     before = open_descriptors()
-    listing = Listing(b"/", "text/html", hold=refuse)
+    listing = Listing(b"/", "text/html", claim_memory=refuse)
     listing.append("x" * UNCLAIMED)
     with pytest.raises(HTTPError) as error:
         listing.append("x")
@@ -201,7 +203,7 @@ def test_a_listing_without_memory_is_refused_as_it_grows() -> None:
 
 def test_a_listing_claims_what_it_takes_and_little_more() -> None:
     file_cache = FileCache(BUDGET)
-    listing = Listing(b"/", "text/html", hold=file_cache.claim)
+    listing = Listing(b"/", "text/html", claim_memory=file_cache.claim)
     for _ in range(40):
         listing.append("x" * 8000)
     assert 0 <= file_cache._claims.total() + UNCLAIMED - listing.size <= 64 * 1024 + 8000
@@ -211,10 +213,10 @@ def test_a_listing_claims_what_it_takes_and_little_more() -> None:
 
 def test_a_listing_is_made_however_small_the_budget_while_it_is_the_only_one() -> None:
     file_cache = FileCache(0)
-    first = Listing(b"/", "text/html", hold=file_cache.claim)
+    first = Listing(b"/", "text/html", claim_memory=file_cache.claim)
     for _ in range(40):
         first.append("x" * 8000)
-    second = Listing(b"/", "text/html", hold=file_cache.claim)
+    second = Listing(b"/", "text/html", claim_memory=file_cache.claim)
     with pytest.raises(HTTPError) as error:
         second.append("x" * 10_000)
     assert error.value.status == 503

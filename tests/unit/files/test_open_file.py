@@ -15,7 +15,7 @@ import pytest
 
 from httpd.files.docroot import Docroot, FoundDirectory
 from httpd.files.faults import FileSystemError
-from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, OPEN_SECONDS, CachedFile, FileCache
+from httpd.files.file_cache import LIFETIME, MAX_OPEN_FILES, OPEN_LIFETIME, CachedFile, FileCache
 from httpd.files.fingerprint import sample_offsets
 from httpd.files.lookup import FileLookup
 from httpd.files.open_file import FIXED_TIMES, SMALL_FILE, OpenFile
@@ -45,7 +45,7 @@ def make(root: Path, budget: int = BUDGET, index: tuple[str, ...] = ("index.html
 
 
 def tick(lookup: FileLookup, now: int) -> None:
-    lookup.tick(now, int(time.time()))
+    lookup.begin_second(now, int(time.time()))
 
 
 def find(lookup: FileLookup, path: str | bytes) -> OpenFile:
@@ -139,7 +139,7 @@ def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
     write(tmp_path / "a", age=-86400)
     lookup = make(tmp_path)
     now = int(time.time())
-    lookup.tick(2, now)
+    lookup.begin_second(2, now)
     resource = find(lookup, "/a")
     assert resource.modified is not None
     assert resource.modified <= now
@@ -546,7 +546,7 @@ def test_a_large_file_that_has_changed_takes_the_place_of_the_old_one(tmp_path: 
     os.utime(path, ns=(10**18, 10**18))
     lookup = make(tmp_path)
     resource = find(lookup, "/a")
-    for now in range(2, KEPT_SECONDS + 1):
+    for now in range(2, LIFETIME + 1):
         assert stays(lookup, "/a", resource, now)
     append(path)
     os.utime(path, ns=(10**18 + 1, 10**18 + 1))
@@ -560,7 +560,7 @@ def test_an_unchanged_file_stays_the_same_resource(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
     lookup = make(tmp_path)
     resource = find(lookup, "/a")
-    for now in range(2, 3 * KEPT_SECONDS):
+    for now in range(2, 3 * LIFETIME):
         tick(lookup, now)
         assert find(lookup, "/a") is resource
 
@@ -573,12 +573,12 @@ def test_unused_files_are_let_go(tmp_path: Path) -> None:
     lookup = make(tmp_path)
     find(lookup, "/unused")
     find(lookup, "/used")
-    for now in range(2, 2 + OPEN_SECONDS):
+    for now in range(2, 2 + OPEN_LIFETIME):
         tick(lookup, now)
         find(lookup, "/used")
     assert str(tmp_path / "unused") not in opened_since(before)
     assert str(tmp_path / "used") in opened_since(before)
-    for now in range(2 + OPEN_SECONDS, 2 + 2 * OPEN_SECONDS):
+    for now in range(2 + OPEN_LIFETIME, 2 + 2 * OPEN_LIFETIME):
         tick(lookup, now)
     assert opened_since(before) == []
 
@@ -587,10 +587,10 @@ def test_unused_contents_are_let_go(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
     lookup = make(tmp_path)
     kept = weakref.ref(find(lookup, "/a"))
-    for now in range(2, 1 + KEPT_SECONDS):
+    for now in range(2, 1 + LIFETIME):
         tick(lookup, now)
     assert kept() is not None
-    tick(lookup, 1 + KEPT_SECONDS)
+    tick(lookup, 1 + LIFETIME)
     assert kept() is None
 
 

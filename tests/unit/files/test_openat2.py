@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from httpd.files import openat2
-from httpd.files.openat2 import pin_at_once, pin_stepwise, pin_straight, read_straight
+from httpd.files.openat2 import open_without_links, pin_by_openat2, pin_stepwise, pin_without_links
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.directories import write
 
 Pin = Callable[[bytes, int], int]
 
-WAYS = pytest.mark.parametrize("pin", [pin_at_once, pin_stepwise])
+WAYS = pytest.mark.parametrize("pin", [pin_by_openat2, pin_stepwise])
 
 NAMES = [
     b".",
@@ -103,7 +103,7 @@ def test_the_same_is_found_as_by_the_kernel(directory: int, pin: Pin, name: byte
     assert opened_since(before) == []
 
 
-@pytest.mark.parametrize("find", [pin_straight, read_straight])
+@pytest.mark.parametrize("find", [pin_without_links, open_without_links])
 def test_the_straight_way_has_no_link(
     directory: int, find: Callable[[bytes, int], int | None]
 ) -> None:
@@ -123,8 +123,8 @@ def test_the_straight_way_has_no_link(
 
 
 def test_magic_links_are_not_followed(directory: int) -> None:
-    assert look_up(lambda: pin_at_once(b"magic-root", directory)) == "ELOOP"
-    assert look_up(lambda: pin_at_once(b"magic-folder/a", directory)) == "ELOOP"
+    assert look_up(lambda: pin_by_openat2(b"magic-root", directory)) == "ELOOP"
+    assert look_up(lambda: pin_by_openat2(b"magic-folder/a", directory)) == "ELOOP"
 
 
 def test_magic_links_are_where_their_text_leads(
@@ -154,5 +154,5 @@ def test_a_call_that_a_signal_interrupts_is_made_again(
         return 17
 
     monkeypatch.setattr(openat2, "_syscall", interrupted)
-    assert openat2.pin_at_once(b"a", directory) == 17
+    assert openat2.pin_by_openat2(b"a", directory) == 17
     assert len(calls) == 3

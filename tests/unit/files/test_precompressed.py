@@ -12,7 +12,7 @@ import pytest
 from httpd.files.docroot import Docroot
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.lookup import FileLookup
-from httpd.files.precompressed import CODINGS, MOST_NAMES, PlainDirectories
+from httpd.files.precompressed import CODINGS, MAX_NAMES, PlainDirectories
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody, note_asked, open_directory, settle, write
 
@@ -39,7 +39,7 @@ def test_a_directory_is_read_once_and_only_if_many_files_are_asked_from_it() -> 
     directories = PlainDirectories()
     asked, read = reader(["a.txt", "gz", "br.txt"])
     found = [directories.has(STATE, NAME, read) for _ in range(100)]
-    assert asked == [(NAME, MOST_NAMES)]
+    assert asked == [(NAME, MAX_NAMES)]
     first = found.index(True)
     assert first > 1
     assert found == [False] * first + [True] * (100 - first)
@@ -53,7 +53,7 @@ def test_a_directory_that_is_not_bare(names: list[str] | None) -> None:
     directories = PlainDirectories()
     asked, read = reader(names)
     assert not any(directories.has(STATE, NAME, read) for _ in range(100))
-    assert asked == [(NAME, MOST_NAMES)]
+    assert asked == [(NAME, MAX_NAMES)]
 
 
 def test_nothing_is_known_of_a_directory_that_has_changed_lately() -> None:
@@ -110,7 +110,7 @@ def test_it_does_not_grow_for_ever() -> None:
     _, read = reader([])
     for number in range(20_000):
         directories.has((1, number, 3, 4), NAME, read)
-    assert len(directories._asked) < 5000
+    assert len(directories._requests) < 5000
 
 
 # ---------------------------------------------------------------- in a finder
@@ -121,7 +121,7 @@ def make(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FileLookup, list[
     settle(monkeypatch)
     asked = note_asked(monkeypatch)
     lookup = FileLookup(Docroot(str(root), ()), FileCache(1 << 20), precompressed=True)
-    lookup.tick(1, int(time.time()))
+    lookup.begin_second(1, int(time.time()))
     return lookup, asked
 
 
@@ -144,7 +144,7 @@ def test_files_of_a_bare_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(opened_since(before)) == pinned
     assert forms_of(lookup, b"/folder/99.txt") == set(), "and from now on it is kept"
     write(tmp_path / "folder" / "99.txt.gz", "z")
-    lookup.tick(2, int(time.time()))
+    lookup.begin_second(2, int(time.time()))
     assert forms_of(lookup, b"/folder/99.txt") == {"gzip"}
 
 

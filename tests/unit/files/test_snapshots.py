@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from httpd.files.docroot import Docroot
-from httpd.files.file_cache import KEPT_SECONDS, CachedFile, FileCache
+from httpd.files.file_cache import LIFETIME, CachedFile, FileCache
 from httpd.files.lookup import FileLookup
 from httpd.files.open_file import MEDIUM_FILE, SMALL_FILE, OpenFile
 from tests.unit.guard import open_descriptors, opened_since
@@ -29,7 +29,7 @@ def make(root: Path, budget: int = BUDGET) -> FileLookup:
 
 
 def tick(lookup: FileLookup, now: int) -> None:
-    lookup.tick(now, int(time.time()))
+    lookup.begin_second(now, int(time.time()))
 
 
 def find(lookup: FileLookup, path: bytes = b"/a") -> CachedFile:
@@ -66,7 +66,7 @@ def test_a_file_is_copied_when_it_is_asked_for_in_a_later_second(tmp_path: Path)
     tick(lookup, 3)
     assert find(lookup).original is again
     del again
-    tick(lookup, 3 + KEPT_SECONDS)
+    tick(lookup, 3 + LIFETIME)
     assert opened_since(before) == []
 
 
@@ -122,7 +122,7 @@ def test_precompressed_forms_are_copied_as_well(tmp_path: Path) -> None:
     assert read(coded["gzip"]) == CONTENT[::-1]
     assert coded["gzip"].is_snapshot
     assert coded["br"].content == b"small"
-    assert not find(lookup, b"/a.txt").is_fragile
+    assert not find(lookup, b"/a.txt").may_change
 
 
 def test_a_file_that_changes_while_it_is_copied(

@@ -40,10 +40,10 @@ def test_response_cache_closes_when_many_files_are_evicted(tmp_path: Path) -> No
     assert isinstance(opened, OpenResult)
     file = OpenFile(opened, int(time.time()))
     for number in range(2):
-        caches.files.keep(CachedFile(b"/%d" % number, file, {}, None, 1))
+        caches.files.admit(CachedFile(b"/%d" % number, file, None, 1, {}))
     assert set(responses.responses) == {b"head"}
-    caches.files.keep(CachedFile(b"/2", file, {}, None, 1))
-    assert len(caches.files.kept) < 3
+    caches.files.admit(CachedFile(b"/2", file, None, 1, {}))
+    assert len(caches.files.by_path) < 3
     assert responses.responses == {}
     caches.responses(6).remember(b"head", response())
     assert set(caches.responses(6).responses) == {b"head"}

@@ -20,7 +20,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from httpd.files.file_cache import KEPT_SECONDS, MAX_OPEN_FILES, FileCache
+from httpd.files.file_cache import LIFETIME, MAX_OPEN_FILES, FileCache
 from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.caches import Caches
 from httpd.gateway.gateway import Gateway, Hooks
@@ -241,7 +241,7 @@ class Remembered(RuleBasedStateMachine):
             for coding in "", "gzip, br":
                 self.ask("GET", target, [], 1, coding)
 
-    @rule(seconds=st.sampled_from([1, 2, KEPT_SECONDS + 1]))
+    @rule(seconds=st.sampled_from([1, 2, LIFETIME + 1]))
     def wait(self, seconds: int) -> None:
         for _ in range(seconds):
             self.loop.tick()
@@ -375,7 +375,7 @@ def test_files_that_are_asked_for_once_drive_out_nothing(tmp_path: Path) -> None
     for number in range(100):
         write(tmp_path / str(number), bytes(100_000), age=3600)
         assert isinstance(loop.ask(head(target=f"/{number}")), Response)
-    assert set(loop.caches.files.kept) == {b"/a.txt"}
+    assert set(loop.caches.files.by_path) == {b"/a.txt"}
 
 
 def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> None:
