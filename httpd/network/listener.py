@@ -114,7 +114,7 @@ def open_listeners(
         OSError: a host is not known, or an address cannot be bound; `filename` says which.
     """
     for listener in present:
-        _adopt(listener)
+        _adopt(listener, settings)
     if are_passed:
         return list(present)
     listeners: list[socket.socket] = []
@@ -205,7 +205,7 @@ def _open_listener(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if place.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not place.dual)
-        _tune(listener)
+        _tune(listener, settings)
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, is_shared)
         listener.bind(place.address)
@@ -232,19 +232,19 @@ def divert_newcomers(listener: socket.socket) -> None:
         stop_handshakes(listener)
 
 
-def _adopt(listener: socket.socket) -> None:
+def _adopt(listener: socket.socket, settings: ListenSettings) -> None:
     """Give a listening socket that was passed to us the options of one of ours, if it has them."""
     listener.setblocking(False)
     if listener.family != socket.AF_UNIX:
         try:
-            _tune(listener)
+            _tune(listener, settings)
         except OSError:
             pass  # other stream protocols than TCP lack some of these options
 
 
-def _tune(listener: socket.socket) -> None:
+def _tune(listener: socket.socket, settings: ListenSettings) -> None:
     # Accepted sockets inherit this: the last bytes of a body must not wait for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, settings.tcp_nodelay)
     # Accepted sockets inherit this as well: the limit of the bytes of a body that the kernel holds
     # and has not sent yet.  Connections lower it when there are many downloads.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNLIMITED)

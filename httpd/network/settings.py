@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from httpd.settings.declaration import Option, key
-from httpd.settings.kinds import duration, size, texts, whole
+from httpd.settings.kinds import FLAG, duration, size, texts, whole
 
 
 def _is_address_or_name(text: str) -> bool:
@@ -53,6 +53,13 @@ class ListenSettings:
         4096,
         "Connections that may wait in the kernel to be accepted (bounded by `net.core.somaxconn`).",
         own_sockets=True,
+    )
+    tcp_nodelay: bool = key(
+        FLAG,
+        True,
+        "Whether the kernel sends the last bytes of a response at once (`TCP_NODELAY`). Otherwise,"
+        " it waits until the client has acknowledged the bytes before them, which saves small"
+        " segments and costs time.",
     )
 
 

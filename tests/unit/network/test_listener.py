@@ -9,6 +9,7 @@ import select
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -172,6 +173,24 @@ def test_options() -> None:
             connection, _ = listener.accept()
             with connection:
                 assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize("present", ["none", "own", "passed"])
+@pytest.mark.parametrize("tcp_nodelay", [True, False])
+def test_tcp_nodelay_is_what_accepted_sockets_have(tcp_nodelay: bool, present: str) -> None:
+    """Also where the listening socket was there before, with the opposite."""
+    before = ListenSettings(host=("127.0.0.1",), port=0, tcp_nodelay=not tcp_nodelay)
+    now = replace(before, tcp_nodelay=tcp_nodelay)
+    sockets = [] if present == "none" else open_listeners(before)
+    (listener,) = open_listeners(now, sockets, are_passed=present == "passed")
+    assert sockets in ([], [listener])
+    with listener, socket.create_connection(listener.getsockname()) as client:
+        client.sendall(b"x")
+        listener.settimeout(10)
+        connection, _ = listener.accept()
+        with connection:
+            found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert bool(found) == tcp_nodelay
 
 
 def test_handshakes_can_be_stopped() -> None:
