@@ -84,7 +84,8 @@ def test_a_reload_good_or_bad_ends_with_ready(site: Path, manager: Manager) -> N
         assert "failed" not in ready[0]
 
         text = config.read_text()
-        write_config(config, docroot="/no/such/folder", pidfile=str(site.with_name("site.pid")))
+        pidfile = str(site.with_name("site.pid"))
+        write_config(config, docroot="/no/such/folder", pidfile=pidfile, port=server.port)
         assert run("-c", config, "reload").returncode == NO_INPUT
         manager.wait_for("^RELOADING=1$")
         manager.wait_for("^READY=1\nSTATUS=serving: .*; the last reload failed: .*/no/such/folder")
