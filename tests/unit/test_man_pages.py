@@ -15,7 +15,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "man"
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_keys(key: Key) -> None:
+def test_man_page_of_the_config_file_has_each_key_with_its_default(key: Key) -> None:
     page = (PAGES / "phttpd.yaml.5").read_text()
     item = re.search(rf"^\.It Cm (?:\w+ , )*{key.name}\b(.*)", page, re.MULTILINE)
     assert item
@@ -24,7 +24,7 @@ def test_keys(key: Key) -> None:
         assert f"Ql {default} " in item[1].replace(r"\(dq", "").replace(f'"{default}"', default)
 
 
-def test_options_and_commands() -> None:
+def test_man_page_of_the_command_has_each_option_and_command() -> None:
     page = (PAGES / "phttpd.8").read_text()
     for action in arguments.make_parser()._actions:
         for option in action.option_strings:

@@ -19,7 +19,7 @@ from httpd.site.settings import SiteSettings
 from tests.unit.settings.reading import Write, flat, problems_of
 
 
-def test_defaults(site: Path) -> None:
+def test_key_without_a_value_has_its_default(site: Path) -> None:
     expected = {
         "host": ("*",),
         "port": 8080,
@@ -54,7 +54,7 @@ def test_defaults(site: Path) -> None:
     assert {name: found[name] for name in expected} == expected
 
 
-def test_each_field_is_a_key_and_no_two_rooms_have_the_same_key() -> None:
+def test_field_of_a_room_is_a_key_of_no_other_room() -> None:
     names = [name for group in GROUPS for name in group.keys]
     assert names == [field.name for group in GROUPS for field in dataclasses.fields(group.settings)]
     assert len(names) == len(set(names))
@@ -62,7 +62,7 @@ def test_each_field_is_a_key_and_no_two_rooms_have_the_same_key() -> None:
     assert all(key.name == name for name, key in KEYS.items())
 
 
-def test_a_dataclass_without_arguments_has_the_defaults_of_the_server(site: Path) -> None:
+def test_dataclass_without_arguments_has_the_defaults_of_the_server(site: Path) -> None:
     loaded = load(None, {"docroot": str(site)})
     made = [ListenSettings(), SiteSettings(docroot=str(site)), LoopSettings(), ProcessSettings()]
     assert [loaded.listen, loaded.site, loaded.loop, loaded.process] == made
@@ -71,7 +71,7 @@ def test_a_dataclass_without_arguments_has_the_defaults_of_the_server(site: Path
 @pytest.mark.parametrize(
     "name", [name for name, key in KEYS.items() if key.default not in (None, REQUIRED)]
 )
-def test_a_default_is_what_an_operator_could_have_written(write: Write, name: str) -> None:
+def test_default_written_into_the_file_changes_nothing(write: Write, name: str) -> None:
     default = KEYS[name].default
     plain = load(write(""), {})
     explicit = load(write(f"{name}: {yaml.dump(default).splitlines()[0]}"), {})
@@ -79,7 +79,7 @@ def test_a_default_is_what_an_operator_could_have_written(write: Write, name: st
 
 
 @pytest.mark.parametrize("text", ["", "# a comment\n", "\n\n"], ids=repr)
-def test_an_empty_file(tmp_path: Path, site: Path, text: str) -> None:
+def test_file_without_keys_is_as_good_as_none(tmp_path: Path, site: Path, text: str) -> None:
     path = tmp_path / "empty.yaml"
     path.write_text(text)
     assert load(str(path), {"docroot": str(site)}) == load(None, {"docroot": str(site)})
@@ -88,7 +88,7 @@ def test_an_empty_file(tmp_path: Path, site: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "port: 80\n", "docroot:\n", "docroot: ~\n", "docroot: null\n"]
 )
-def test_a_docroot_must_be_set(tmp_path: Path, text: str) -> None:
+def test_docroot_that_the_file_does_not_set_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_text(text)
     (problem,) = problems_of(str(path))
@@ -96,7 +96,7 @@ def test_a_docroot_must_be_set(tmp_path: Path, text: str) -> None:
     assert "--base" in problem or "expected" in problem
 
 
-def test_the_file_that_says_no_docroot_is_named(tmp_path: Path) -> None:
+def test_docroot_that_is_not_set_is_reported_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_text("port: 80\n")
     (problem,) = problems_of(str(path))
@@ -106,18 +106,20 @@ def test_the_file_that_says_no_docroot_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"), [("host: [a, 'b c', 5]", "'b c'"), ("index: [[a]]", "a list")]
 )
-def test_the_wrong_item_of_a_list_is_shown(write: Write, text: str, found: str) -> None:
+def test_list_with_a_wrong_item_is_reported_with_that_item(
+    write: Write, text: str, found: str
+) -> None:
     (problem,) = problems_of(write(text))
     assert f": {found} is not allowed here" in problem
 
 
-def test_a_docroot_must_be_set_somewhere() -> None:
+def test_docroot_without_a_file_is_an_error() -> None:
     (problem,) = problems_of(None)
     assert "docroot" in problem
 
 
 @pytest.mark.parametrize("name", [name for name in KEYS if name != "docroot"])
-def test_a_key_without_a_value_is_as_if_it_were_not_there(write: Write, name: str) -> None:
+def test_key_without_a_value_is_as_if_it_were_absent(write: Write, name: str) -> None:
     """Or an error, but never something else."""
     try:
         assert load(write(f"{name}:\n"), {}) == load(write(""), {})

@@ -29,7 +29,7 @@ CORES = count_cores()
         ("user", ME, ME, ME),
     ],
 )
-def test_an_option_beats_the_file_and_the_file_the_default(
+def test_option_beats_the_file_and_the_file_beats_the_default(
     write: Write, name: str, in_file: str, option: Any, value: Any
 ) -> None:
     path = write(f"{name}: {in_file}")
@@ -38,7 +38,7 @@ def test_an_option_beats_the_file_and_the_file_the_default(
     assert by_file != flat(load(write(""), {}))[name] or name == "verbose"
 
 
-def test_an_option_makes_good_for_a_bad_value_in_the_file(write: Write) -> None:
+def test_option_replaces_a_wrong_value_of_the_file(write: Write) -> None:
     assert load(write("port: wrong"), {"port": "80"}).listen.port == 80
 
 
@@ -50,7 +50,7 @@ def test_an_option_makes_good_for_a_bad_value_in_the_file(write: Write) -> None:
         ("recv", "--recv", ""),
     ],
 )
-def test_a_bad_option_is_named_as_it_was_given(
+def test_option_with_a_wrong_value_is_named_as_it_was_given(
     write: Write, name: str, option: str, value: str
 ) -> None:
     (problem,) = problems_of(write(""), {name: value})

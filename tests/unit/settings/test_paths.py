@@ -38,7 +38,7 @@ def test_paths_are_relative_to_the_file(
     assert loaded.site.docroot == str(tmp_path / "site")
 
 
-def test_the_file_may_be_named_relatively(
+def test_paths_are_relative_to_the_file_that_is_named_relatively(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("pidfile: a.pid")
@@ -46,7 +46,7 @@ def test_the_file_may_be_named_relatively(
     assert load("phttpd.yaml", {}).process.pidfile == str(tmp_path / "a.pid")
 
 
-def test_options_are_relative_to_the_working_directory(
+def test_paths_of_options_are_relative_to_the_working_directory(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"

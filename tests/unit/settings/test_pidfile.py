@@ -14,26 +14,28 @@ from httpd.configuration import (
 from httpd.settings.errors import ConfigError
 
 
-def test_the_pidfile_is_found_whatever_else_is_wrong(tmp_path: Path) -> None:
+def test_pidfile_is_found_whatever_else_is_wrong(tmp_path: Path) -> None:
     """To stop a daemon must be possible also when its configuration was broken meanwhile."""
     path = tmp_path / "phttpd.yaml"
     path.write_text("prot: 80\npidfile: a.pid\nthreads: none\n")
     assert load_pidfile(str(path), {}) == str(tmp_path / "a.pid")
 
 
-def test_what_helps_when_the_file_is_no_yaml(tmp_path: Path) -> None:
+def test_pidfile_in_a_file_that_is_no_yaml_is_an_error_with_a_hint(tmp_path: Path) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_text("port: [80\n")
     with pytest.raises(ConfigError, match=r"is not YAML: .*; --pidfile FILE finds the daemon"):
         load_pidfile(str(path), {})
 
 
-def test_an_option_names_the_pidfile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pidfile_of_an_option_needs_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_pidfile("/no/such/file", {"pidfile": "b.pid"}) == str(tmp_path / "b.pid")
 
 
-def test_the_pidfile_has_a_default() -> None:
+def test_pidfile_without_configuration_has_a_default() -> None:
     assert os.path.isabs(load_pidfile(None, {}))
 
 
@@ -48,7 +50,7 @@ def test_the_pidfile_has_a_default() -> None:
         ("/srv/lab2.yaml", None),
     ],
 )
-def test_the_pidfile_of_an_instance_follows_from_its_config_file(
+def test_pidfile_of_an_instance_follows_from_its_config_file(
     path: str, pidfile: str | None
 ) -> None:
     assert instance_pidfile(path) == pidfile

@@ -95,14 +95,14 @@ def test_names_of_fields_are_taken_as_they_are_written(write: Write, name: str) 
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "Server", "X-Content-Type-Options", "Set-Cookie"])
-def test_fields_that_may_be_set(write: Write, name: str) -> None:
+def test_field_that_a_rule_may_set_is_read(write: Write, name: str) -> None:
     (rule,) = rules_of(write, f"  - path: /\n    headers:\n      {name}: a\n")
     assert rule.fields == ((name, "a"),)
 
 
 @pytest.mark.parametrize("name", sorted(OWN_FIELDS))
 @pytest.mark.parametrize("value", ["a", "null"])
-def test_fields_that_may_not_be_set(write: Write, name: str, value: str) -> None:
+def test_field_that_is_up_to_the_server_is_an_error(write: Write, name: str, value: str) -> None:
     (problem,) = rule_problems(
         write, f"  - path: /\n    headers:\n      A: b\n      {name.title()}: {value}\n"
     )
@@ -110,13 +110,13 @@ def test_fields_that_may_not_be_set(write: Write, name: str, value: str) -> None
 
 
 @pytest.mark.parametrize("name", ["ETag", "etag", "Last-Modified", "Content-Encoding"])
-def test_fields_that_may_be_taken_away(write: Write, name: str) -> None:
+def test_field_that_a_rule_may_remove_is_read(write: Write, name: str) -> None:
     (rule,) = rules_of(write, f"  - path: /\n    headers:\n      {name}: null\n")
     assert rule.fields == ((name, None),)
 
 
 @pytest.mark.parametrize("written", ["gzip", "GZIP", "br", "zstd", "deflate", "compress"])
-def test_a_content_coding_is_kept_in_lower_case(write: Write, written: str) -> None:
+def test_content_coding_in_any_case_becomes_lower_case(write: Write, written: str) -> None:
     (rule,) = rules_of(write, f"  - path: /\n    headers:\n      content-encoding: {written}\n")
     assert rule.fields == (("content-encoding", written.lower()),)
 
@@ -157,7 +157,9 @@ def test_a_content_coding_is_kept_in_lower_case(write: Write, written: str) -> N
         ("GOOD: b", "GOOD: is set a second time"),
     ],
 )
-def test_bad_fields(write: Write, line: str, problem: str) -> None:
+def test_field_that_is_wrong_is_reported_with_its_line(
+    write: Write, line: str, problem: str
+) -> None:
     text = f"  - path: &fields /\n    headers:\n      Good: a\n      {line}\n"
     (found,) = rule_problems(write, text)
     assert found.startswith(f"6: rules: headers: {problem}")
@@ -202,13 +204,15 @@ def test_bad_fields(write: Write, line: str, problem: str) -> None:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else None,
 )
-def test_bad_rules(write: Write, lines: list[str], problem: str) -> None:
+def test_rule_that_is_wrong_is_reported_with_its_line(
+    write: Write, lines: list[str], problem: str
+) -> None:
     text = "  # the first\n  - " + "\n    ".join(lines) + "\n"
     (found,) = rule_problems(write, text)
     assert found.startswith(problem)
 
 
-def test_all_errors_in_rules_at_once(write: Write) -> None:
+def test_rules_with_several_mistakes_are_reported_with_all_their_lines(write: Write) -> None:
     text = """\
   - path: a/b
     expires: soon
@@ -230,13 +234,13 @@ prt: 5
 
 
 @pytest.mark.parametrize("value", ["*", "*.html", "**", "*html"])
-def test_an_asterisk_without_quotes(write: Write, value: str) -> None:
+def test_pattern_that_begins_with_an_asterisk_needs_quotes(write: Write, value: str) -> None:
     (problem,) = rule_problems(write, f"  - path: {value}\n    expires: 0\n")
     assert problem.startswith("3: is not YAML: ")
     assert problem.endswith("; a value that begins with “*” must be quoted")
 
 
-def test_anchors_in_rules(write: Write) -> None:
+def test_anchor_in_rules_stands_for_its_value(write: Write) -> None:
     text = """\
   - path: /a
     headers: &safe
@@ -262,6 +266,6 @@ def test_anchors_in_rules(write: Write) -> None:
     ],
     ids=lambda text: text[:30],
 )
-def test_rules_that_never_end(write: Write, text: str) -> None:
+def test_rules_that_contain_themselves_end_in_an_error(write: Write, text: str) -> None:
     with must_end():
         assert rule_problems(write, f"  {text}")

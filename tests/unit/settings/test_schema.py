@@ -120,34 +120,38 @@ def is_loaded(directory: Path, text: str) -> bool:
     return True
 
 
-def test_it_is_a_schema() -> None:
+def test_schema_is_a_json_schema() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name in KEYS for text in GOOD[name]])
-def test_good_values(tmp_path: Path, name: str, text: str) -> None:
+def test_schema_accepts_a_value_that_the_loader_accepts(
+    tmp_path: Path, name: str, text: str
+) -> None:
     assert is_loaded(tmp_path, f"{name}: {text}\n")
     assert is_valid({name: yaml.safe_load(text)})
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name in KEYS for text in BAD[name]])
-def test_bad_values(tmp_path: Path, name: str, text: str) -> None:
+def test_schema_refuses_a_value_that_the_loader_refuses(
+    tmp_path: Path, name: str, text: str
+) -> None:
     assert not is_loaded(tmp_path, f"{name}: {text}\n")
     assert not is_valid({name: yaml.safe_load(text)})
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_no_value(tmp_path: Path, name: str) -> None:
+def test_schema_accepts_a_key_without_a_value(tmp_path: Path, name: str) -> None:
     assert is_loaded(tmp_path, f"{name}:\n") == (name not in ("docroot", "charset"))
     assert is_valid({name: None})
 
 
-def test_an_unknown_key(tmp_path: Path) -> None:
+def test_schema_refuses_an_unknown_key(tmp_path: Path) -> None:
     assert not is_loaded(tmp_path, "prot: 80\n")
     assert not is_valid({"prot": 80})
 
 
-def test_the_shipped_file() -> None:
+def test_schema_accepts_the_shipped_file() -> None:
     assert is_valid(yaml.safe_load((ETC / "phttpd.yaml").read_text()))
 
 
@@ -162,7 +166,7 @@ def test_the_shipped_file() -> None:
     )
 )
 @settings(max_examples=300, deadline=None)
-def test_it_takes_all_that_the_validator_takes(value: Any) -> None:
+def test_schema_accepts_any_value_that_the_loader_accepts(value: Any) -> None:
     for name, key in KEYS.items():
         if key.kind.reads_tree:
             continue

@@ -47,19 +47,19 @@ def read(tmp_path: Path, text: str) -> Any:
     return [line.removeprefix(f"{path}:") for line in problems.lines] or made
 
 
-def test_a_section_becomes_its_dataclass(tmp_path: Path) -> None:
+def test_section_becomes_its_dataclass(tmp_path: Path) -> None:
     text = "outer:\n  certificate: a.pem\n  timeout: 7s\n  inner: {depth: 4}\n"
     outer = Outer(certificate=str(tmp_path / "a.pem"), timeout=7.0, inner=Inner(depth=4))
     assert read(tmp_path, text) == Whole(outer=outer)
 
 
-def test_a_section_has_the_defaults_of_its_dataclass(tmp_path: Path) -> None:
+def test_section_has_the_defaults_of_its_dataclass(tmp_path: Path) -> None:
     loaded = read(tmp_path, "outer: {certificate: /a.pem, inner: {}}")
     assert loaded == Whole(outer=Outer(certificate="/a.pem", timeout=5.0, inner=Inner(depth=3)))
 
 
 @pytest.mark.parametrize("text", ["plain: false", "outer:", "outer: null"])
-def test_a_section_without_a_value_is_none(tmp_path: Path, text: str) -> None:
+def test_section_without_a_value_is_none(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == Whole()
 
 
@@ -80,7 +80,7 @@ def test_a_section_without_a_value_is_none(tmp_path: Path, text: str) -> None:
         ("outer:\n  timeout: 5s", ["1: outer: certificate is not set"]),
     ],
 )
-def test_what_is_wrong_inside_a_section_is_said_with_its_line(
+def test_section_with_mistakes_is_reported_with_their_lines(
     tmp_path: Path, text: str, problems: list[str]
 ) -> None:
     assert read(tmp_path, text) == problems
@@ -95,12 +95,12 @@ def test_what_is_wrong_inside_a_section_is_said_with_its_line(
         ("{certificate: a, more: 1}", False),
     ],
 )
-def test_the_schema_of_a_section_is_that_of_its_keys(text: str, is_right: bool) -> None:
+def test_section_has_the_schema_of_its_keys(text: str, is_right: bool) -> None:
     schema = schema_of(keys_of(Whole)["outer"])
     assert jsonschema.Draft7Validator(schema).is_valid(yaml.safe_load(text)) == is_right
 
 
-def test_all_that_is_wrong_inside_a_section_is_one_error(tmp_path: Path) -> None:
+def test_section_with_several_mistakes_is_one_error(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("outer: {inner: {depth: 0}, certificate: ''}")
     tree = read_yaml(str(path))

@@ -34,12 +34,12 @@ def shipped_lines() -> dict[str, list[tuple[bool, str]]]:
     return found
 
 
-def test_the_shipped_file_names_every_key_once() -> None:
+def test_shipped_file_names_every_key_once() -> None:
     assert {name: len(lines) for name, lines in shipped_lines().items()} == dict.fromkeys(KEYS, 1)
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_what_is_commented_out_is_the_default(name: str) -> None:
+def test_shipped_file_has_the_default_of_a_key_that_is_commented_out(name: str) -> None:
     ((is_in_force, text),) = shipped_lines()[name]
     key = KEYS[name]
     read, default = key.kind.read, key.default
@@ -52,7 +52,7 @@ def test_what_is_commented_out_is_the_default(name: str) -> None:
         assert value == default or read(value) == read(default)
 
 
-def test_the_shipped_file_is_the_one_that_is_used_and_is_good() -> None:
+def test_shipped_file_is_used_in_a_checkout_and_loads() -> None:
     assert default_config_file() == str(SHIPPED)
     loaded = load(str(SHIPPED), {})
     assert loaded.site.docroot == str(ROOT / "www")
@@ -60,7 +60,7 @@ def test_the_shipped_file_is_the_one_that_is_used_and_is_good() -> None:
     assert loaded.log.log_file == str(ROOT / "logs" / "phttpd.log")
 
 
-def test_the_example_of_rules_is_good(write: Write) -> None:
+def test_shipped_file_has_an_example_of_rules_that_loads(write: Write) -> None:
     ((_, text),) = shipped_lines()["rules"]
     rules = Rules(load(write(f"rules:{text}\n"), {}).site.rules)
     page, asset = rules.find(b"/docs/"), rules.find(b"/assets/site.css")
@@ -70,7 +70,7 @@ def test_the_example_of_rules_is_good(write: Write) -> None:
     assert dict(page.fields)["X-Frame-Options"] == dict(asset.fields)["X-Frame-Options"] == "DENY"
 
 
-def test_every_key_of_the_shipped_file_is_explained() -> None:
+def test_shipped_file_explains_every_key() -> None:
     paragraphs = SHIPPED_TEXT.split("\n\n")
     for name in KEYS:
         (paragraph,) = [p for p in paragraphs if re.search(rf"^#?{name}:", p, re.MULTILINE)]

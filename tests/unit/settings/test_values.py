@@ -107,7 +107,7 @@ GOOD: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
-def test_good_values(write: Write, name: str, text: str, value: Any) -> None:
+def test_value_that_is_right_is_read(write: Write, name: str, text: str, value: Any) -> None:
     assert flat(load(write(f"{name}: {text}"), {}))[name] == value
 
 
@@ -180,7 +180,9 @@ BAD: list[tuple[str, list[str], str]] = [
         for text in texts
     ],
 )
-def test_bad_values(tmp_path: Path, site: Path, name: str, text: str, allowed: str) -> None:
+def test_value_that_is_wrong_is_reported_with_what_is_allowed(
+    tmp_path: Path, site: Path, name: str, text: str, allowed: str
+) -> None:
     """The file, the line, the key, what was found and what is allowed."""
     path = tmp_path / "phttpd.yaml"
     path.write_text(
@@ -199,7 +201,7 @@ def test_bad_values(tmp_path: Path, site: Path, name: str, text: str, allowed: s
     "text", ["020000", "08", "0x50", "0b11", "1_000", "1:30", "0o17", "1_0.5", "1:30.5", "80", "-5"]
 )
 @pytest.mark.parametrize("name", ["port", "recv", "workers", "expires", "send_timeout"])
-def test_a_number_is_the_same_in_the_file_and_as_an_option(
+def test_number_is_the_same_in_the_file_and_as_an_option(
     write: Write, name: str, text: str
 ) -> None:
     try:
@@ -215,31 +217,31 @@ def test_a_number_is_the_same_in_the_file_and_as_an_option(
 
 @pytest.mark.parametrize("name", ["port", "index", "send_timeout"])
 @pytest.mark.parametrize("text", ["!!int abc", "!!float abc"])
-def test_a_number_by_its_tag_only(write: Write, name: str, text: str) -> None:
+def test_number_by_its_tag_only_is_an_error(write: Write, name: str, text: str) -> None:
     (problem,) = problems_of(write(f"{name}: {text}"))
     assert problem.endswith("the value is not what its tag says")
 
 
 @pytest.mark.parametrize("text", ["0x" + "f" * 5000, "!!int 0x" + "f" * 5000, "9" * 5000])
 @pytest.mark.parametrize("name", ["port", "recv"])
-def test_a_number_that_is_too_long_to_be_one(write: Write, name: str, text: str) -> None:
+def test_number_with_thousands_of_digits_is_an_error(write: Write, name: str, text: str) -> None:
     (problem,) = problems_of(write(f"{name}: {text}"))
     assert f":2: {name}: " in problem
 
 
 @pytest.mark.parametrize("name", ["user", "group"])
-def test_a_name_with_a_nul(write: Write, name: str) -> None:
+def test_name_with_a_nul_is_an_error(write: Write, name: str) -> None:
     (problem,) = problems_of(write(f'{name}: "a\\0b"'))
     assert f"the name or number of a {name} of this machine" in problem
 
 
-def test_every_number_in_its_range(write: Write) -> None:
+def test_number_within_its_limits_is_read(write: Write) -> None:
     for text, value in (("1", 1), ("128", 128), ("256", 256)):
         assert load(write(f"threads: {text}"), {}).process.threads == value
 
 
 @given(st.integers(0, 10**12), st.sampled_from(["", "B", "kB", "KiB", "MB", "MiB", "GB", "GiB"]))
-def test_sizes(number: int, unit: str) -> None:
+def test_size_with_any_unit_is_a_number_of_bytes(number: int, unit: str) -> None:
     factor = {"": 1, "B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20}
     factor |= {"GB": 10**9, "GiB": 2**30}
     read = KEYS["cache"].kind.read
@@ -264,7 +266,7 @@ def test_sizes(number: int, unit: str) -> None:
     )
 )
 @settings(max_examples=300)
-def test_any_value_is_read_or_refused_in_words(value: Any) -> None:
+def test_value_of_any_type_is_read_or_refused_in_words(value: Any) -> None:
     for key in KEYS.values():
         try:
             key.kind.read(value)

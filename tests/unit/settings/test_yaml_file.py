@@ -16,7 +16,7 @@ from tests.unit.guard import must_end
 from tests.unit.settings.reading import Write, problems_of
 
 
-def test_all_errors_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_file_with_several_mistakes_is_reported_with_all_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_text("port: x\n\n# comment\nthreds: 4\nthreads: 0\nrecv: 1\nrecv: 2\n")
     problems = problems_of(str(path), {"workers": "none"})
@@ -54,20 +54,20 @@ def test_all_errors_at_once_with_their_lines(tmp_path: Path) -> None:
         ("max_connection", "max_connections"),
     ],
 )
-def test_suggestions(write: Write, key: str, nearest: str) -> None:
+def test_unknown_key_is_reported_with_the_nearest_one(write: Write, key: str, nearest: str) -> None:
     (problem,) = problems_of(write(f"{key}: 1"))
     assert f":2: {key}: unknown key; did you mean {nearest}?" in problem
 
 
 @pytest.mark.parametrize("key", ["xyzzy", "1", "true", "~", "''", "<<"])
-def test_unknown_keys_unlike_any(write: Write, key: str) -> None:
+def test_unknown_key_unlike_any_is_reported_with_its_line(write: Write, key: str) -> None:
     (problem,) = problems_of(write(f"{key}: 1"))
     assert ":2: " in problem
     assert "unknown key" in problem
 
 
 @pytest.mark.parametrize("key", ["[a, b]", "{a: b}", "? {a: b}\n", "? [a]\n"])
-def test_keys_that_are_no_words(write: Write, key: str) -> None:
+def test_key_that_is_no_word_is_reported_with_its_line(write: Write, key: str) -> None:
     (problem,) = problems_of(write(f"{key}: 1"))
     assert ":2: " in problem
     assert "Node" not in problem, "nobody wants to see objects of PyYAML"
@@ -101,7 +101,9 @@ def test_keys_that_are_no_words(write: Write, key: str) -> None:
     ],
     ids=lambda text: repr(text)[:30],
 )
-def test_what_is_no_yaml_is_one_line_with_its_place(tmp_path: Path, text: str) -> None:
+def test_file_that_is_no_yaml_is_reported_in_one_line_with_its_place(
+    tmp_path: Path, text: str
+) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     for problem in problems_of(str(path)):
@@ -109,14 +111,14 @@ def test_what_is_no_yaml_is_one_line_with_its_place(tmp_path: Path, text: str) -
 
 
 @pytest.mark.parametrize("text", ["- port: 80", "80", "text", "[]", "'port: 80'"])
-def test_what_is_no_mapping(tmp_path: Path, text: str) -> None:
+def test_file_that_is_no_mapping_is_reported_with_its_first_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_text(text)
     (problem,) = problems_of(str(path))
     assert problem.startswith(f"{path}:1: ")
 
 
-def test_deep_nesting(tmp_path: Path) -> None:
+def test_file_that_is_nested_deeply_ends_in_an_error(tmp_path: Path) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_text("port: " + "[" * 2000)
     with must_end():
@@ -132,17 +134,19 @@ def test_deep_nesting(tmp_path: Path) -> None:
         ("!!set {a}", "the tag tag:yaml.org,2002:set"),
     ],
 )
-def test_what_is_inside_is_not_shown(write: Write, text: str, found: str) -> None:
+def test_mapping_in_place_of_a_value_is_reported_without_its_content(
+    write: Write, text: str, found: str
+) -> None:
     (problem,) = problems_of(write(f"port: {text}"))
     assert f":2: port: {found} is not allowed here" in problem
 
 
-def test_a_value_that_goes_on_for_ever_is_cut(write: Write) -> None:
+def test_value_that_is_long_is_reported_shortened(write: Write) -> None:
     (problem,) = problems_of(write(f"port: {'x' * 10_000}"))
     assert len(problem) < 400
 
 
-def test_control_characters_are_not_shown_as_such(write: Write) -> None:
+def test_control_characters_are_reported_escaped(write: Write) -> None:
     (problem,) = problems_of(write('port: "\\e[31m\\n"'))
     assert problem.isprintable()
     (problem,) = problems_of(write('"\\e[31m\\n": 80'))
@@ -150,7 +154,7 @@ def test_control_characters_are_not_shown_as_such(write: Write) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "not-utf-8"])
-def test_a_file_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
+def test_file_that_cannot_be_read_is_reported(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "phttpd.yaml"
     if kind == "folder":
         path.mkdir()
@@ -162,13 +166,15 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b""], ids=["bom", "plain"])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
-def test_files_of_other_editors(tmp_path: Path, site: Path, prefix: bytes, end: bytes) -> None:
+def test_file_with_bom_or_crlf_is_read(
+    tmp_path: Path, site: Path, prefix: bytes, end: bytes
+) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_bytes(prefix + end.join([b"docroot: site", b"port: 81", b""]))
     assert load(str(path), {}).listen.port == 81
 
 
-def test_anchors(write: Write) -> None:
+def test_anchor_stands_for_its_value(write: Write) -> None:
     loaded = load(write("keepalive_timeout: &t 7s\nsend_timeout: *t"), {})
     assert (loaded.loop.keepalive_timeout, loaded.loop.send_timeout) == (7.0, 7.0)
 
@@ -178,7 +184,7 @@ def test_anchors(write: Write) -> None:
 @example("verbose: !!bool x")
 @example("? ")
 @example("{")
-def test_any_file_is_read_or_refused_in_words(
+def test_file_with_any_text_is_read_or_refused_in_words(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
