@@ -1,5 +1,9 @@
 # make run     serve www/ at http://localhost:8080/
-# make test    run the tests; TESTS=tests/protocol runs some of them
+# make help    print this
+# make test    run the tests that need neither root nor a Debian package, side by side: less than three
+#              minutes; TESTS=tests/unit/protocol runs some of them, ARGS=--lf those that have failed
+# make test-all
+#              run all tests, as .ci/run does; those that need something which is not there are skipped
 # make test-matrix
 #              run the unit tests with each other Python that is installed; MATRIX=tests runs all
 # make coverage
@@ -34,6 +38,12 @@ MATRIX ?= tests/unit
 COVERED ?= tests/unit tests/functional tests/process
 ARGS ?=
 
+# Tests wait more than they compute, so that two for each core keep the machine busy.
+JOBS ?= $(shell echo $$((2 * $$(nproc))))
+PYTEST := $(BIN)/python -m pytest
+PARALLEL = -n $(JOBS) --dist worksteal
+QUICK = -m "not (root or debian or network or slow)" --hypothesis-profile=quick
+
 # Time of each of Siege's 18 runs, and where the report goes, without .pdf and .json: by default only that
 # of 60s goes to benchmarks/results/siege-report, and a quick look to build/siege-report.
 TIME = 60s
@@ -49,13 +59,21 @@ UNITS ?= $(PREFIX)/lib/systemd/system
 LIBRARY := $(PREFIX)/share/phttpd
 PLACE := sed -e 's|/usr/bin/phttpd|$(PREFIX)/bin/phttpd|g' -e 's|/usr/share/phttpd|$(LIBRARY)|g'
 
-.PHONY: run test lint fuzz bench race report dist clean site docs deb install install-files uninstall
+.PHONY: help run test test-all lint fuzz bench race report dist clean site docs deb install install-files uninstall
+
+help:
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
 
 run: $(VENV)/installed
 	@exec $(BIN)/phttpd --config etc/phttpd.yaml --foreground --verbose $(ARGS)
 
-test: $(VENV)/installed-test $(VENV)/installed-fuzz $(VENV)/installed-report $(VENV)/installed-docs
-	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+test: $(VENV)/installed-test $(VENV)/installed-report $(VENV)/installed-docs
+	$(PYTEST) $(PARALLEL) $(QUICK) $(TESTS) $(ARGS)
+
+# The machines of tests/systemd share one bus and one network, so those tests run one after another.
+test-all: $(VENV)/installed-test $(VENV)/installed-fuzz $(VENV)/installed-report $(VENV)/installed-docs
+	$(PYTEST) $(PARALLEL) --ignore=tests/systemd tests $(ARGS)
+	$(PYTEST) tests/systemd $(ARGS)
 
 .PHONY: test-matrix test-python coverage
 
@@ -108,7 +126,7 @@ dist:
 	    --output=dist/phttpd-$(VERSION).tar.gz HEAD
 
 clean:
-	rm -rf $(VENV) .venv-* .fuzz build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 site: $(VENV)/installed-docs

@@ -67,6 +67,7 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.debian(*PACKAGES.values())
 @pytest.mark.parametrize("page", PAGES, ids=map(name, PAGES))
 def test_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
     for command in transcripts(page):

@@ -73,10 +73,9 @@ def test_readme_command_serves_a_directory(checkout: Path) -> None:
     assert interrupt_when_ready(start([*PHTTPD, *words], checkout)) == 0
 
 
+@pytest.mark.network
 def test_readme_make_run_serves_the_demo(checkout: Path) -> None:
     """Makes its own virtual environment from the package registry, so it needs a network."""
-    if os.environ.get("PHTTPD_TESTS_REQUIRE_ALL") != "1":
-        pytest.skip("downloads packages; set PHTTPD_TESTS_REQUIRE_ALL=1 to run it")
     assert COMMANDS[0] == "make run"
     process = start(["make", "run"], checkout)
     assert interrupt_when_ready(process) in (

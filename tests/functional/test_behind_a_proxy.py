@@ -15,6 +15,8 @@ from tests.support.raw import ask
 from tests.support.require import command
 from tests.support.server import DEADLINE, Server
 
+pytestmark = pytest.mark.debian("curl", "nginx-light")
+
 CONFIG = """
 worker_processes 1;
 daemon off;

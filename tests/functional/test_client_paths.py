@@ -15,6 +15,8 @@ from tests.functional.site import GUIDE
 from tests.support.require import command
 from tests.support.server import DEADLINE, Server
 
+pytestmark = pytest.mark.debian("apache2-utils", "apt", "aria2", "busybox", "curl", "dpkg", "lftp")
+
 GREEN = "grün.txt"
 CONTENT = b"what is in that file"
 

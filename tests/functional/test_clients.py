@@ -13,6 +13,8 @@ from tests.functional.site import FIVE_MB, HOME, NOTES
 from tests.support.require import command
 from tests.support.server import DEADLINE, Server
 
+pytestmark = pytest.mark.debian("curl")
+
 
 @pytest.fixture(scope="session")
 def curl() -> str:

@@ -143,6 +143,7 @@ def test_null_sends_the_file_as_it_is(client: Client) -> None:
     assert get(client, "/raw/a.txt", "br, identity;q=0").status == 406
 
 
+@pytest.mark.debian("curl")
 def test_curl_decodes_once(server: Server, site: Path) -> None:
     curl = command("curl", "curl")
     url = f"http://127.0.0.1:{server.port}/drawing.svgz"
@@ -153,6 +154,7 @@ def test_curl_decodes_once(server: Server, site: Path) -> None:
     assert asked == CONTENT["/drawing.svgz"]
 
 
+@pytest.mark.debian("wget")
 def test_a_mirror_has_the_bytes_of_coded_files(server: Server, site: Path, tmp_path: Path) -> None:
     wget = command("wget", "wget")
     urls = [f"http://127.0.0.1:{server.port}{target}" for target in CODED]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.raw import Client, pipeline, request
 from tests.support.server import serve
 
@@ -35,6 +37,7 @@ def test_20_000_distinct_targets(tmp_path: Path) -> None:
         assert proportional_size(server.pid) - before < BOUND
 
 
+@pytest.mark.slow
 def test_10_000_long_names_of_missing_files(tmp_path: Path) -> None:
     with serve(tmp_path, "--workers", "1", "--threads", "1") as server:
         with Client(server.port) as client:

@@ -12,6 +12,8 @@ from tests.functional.configured import serve_with
 from tests.support import require
 from tests.support.server import DEADLINE
 
+pytestmark = pytest.mark.debian("lftp", "rclone", "wget")
+
 NAMES = [
     b"a:b.tar",
     b"it's",

@@ -49,6 +49,7 @@ def test_tls_on_a_plain_port_is_named_in_the_log(server: Server) -> None:
     server.out.wait_for(f"connection {host}:{port} closed: TLS on a plain port")
 
 
+@pytest.mark.debian("curl")
 def test_curl_with_https_is_refused_at_once(server: Server) -> None:
     curl = command("curl", "curl")
     url = server.url.replace("http:", "https:")

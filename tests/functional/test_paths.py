@@ -308,11 +308,12 @@ def test_a_socket_is_no_file(
         assert client.ask("/unix-socket").status == 404
 
 
+@pytest.mark.root
 def test_a_device_is_no_file(client: Client, docroot: Path) -> None:
     try:
         os.mknod(docroot / "zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
     except PermissionError:
-        pytest.skip("needs the right to make a device: run as root, outside of a container")
+        pytest.skip("needs the right to make a device, as outside of a container")
     assert client.ask("/zero").status == 404
 
 

@@ -437,7 +437,7 @@ def test_a_form_without_its_file(client: Client, site: Path) -> None:
     assert get(client, "/alone.txt", "gzip").status == 404
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.root
 def test_a_form_that_may_not_be_read() -> None:
     with open_directory() as directory:
         put(directory / "a.txt", b"original")

@@ -23,6 +23,8 @@ from tests.support.require import command
 from tests.support.server import DEADLINE, Server
 from tests.support.tap import Tap
 
+pytestmark = pytest.mark.debian("aria2", "curl", "wget")
+
 OLD = random.Random(1).randbytes(3_000_000)
 NEW = random.Random(2).randbytes(3_500_000)
 CUT = 1_500_000

@@ -18,6 +18,8 @@ from tests.support.require import command
 from tests.support.server import DEADLINE, Server
 from tests.support.tap import Tap
 
+pytestmark = pytest.mark.debian("aria2", "curl", "wget")
+
 SIZE = 60_000_000
 """More than all kernel buffers on the way hold."""
 BEGUN = 1_000_000

@@ -11,6 +11,8 @@ import pytest
 from tests.support.require import command
 from tests.support.server import Server
 
+pytestmark = pytest.mark.debian("siege")
+
 
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
 @pytest.mark.parametrize("users", [1, 64])

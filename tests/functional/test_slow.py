@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.require import command
 
+pytestmark = pytest.mark.debian("slowhttptest")
+
 
 @pytest.mark.parametrize("mode", ["head", "body", "read", "range"])
 def test_others_are_answered(tmp_path: Path, mode: str) -> None:

@@ -39,6 +39,7 @@ def test_what_once_broke_something(name: str, tmp_path: Path) -> None:
             check(target, path.read_bytes())
 
 
+@pytest.mark.slow
 @every_target
 def test_a_bounded_run(name: str, tmp_path: Path) -> None:
     require.module("atheris", "fuzz")

@@ -10,9 +10,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.process.launch import ROOT, environment, free_port
 from tests.support import require
 from tests.support.server import DEADLINE
+
+pytestmark = pytest.mark.debian("curl")
 
 PAGE = ROOT / "docs" / "assignment.md"
 END = "-- end of a command --"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from subprocess import run
@@ -13,7 +12,7 @@ from tests.process.launch import ROOT, foreground
 from tests.support.cgroup import limited
 from tests.support.raw import Client
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = pytest.mark.root
 
 MIB = 1024**2
 LIMIT = 96 * MIB

@@ -15,6 +15,8 @@ from tests.process.launch import ROOT, Foreground, environment
 from tests.support.raw import Client
 from tests.support.require import command
 
+pytestmark = pytest.mark.debian("git")
+
 NAME = f"phttpd-{__version__}"
 
 

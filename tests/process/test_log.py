@@ -31,8 +31,8 @@ from tests.process.launch import (
     write_config,
 )
 from tests.process.load import connected
+from tests.support import require
 from tests.support.raw import Client, ask, request
-from tests.support.require import command
 from tests.support.server import DEADLINE, READY, Lines
 
 QUOTED = r'"((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})*)"'
@@ -324,17 +324,17 @@ def test_reopen_where_the_directory_is_gone_keeps_the_old_file(site: Path) -> No
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that is full soon."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount")
+    require.root()
     directory = tmp_path / "small"
     directory.mkdir()
-    mount = [command("mount", "mount"), "-t", "tmpfs", "-o", "size=8m", "phttpd-test"]
+    mount = [require.command("mount", "mount"), "-t", "tmpfs", "-o", "size=8m", "phttpd-test"]
     if subprocess.run([*mount, str(directory)], capture_output=True, check=False).returncode != 0:
         pytest.skip("may not mount here")
     yield directory
-    subprocess.run([command("umount", "mount"), "--lazy", str(directory)], check=True)
+    subprocess.run([require.command("umount", "mount"), "--lazy", str(directory)], check=True)
 
 
+@pytest.mark.root
 def test_full_disk(site: Path, small_disk: Path) -> None:
     log = LogFile(small_disk / "phttpd.log")
     with daemon(site, verbose=True, log_file=str(log.path), workers=1, threads=1) as server:
@@ -367,6 +367,7 @@ def fill(filler: Path) -> None:
             pass
 
 
+@pytest.mark.root
 def test_full_disk_from_the_start_to_the_end(site: Path, small_disk: Path) -> None:
     fill(small_disk / "filler")
     log = small_disk / "phttpd.log"
@@ -477,7 +478,7 @@ def test_devices(site: Path, device: str) -> None:
 
 def test_limit_of_file_sizes(site: Path) -> None:
     server = Daemon(site, verbose=True)
-    server.start(prefix=[command("prlimit", "util-linux"), "--fsize=200000"])
+    server.start(prefix=[require.command("prlimit", "util-linux"), "--fsize=200000"])
     hammer(server.port, 4, 200, f"User-Agent: {'agent ' * 100}")
     assert ask(server.port, "/").status == 200
     assert server.run("stop").returncode == 0

@@ -139,6 +139,7 @@ def ask_for_everything(port: int, number: int) -> dict[str, set[int]]:
     return statuses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [0, "auto"])
 def test_nothing_outside_is_ever_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: int | str

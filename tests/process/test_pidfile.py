@@ -145,7 +145,7 @@ def pidfiles_of(server: Daemon, pid: int) -> list[str]:
     return [to for to in proc.descriptors(pid).values() if to.startswith(str(server.pidfile))]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.root
 def test_lock_of_another_user_on_a_stale_pidfile_means_nothing(site: Path) -> None:
     """He can read the file, so he can lock it."""
     server = Daemon(site)

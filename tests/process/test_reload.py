@@ -52,6 +52,7 @@ def test_new_docroot(server: Daemon, other: Path) -> None:
     assert server.pid == pid
 
 
+@pytest.mark.debian("wrk")
 def test_no_connection_is_cut_whose_client_goes_on_asking(server: Daemon) -> None:
     """The kept connections of the old workers close by announcement only: wrk never asks twice."""
     wrk = require.command("wrk", "wrk")

@@ -107,6 +107,7 @@ def test_clients_that_never_said_a_word_hold_nothing_up(site: Path) -> None:
         assert server.process.wait(SOON) == 0
 
 
+@pytest.mark.slow
 def test_sigterm_during_a_download_of_gigabytes(site: Path) -> None:
     size = (2 << 30) + 123_457  # more than one sendfile() can take, and not a round number
     chance = random.Random(2)

@@ -23,6 +23,8 @@ from tests.process.launch import Foreground, free_port, refused, write_config
 from tests.support.raw import Client, ask, request
 from tests.support.require import command
 
+pytestmark = pytest.mark.debian("strace")
+
 REQUESTS = 20
 """Of each kind; what most of them have in common counts."""
 

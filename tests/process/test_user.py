@@ -17,7 +17,7 @@ from tests.process.events import LogFile, until
 from tests.process.launch import Daemon, daemon, foreground
 from tests.support.raw import ask
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = pytest.mark.root
 
 NOBODY = pwd.getpwnam("nobody")
 

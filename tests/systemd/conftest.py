@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +40,7 @@ def build(checkout: Path, directory: Path) -> None:
 @pytest.fixture(scope="session")
 def machines() -> None:
     """What every machine needs."""
-    if os.geteuid() != 0:
-        require.give_up("needs root")
+    require.root()
     require.command("systemd-nspawn", "systemd-container")
     require.command("nsenter", "util-linux")
     require.packages("python3-daemon", "python3-yaml", "dbus")

@@ -16,6 +16,8 @@ from tests.support.raw import Client
 from tests.systemd.machine import Machine
 from tests.systemd.service import CONFIG, ROOT, Service
 
+pytestmark = pytest.mark.debian("ansible-core", "python3-apt")
+
 PLAYBOOK = "/root/phttpd/etc/ansible/playbook.yaml"
 SECONDS = 120
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -39,9 +38,9 @@ def debian() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.mark.debian("debootstrap")
+@pytest.mark.network
 def test_install_serve_and_purge(machines: None, package: Path, debian: Path) -> None:
-    if os.environ.get("PHTTPD_TESTS_REQUIRE_ALL") != "1":
-        pytest.skip("downloads a Debian; set PHTTPD_TESTS_REQUIRE_ALL=1 to run it")
     debootstrap = require.command("debootstrap", "debootstrap")
     carry_out(debootstrap, "--variant=minbase", "--include=systemd-sysv,dbus", "bookworm", debian)
     (debian / "root/phttpd.deb").write_bytes(package.read_bytes())

@@ -19,6 +19,7 @@ from tests.systemd.machine import Machine
 from tests.systemd.service import CONFIG, ROOT, Service
 
 
+@pytest.mark.debian("lintian")
 def test_lintian_has_nothing_to_say(package: Path) -> None:
     lintian = require.command("lintian", "lintian")
     done = subprocess.run(

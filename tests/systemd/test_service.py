@@ -264,6 +264,7 @@ def test_instances(service: Service) -> None:
     assert service.fetch().status == 200
 
 
+@pytest.mark.debian("logrotate")
 def test_logrotate_under_load(service: Service) -> None:
     """Every answer has its line, in one file or the other, and no line is torn."""
     require.command("logrotate", "logrotate")
@@ -291,6 +292,7 @@ def test_logrotate_under_load(service: Service) -> None:
         assert re.fullmatch(r'127\.0\.0\.1 .*"GET / HTTP/1\.1" 200 .*', line), line
 
 
+@pytest.mark.debian("logrotate")
 def test_logrotate_of_a_daemon_that_root_started(service: Service) -> None:
     require.command("logrotate", "logrotate")
     machine, log = service.machine, "/var/log/phttpd.log"

@@ -78,6 +78,7 @@ def test_restarts_under_load(activated: Service) -> None:
     assert load.failed == []
 
 
+@pytest.mark.debian("wrk")
 def test_restarts_under_wrk(activated: Service) -> None:
     require.command("wrk", "wrk")
     machine = activated.machine

@@ -1,4 +1,4 @@
-"""What holds for every property test: no timing bars, nothing left behind."""
+"""What holds for every unit test: nothing is left behind."""
 
 from __future__ import annotations
 
@@ -6,17 +6,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
-
-settings.register_profile(
-    "unit",
-    deadline=None,
-    database=None,
-    max_examples=200,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-settings.load_profile("unit")
 
 CLOCKS = time.monotonic, time.time, time.time_ns
 

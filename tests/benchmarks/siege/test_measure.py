@@ -21,6 +21,8 @@ from benchmarks.siege.measure import PAGE, PLANS, Plan, Runner
 from tests.benchmarks.siege.test_document import ROOT, assert_same
 from tests.support.require import command
 
+pytestmark = pytest.mark.debian("siege")
+
 CONTENT = b"<p>hello\n"
 
 

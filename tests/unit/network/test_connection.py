@@ -241,6 +241,7 @@ HEAD = 1024
 """Bytes that a response head takes at the most here."""
 
 
+@pytest.mark.alone
 def test_the_kernel_holds_less_of_many_downloads_than_of_one(site: Path) -> None:
     """Clients that read nothing: what was sent is what the kernel has taken."""
     count = TOTAL // LEAST * 3 // 2

@@ -255,7 +255,7 @@ def test_an_address_that_another_one_covers_needs_no_socket() -> None:
         assert can_connect("127.0.0.1", listener.getsockname()[1])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.root
 def test_a_socket_that_this_server_opened_as_another_user_is_named() -> None:
     os.seteuid(65534)
     try:

@@ -21,7 +21,6 @@ from tests.unit.process.children import child_doing, run_in_child
 from tests.unit.site.directories import as_nobody, open_directory
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture
@@ -220,13 +219,13 @@ def test_starting_and_stopping_in_turns(path: Path) -> None:
 # ---------------------------------------------------------------- who may hold it
 
 
-@root_only
+@pytest.mark.root
 def test_another_user_cannot_open_the_lock(path: Path, held: Pidfile) -> None:
     with as_nobody(), pytest.raises(PermissionError):
         os.close(os.open(lock_of(path), os.O_RDONLY))
 
 
-@root_only
+@pytest.mark.root
 def test_another_user_is_told_that_he_cannot_know() -> None:
     with open_directory() as directory:
         path = directory / "phttpd.pid"
@@ -242,7 +241,7 @@ def test_another_user_is_told_that_he_cannot_know() -> None:
     assert str(EX_NOPERM) in said
 
 
-@root_only
+@pytest.mark.root
 def test_a_lock_of_another_user_is_not_believed(path: Path) -> None:
     """Neither with a lock on the pidfile, nor with one on a lock file that he could open."""
     path.write_text("1\n")

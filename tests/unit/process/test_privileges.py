@@ -12,8 +12,6 @@ import pytest
 from httpd.process.privileges import drop_privileges
 from tests.unit.process.children import run_in_child
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
-
 USER = "nobody"
 OTHER_GROUP = "daemon"
 
@@ -26,7 +24,7 @@ def ids_after(user: str | None, group: str | None) -> str:
     return run_in_child(drop)
 
 
-@root_only
+@pytest.mark.root
 def test_a_user_with_his_own_groups() -> None:
     account = pwd.getpwnam(USER)
     groups = sorted(os.getgrouplist(USER, account.pw_gid))
@@ -34,26 +32,26 @@ def test_a_user_with_his_own_groups() -> None:
     assert ids_after(USER, None) == str((uids, gids, groups))
 
 
-@root_only
+@pytest.mark.root
 def test_a_user_and_a_group() -> None:
     """And no other group: root's were given up as well."""
     uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(OTHER_GROUP).gr_gid
     assert ids_after(USER, OTHER_GROUP) == str(((uid,) * 3, (gid,) * 3, [gid]))
 
 
-@root_only
+@pytest.mark.root
 def test_a_group_alone() -> None:
     gid = grp.getgrnam(OTHER_GROUP).gr_gid
     assert ids_after(None, OTHER_GROUP) == str(((0,) * 3, (gid,) * 3, [gid]))
 
 
-@root_only
+@pytest.mark.root
 def test_nobody_in_particular() -> None:
     before = (os.getresuid(), os.getresgid(), sorted(os.getgroups()))
     assert ids_after(None, None) == str(before)
 
 
-@root_only
+@pytest.mark.root
 def test_there_is_no_way_back() -> None:
     def try_again() -> None:
         drop_privileges(USER, None)
@@ -62,7 +60,7 @@ def test_there_is_no_way_back() -> None:
     assert run_in_child(try_again).startswith("PermissionError")
 
 
-@root_only
+@pytest.mark.root
 def test_files_of_root_are_out_of_reach(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
@@ -75,7 +73,7 @@ def test_files_of_root_are_out_of_reach(tmp_path: Path) -> None:
     assert run_in_child(read).startswith("PermissionError")
 
 
-@root_only
+@pytest.mark.root
 @pytest.mark.parametrize(("user", "group"), [("no-such-user", None), (None, "no-such-group")])
 def test_an_account_that_has_gone_is_an_os_error(user: str | None, group: str | None) -> None:
     """It was there when the configuration was read; a worker that cannot become it must not boot,
@@ -92,7 +90,7 @@ def test_an_account_that_has_gone_is_an_os_error(user: str | None, group: str | 
     assert (user or group or "") in run_in_child(drop)
 
 
-@root_only
+@pytest.mark.root
 def test_who_is_not_root_stays_who_he_is() -> None:
     def drop_twice() -> tuple[object, ...]:
         drop_privileges(USER, None)

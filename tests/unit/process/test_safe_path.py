@@ -23,7 +23,6 @@ from tests.unit.site.directories import NOBODY, as_nobody
 
 ROOT = Path(__file__).parents[3]
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture
@@ -123,14 +122,14 @@ def test_devices_and_fifos_are_opened(top: Path) -> None:
     write(top / "fifo")
 
 
-@root_only
+@pytest.mark.root
 def test_a_link_of_root_is_followed_where_others_may_write(top: Path, theirs: Path) -> None:
     (theirs / "link").symlink_to(top / "precious")
     write(theirs / "link")
     assert (top / "precious").read_text() == "precious\nline\n"
 
 
-@root_only
+@pytest.mark.root
 def test_a_file_of_another_user_is_written(theirs: Path) -> None:
     with as_nobody():
         (theirs / "own.log").touch()
@@ -142,7 +141,7 @@ def test_a_file_of_another_user_is_written(theirs: Path) -> None:
 # ---------------------------------------------------------------- what is refused
 
 
-@root_only
+@pytest.mark.root
 def test_a_link_of_another_user_is_not_followed(top: Path, theirs: Path) -> None:
     link_as_nobody(theirs / "phttpd.log", top / "precious")
     link_as_nobody(theirs / "new.log", top / "new")
@@ -153,7 +152,7 @@ def test_a_link_of_another_user_is_not_followed(top: Path, theirs: Path) -> None
     assert not (top / "new").exists()
 
 
-@root_only
+@pytest.mark.root
 @pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775])
 def test_a_link_of_another_user_where_he_may_write(top: Path, mode: int) -> None:
     """As in /tmp, or in a directory of his group."""
@@ -166,7 +165,7 @@ def test_a_link_of_another_user_where_he_may_write(top: Path, mode: int) -> None
     refusal(shared / "link" / "file")
 
 
-@root_only
+@pytest.mark.root
 def test_a_directory_is_not_made_behind_a_link_of_another_user(top: Path, theirs: Path) -> None:
     (top / "root").mkdir()
     link_as_nobody(theirs / "sub", top / "root")
@@ -176,14 +175,14 @@ def test_a_directory_is_not_made_behind_a_link_of_another_user(top: Path, theirs
     assert list((top / "root").iterdir()) == []
 
 
-@root_only
+@pytest.mark.root
 def test_a_chain_is_followed_up_to_the_link_of_another_user(top: Path, theirs: Path) -> None:
     link_as_nobody(theirs / "second", top / "precious")
     (top / "first").symlink_to(theirs / "second")
     assert f"{theirs}/second is" in refusal(top / "first")
 
 
-@root_only
+@pytest.mark.root
 def test_another_name_of_a_file_is_not_written(top: Path, theirs: Path) -> None:
     """Where link(2) is not restricted (proc_sys_fs(5), protected_hardlinks)."""
     os.link(top / "precious", theirs / "phttpd.log")
@@ -194,7 +193,7 @@ def test_another_name_of_a_file_is_not_written(top: Path, theirs: Path) -> None:
     assert (top / "precious").read_text() == "precious\n"
 
 
-@root_only
+@pytest.mark.root
 def swap_before_creation(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Have another user do something just before a file is made, each time."""
     create = safe_path._Walk._create
@@ -206,7 +205,7 @@ def swap_before_creation(monkeypatch: pytest.MonkeyPatch, act: Callable[[], obje
     monkeypatch.setattr(safe_path._Walk, "_create", swap_and_create)
 
 
-@root_only
+@pytest.mark.root
 def test_another_name_that_appears_before_the_file_is_made_is_not_written(
     top: Path, theirs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +215,7 @@ def test_another_name_that_appears_before_the_file_is_made_is_not_written(
     assert (top / "precious").read_text() == "precious\n"
 
 
-@root_only
+@pytest.mark.root
 def test_file_that_comes_and_goes_is_given_up(
     theirs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
