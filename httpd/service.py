@@ -11,14 +11,15 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from httpd import __version__
 from httpd.advice import advise
 from httpd.configuration import Settings, changed_keys
-from httpd.network.listener import format_url, open_listeners
+from httpd.gateway.frontend import Frontend
+from httpd.network.listener import Listener, format_url, open_listeners
 from httpd.network.settings import ListenSettings
 from httpd.observe.log import Log, is_journal, may_block, name_thread, open_console
 from httpd.observe.relay import Relay
@@ -32,9 +33,9 @@ from httpd.process.errors import (
     StartError,
     status_of,
 )
-from httpd.process.generation import Endpoint, Plan
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
+from httpd.process.plan import PASSED, Endpoint, Plan
 from httpd.process.port_owner import describe_owner
 from httpd.process.predecessor import Predecessor
 from httpd.process.preload import preload
@@ -183,38 +184,46 @@ class Service:
         log_fd, log_file = None, settings.log.log_file
         if previous is not None and log_file not in (previous.log.log_file, None):
             log_fd = _open_log_file(log_file)
+        worker = _worker_settings(settings, previous)
         try:
-            listeners, endpoint = self._find_listeners(settings, previous)
+            listeners = self._find_listeners(settings, Frontend(worker.site), previous)
         except BaseException:
             if log_fd is not None:
                 os.close(log_fd)
             raise
         return Plan(
-            worker=_worker_settings(settings, previous),
+            worker=worker,
             listeners=listeners,
-            endpoint=endpoint,
-            facts=self._facts(settings, listeners),
+            facts=self._facts(settings, listeners.values()),
             log_fd=log_fd,
-            remarks=_remarks(self._settings, settings, has_own_sockets=endpoint is not None),
+            remarks=_remarks(self._settings, settings, has_own_sockets=PASSED not in listeners),
         )
 
     def _find_listeners(
-        self, settings: Settings, previous: Plan | None
-    ) -> tuple[Sequence[socket.socket], Endpoint | None]:
-        listeners, endpoint = self._passed, self._predecessor and self._predecessor.endpoint
+        self, settings: Settings, frontend: Frontend, previous: Plan | None
+    ) -> dict[Endpoint, list[Listener]]:
+        """Return the listeners by endpoint, opened where none of the same address is open."""
+        present: Sequence[socket.socket] = self._passed
+        has_own = self._predecessor is not None and self._predecessor.endpoint is not None
         if previous is not None:
-            listeners, endpoint = previous.listeners, previous.endpoint
-        if endpoint is None and listeners:  # they are the service manager's
-            return open_listeners(settings.listen, listeners, are_passed=True), None
-        present, listeners = listeners, _open_listeners(settings.listen, listeners)
+            present, has_own = previous.sockets, PASSED not in previous.listeners
+        if present and not has_own:
+            sockets = open_listeners(settings.listen, present, are_passed=True)
+            return {PASSED: [Listener(one, frontend) for one in sockets]}
+        sockets = _open_listeners(settings.listen, present)
         if previous is None:
-            unused = [listener not in listeners for listener in present]
-            for listener, is_unused in zip(present, unused, strict=True):
-                if is_unused:
-                    listener.close()
-            if self._predecessor:
-                self._predecessor.unused = unused
-        return listeners, (settings.listen.host, settings.listen.port)
+            self._close_unused(sockets)
+        endpoint = Endpoint(settings.listen.host, settings.listen.port)
+        return {endpoint: [Listener(one, frontend) for one in sockets]}
+
+    def _close_unused(self, used: Sequence[socket.socket]) -> None:
+        """Close the sockets that a predecessor has passed and that are not used."""
+        unused = [listener not in used for listener in self._passed]
+        for listener, is_unused in zip(self._passed, unused, strict=True):
+            if is_unused:
+                listener.close()
+        if self._predecessor:
+            self._predecessor.unused = unused
 
     def _load(self) -> Settings:
         try:
@@ -223,12 +232,12 @@ class Service:
             status = EX_NOINPUT if error.may_pass else EX_CONFIG
             raise StartError(status, *error.problems) from None
 
-    def _facts(self, settings: Settings, listeners: Sequence[socket.socket]) -> dict[str, Any]:
+    def _facts(self, settings: Settings, listeners: Iterable[Sequence[Listener]]) -> dict[str, Any]:
         return {
             "version": __version__,
             "docroot": settings.site.docroot,
             "log_file": settings.log.log_file,
-            "addresses": [format_url(listener) for listener in listeners],
+            "addresses": [format_url(one.socket) for listed in listeners for one in listed],
             "started": self._started,
         }
 

@@ -12,8 +12,9 @@ from httpd.network.listener import stop_handshakes
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase
 from httpd.process.channel import Message
-from httpd.process.generation import LAST_WORDS_SECONDS, close_listeners
+from httpd.process.generation import LAST_WORDS_SECONDS
 from httpd.process.generations import Generations
+from httpd.process.plan import close_listeners
 from httpd.process.service_status import ServiceStatus
 from httpd.process.shutdown import machine_shuts_down
 
@@ -58,11 +59,11 @@ class Drain:
         self._set_limit(is_replaced=is_replaced)
         for generation in self._generations:
             generation.board.phase = Phase.STOPPING
-            if generation.plan.endpoint is None or is_replaced:
+            if is_replaced or not (listeners := generation.plan.own_sockets):
                 continue
             self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
             if not shares_listeners:
-                for listener in generation.plan.listeners:
+                for listener in listeners:
                     stop_handshakes(listener)
 
     def delay(self, seconds: float) -> None:

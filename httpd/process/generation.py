@@ -1,23 +1,18 @@
 """A generation: workers that were forked together, with one plan and one scoreboard.
 
-Called by `httpd.process.supervisor` and its parts, and for the plan by `httpd.service`.
+Called by `httpd.process.supervisor` and its parts, .
 """
 
 from __future__ import annotations
 
 import os
-import socket
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
-from httpd.observe.settings import LogSettings
 from httpd.process.channel import Message
 from httpd.process.others import ends_within
-from httpd.process.settings import ProcessSettings
-from httpd.process.worker import WorkerSettings
+from httpd.process.plan import Plan, close_listeners
 from httpd.process.worker_process import WorkerProcess
 
 LEAVE_SECONDS = 2.0
@@ -27,42 +22,6 @@ LAST_WORDS_SECONDS = 2.0
 STUCK_SECONDS = 60.0
 """How long the loops of a draining generation may not turn until its workers are killed: a drain
 has no other end where `drain_timeout` is not set."""
-
-
-Endpoint = tuple[tuple[str, ...], int]
-"""Hosts and port, as they stand in the configuration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that a generation is made of.
-
-    Args:
-        worker: settings for each of the worker processes, and how many there are.
-        listeners: open listening sockets.
-        endpoint: what the listeners were opened for; the same endpoint keeps them through a reload.
-            None when the service manager opened them: it keeps them when this server ends.
-        facts: for ``phttpd status``.
-        log_fd: the log file, if it is another one than before; to be closed when it is in use.
-        remarks: settings that have changed and need a restart, a sentence for each.
-    """
-
-    worker: WorkerSettings
-    listeners: Sequence[socket.socket]
-    endpoint: Endpoint | None
-    facts: dict[str, Any]
-    log_fd: int | None = None
-    remarks: Sequence[str] = ()
-
-    @property
-    def process(self) -> ProcessSettings:
-        """The settings of processes."""
-        return self.worker.process
-
-    @property
-    def log(self) -> LogSettings:
-        """The settings of the log."""
-        return self.worker.log
 
 
 class Generation:
@@ -215,10 +174,3 @@ class Generation:
         for process in self.processes.values():
             process.channel.close()
         close_listeners(self.plan, keep=keep)
-
-
-def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
-    """Close the listeners of `plan` but those that `keep` uses as well."""
-    for listener in plan.listeners:
-        if keep is None or listener not in keep.listeners:
-            listener.close()

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
 from httpd.process.channel import Message
-from httpd.process.generation import Generation, Plan
+from httpd.process.generation import Generation
+from httpd.process.plan import Plan
 from httpd.process.worker_process import WorkerProcess
 
 

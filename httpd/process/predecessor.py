@@ -14,8 +14,8 @@ from collections.abc import MutableMapping, Sequence
 
 from httpd.observe.scoreboard import Scoreboard, read_all
 from httpd.process.channel import Channel, Message
-from httpd.process.generation import Endpoint
 from httpd.process.others import ends_within, send_signal
+from httpd.process.plan import Endpoint
 from httpd.process.successor import UPGRADE_VARIABLE
 
 
@@ -25,7 +25,8 @@ class Predecessor:
     Args:
         pid: of the process.
         channel: the end of the successor.
-        endpoint: see `Plan`.
+        endpoint: what the listeners that it passed were opened for; None if a service manager has
+            opened them.
     """
 
     def __init__(self, pid: int, channel: Channel, endpoint: Endpoint | None) -> None:
@@ -64,7 +65,7 @@ class Predecessor:
         os.set_inheritable(fd, False)
         if endpoint is not None:
             hosts, port = endpoint
-            endpoint = (tuple(hosts), port)
+            endpoint = Endpoint(tuple(hosts), port)
         return cls(pid, Channel(socket.socket(fileno=fd)), endpoint)
 
     def ask_to_take_over(self) -> bool:

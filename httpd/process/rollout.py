@@ -29,9 +29,10 @@ from httpd.process.errors import (
     StartError,
     explain,
 )
-from httpd.process.generation import Generation, Plan, close_listeners
+from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.outcome import Outcome
+from httpd.process.plan import Plan, close_listeners
 from httpd.process.service_status import ServiceStatus
 from httpd.process.successor import Successor
 from httpd.process.worker_pool import WorkerPool, cannot_fork
@@ -210,7 +211,8 @@ class Rollout:
         """Leave the listeners of a generation to a newer one, without a refused connection."""
         self._leaving = leaving
         leaving.vacancies.clear()  # a new worker would find the listeners closed
-        unused = [one for one in leaving.plan.listeners if one not in plan.listeners]
+        kept = plan.sockets
+        unused = [listener for listener in leaving.plan.sockets if listener not in kept]
         self._hand_over_until = time.monotonic() + divert(unused)
         close_listeners(leaving.plan, keep=plan)
 

@@ -32,8 +32,8 @@ from httpd.observe.log import Log
 from httpd.process.activation import FIRST_FD
 from httpd.process.channel import Channel, Message, read_failure
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER
-from httpd.process.generation import Plan
 from httpd.process.others import ends_within, send_signal
+from httpd.process.plan import Plan
 from httpd.process.worker_process import BOOT_SECONDS
 
 UPGRADE_SECONDS = BOOT_SECONDS + 20.0
@@ -215,10 +215,12 @@ def _become_successor(
     command: Command, plan: Plan, log: Log, channel: Channel, predecessor: int
 ) -> NoReturn:
     me = str(os.getpid())
-    fds = [*(listener.fileno() for listener in plan.listeners), channel.fileno()]
+    sockets = plan.sockets
+    fds = [*(listener.fileno() for listener in sockets), channel.fileno()]
     first_free = FIRST_FD + len(fds)
-    environment = {**os.environ, "LISTEN_PID": me, "LISTEN_FDS": str(len(plan.listeners))}
-    environment[UPGRADE_VARIABLE] = json.dumps([predecessor, first_free - 1, plan.endpoint])
+    environment = {**os.environ, "LISTEN_PID": me, "LISTEN_FDS": str(len(sockets))}
+    endpoint = next(iter(plan.own_endpoints), None)
+    environment[UPGRADE_VARIABLE] = json.dumps([predecessor, first_free - 1, endpoint])
     if "WATCHDOG_PID" in environment:
         environment["WATCHDOG_PID"] = me
     try:

@@ -27,9 +27,10 @@ from httpd.process.errors import (
     explain,
     format_failure,
 )
-from httpd.process.generation import Generation, Plan
+from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.notify import Notifier
+from httpd.process.plan import Plan
 from httpd.process.predecessor import Predecessor
 from httpd.process.rollout import Rollout, divert
 from httpd.process.service_status import ServiceStatus
@@ -302,7 +303,7 @@ class Supervisor:
         # The log may have been rotated since the successor opened it.
         successor.signal(signal.SIGUSR1)
         self._rollout.pass_on_postponed(successor)
-        listeners = self._generations.serving.plan.listeners if self._generations.serving else ()
+        listeners = self._generations.serving.plan.sockets if self._generations.serving else ()
         unused = [one for number, one in enumerate(listeners) if successor.unused >> number & 1]
         self._begin_drain(is_replaced=True)
         self._drain.delay(divert(unused))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import threading
 import time
 import traceback
@@ -19,7 +18,6 @@ from dataclasses import dataclass, replace
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.files.file_cache import MAX_OPEN_FILES
 from httpd.gateway.caches import Caches
-from httpd.gateway.frontend import Frontend
 from httpd.network.acceptor import Listeners
 from httpd.network.listener import Listener
 from httpd.network.loop import Loop
@@ -66,7 +64,7 @@ class WorkerSettings:
 def run_worker(
     index: int,
     settings: WorkerSettings,
-    listeners: Sequence[socket.socket],
+    listeners: Sequence[Listener],
     board: Scoreboard,
     channel: Channel,
     log: Log,
@@ -76,7 +74,7 @@ def run_worker(
     Args:
         index: number of the worker, from 0.
         settings: see `WorkerSettings`.
-        listeners: shared listening sockets.
+        listeners: shared with the other workers.
         board: shared scoreboard.
         channel: the worker's end of the channel to the supervisor.
         log: for messages and, if verbose, the access log.
@@ -114,14 +112,13 @@ class _Worker:
         self,
         index: int,
         settings: WorkerSettings,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[Listener],
         board: Scoreboard,
         channel: Channel,
         log: Log,
     ) -> None:
         threads = settings.process.threads
-        frontend = Frontend(settings.site)
-        self._listeners = Listeners([Listener(one, frontend) for one in listeners], threads)
+        self._listeners = Listeners(listeners, threads)
         self._channel = channel
         self._log = log
         self._failed = False
@@ -132,7 +129,9 @@ class _Worker:
         self._watching = threads
         self._running = threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
-        self._caches = {frontend: Caches(settings.site.cache)}
+        self._caches = {
+            frontend: Caches(frontend.site.cache) for frontend in self._listeners.frontends()
+        }
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
         self._loops = [self._make_loop(index, number, settings, board) for number in range(threads)]
 

@@ -121,7 +121,7 @@ class WorkerPool:
         for other in self._generations:
             other.close_inherited(keep=plan)
         log = replace(self._log, verbose=plan.log.verbose)
-        return run_worker(index, plan.worker, plan.listeners, generation.board, channel, log)
+        return run_worker(index, plan.worker, plan.all_listeners, generation.board, channel, log)
 
 
 def back_off(failures: int) -> float:

@@ -16,8 +16,8 @@ from httpd.process.generation import (
     LAST_WORDS_SECONDS,
     STUCK_SECONDS,
     Generation,
-    Plan,
 )
+from httpd.process.plan import Plan
 from httpd.process.worker_process import WorkerProcess
 
 INFINITE = float("inf")

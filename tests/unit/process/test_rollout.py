@@ -13,9 +13,10 @@ import pytest
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.channel import Channel, Message
-from httpd.process.generation import Generation, Plan
+from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.notify import Notifier
+from httpd.process.plan import Plan
 from httpd.process.rollout import Rollout
 from httpd.process.service_status import ServiceStatus
 from httpd.process.worker_pool import WorkerPool
@@ -40,7 +41,7 @@ def make_generation(number: int, *listeners: socket.socket) -> Generation:
     """Return a generation without workers, with as much of a plan as there has to be."""
     plan = SimpleNamespace(
         facts={"docroot": "/", "addresses": []},
-        listeners=listeners,
+        sockets=listeners,
         log=SimpleNamespace(verbose=False),
         log_fd=None,
         process=SimpleNamespace(workers=1, threads=1, drain_timeout=5.0),

@@ -1,0 +1,96 @@
+"""All that a generation is made of: its listeners by endpoint, and the settings of its workers.
+
+Made by `httpd.service`, and used by `httpd.process.generation` and the modules around it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from httpd.network.listener import Listener
+from httpd.observe.settings import LogSettings
+from httpd.process.settings import ProcessSettings
+from httpd.process.worker import WorkerSettings
+
+
+class Endpoint(NamedTuple):
+    """Where clients connect, as the configuration says it.
+
+    Args:
+        hosts: addresses or names.
+        port: a TCP port.
+    """
+
+    hosts: tuple[str, ...]
+    port: int
+
+
+PASSED = Endpoint((), 0)
+"""The endpoint of the listeners that a service manager has opened, whatever the configuration says.
+The service manager keeps them when this server ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a generation is made of.
+
+    Args:
+        worker: settings for each of the worker processes, and how many there are.
+        listeners: open listening sockets and their roles, by the endpoint that they were opened
+            for.  A reload keeps the sockets of an endpoint that stays.
+        facts: for ``phttpd status``.
+        log_fd: the log file, if it is another one than before; to be closed when it is in use.
+        remarks: settings that have changed and need a restart, a sentence for each.
+    """
+
+    worker: WorkerSettings
+    listeners: Mapping[Endpoint, Sequence[Listener]]
+    facts: dict[str, Any]
+    log_fd: int | None = None
+    remarks: Sequence[str] = ()
+
+    @property
+    def process(self) -> ProcessSettings:
+        """The settings of processes."""
+        return self.worker.process
+
+    @property
+    def log(self) -> LogSettings:
+        """The settings of the log."""
+        return self.worker.log
+
+    @property
+    def all_listeners(self) -> list[Listener]:
+        """The listeners of all endpoints, in a fixed order."""
+        return [listener for listeners in self.listeners.values() for listener in listeners]
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The sockets of `all_listeners`, in the same order."""
+        return [listener.socket for listener in self.all_listeners]
+
+    @property
+    def own_endpoints(self) -> list[Endpoint]:
+        """The endpoints whose listeners this server has opened."""
+        return [endpoint for endpoint in self.listeners if endpoint != PASSED]
+
+    @property
+    def own_sockets(self) -> list[socket.socket]:
+        """The sockets that no service manager keeps when this server ends."""
+        return [one.socket for endpoint in self.own_endpoints for one in self.listeners[endpoint]]
+
+
+def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
+    """Close the listeners of a plan, except those that another plan uses as well.
+
+    Args:
+        plan: which is not used any more.
+        keep: the plan that is used.
+    """
+    kept = keep.sockets if keep is not None else []
+    for listener in plan.sockets:
+        if listener not in kept:
+            listener.close()

@@ -1,0 +1,57 @@
+"""The listeners of a plan, by endpoint."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from httpd.gateway.frontend import Frontend
+from httpd.network.listener import Listener
+from httpd.process.plan import PASSED, Endpoint, Plan, close_listeners
+from tests.unit.network.running import site_settings
+
+FRONTEND = Frontend(site_settings(Path("/")))
+FIRST, SECOND = Endpoint(("127.0.0.1",), 8080), Endpoint(("::1",), 8443)
+
+
+@pytest.fixture
+def sockets() -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+
+
+def make_plan(sockets: Mapping[Endpoint, Sequence[socket.socket]]) -> Plan:
+    listeners = {
+        endpoint: [Listener(one, FRONTEND) for one in listed]
+        for endpoint, listed in sockets.items()
+    }
+    return Plan(worker=cast(Any, None), listeners=listeners, facts={})
+
+
+def test_plan_sockets_of_all_endpoints_have_a_fixed_order(sockets: list[socket.socket]) -> None:
+    plan = make_plan({FIRST: sockets[:2], SECOND: sockets[2:]})
+    assert plan.sockets == sockets
+    assert plan.own_sockets == sockets
+    assert plan.own_endpoints == [FIRST, SECOND]
+    assert [listener.frontend for listener in plan.all_listeners] == [FRONTEND] * 3
+
+
+def test_plan_sockets_of_a_service_manager_are_not_own_ones(sockets: list[socket.socket]) -> None:
+    plan = make_plan({PASSED: sockets})
+    assert plan.sockets == sockets
+    assert plan.own_sockets == []
+    assert plan.own_endpoints == []
+
+
+def test_close_listeners_keeps_those_of_the_other_plan(sockets: list[socket.socket]) -> None:
+    old = make_plan({FIRST: sockets[:2]})
+    new = make_plan({SECOND: sockets[1:]})
+    close_listeners(old, keep=new)
+    assert [one.fileno() == -1 for one in sockets] == [True, False, False]
+    close_listeners(new)
+    assert all(one.fileno() == -1 for one in sockets)
