@@ -107,7 +107,7 @@ def ask_unix(path: str) -> bytes:
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
-def test_several_sockets_instead_of_host_and_port(site: Path, listener: socket.socket) -> None:
+def test_passed_sockets_replace_host_and_port(site: Path, listener: socket.socket) -> None:
     unused = free_port()
     path, name = str(site.with_name("socket")), f"\0phttpd-test-{os.getpid()}"
     with ExitStack() as stack:
@@ -138,7 +138,7 @@ def test_several_sockets_instead_of_host_and_port(site: Path, listener: socket.s
     assert Path(path).is_socket()  # it belongs to the service manager
 
 
-def test_a_large_file_over_a_unix_socket(site: Path) -> None:
+def test_unix_socket_serves_a_large_file(site: Path) -> None:
     data = os.urandom(3_000_000)
     (site / "index.html").write_bytes(data)
     path = str(site.with_name("socket"))
@@ -146,7 +146,7 @@ def test_a_large_file_over_a_unix_socket(site: Path) -> None:
         assert ask_unix(path).partition(b"\r\n\r\n")[2] == data
 
 
-def test_a_reload_keeps_them(site: Path, listener: socket.socket) -> None:
+def test_reload_keeps_the_passed_sockets(site: Path, listener: socket.socket) -> None:
     with activated(site, listener) as server, Load(port_of(listener), 2, retry=True) as load:
         config = site.with_name("site.yaml")
         config.write_text(config.read_text().replace("threads: 2", "threads: 1") + "port: 1\n")
@@ -163,7 +163,7 @@ def test_a_reload_keeps_them(site: Path, listener: socket.socket) -> None:
     assert load.failed == []
 
 
-def test_a_restart_under_load_fails_nobody(site: Path, listener: socket.socket) -> None:
+def test_restart_under_load_fails_no_request(site: Path, listener: socket.socket) -> None:
     """Who connects while nobody serves waits for the next server; nobody is refused or reset."""
     with Load(port_of(listener), 6, retry=True) as load:
         for _ in range(3):
@@ -175,7 +175,7 @@ def test_a_restart_under_load_fails_nobody(site: Path, listener: socket.socket) 
     assert load.failed == []
 
 
-def test_connections_of_between_are_answered_by_the_next(
+def test_connection_between_two_servers_is_served_by_the_next(
     site: Path, listener: socket.socket
 ) -> None:
     with activated(site, listener):
@@ -187,7 +187,7 @@ def test_connections_of_between_are_answered_by_the_next(
         assert silent.ask("/").status == 200
 
 
-def test_a_stop_ends_however_many_go_on_asking(site: Path, listener: socket.socket) -> None:
+def test_stop_ends_while_clients_go_on_asking(site: Path, listener: socket.socket) -> None:
     with ExitStack() as stack:
         load = stack.enter_context(Load(port_of(listener), 8, retry=True))
         with activated(site, listener) as server:
@@ -199,7 +199,7 @@ def test_a_stop_ends_however_many_go_on_asking(site: Path, listener: socket.sock
     assert load.failed == []
 
 
-def test_a_daemon_too(site: Path, listener: socket.socket) -> None:
+def test_daemon_uses_passed_sockets(site: Path, listener: socket.socket) -> None:
     server = Daemon(site)
     with passed(listener) as (prefix, fds):
         subprocess.run(
@@ -240,7 +240,9 @@ def refusal(site: Path, *files: socket.socket | int, more: Sequence[str] = ()) -
     return done.stderr
 
 
-def test_what_nobody_can_connect_to_is_refused(site: Path, listener: socket.socket) -> None:
+def test_passed_descriptor_that_does_not_listen_is_refused(
+    site: Path, listener: socket.socket
+) -> None:
     with socket.socket() as idle:
         assert "descriptor 4 (second) that was passed does not listen" in refusal(
             site, listener, idle
@@ -254,6 +256,6 @@ def test_what_nobody_can_connect_to_is_refused(site: Path, listener: socket.sock
 
 
 @pytest.mark.parametrize("pid", ["", "1", "x"])
-def test_what_was_meant_for_another_process_is_left_alone(site: Path, pid: str) -> None:
+def test_sockets_for_another_process_are_not_used(site: Path, pid: str) -> None:
     with foreground(site, env={"LISTEN_PID": pid, "LISTEN_FDS": "5"}, workers=1) as server:
         assert ask(server.port, "/").status == 200

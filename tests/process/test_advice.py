@@ -15,7 +15,7 @@ def few(number: int = 900) -> list[str]:
     return [command("prlimit", "util-linux"), f"--nofile={number}:{number}"]
 
 
-def test_check_says_what_it_checked(site: Path, tmp_path: Path) -> None:
+def test_check_prints_what_it_checked(site: Path, tmp_path: Path) -> None:
     config = write_config(
         tmp_path / "a.yaml",
         docroot=str(site),
@@ -52,9 +52,7 @@ def test_start_warns_of_more_connections_than_descriptors(site: Path) -> None:
         server.err.wait_for(f"^{FEW}")
 
 
-def test_a_log_file_under_a_service_manager_is_said_to_have_no_effect(
-    site: Path, tmp_path: Path
-) -> None:
+def test_log_file_under_a_service_manager_is_warned_about(site: Path, tmp_path: Path) -> None:
     config = write_config(
         tmp_path / "a.yaml",
         docroot=str(site),

@@ -70,7 +70,7 @@ def is_unchanged(server: Faulty, pid: int, workers: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("order", ["open phttpd.yaml", "socket.bind ", "os.fork "])
-def test_an_internal_error_in_a_reload_changes_nothing(server: Faulty, order: str) -> None:
+def test_internal_error_in_a_reload_changes_nothing(server: Faulty, order: str) -> None:
     pid, workers, port = server.pid, server.workers(), free_port()
     server.configure(port=port)
     before = proc.descriptors(pid)
@@ -87,7 +87,7 @@ def test_an_internal_error_in_a_reload_changes_nothing(server: Faulty, order: st
     server.port = port
 
 
-def test_an_internal_error_in_an_upgrade_changes_nothing(server: Faulty) -> None:
+def test_internal_error_in_an_upgrade_changes_nothing(server: Faulty) -> None:
     pid, workers = server.pid, server.workers()
     with server.fault("raise os.fork "):
         done = server.run("upgrade")
@@ -96,7 +96,7 @@ def test_an_internal_error_in_an_upgrade_changes_nothing(server: Faulty) -> None
     assert is_unchanged(server, pid, workers)
 
 
-def test_an_internal_error_in_reopening_the_log_keeps_the_open_one(server: Faulty) -> None:
+def test_internal_error_in_reopening_the_log_keeps_the_open_file(server: Faulty) -> None:
     pid, workers = server.pid, server.workers()
     with server.fault(f"raise open {server.log.path.name}"), Process(pid) as supervisor:
         supervisor.signal(signal.SIGUSR1)
@@ -104,7 +104,7 @@ def test_an_internal_error_in_reopening_the_log_keeps_the_open_one(server: Fault
     assert is_unchanged(server, pid, workers)
 
 
-def test_an_internal_error_in_replacing_a_worker_is_tried_again(server: Faulty) -> None:
+def test_internal_error_in_replacing_a_worker_is_tried_again(server: Faulty) -> None:
     (victim,) = server.workers()
     with server.fault("raise os.fork "):
         os.kill(victim, signal.SIGKILL)
@@ -116,7 +116,7 @@ HOSTILE = ["say ff00fe", "say " + b"READY".hex(), "say 647261696e", "hang-up", "
 
 
 @pytest.mark.parametrize("order", HOSTILE)
-def test_a_worker_that_says_anything_ends_nobody_but_itself(server: Faulty, order: str) -> None:
+def test_worker_that_sends_any_message_ends_only_itself(server: Faulty, order: str) -> None:
     pid, workers = server.pid, server.workers()
     before = proc.descriptors(pid)
     with server.fault(order):
@@ -131,7 +131,7 @@ def test_a_worker_that_says_anything_ends_nobody_but_itself(server: Faulty, orde
     assert len(proc.descriptors(pid)) == len(before)
 
 
-def test_the_other_workers_of_a_reload_that_failed_are_not_blamed(server: Faulty) -> None:
+def test_failed_reload_does_not_blame_its_other_workers(server: Faulty) -> None:
     """They are killed by the supervisor, and have done nothing wrong."""
     workers = server.workers()
     server.configure(workers=8)
@@ -143,19 +143,19 @@ def test_the_other_workers_of_a_reload_that_failed_are_not_blamed(server: Faulty
     assert "before it served" not in server.log.text()
 
 
-def test_a_message_that_means_nothing_is_quoted(server: Faulty) -> None:
+def test_invalid_message_of_a_worker_is_quoted(server: Faulty) -> None:
     with server.fault("say " + b"\x1b[2Jgarbage".hex()):
         done = server.run("reload")
     assert r"a worker was killed for an invalid message: '\x1b[2Jgarbage'" in done.stderr
 
 
-def test_a_failure_with_a_status_that_is_none(server: Faulty) -> None:
+def test_failure_of_a_worker_with_an_invalid_status_is_reported(server: Faulty) -> None:
     with server.fault("say " + b"failed many reasons".hex()):
         done = server.run("reload")
     assert (done.returncode, "many reasons" in done.stderr) == (INTERNAL, True), done
 
 
-def test_nothing_is_imported_once_a_server_runs(server: Faulty) -> None:
+def test_running_server_imports_nothing(server: Faulty) -> None:
     """Python may be replaced or removed under it."""
     assert "httpd.service" in server.imports.read_text()
     server.imports.unlink()
@@ -193,7 +193,7 @@ def test_nothing_is_imported_once_a_server_runs(server: Faulty) -> None:
     assert not server.imports.exists(), server.imports.read_text()
 
 
-def test_a_predecessor_that_is_killed_while_the_interpreter_starts(server: Faulty) -> None:
+def test_successor_whose_predecessor_is_killed_takes_over(server: Faulty) -> None:
     old, workers = server.pid, server.workers()
     with Process(old) as supervisor:
         supervisor.signal(signal.SIGUSR2)
@@ -210,7 +210,7 @@ def test_a_predecessor_that_is_killed_while_the_interpreter_starts(server: Fault
 # ---------------------------------------------------------------- the working directory
 
 
-def test_no_working_directory_is_needed(site: Path) -> None:
+def test_commands_without_a_working_directory_succeed(site: Path) -> None:
     """All paths are absolute, so that none of the commands has to know where it is."""
     directory = site.with_name("folder")
     server = Daemon(site, workers=1, threads=1)
@@ -225,7 +225,9 @@ def test_no_working_directory_is_needed(site: Path) -> None:
     "words",
     [["-c", "x.yaml", "reload"], ["--base", "x", "--port", "0"], ["stop", "--pidfile", "x"]],
 )
-def test_a_relative_path_without_a_working_directory(tmp_path: Path, words: list[str]) -> None:
+def test_relative_path_without_a_working_directory_is_refused(
+    tmp_path: Path, words: list[str]
+) -> None:
     directory = tmp_path / "folder"
     gone = ["sh", "-c", f'mkdir {directory}; cd {directory}; rmdir {directory}; exec "$@"', "sh"]
     done = run(*words, prefix=gone)
@@ -233,7 +235,7 @@ def test_a_relative_path_without_a_working_directory(tmp_path: Path, words: list
     assert "an absolute path, since there is no working directory" in done.stderr
 
 
-def test_a_name_that_no_file_can_have_is_refused(site: Path) -> None:
+def test_log_file_with_an_impossible_name_is_refused(site: Path) -> None:
     server = Daemon(site, workers=1, threads=1)
     server.start()
     with Process(server.pid) as supervisor:
@@ -251,7 +253,7 @@ def test_a_name_that_no_file_can_have_is_refused(site: Path) -> None:
         supervisor.wait()
 
 
-def test_thousands_of_addresses(site: Path) -> None:
+def test_thousands_of_addresses_fit_on_the_scoreboard(site: Path) -> None:
     hosts = [f"127.1.{number // 250}.{number % 250}" for number in range(3000)]
     server = Daemon(site, workers=1, threads=1)
     server.start()
@@ -268,7 +270,7 @@ def test_thousands_of_addresses(site: Path) -> None:
 # ---------------------------------------------------------------- what a reload cannot change
 
 
-def test_a_log_file_that_cannot_be_opened_fails_the_reload(server: Faulty) -> None:
+def test_reload_whose_log_file_cannot_be_opened_fails(server: Faulty) -> None:
     pid, workers = server.pid, server.workers()
     server.configure(log_file=str(server.docroot))
     done = server.run("reload")
@@ -283,7 +285,9 @@ def test_a_log_file_that_cannot_be_opened_fails_the_reload(server: Faulty) -> No
 
 
 @pytest.mark.parametrize("key", ["pidfile", "daemon"])
-def test_what_has_to_wait_for_a_start_is_said(server: Faulty, key: str, tmp_path: Path) -> None:
+def test_reload_names_settings_that_need_a_restart(
+    server: Faulty, key: str, tmp_path: Path
+) -> None:
     values: dict[str, Setting] = {"pidfile": str(tmp_path / "other"), "daemon": False}
     server.configure(**{key: values[key]})
     done = server.run("reload", "--pidfile", server.pidfile)
@@ -309,7 +313,7 @@ def in_a_container(site: Path) -> Iterator[tuple[Foreground, int]]:
         assert server.wait() == 0
 
 
-def test_an_upgrade_of_pid_1_is_refused(site: Path) -> None:
+def test_upgrade_of_pid_1_is_refused(site: Path) -> None:
     with in_a_container(site) as (server, pid):
         os.kill(pid, signal.SIGUSR2)
         server.err.wait_for("the upgrade failed, nothing has changed: phttpd is PID 1 here")
@@ -320,7 +324,7 @@ def test_an_upgrade_of_pid_1_is_refused(site: Path) -> None:
         assert "phttpd is PID 1 here" in done.stderr
 
 
-def test_pid_1_takes_leave_of_orphans(site: Path) -> None:
+def test_pid_1_reaps_orphans(site: Path) -> None:
     with in_a_container(site) as (_, pid):
         nsenter = require.command("nsenter", "util-linux")
         make_orphan = [nsenter, "-t", str(pid), "-p", "sh", "-c", "sleep 1000 & exit"]
@@ -330,7 +334,7 @@ def test_pid_1_takes_leave_of_orphans(site: Path) -> None:
         until(lambda: not proc.stat(orphan), "the orphan is gone, and is no zombie")
 
 
-def test_a_python_without_a_lock_is_named(site: Path, tmp_path: Path) -> None:
+def test_free_threaded_python_is_warned_about(site: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys; sys._is_gil_enabled = lambda: False\n")
     environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
     with foreground(site, env=environment, errors="free-threaded") as server:

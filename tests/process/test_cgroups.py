@@ -19,7 +19,7 @@ LIMIT = 96 * MIB
 FILES, SIZE = 1500, 100 * 1024
 
 
-def test_half_a_core_is_one_worker(site: Path) -> None:
+def test_quota_of_half_a_core_is_one_worker(site: Path) -> None:
     with (
         limited("cpu", cpu__max="50000 100000", cpu__cfs_quota_us="50000") as prefix,
         foreground(site, prefix=prefix, workers="auto") as server,
@@ -27,14 +27,14 @@ def test_half_a_core_is_one_worker(site: Path) -> None:
         assert len(server.workers()) == 1
 
 
-def test_the_cache_is_a_share_of_the_memory_limit() -> None:
+def test_cache_is_a_share_of_the_memory_limit() -> None:
     with limited("memory", memory__max=f"{LIMIT}", memory__limit_in_bytes=f"{LIMIT}") as prefix:
         ask = "from httpd.settings.machine import share_memory; print(share_memory())"
         done = run([*prefix, sys.executable, "-c", ask], capture_output=True, check=True, cwd=ROOT)
     assert int(done.stdout) == LIMIT // 4
 
 
-def test_no_worker_is_killed_for_want_of_memory(site: Path) -> None:
+def test_workers_under_a_memory_limit_are_not_killed(site: Path) -> None:
     """All workers together are asked for more files than fit into the limit."""
     for number in range(FILES):
         with (site / f"{number}.bin").open("wb") as file:

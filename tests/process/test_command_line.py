@@ -78,7 +78,7 @@ def commands(tmp_path: Path) -> Iterator[list[Started]]:
 
 
 @pytest.mark.parametrize("words", [["{}"], ["--base", "{}"], ["--docroot={}", "--foreground"]])
-def test_a_directory_is_served_in_the_foreground_and_nothing_is_written(
+def test_directory_is_served_in_the_foreground_without_files(
     site: Path, home: Path, commands: list[Started], words: list[str]
 ) -> None:
     """Two of them differ by port alone, beside the config file of a checkout or a machine."""
@@ -102,7 +102,7 @@ def test_directory_that_is_mistyped_is_refused(tmp_path: Path, words: list[str])
     assert done.stderr.count("\n") == 1
 
 
-def test_a_directory_and_a_config_file_are_a_daemon_of_the_file(site: Path, tmp_path: Path) -> None:
+def test_directory_and_config_file_start_a_daemon(site: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     config = write_config(
         tmp_path / "a.yaml",
@@ -143,7 +143,7 @@ def test_daemon_overrides_the_config_file(site: Path, tmp_path: Path) -> None:
     assert run("--config", config, "stop").returncode == 0
 
 
-def test_a_pidfile_that_is_named_is_written(site: Path, tmp_path: Path) -> None:
+def test_pidfile_of_the_command_line_is_written(site: Path, tmp_path: Path) -> None:
     pidfile = tmp_path / "a.pid"
     server = Foreground(site, "--verbose", "--port", "0", "--pidfile", pidfile)
     try:
@@ -155,7 +155,7 @@ def test_a_pidfile_that_is_named_is_written(site: Path, tmp_path: Path) -> None:
         server.kill()
 
 
-def test_a_word_that_is_a_command_is_no_directory(
+def test_word_that_is_a_command_is_no_directory(
     site: Path, home: Path, commands: list[Started]
 ) -> None:
     site.rename(home / "status")
@@ -166,7 +166,7 @@ def test_a_word_that_is_a_command_is_no_directory(
     assert commands[0].interrupt() == 0
 
 
-def test_a_directory_by_its_bare_name(site: Path, commands: list[Started]) -> None:
+def test_directory_by_its_bare_name_is_served(site: Path, commands: list[Started]) -> None:
     commands.append(Started(site.name, "--port", "0", "--verbose", cwd=site.parent))
     assert ask(commands[0].port, "/").status == 200
     assert commands[0].interrupt() == 0
@@ -174,7 +174,7 @@ def test_a_directory_by_its_bare_name(site: Path, commands: list[Started]) -> No
 
 @pytest.mark.parametrize("words", [[], ["--verbose"], ["--port", "{}"]], ids=repr)
 @pytest.mark.parametrize("python", [(sys.executable, "-m", "httpd"), BARE], ids=["whole", "bare"])
-def test_neither_directory_nor_command_starts_nothing(
+def test_word_that_is_neither_directory_nor_command_is_refused(
     tmp_path: Path, words: list[str], python: tuple[str, ...]
 ) -> None:
     port = free_port()
@@ -208,7 +208,7 @@ def test_neither_directory_nor_command_starts_nothing(
         (["stop", "--daemon"], "--daemon does not go with 'stop'"),
     ],
 )
-def test_what_makes_no_sense_is_named(words: list[str], said: str) -> None:
+def test_command_line_that_is_invalid_is_named(words: list[str], said: str) -> None:
     done = run(*words)
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert done.stderr.startswith(f"phttpd: {said}")
@@ -216,7 +216,7 @@ def test_what_makes_no_sense_is_named(words: list[str], said: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--quiet", "--silent", "--xyz"])
-def test_an_unknown_option_that_is_close_to_none_gets_no_suggestion(option: str) -> None:
+def test_unknown_option_unlike_all_others_gets_no_suggestion(option: str) -> None:
     done = run(option)
     assert done.stderr.startswith(f"phttpd: {option}: unknown option; known are --")
 
@@ -237,7 +237,7 @@ def bare(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
-def test_version_and_help_without_packages(home: Path, word: str) -> None:
+def test_version_and_help_need_no_packages(home: Path, word: str) -> None:
     done = bare(word, cwd=home)
     assert (done.returncode, done.stderr) == (0, "")
     assert "phttpd" in done.stdout
@@ -254,7 +254,7 @@ def test_version_and_help_without_packages(home: Path, word: str) -> None:
     ],
     ids=repr,
 )
-def test_a_package_that_is_missing_is_named_with_what_installs_it(
+def test_missing_package_is_named_with_its_install_command(
     home: Path, words: list[str], package: str
 ) -> None:
     done = bare(*words, cwd=home)
@@ -264,7 +264,7 @@ def test_a_package_that_is_missing_is_named_with_what_installs_it(
     assert "install python" in line.rpartition(": ")[2]
 
 
-def test_a_server_is_controlled_by_its_pidfile_without_packages(site: Path, home: Path) -> None:
+def test_control_by_pidfile_needs_no_packages(site: Path, home: Path) -> None:
     pidfile = home / "a.pid"
     server = Foreground(site, "--verbose", "--port", "0", "--pidfile", pidfile)
     try:

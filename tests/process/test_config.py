@@ -36,7 +36,7 @@ def test_docroot_is_another_name_of_base(site: Path, tmp_path: Path) -> None:
         server.kill()
 
 
-def test_defaults(site: Path, tmp_path: Path) -> None:
+def test_defaults_are_those_of_the_documentation(site: Path, tmp_path: Path) -> None:
     config = write_config(
         tmp_path / "a.yaml", docroot=str(site), host="127.0.0.1", port=0, pidfile="a.pid"
     )
@@ -50,7 +50,7 @@ def test_defaults(site: Path, tmp_path: Path) -> None:
         server.kill()
 
 
-def test_paths_in_the_file_are_relative_to_the_file(tmp_path: Path, site: Path) -> None:
+def test_paths_in_the_config_file_are_relative_to_it(tmp_path: Path, site: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     server = Daemon(site, docroot="site", pidfile="phttpd.pid", log_file="phttpd.log")
@@ -80,7 +80,7 @@ def test_paths_on_the_command_line_are_relative_to_the_working_directory(
     assert server.run("stop", "--pidfile", "my.pid", cwd=elsewhere).returncode == 0
 
 
-def test_the_file_may_ask_for_the_foreground(site: Path) -> None:
+def test_config_file_may_ask_for_the_foreground(site: Path) -> None:
     server = Daemon(site, daemon=False, verbose=True, port=0)
     process = Foreground("-c", server.config)
     try:
@@ -90,7 +90,7 @@ def test_the_file_may_ask_for_the_foreground(site: Path) -> None:
         process.kill()
 
 
-def test_verbose_of_the_file(site: Path) -> None:
+def test_verbose_in_the_config_file_is_obeyed(site: Path) -> None:
     server = Daemon(site, verbose=True, port=free_port())
     server.start()
     assert "Using Python" in server.log.text()

@@ -40,7 +40,7 @@ MISSPELT = {
 }
 
 
-def test_misspelt_keys_and_the_nearest_right_ones(site: Path, tmp_path: Path) -> None:
+def test_misspelt_key_is_named_with_the_nearest_one(site: Path, tmp_path: Path) -> None:
     text = "".join(f"{wrong}: 1\n" for wrong in MISSPELT)
     path = written(tmp_path, f"docroot: {site}\n# a comment\n\n{text}")
     lines = complaints(path)
@@ -50,7 +50,7 @@ def test_misspelt_keys_and_the_nearest_right_ones(site: Path, tmp_path: Path) ->
         assert re.search(rf"(?<!\w){right}(?!\w)", line.partition(f"{wrong}: ")[2])
 
 
-def test_key_like_no_other(site: Path, tmp_path: Path) -> None:
+def test_key_unlike_all_others_gets_no_suggestion(site: Path, tmp_path: Path) -> None:
     path = written(tmp_path, f"docroot: {site}\nxyzzy_plugh_quux: 1\n")
     (line,) = complaints(path)
     assert f"{path}:2: xyzzy_plugh_quux: " in line
@@ -124,7 +124,7 @@ def rounds() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("settings", list(rounds()), ids=len)
-def test_values_that_are_not_possible(site: Path, tmp_path: Path, settings: list[str]) -> None:
+def test_impossible_value_is_refused(site: Path, tmp_path: Path, settings: list[str]) -> None:
     if not any(setting.startswith("docroot") for setting in settings):
         settings.append(f"docroot: {site}")
     path = written(tmp_path, "# one\n" + "\n".join(settings))
@@ -137,14 +137,16 @@ def test_values_that_are_not_possible(site: Path, tmp_path: Path, settings: list
     assert len(lines) == sum(setting in IMPOSSIBLE for setting in settings)
 
 
-def test_value_that_contains_itself(site: Path, tmp_path: Path) -> None:
+def test_value_that_contains_itself_is_refused(site: Path, tmp_path: Path) -> None:
     path = written(tmp_path, f"docroot: {site}\nhost: &a [*a]\n")
     (line,) = complaints(path)
     assert f"{path}:2: host: " in line
 
 
 @pytest.mark.parametrize("key", ["port", "recv"])
-def test_a_few_aliases_that_mean_a_billion_items(site: Path, tmp_path: Path, key: str) -> None:
+def test_aliases_that_mean_a_billion_items_are_refused(
+    site: Path, tmp_path: Path, key: str
+) -> None:
     lists = ", ".join(f"&a{i + 1} [{', '.join([f'*a{i}'] * 9)}]" for i in range(20))
     path = written(tmp_path, f"docroot: {site}\n{key}: [&a0 [a], {lists}]\n")
     (line,) = complaints(path)
@@ -152,7 +154,7 @@ def test_a_few_aliases_that_mean_a_billion_items(site: Path, tmp_path: Path, key
     assert len(line) < 400
 
 
-def test_all_mistakes_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     text = "port: http\ntreads: 4\nrecv: 0\nverbose: perhaps\ndocroot: gone\n"
     lines = complaints(path := written(tmp_path, text))
     keys = ["port", "treads", "recv", "verbose", "docroot"]
@@ -162,13 +164,13 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "port: 8080\n", "---\n"])
-def test_no_docroot(tmp_path: Path, text: str) -> None:
+def test_config_without_a_docroot_is_refused(tmp_path: Path, text: str) -> None:
     (line,) = complaints(written(tmp_path, text))
     assert "docroot" in line
 
 
 @pytest.mark.parametrize("text", ["- docroot\n", "just words\n", "null\n...\n--- {}\n"])
-def test_not_a_mapping_of_keys(tmp_path: Path, text: str) -> None:
+def test_config_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     lines = complaints(path := written(tmp_path, text))
     assert str(path) in lines[0]
 
@@ -184,7 +186,7 @@ def test_not_a_mapping_of_keys(tmp_path: Path, text: str) -> None:
         ("docroot: @www\n", 1),
     ],
 )
-def test_not_yaml(tmp_path: Path, text: str, line: int) -> None:
+def test_config_that_is_not_yaml_is_refused(tmp_path: Path, text: str, line: int) -> None:
     lines = complaints(path := written(tmp_path, text))
     assert len(lines) == 1
     assert re.search(rf"{re.escape(str(path))}:\d+: ", lines[0])
@@ -195,7 +197,7 @@ def test_not_yaml(tmp_path: Path, text: str, line: int) -> None:
 @pytest.mark.parametrize(
     "data", [b"docroot: \xff\xfe\x00\n", b"docroot: a\0b\n", b"\x7fELF\x02\x01\x01\0\0", b"\x80"]
 )
-def test_not_text(tmp_path: Path, data: bytes) -> None:
+def test_config_that_is_not_text_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "phttpd.yaml"
     path.write_bytes(data)
     lines = complaints(path)
@@ -203,7 +205,7 @@ def test_not_text(tmp_path: Path, data: bytes) -> None:
     assert str(path) in lines[0]
 
 
-def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+def test_config_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "fifo"
     os.mkfifo(path)
     for words in [["--check"], ["--foreground"], ["reload"]]:
@@ -212,14 +214,14 @@ def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
         assert done.stderr.startswith(f"phttpd: {path}: is not a regular file")
 
 
-def test_a_link_to_nothing_but_the_defaults(tmp_path: Path, site: Path) -> None:
+def test_config_that_is_a_link_to_dev_null_means_the_defaults(tmp_path: Path, site: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("/dev/null")
     done = run("--check", "-c", link, "--base", site)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_fifo_does_not_hang_a_reload(site: Path) -> None:
+def test_config_that_becomes_a_fifo_does_not_hang_a_reload(site: Path) -> None:
     with daemon(site) as server:
         server.config.unlink()
         os.mkfifo(server.config)
@@ -229,7 +231,7 @@ def test_a_fifo_does_not_hang_a_reload(site: Path) -> None:
         assert ask(server.port, "/").status == 200
 
 
-def test_a_failed_reload_names_each_mistake_on_a_line_of_its_own(site: Path) -> None:
+def test_failed_reload_names_each_mistake_on_its_own_line(site: Path) -> None:
     with daemon(site) as server:
         mistakes = ["port: x", "threads: 0"]
         server.config.write_text("\n".join([f"docroot: {site}", *mistakes, "prot: 1", "xyz: 1"]))
@@ -248,7 +250,7 @@ def test_a_failed_reload_names_each_mistake_on_a_line_of_its_own(site: Path) -> 
         assert ask(server.port, "/").status == 200
 
 
-def test_a_failed_upgrade_names_each_mistake_on_a_line_of_its_own(site: Path) -> None:
+def test_failed_upgrade_names_each_mistake_on_its_own_line(site: Path) -> None:
     with daemon(site) as server:
         server.configure(port="x", threads=0)
         done = server.run("upgrade")
@@ -267,18 +269,18 @@ def test_known_keys_are_listed_once(site: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", "/proc/self/fd/0", "/"])
-def test_no_regular_file(path: str) -> None:
+def test_config_that_is_no_regular_file_is_refused(path: str) -> None:
     (line,) = complaints(Path(path), NO_INPUT if path == "/" else CONFIG)
     assert line.startswith(f"phttpd: {path}: ")
 
 
-def test_no_config_at_all(site: Path) -> None:
+def test_config_that_is_dev_null_means_the_defaults(site: Path) -> None:
     """Neither one that is named nor the default."""
     done = run("--check", "-c", os.devnull, "--base", site)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_config_runs_no_code(tmp_path: Path) -> None:
+def test_config_runs_no_code(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     path = written(tmp_path, f"docroot: !!python/object/apply:os.mkdir ['{trap}']\n")
     lines = complaints(path)
@@ -287,13 +289,15 @@ def test_a_config_runs_no_code(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
-def test_key_given_twice(site: Path, tmp_path: Path) -> None:
+def test_key_given_twice_is_refused(site: Path, tmp_path: Path) -> None:
     path = written(tmp_path, f"docroot: {site}\nport: 8080\nthreads: 4\nport: 8081\n")
     (line,) = complaints(path)
     assert f"{path}:4: port: " in line
 
 
-def test_control_characters_do_not_reach_the_terminal(site: Path, tmp_path: Path) -> None:
+def test_control_characters_of_a_config_do_not_reach_the_terminal(
+    site: Path, tmp_path: Path
+) -> None:
     path = written(tmp_path, f'docroot: {site}\n"po\\e[31mrt\\n": 1\nindex: "a\\e[0m/b"\n')
     done = run("--check", "-c", path)
     assert done.returncode == CONFIG
@@ -318,7 +322,7 @@ def test_control_characters_do_not_reach_the_terminal(site: Path, tmp_path: Path
         (["-c", "", "stop"], "--config"),
     ],
 )
-def test_options_that_would_do_something_else(words: list[str], wrong: str) -> None:
+def test_option_without_effect_on_the_command_is_refused(words: list[str], wrong: str) -> None:
     done = run(*words)
     assert (done.returncode, done.stdout) == (64, "")
     assert re.fullmatch(rf"phttpd: {wrong}:? .*", done.stderr.strip())
@@ -343,7 +347,7 @@ def test_options_that_would_do_something_else(words: list[str], wrong: str) -> N
         (["stop", ""], "'': there is a command already"),
     ],
 )
-def test_misspelt_words(words: list[str], said: str) -> None:
+def test_misspelt_command_is_refused(words: list[str], said: str) -> None:
     done = run(*words)
     assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr.startswith(f"phttpd: {said}")
@@ -367,14 +371,14 @@ def test_misspelt_words(words: list[str], said: str) -> None:
         (["--base", "/", "--host", "a", "--host", "b c"], "--host: 'b c' is not allowed here; "),
     ],
 )
-def test_options_are_named_as_they_were_typed(words: list[str], said: str) -> None:
+def test_option_is_named_as_it_was_typed(words: list[str], said: str) -> None:
     done = run("--check", *words)
     status = 64 if "not allowed" in said else NO_INPUT
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.startswith(f"phttpd: {said}")
 
 
-def test_a_daemon_whose_config_is_no_yaml_any_more(site: Path) -> None:
+def test_daemon_whose_config_is_not_yaml_any_more_is_stopped_by_its_pidfile(site: Path) -> None:
     with daemon(site) as server:
         server.config.write_text("port: [80\n")
         for word in ["status", "stop"]:

@@ -37,7 +37,7 @@ UNAVAILABLE = 69
 SYSTEM_ERROR = 71
 
 
-def test_stop_returns_when_all_is_over(site: Path) -> None:
+def test_stop_returns_when_the_drain_is_over(site: Path) -> None:
     server = Daemon(site)
     server.start("start")
     with Process(server.pid) as supervisor:
@@ -79,7 +79,7 @@ def test_stop_shows_what_it_waits_for(site: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
-def test_nothing_runs(site: Path, word: str) -> None:
+def test_commands_without_a_daemon_say_so(site: Path, word: str) -> None:
     done = Daemon(site).run(word)
     assert done.returncode == NOT_RUNNING
     assert len((done.stdout + done.stderr).splitlines()) == 1
@@ -98,7 +98,7 @@ def test_status_of_a_running_daemon(site: Path) -> None:
         assert sum(loop["connections"] for loop in loops) == 1
 
 
-def test_status_when_it_was_killed(site: Path) -> None:
+def test_status_of_a_killed_daemon(site: Path) -> None:
     server = Daemon(site)
     server.start()
     with Process(server.pid) as supervisor:
@@ -108,7 +108,7 @@ def test_status_when_it_was_killed(site: Path) -> None:
     assert server.run("stop").returncode == NOT_RUNNING
 
 
-def test_control_of_one_in_the_foreground(site: Path) -> None:
+def test_control_of_a_server_in_the_foreground(site: Path) -> None:
     with foreground(site, pidfile="front.pid") as server:
         config = site.with_name("site.yaml")
         assert run("-c", config, "status").returncode == 0
@@ -118,7 +118,7 @@ def test_control_of_one_in_the_foreground(site: Path) -> None:
         assert server.wait() == 0
 
 
-def test_two_stops_at_once(site: Path) -> None:
+def test_two_stops_at_once_both_succeed(site: Path) -> None:
     server = Daemon(site)
     server.start()
     stops = [
@@ -139,7 +139,7 @@ def test_two_stops_at_once(site: Path) -> None:
     assert "Traceback" not in "".join(said)
 
 
-def test_start_stop_start(site: Path) -> None:
+def test_start_after_a_stop_succeeds(site: Path) -> None:
     server = Daemon(site)
     for _ in range(3):
         server.start()
@@ -147,7 +147,7 @@ def test_start_stop_start(site: Path) -> None:
         assert server.run("stop").returncode == 0
 
 
-def test_while_it_drains(site: Path) -> None:
+def test_commands_while_the_server_drains(site: Path) -> None:
     with (site / "large").open("wb") as file:
         file.truncate(64 << 20)
     with daemon(site) as server, Client(server.port, receive_buffer=4096) as client:
@@ -166,7 +166,7 @@ def test_while_it_drains(site: Path) -> None:
         client.close()
 
 
-def test_status_when_a_worker_hangs(site: Path) -> None:
+def test_status_while_a_worker_hangs(site: Path) -> None:
     with daemon(site) as server:
         frozen = server.workers()[0]
         os.kill(frozen, signal.SIGSTOP)
@@ -175,7 +175,7 @@ def test_status_when_a_worker_hangs(site: Path) -> None:
         os.kill(frozen, signal.SIGCONT)
 
 
-def test_a_second_stop_waits_and_ends_nothing(site: Path) -> None:
+def test_second_stop_waits_and_cuts_no_download(site: Path) -> None:
     """Only a second signal is for who is in a hurry."""
     with (site / "large").open("wb") as file:
         file.truncate(20_000_000)
@@ -193,7 +193,7 @@ def test_a_second_stop_waits_and_ends_nothing(site: Path) -> None:
         assert [process.wait(DEADLINE) for process in stops] == [0, 0]
 
 
-def test_an_instance_of_the_template_unit_is_found_by_its_config_file(
+def test_instance_of_the_template_unit_is_found_by_its_config_file(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The unit names a pidfile of its own; the config file may be a copy of another one."""
@@ -236,7 +236,7 @@ def run_into(
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"]], ids=repr)
-def test_status_whose_reader_leaves_is_no_error(site: Path, words: list[str]) -> None:
+def test_status_whose_reader_has_ended_is_no_error(site: Path, words: list[str]) -> None:
     with daemon(site) as server:
         reader, writer = os.pipe()
         os.close(reader)
@@ -251,14 +251,14 @@ def to_full_disk(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("word", ["status", "--help", "--version"])
-def test_output_that_cannot_be_written_is_an_error(site: Path, word: str) -> None:
+def test_command_whose_output_cannot_be_written_fails(site: Path, word: str) -> None:
     with daemon(site) as server:
         done = to_full_disk("--config", server.config, word)
     assert done.returncode == SYSTEM_ERROR
     assert done.stderr == "phttpd: cannot write the output: No space left on device\n"
 
 
-def test_a_stop_that_cannot_show_what_it_waits_for_waits_all_the_same(site: Path) -> None:
+def test_stop_whose_output_cannot_be_written_waits_all_the_same(site: Path) -> None:
     (site / "large").write_bytes(bytes(16 << 20))
     with daemon(site) as server, Client(server.port, receive_buffer=65536) as client:
         client.send(request("/large"))
@@ -283,7 +283,7 @@ def test_a_stop_that_cannot_show_what_it_waits_for_waits_all_the_same(site: Path
     [([], 64), (["--prot"], 64), (["--base", "/gone"], 66), (["stop"], NOT_RUNNING)],
     ids=repr,
 )
-def test_errors_that_cannot_be_written_leave_the_exit_status(
+def test_command_whose_errors_cannot_be_written_keeps_its_exit_status(
     tmp_path: Path, words: list[str], status: int
 ) -> None:
     with open("/dev/full", "w") as full:
@@ -296,7 +296,7 @@ def test_errors_that_cannot_be_written_leave_the_exit_status(
 
 
 @pytest.mark.parametrize("word", ["status", "stop", "reload", "upgrade"])
-def test_a_daemon_of_another_pid_namespace_is_said_to_be_there(site: Path, word: str) -> None:
+def test_daemon_in_another_pid_namespace_is_reported(site: Path, word: str) -> None:
     prefix = [command("unshare", "util-linux"), "--user", "--map-root-user", "--fork", "--pid"]
     prefix += ["--kill-child", "--mount-proc"]
     probe = subprocess.run([*prefix, "true"], capture_output=True, check=False)

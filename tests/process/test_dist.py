@@ -55,7 +55,7 @@ def unpacked(archive: Path, tmp_path: Path) -> Path:
     return tmp_path / NAME
 
 
-def test_source_and_report_are_in_it(unpacked: Path, repository: Path) -> None:
+def test_archive_has_source_and_report(unpacked: Path, repository: Path) -> None:
     tracked = run("git", "ls-files", "-z", cwd=repository).stdout.split("\0")[:-1]
     files = [path for path in unpacked.rglob("*") if path.is_file()]
     assert {str(path.relative_to(unpacked)) for path in files} == set(tracked)
@@ -68,7 +68,7 @@ def test_source_and_report_are_in_it(unpacked: Path, repository: Path) -> None:
         assert (unpacked / name).read_bytes() == (ROOT / name).read_bytes()
 
 
-def test_it_serves(unpacked: Path) -> None:
+def test_archive_serves(unpacked: Path) -> None:
     """By its own code and configuration; the tests of the README do it with `make run`."""
     options = ["--config", "etc/phttpd.yaml", "--host", "127.0.0.1", "--port", "0", "--verbose"]
     server = Foreground(*options, cwd=unpacked, env={"PYTHONPATH": str(unpacked)})
@@ -89,14 +89,14 @@ def test_it_serves(unpacked: Path) -> None:
     assert os.fsdecode(done.stdout).startswith(str(unpacked))
 
 
-def test_the_same_commit_gives_the_same_bytes(archive: Path, repository: Path) -> None:
+def test_archive_of_the_same_commit_has_the_same_bytes(archive: Path, repository: Path) -> None:
     before = archive.read_bytes()
     assert run("make", "dist", cwd=repository, umask=0o077).returncode == 0
     assert archive.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["README.md", "httpd/forgotten.py"])
-def test_nothing_uncommitted_is_left_behind_unnoticed(repository: Path, name: str) -> None:
+def test_archive_with_uncommitted_changes_is_refused(repository: Path, name: str) -> None:
     path = repository / name
     before = path.read_bytes() if path.exists() else None
     path.write_text("changed\n")

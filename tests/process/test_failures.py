@@ -51,7 +51,7 @@ def server(site: Path) -> Iterator[Daemon]:
 
 
 @MODES
-def test_port_taken(server: Daemon, mode: list[str]) -> None:
+def test_port_in_use_fails_the_start(server: Daemon, mode: list[str]) -> None:
     with socket.create_server(("127.0.0.1", server.port)):
         line = refusal(server.run(*mode), UNAVAILABLE)
     me = f"{Path('/proc/self/comm').read_text().strip()} (pid {os.getpid()})"
@@ -60,30 +60,30 @@ def test_port_taken(server: Daemon, mode: list[str]) -> None:
 
 
 @MODES
-def test_port_of_every_address_taken(server: Daemon, mode: list[str]) -> None:
+def test_port_in_use_at_every_address_fails_the_start(server: Daemon, mode: list[str]) -> None:
     with socket.create_server(("127.0.0.1", server.port)):
         line = refusal(server.run(*mode, "--host", "*"), UNAVAILABLE)
     assert line.startswith(f"phttpd: cannot listen on port {server.port}: already in use by ")
 
 
-def test_port_taken_by_another_phttpd_which_goes_on(server: Daemon, site: Path) -> None:
+def test_port_in_use_by_another_phttpd_is_named(server: Daemon, site: Path) -> None:
     with foreground(site) as other:
         line = refusal(server.run("--port", str(other.port)), UNAVAILABLE, other.port)
         assert line.endswith(f": already in use by phttpd (pid {other.pid})")
         assert ask(other.port, "/").status == 200
 
 
-def test_one_of_several_addresses_taken(server: Daemon) -> None:
+def test_one_address_in_use_of_several_fails_the_start(server: Daemon) -> None:
     with socket.create_server(("127.0.0.3", server.port)):
         hosts = ["--host", "127.0.0.2", "--host", "127.0.0.3"]
         refusal(server.run(*hosts), UNAVAILABLE, f"127.0.0.3:{server.port}")
 
 
-def test_address_of_another_machine(server: Daemon) -> None:
+def test_address_of_another_machine_fails_the_start(server: Daemon) -> None:
     refusal(server.run("--host", "192.0.2.1"), UNAVAILABLE, "192.0.2.1")
 
 
-def test_port_for_root_only(server: Daemon, unprivileged: list[str]) -> None:
+def test_port_for_root_only_fails_the_start(server: Daemon, unprivileged: list[str]) -> None:
     first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
     if first < 2:
         pytest.skip("every user may bind every port here")
@@ -110,12 +110,14 @@ def assert_waits_for_docroot(
     assert server.run("stop").returncode == 0
 
 
-def test_docroot_missing(server: Daemon, site: Path, tmp_path: Path) -> None:
+def test_docroot_that_is_missing_fails_the_start(
+    server: Daemon, site: Path, tmp_path: Path
+) -> None:
     gone = tmp_path / "gone"
     assert_waits_for_docroot(server, gone, lambda: gone.symlink_to(site), "--base", gone)
 
 
-def test_docroot_that_is_a_file(server: Daemon, site: Path, tmp_path: Path) -> None:
+def test_docroot_that_is_a_file_fails_the_start(server: Daemon, site: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
 
@@ -126,7 +128,7 @@ def test_docroot_that_is_a_file(server: Daemon, site: Path, tmp_path: Path) -> N
     assert_waits_for_docroot(server, file, replace, "--base", file)
 
 
-def test_docroot_missing_in_the_config(server: Daemon, site: Path) -> None:
+def test_docroot_of_the_config_that_is_missing(server: Daemon, site: Path) -> None:
     server.configure(docroot="gone")
     gone = server.directory / "gone"
     assert_waits_for_docroot(server, gone, lambda: site.rename(gone))
@@ -135,7 +137,7 @@ def test_docroot_missing_in_the_config(server: Daemon, site: Path) -> None:
     refusal(server.run("--check"), NO_INPUT, place, "no such directory", gone)
 
 
-def test_docroot_that_vanishes_while_it_is_served(server: Daemon, site: Path) -> None:
+def test_docroot_that_vanishes_is_logged(server: Daemon, site: Path) -> None:
     """A worker that takes the place of another one boots without it, too."""
     server.start()
     site.rename(site.with_name("away"))
@@ -150,7 +152,7 @@ def test_docroot_that_vanishes_while_it_is_served(server: Daemon, site: Path) ->
 
 
 @MODES
-def test_docroot_unreadable(
+def test_docroot_that_is_unreadable_fails_the_start(
     server: Daemon, site: Path, unprivileged: list[str], mode: list[str]
 ) -> None:
     site.chmod(0)
@@ -172,34 +174,34 @@ def test_docroot_unreadable(
         site.chmod(0o755)
 
 
-def test_config_missing(tmp_path: Path) -> None:
+def test_config_that_is_missing_fails_the_start(tmp_path: Path) -> None:
     line = refusal(run("-c", tmp_path / "gone.yaml"), NO_INPUT, tmp_path / "gone.yaml")
     assert line.startswith("phttpd: ")
 
 
-def test_config_is_a_directory(tmp_path: Path) -> None:
+def test_config_that_is_a_directory_fails_the_start(tmp_path: Path) -> None:
     refusal(run("-c", tmp_path), NO_INPUT, tmp_path)
 
 
-def test_config_unreadable(server: Daemon, unprivileged: list[str]) -> None:
+def test_config_that_is_unreadable_fails_the_start(server: Daemon, unprivileged: list[str]) -> None:
     server.config.chmod(0)
     done = server.run(prefix=unprivileged)
     refusal(done, NO_INPUT, server.config)
 
 
-def test_user_unknown(server: Daemon) -> None:
+def test_user_that_is_unknown_fails_the_start(server: Daemon) -> None:
     refusal(server.run("--user", "no-such-user"), NO_INPUT, "--user", "no-such-user")
     server.configure(user="no-such-user")
     refusal(server.run(), NO_INPUT, f"{server.config}:8: user: ", "no-such-user")
 
 
-def test_group_unknown(server: Daemon) -> None:
+def test_group_that_is_unknown_fails_the_start(server: Daemon) -> None:
     refusal(server.run("--group", "no-such-group"), NO_INPUT, "--group", "no-such-group")
     server.configure(group="no-such-group")
     refusal(server.run(), NO_INPUT, f"{server.config}:8: group: ", "no-such-group")
 
 
-def test_user_that_one_may_not_become(server: Daemon, unprivileged: list[str]) -> None:
+def test_user_that_cannot_be_set_fails_the_start(server: Daemon, unprivileged: list[str]) -> None:
     done = server.run("--user", "nobody", prefix=unprivileged)
     assert done.returncode in {PERMISSION, BOOT}
     refusal(done, done.returncode)
@@ -207,38 +209,44 @@ def test_user_that_one_may_not_become(server: Daemon, unprivileged: list[str]) -
 
 @pytest.mark.parametrize("option", ["--log-file", "--pidfile"])
 @pytest.mark.parametrize("name", ["a", "folder/a", "folder/folder/a"])
-def test_file_below_a_file(server: Daemon, site: Path, option: str, name: str) -> None:
+def test_path_below_a_file_fails_the_start(
+    server: Daemon, site: Path, option: str, name: str
+) -> None:
     file = site / "index.html"
     refusal(server.run(option, file / name), OS_ERROR, f"{file / name}: {file} is not a directory")
 
 
-def test_file_below_a_link_to_nowhere(server: Daemon, site: Path) -> None:
+def test_path_below_a_dangling_link_fails_the_start(server: Daemon, site: Path) -> None:
     link = site / "link"
     link.symlink_to("gone")
     for name in "a", "folder/a":
         refusal(server.run("--pidfile", link / name), OS_ERROR, f"{link} is not a directory")
 
 
-def test_pidfile_below_a_link_to_itself(server: Daemon, site: Path) -> None:
+def test_pidfile_below_a_link_to_itself_fails_the_start(server: Daemon, site: Path) -> None:
     link = site / "link"
     link.symlink_to("link")
     done = server.run("stop", "--pidfile", link / "a")
     assert "Too many levels of symbolic links" in done.stderr
 
 
-def test_log_file_that_is_a_directory(server: Daemon, tmp_path: Path) -> None:
+def test_log_file_that_is_a_directory_fails_the_start(server: Daemon, tmp_path: Path) -> None:
     done = server.run("--log-file", tmp_path)
     assert done.returncode in {CONFIG, OS_ERROR}
     refusal(done, done.returncode, tmp_path)
 
 
-def test_log_file_not_writable(server: Daemon, unprivileged: list[str]) -> None:
+def test_log_file_that_is_not_writable_fails_the_start(
+    server: Daemon, unprivileged: list[str]
+) -> None:
     server.log.path.write_text("")
     server.log.path.chmod(0o400)
     refusal(server.run(prefix=unprivileged), PERMISSION, server.log.path)
 
 
-def test_pidfile_not_writable(server: Daemon, tmp_path: Path, unprivileged: list[str]) -> None:
+def test_pidfile_that_is_not_writable_fails_the_start(
+    server: Daemon, tmp_path: Path, unprivileged: list[str]
+) -> None:
     directory = tmp_path / "run"
     directory.mkdir(mode=0o500)
     done = server.run("--pidfile", directory / "phttpd.pid", prefix=unprivileged)
@@ -246,7 +254,7 @@ def test_pidfile_not_writable(server: Daemon, tmp_path: Path, unprivileged: list
 
 
 @MODES
-def test_pidfile_held_by_a_live_daemon(site: Path, mode: list[str]) -> None:
+def test_pidfile_of_a_running_daemon_fails_the_start(site: Path, mode: list[str]) -> None:
     with daemon(site) as server:
         done = server.run("--port", "0", *mode)
         refusal(done, UNAVAILABLE, server.pidfile, server.pid)
@@ -254,7 +262,7 @@ def test_pidfile_held_by_a_live_daemon(site: Path, mode: list[str]) -> None:
 
 
 @MODES
-def test_workers_that_can_not_boot(server: Daemon, mode: list[str]) -> None:
+def test_workers_that_cannot_boot_fail_the_start(server: Daemon, mode: list[str]) -> None:
     prlimit = [command("prlimit", "util-linux"), "--nofile=24:24"]
     done = server.run("--threads", "64", *mode, prefix=prlimit)
     assert done.returncode in {BOOT, OS_ERROR}
@@ -280,7 +288,7 @@ BAD_OPTIONS = [
 ]
 
 
-def test_bad_options(server: Daemon) -> None:
+def test_options_that_are_invalid_fail_the_start(server: Daemon) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         ends = list(pool.map(lambda words: server.run(*words), BAD_OPTIONS))
     for words, done in zip(BAD_OPTIONS, ends, strict=True):
@@ -290,7 +298,7 @@ def test_bad_options(server: Daemon) -> None:
         assert done.stderr.splitlines()[-1].startswith("phttpd: ")
 
 
-def test_two_errors_on_the_command_line_and_in_the_config_are_both_told(server: Daemon) -> None:
+def test_errors_of_command_line_and_config_are_both_reported(server: Daemon) -> None:
     server.configure(prot=80, threads="four")
     done = server.run("--base", "/no/such/folder")
     assert done.returncode == CONFIG

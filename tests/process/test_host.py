@@ -81,7 +81,7 @@ WAY: list[Setting] = [
 
 
 @pytest.mark.parametrize("how", ["reload", "upgrade"])
-def test_no_connection_is_refused(server: Daemon, how: str) -> None:
+def test_change_of_host_refuses_no_connection(server: Daemon, how: str) -> None:
     with Knocking(server.port, 4) as clients:
         for host in WAY:
             clients.more(50)
@@ -91,7 +91,7 @@ def test_no_connection_is_refused(server: Daemon, how: str) -> None:
     until(lambda: len(server.workers()) == 2, "two workers")
 
 
-def test_what_is_there_is_kept_and_the_rest_is_closed(server: Daemon) -> None:
+def test_change_of_host_keeps_and_closes_listeners(server: Daemon) -> None:
     change(server, "reload", ["127.0.0.1", "127.0.0.2"])
     before = sockets(server)
     change(server, "reload", ["127.0.0.3", "127.0.0.1"])
@@ -110,7 +110,7 @@ def sockets(server: Daemon) -> set[str]:
     return listening & set(proc.descriptors(server.pid).values())
 
 
-def test_nobody_else_may_listen_there_meanwhile_or_later(server: Daemon) -> None:
+def test_change_of_host_lets_no_other_process_listen(server: Daemon) -> None:
     change(server, "reload", "*")
     change(server, "reload", "127.0.0.1")
     with socket.socket() as thief:
@@ -120,7 +120,7 @@ def test_nobody_else_may_listen_there_meanwhile_or_later(server: Daemon) -> None
             thief.listen()
 
 
-def test_another_program_at_one_of_the_addresses(server: Daemon) -> None:
+def test_change_of_host_to_an_address_in_use_fails(server: Daemon) -> None:
     """It is named, and not phttpd, whose socket is no hindrance."""
     with socket.socket() as other:
         other.bind(("127.0.0.9", server.port))
@@ -134,7 +134,7 @@ def test_another_program_at_one_of_the_addresses(server: Daemon) -> None:
     change(server, "reload", "*")
 
 
-def test_the_socket_of_another_port_goes_to_nobody(server: Daemon) -> None:
+def test_change_of_port_closes_the_old_listener(server: Daemon) -> None:
     old, port = server.port, free_port()
     server.configure(port=port)
     assert server.run("reload").returncode == 0
@@ -142,7 +142,7 @@ def test_the_socket_of_another_port_goes_to_nobody(server: Daemon) -> None:
     assert ask(port, "/").status == 200
 
 
-def test_a_stop_during_the_hand_over(server: Daemon) -> None:
+def test_stop_during_a_hand_over_ends_the_server(server: Daemon) -> None:
     with Process(server.pid) as supervisor:
         server.configure(host="*")
         supervisor.signal(signal.SIGHUP)

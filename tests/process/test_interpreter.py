@@ -31,7 +31,7 @@ def is_old(path: str) -> bool:
 
 @pytest.mark.parametrize("python", old_interpreters() or [None])
 @pytest.mark.parametrize("words", [[], ["--version"]], ids=repr)
-def test_too_old(python: str | None, words: list[str]) -> None:
+def test_interpreter_that_is_too_old_is_named(python: str | None, words: list[str]) -> None:
     if python is None:
         pytest.skip("every Python here is new enough")
     done = subprocess.run(
@@ -46,7 +46,7 @@ def test_too_old(python: str | None, words: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", MESSAGE)
 
 
-def test_the_message_fits_the_metadata() -> None:
+def test_interpreter_of_the_message_is_that_of_the_metadata() -> None:
     metadata = ROOT / "pyproject.toml"
     if metadata.exists():
         assert re.search(r'requires-python = ">= ?3\.11"', metadata.read_text())

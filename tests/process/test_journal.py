@@ -46,7 +46,7 @@ def journaled(site: Path, *options: str, named: bool = True) -> Iterator[Lines]:
             process.wait(DEADLINE)
 
 
-def test_messages_have_priorities_and_no_time(site: Path) -> None:
+def test_journal_gets_priorities_and_no_time(site: Path) -> None:
     with journaled(site, "--verbose", "--pidfile", str(site / "pid")) as said:
         port = int(said.wait_for(ADDRESS)[1])
         assert ask(port, "/", "Connection: close").status == 200
@@ -56,12 +56,12 @@ def test_messages_have_priorities_and_no_time(site: Path) -> None:
     assert all(re.match(r"<[57]>(supervisor|loop 0\.0)\[\d+\]: ", line) for line in messages)
 
 
-def test_a_failed_start_is_an_error(site: Path) -> None:
+def test_failed_start_is_an_error_in_the_journal(site: Path) -> None:
     with journaled(site, "--recv", "much") as said:
         said.wait_for(r"^<3>phttpd: --recv: ")
 
 
-def test_a_stream_that_is_not_the_journal_gets_the_time(site: Path) -> None:
+def test_stream_that_is_not_the_journal_gets_the_time(site: Path) -> None:
     """The variable is inherited by programs whose output goes elsewhere."""
     with journaled(site, "--verbose", "--pidfile", str(site / "pid"), named=False) as said:
         said.wait_for(r"^\d{4}-\d\d-\d\dT\S+ notice supervisor\[\d+\]: serving ")

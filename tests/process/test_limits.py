@@ -45,7 +45,7 @@ def prlimit(number: int) -> list[str]:
 # ---------------------------------------------------------------- descriptors
 
 
-def test_more_connections_than_descriptors(site: Path) -> None:
+def test_connections_beyond_the_descriptors_wait(site: Path) -> None:
     large(site)
     with (
         foreground(site, workers=1, threads=1, prefix=prlimit(64), errors=FEW) as server,
@@ -89,7 +89,7 @@ def responses(server: Foreground) -> bool:
         return False
 
 
-def test_limit_that_comes_while_it_runs(site: Path) -> None:
+def test_limit_of_descriptors_set_while_it_runs_is_survived(site: Path) -> None:
     large(site)
     tool = command("prlimit", "util-linux")
     with foreground(site, workers=1, threads=2, errors=FEW) as server:
@@ -104,7 +104,7 @@ def test_limit_that_comes_while_it_runs(site: Path) -> None:
         assert server.workers() == [worker]
 
 
-def test_no_descriptor_for_the_file_is_not_not_found(site: Path) -> None:
+def test_file_without_a_descriptor_is_not_404(site: Path) -> None:
     for number in range(40):
         large(site, f"large{number}")
     with foreground(site, workers=1, threads=1, prefix=prlimit(40), errors=FEW) as server:
@@ -118,7 +118,7 @@ def test_no_descriptor_for_the_file_is_not_not_found(site: Path) -> None:
         until(lambda: responses(server), "new connections are answered")
 
 
-def test_remembered_files_do_not_use_up_the_descriptors(site: Path) -> None:
+def test_cached_files_do_not_use_up_the_descriptors(site: Path) -> None:
     for number in range(300):
         large(site, f"large{number}", 2 * MIB)
     with (
@@ -151,7 +151,7 @@ def test_supervisor_without_descriptors_goes_on(site: Path) -> None:
 # ---------------------------------------------------------------- connections
 
 
-def test_too_many_connections(site: Path) -> None:
+def test_connections_beyond_the_limit_are_refused(site: Path) -> None:
     large(site)
     with (
         foreground(site, workers=2, threads=2, max_connections=8) as server,
@@ -172,7 +172,7 @@ def test_too_many_connections(site: Path) -> None:
         until(lambda: ask(server.port, "/").status == 200, "room for one more")
 
 
-def test_idle_connections_do_not_lock_others_out(site: Path) -> None:
+def test_idle_connections_make_room_for_new_ones(site: Path) -> None:
     with (
         foreground(site, workers=2, threads=2, max_connections=8) as server,
         connected(server.port, 8) as idle,
@@ -226,7 +226,7 @@ def test_refused_connections_are_bounded(site: Path) -> None:
             until(lambda: ask(server.port, "/").status == 200, "room for one more")
 
 
-def test_connections_that_are_reset_at_once(site: Path) -> None:
+def test_connections_that_are_reset_at_once_are_survived(site: Path) -> None:
     with foreground(site) as server:
         for data in [b"", b"G", request("/"), request("/") * 20]:
             for _ in range(100):
@@ -257,7 +257,7 @@ def ask_many(clients: list[Client], targets: list[str], *lines: str) -> set[int]
     return statuses
 
 
-def test_20000_urls(site: Path) -> None:
+def test_memory_does_not_grow_with_20000_urls(site: Path) -> None:
     with (
         foreground(site, cache="2MiB") as server,
         connected(server.port, 32) as clients,
@@ -276,7 +276,7 @@ def test_20000_urls(site: Path) -> None:
         assert proc.pss(tree) - before < 8 * MIB
 
 
-def test_many_files(site: Path) -> None:
+def test_memory_does_not_grow_with_many_files(site: Path) -> None:
     chance = random.Random(5)
     for number in range(1200):
         (site / f"file{number}.bin").write_bytes(chance.randbytes(60_000))
@@ -295,7 +295,7 @@ def test_many_files(site: Path) -> None:
 # ---------------------------------------------------------------- time
 
 
-def test_header_timeout(site: Path) -> None:
+def test_header_timeout_closes_a_silent_connection(site: Path) -> None:
     with (
         foreground(site, header_timeout="1s", keepalive_timeout="60s") as server,
         connected(server.port, 3) as (silent, begun, again),
@@ -312,7 +312,7 @@ def test_header_timeout(site: Path) -> None:
         server.out.wait_for("closed: header timeout")
 
 
-def test_a_head_that_trickles_does_not_stay(site: Path) -> None:
+def test_head_that_trickles_is_timed_out(site: Path) -> None:
     with foreground(site, header_timeout="1s") as server, Client(server.port) as client:
         head = request("/", *(f"X-{number}: {number}" for number in range(90)))
         for sent in range(len(head)):
@@ -324,7 +324,7 @@ def test_a_head_that_trickles_does_not_stay(site: Path) -> None:
         assert client.response().status == 408
 
 
-def test_keepalive_timeout(site: Path) -> None:
+def test_keepalive_timeout_closes_an_idle_connection(site: Path) -> None:
     with (
         foreground(site, keepalive_timeout="1s", header_timeout="60s") as server,
         connected(server.port, 3) as clients,
@@ -336,14 +336,14 @@ def test_keepalive_timeout(site: Path) -> None:
         server.out.wait_for("closed: keep-alive timeout")
 
 
-def test_keepalive_timeout_spares_those_who_ask(site: Path) -> None:
+def test_keepalive_timeout_spares_active_clients(site: Path) -> None:
     with foreground(site, keepalive_timeout="3s") as server, Client(server.port) as client:
         for _ in range(6):  # in all longer than the timeout and the second that it is rounded up to
             assert client.ask("/").status == 200
             assert readable([client], 0.7) == []
 
 
-def test_reader_who_stalls(site: Path) -> None:
+def test_reader_that_stalls_is_closed(site: Path) -> None:
     large(site)
     with (
         foreground(site, send_timeout="300ms") as server,
@@ -361,7 +361,7 @@ def test_reader_who_stalls(site: Path) -> None:
         assert received < 64 * MIB
 
 
-def test_reader_who_is_slow(site: Path) -> None:
+def test_reader_that_is_slow_is_served(site: Path) -> None:
     large(site)
     with (
         foreground(site, send_timeout="3s") as server,
@@ -376,7 +376,7 @@ def test_reader_who_is_slow(site: Path) -> None:
         assert len(client.body(64 * MIB - 15 * 200_000)) > 0
 
 
-def test_signals_that_nobody_sends_do_not_end_it(site: Path) -> None:
+def test_signals_without_a_meaning_do_not_end_the_server(site: Path) -> None:
     with foreground(site) as server:
         for number in [signal.SIGUSR1, signal.SIGPIPE, signal.SIGWINCH, signal.SIGCHLD]:
             server.signal(number)

@@ -15,7 +15,7 @@ from tests.support.require import command
 FILES, DIRECTORIES = 0o444, 0o555
 
 
-def test_everybody_may_read_what_is_installed_whatever_the_umask(tmp_path: Path) -> None:
+def test_installed_files_are_readable_whatever_the_umask(tmp_path: Path) -> None:
     """The user who serves is not the one who installs."""
     top = tmp_path / "top"
     top.mkdir(mode=0o755)

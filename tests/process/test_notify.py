@@ -34,7 +34,7 @@ def config_of(site: Path) -> Path:
     return site.with_name(f"{site.name}.yaml")
 
 
-def test_ready_when_all_serve_and_stopping_when_it_drains(site: Path, manager: Manager) -> None:
+def test_manager_is_notified_of_ready_and_stopping(site: Path, manager: Manager) -> None:
     with foreground(site, env=told(manager)) as server:
         message = manager.wait_for("^READY=1$").string
         assert f"MAINPID={server.pid}\n" in message
@@ -46,7 +46,7 @@ def test_ready_when_all_serve_and_stopping_when_it_drains(site: Path, manager: M
     assert not [text for text in manager.said + manager.rest() if "WATCHDOG" in text]
 
 
-def test_an_abstract_socket(site: Path) -> None:
+def test_manager_at_an_abstract_socket_is_notified(site: Path) -> None:
     with (
         Manager(f"@phttpd-test-{os.getpid()}") as manager,
         foreground(site, env=told(manager), workers=1, threads=1),
@@ -55,13 +55,13 @@ def test_an_abstract_socket(site: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "/no/such/socket", "relative", "/" + "x" * 200])
-def test_nobody_listens(site: Path, address: str) -> None:
+def test_manager_that_does_not_listen_is_ignored(site: Path, address: str) -> None:
     environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "soon"}
     with foreground(site, env=environment, workers=1, threads=1) as server:
         assert ask(server.port, "/").status == 200
 
 
-def test_a_manager_that_does_not_read_holds_up_nobody(site: Path) -> None:
+def test_manager_that_does_not_read_blocks_nothing(site: Path) -> None:
     with Manager(f"@phttpd-test-{os.getpid()}") as manager:
         pass  # its thread has ended
     idle = Manager(manager.address)
@@ -74,7 +74,7 @@ def test_a_manager_that_does_not_read_holds_up_nobody(site: Path) -> None:
         idle.wait_for("^READY=1$")
 
 
-def test_a_reload_good_or_bad_ends_with_ready(site: Path, manager: Manager) -> None:
+def test_reload_good_or_bad_ends_with_ready(site: Path, manager: Manager) -> None:
     with foreground(site, env=told(manager), errors="the reload failed") as server:
         manager.wait_for("^READY=1$")
         config = config_of(site)
@@ -95,7 +95,7 @@ def test_a_reload_good_or_bad_ends_with_ready(site: Path, manager: Manager) -> N
         assert ask(server.port, "/").status == 200
 
 
-def test_the_status_has_live_figures(site: Path, manager: Manager) -> None:
+def test_status_has_live_figures(site: Path, manager: Manager) -> None:
     with foreground(site, env=told(manager)) as server, Client(server.port) as client:
         for _ in range(50):
             client.ask("/")
@@ -110,7 +110,7 @@ def watched(manager: Manager, **more: str) -> dict[str, str]:
     return told(manager, WATCHDOG_USEC="500000", **more)
 
 
-def test_the_watchdog_is_fed_until_a_loop_is_stuck(site: Path, manager: Manager) -> None:
+def test_watchdog_is_fed_until_a_loop_is_stuck(site: Path, manager: Manager) -> None:
     with foreground(site, env=watched(manager), errors="has not turned") as server:
         for _ in range(5):
             manager.wait_for("^WATCHDOG=1$")
@@ -126,7 +126,7 @@ def test_the_watchdog_is_fed_until_a_loop_is_stuck(site: Path, manager: Manager)
         manager.wait_for("^WATCHDOG=1$")
 
 
-def test_the_watchdog_of_another_process_is_not_fed(site: Path, manager: Manager) -> None:
+def test_watchdog_of_another_process_is_not_fed(site: Path, manager: Manager) -> None:
     with foreground(site, env=watched(manager, WATCHDOG_PID="1")):
         manager.wait_for("^READY=1$")
     assert not [text for text in manager.said + manager.rest() if "WATCHDOG" in text]
@@ -173,7 +173,7 @@ def begin_download(server: Foreground, site: Path, size: int = 20_000_000) -> Cl
     return client
 
 
-def test_a_drain_with_progress_asks_for_time(site: Path, manager: Manager) -> None:
+def test_drain_with_progress_asks_for_time(site: Path, manager: Manager) -> None:
     with (
         foreground(site, env=told(manager), drain_timeout="50s", send_timeout="20s") as server,
         begin_download(server, site) as client,
@@ -191,7 +191,7 @@ def test_a_drain_with_progress_asks_for_time(site: Path, manager: Manager) -> No
         assert server.wait() == 0
 
 
-def test_a_drain_asks_for_no_more_than_its_timeout(site: Path, manager: Manager) -> None:
+def test_drain_asks_for_no_more_than_its_timeout(site: Path, manager: Manager) -> None:
     with (
         foreground(site, env=told(manager), drain_timeout="3s", errors="was cut") as server,
         begin_download(server, site),

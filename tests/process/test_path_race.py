@@ -141,7 +141,7 @@ def ask_for_everything(port: int, number: int) -> dict[str, set[int]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cache", [0, "auto"])
-def test_nothing_outside_is_ever_seen(
+def test_race_of_paths_never_serves_a_file_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: int | str
 ) -> None:
     """Neither when every request is looked up anew, nor when files are looked at once a second."""

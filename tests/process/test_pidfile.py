@@ -73,20 +73,20 @@ def assert_replaced(server: Daemon) -> None:
     assert not server.pidfile.exists()
 
 
-def test_holds_the_pid_of_the_supervisor(site: Path) -> None:
+def test_pidfile_has_the_pid_of_the_supervisor(site: Path) -> None:
     with daemon(site) as server:
         assert server.pidfile.read_text() == f"{server.pid}\n"
         assert server.workers()
 
 
-def test_in_the_foreground_too(site: Path) -> None:
+def test_pidfile_of_a_server_in_the_foreground(site: Path) -> None:
     with foreground(site, pidfile="front.pid") as server:
         assert (site.parent / "front.pid").read_text() == f"{server.pid}\n"
     assert not (site.parent / "front.pid").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_that_end_leave_it(site: Path, number: signal.Signals) -> None:
+def test_pidfile_stays_when_workers_end(site: Path, number: signal.Signals) -> None:
     with daemon(site) as server:
         pid = server.pid
         victim = server.workers()[0]
@@ -96,19 +96,19 @@ def test_workers_that_end_leave_it(site: Path, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}\n", "{}", "  {} \n"])
-def test_of_a_dead_process_is_replaced(site: Path, text: str) -> None:
+def test_pidfile_of_a_dead_process_is_replaced(site: Path, text: str) -> None:
     server = Daemon(site)
     server.pidfile.write_text(text.format(dead()))
     assert_replaced(server)
 
 
-def test_of_a_pid_that_can_not_be_is_replaced(site: Path) -> None:
+def test_pidfile_with_an_impossible_pid_is_replaced(site: Path) -> None:
     server = Daemon(site)
     server.pidfile.write_text(f"{NEVER}\n")
     assert_replaced(server)
 
 
-def test_of_a_daemon_that_was_killed_is_replaced(site: Path) -> None:
+def test_pidfile_of_a_killed_daemon_is_replaced(site: Path) -> None:
     server = Daemon(site)
     server.start()
     with Process(server.pid) as supervisor:
@@ -118,7 +118,7 @@ def test_of_a_daemon_that_was_killed_is_replaced(site: Path) -> None:
     assert_replaced(server)
 
 
-def test_pid_that_went_to_another_program_since_is_replaced(site: Path) -> None:
+def test_pidfile_whose_pid_another_program_has_is_replaced(site: Path) -> None:
     server = Daemon(site)
     with stranger() as pid:
         server.pidfile.write_text(f"{pid}\n")
@@ -126,7 +126,7 @@ def test_pid_that_went_to_another_program_since_is_replaced(site: Path) -> None:
         assert_replaced(server)
 
 
-def test_pid_of_a_program_that_is_older_than_the_pidfile_is_replaced(site: Path) -> None:
+def test_pidfile_with_the_pid_of_an_older_program_is_replaced(site: Path) -> None:
     server = Daemon(site)
     with stranger() as pid:
         server.pidfile.write_text(f"{pid}\n")
@@ -163,7 +163,7 @@ def test_lock_of_another_user_on_a_stale_pidfile_means_nothing(site: Path) -> No
 
 
 @pytest.mark.parametrize("word", ["status", "stop", "reload"])
-def test_what_a_process_says_of_itself_is_no_order_to_the_terminal(site: Path, word: str) -> None:
+def test_name_of_a_process_gives_the_terminal_no_orders(site: Path, word: str) -> None:
     """It has the lock, so its word counts; but it is shown, not obeyed."""
     server = Daemon(site)
     with subprocess.Popen(
@@ -185,7 +185,7 @@ def test_what_a_process_says_of_itself_is_no_order_to_the_terminal(site: Path, w
         assert r"\x1b]0;owned" in said
 
 
-def test_live_daemon_is_not_disturbed(site: Path) -> None:
+def test_pidfile_of_a_running_daemon_is_left_alone(site: Path) -> None:
     with daemon(site) as server:
         pid = server.pid
         done = server.run("--port", "0")
@@ -198,21 +198,21 @@ def test_live_daemon_is_not_disturbed(site: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["phttpd\n", "0\n", "-1\n", "12 34\n", "12abc\n", "9" * 400, "\u0967\n"], ids=ascii
 )
-def test_content_that_is_no_pid_is_left_alone(site: Path, text: str) -> None:
+def test_pidfile_with_other_content_is_left_alone(site: Path, text: str) -> None:
     server = Daemon(site)
     server.pidfile.write_text(text)
     assert_refused(server)
     assert server.pidfile.read_text() == text
 
 
-def test_content_that_is_no_text_is_left_alone(site: Path) -> None:
+def test_pidfile_with_binary_content_is_left_alone(site: Path) -> None:
     server = Daemon(site)
     server.pidfile.write_bytes(b"\xff\0\x80")
     assert_refused(server)
     assert server.pidfile.read_bytes() == b"\xff\0\x80"
 
 
-def test_directory(site: Path) -> None:
+def test_pidfile_that_is_a_directory_is_refused(site: Path) -> None:
     server = Daemon(site)
     server.pidfile.mkdir()
     done = server.run()
@@ -221,7 +221,7 @@ def test_directory(site: Path) -> None:
     assert server.pidfile.is_dir()
 
 
-def test_fifo_does_not_hang_the_start(site: Path) -> None:
+def test_pidfile_that_is_a_fifo_does_not_hang_the_start(site: Path) -> None:
     server = Daemon(site)
     os.mkfifo(server.pidfile)
     done = server.run()
@@ -231,7 +231,7 @@ def test_fifo_does_not_hang_the_start(site: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [f"{NEVER}\n", "precious\n"], ids=["a pid", "no pid"])
-def test_symlink_is_not_followed_into_another_file(site: Path, text: str) -> None:
+def test_pidfile_that_is_a_symlink_is_not_followed(site: Path, text: str) -> None:
     server = Daemon(site)
     other = site.parent / "precious"
     other.write_text(text)
@@ -242,7 +242,7 @@ def test_symlink_is_not_followed_into_another_file(site: Path, text: str) -> Non
     assert other.read_text() == text
 
 
-def test_dangling_symlink_creates_no_other_file(site: Path) -> None:
+def test_pidfile_that_is_a_dangling_symlink_creates_no_file(site: Path) -> None:
     server = Daemon(site)
     other = site.parent / "nowhere"
     server.pidfile.symlink_to(other)
@@ -254,7 +254,7 @@ def test_dangling_symlink_creates_no_other_file(site: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["start", "stop", "reload", "upgrade", "status"])
-def test_symlink_is_told_alike_by_every_command(site: Path, word: str) -> None:
+def test_pidfile_that_is_a_symlink_is_refused_by_every_command(site: Path, word: str) -> None:
     server = Daemon(site)
     server.pidfile.symlink_to("nowhere")
     done = server.run(word)
@@ -262,7 +262,7 @@ def test_symlink_is_told_alike_by_every_command(site: Path, word: str) -> None:
     assert f"pidfile {server.pidfile}: it is a symbolic link; " in done.stderr
 
 
-def test_overwritten_by_somebody_else_is_not_removed(site: Path) -> None:
+def test_pidfile_that_was_overwritten_is_not_removed(site: Path) -> None:
     server = Daemon(site)
     server.start()
     with Process(server.pid) as supervisor:
@@ -272,7 +272,7 @@ def test_overwritten_by_somebody_else_is_not_removed(site: Path) -> None:
     assert server.pidfile.read_text() == "1\n"
 
 
-def test_replaced_by_somebody_else_is_not_removed(site: Path) -> None:
+def test_pidfile_that_was_replaced_is_not_removed(site: Path) -> None:
     server = Daemon(site)
     server.start()
     with Process(server.pid) as supervisor, stranger() as pid:
@@ -284,13 +284,13 @@ def test_replaced_by_somebody_else_is_not_removed(site: Path) -> None:
         assert server.pidfile.read_text() == f"{pid}\n"
 
 
-def test_removed_by_somebody_else(site: Path) -> None:
+def test_pidfile_that_was_removed_is_no_error(site: Path) -> None:
     with daemon(site) as server:
         server.pidfile.unlink()
         assert ask(server.port, "/").status == 200
 
 
-def test_a_failed_start_leaves_none(site: Path) -> None:
+def test_failed_start_leaves_no_pidfile(site: Path) -> None:
     server = Daemon(site)
     with foreground(site) as other:
         assert server.run("--port", str(other.port)).returncode == UNAVAILABLE
@@ -298,7 +298,7 @@ def test_a_failed_start_leaves_none(site: Path) -> None:
 
 
 @pytest.mark.parametrize("stale", [False, True], ids=["no pidfile", "stale pidfile"])
-def test_of_many_who_start_at_once_one_wins(site: Path, stale: bool) -> None:
+def test_one_of_many_starts_at_once_gets_the_pidfile(site: Path, stale: bool) -> None:
     server = Daemon(site, workers=1, threads=1)
     if stale:
         server.pidfile.write_text(f"{dead()}\n")
@@ -321,7 +321,7 @@ def test_of_many_who_start_at_once_one_wins(site: Path, stale: bool) -> None:
 
 @pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
 @pytest.mark.parametrize("kind", ["missing", "dead", "other program", "younger program", "no pid"])
-def test_control_hits_no_stranger(site: Path, word: str, kind: str) -> None:
+def test_control_signals_no_other_process(site: Path, word: str, kind: str) -> None:
     server = Daemon(site)
     with stranger() as pid:
         if kind == "dead":
@@ -338,7 +338,7 @@ def test_control_hits_no_stranger(site: Path, word: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
-def test_fifo_does_not_hang_the_control(site: Path, word: str) -> None:
+def test_pidfile_that_is_a_fifo_does_not_hang_control(site: Path, word: str) -> None:
     server = Daemon(site)
     os.mkfifo(server.pidfile)
     done = server.run(word)

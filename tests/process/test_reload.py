@@ -44,7 +44,7 @@ def reload(server: Daemon) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_new_docroot(server: Daemon, other: Path) -> None:
+def test_reload_serves_a_new_docroot(server: Daemon, other: Path) -> None:
     pid = server.pid
     server.configure(docroot=str(other))
     reload(server)
@@ -53,7 +53,7 @@ def test_new_docroot(server: Daemon, other: Path) -> None:
 
 
 @pytest.mark.debian("wrk")
-def test_no_connection_is_cut_whose_client_goes_on_asking(server: Daemon) -> None:
+def test_reload_cuts_no_client_that_goes_on_asking(server: Daemon) -> None:
     """The kept connections of the old workers close by announcement only: wrk never asks twice."""
     wrk = require.command("wrk", "wrk")
     command = [wrk, "-t1", "-c20", "-d3s", "--timeout", "30s", f"http://127.0.0.1:{server.port}/"]
@@ -72,7 +72,7 @@ def has(server: Daemon, workers: int, threads: int) -> bool:
     return len(pids) == workers and all(len(proc.loops(pid)) == threads for pid in pids)
 
 
-def test_number_of_workers_and_threads(server: Daemon) -> None:
+def test_reload_changes_the_number_of_workers_and_threads(server: Daemon) -> None:
     for workers, threads in [(3, 2), (1, 4), (2, 1)]:
         server.configure(workers=workers, threads=threads)
         reload(server)
@@ -80,7 +80,7 @@ def test_number_of_workers_and_threads(server: Daemon) -> None:
         assert ask(server.port, "/").status == 200
 
 
-def test_other_settings(server: Daemon) -> None:
+def test_reload_changes_other_settings(server: Daemon) -> None:
     server.configure(expires="1h", verbose=True, index="start.html")
     (server.docroot / "start.html").write_text("start\n")
     reload(server)
@@ -90,7 +90,7 @@ def test_other_settings(server: Daemon) -> None:
     server.log.wait_for(r'"GET / HTTP/1\.1" 200 6 ')
 
 
-def test_nothing_fails_under_load(server: Daemon) -> None:
+def test_reload_under_load_fails_no_request(server: Daemon) -> None:
     with Load(server.port, 6, retry=True) as load:
         for threads in [2, 1, 2]:
             load.more(100)
@@ -101,7 +101,7 @@ def test_nothing_fails_under_load(server: Daemon) -> None:
     assert load.answered > 400
 
 
-def test_running_download_is_finished(server: Daemon, other: Path) -> None:
+def test_reload_finishes_a_running_download(server: Daemon, other: Path) -> None:
     data = random.Random(3).randbytes(16 << 20)
     (server.docroot / "large").write_bytes(data)
     with Client(server.port, receive_buffer=65536) as client:
@@ -113,7 +113,7 @@ def test_running_download_is_finished(server: Daemon, other: Path) -> None:
         assert client.body(len(data)) == data
 
 
-def test_connections_in_the_backlog_are_answered(server: Daemon) -> None:
+def test_reload_serves_connections_in_the_backlog(server: Daemon) -> None:
     with connected(server.port, 100) as clients:
         for client in clients:
             client.send(request("/"))
@@ -123,7 +123,7 @@ def test_connections_in_the_backlog_are_answered(server: Daemon) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP], ids=["SIGHUP"])
-def test_by_signal(server: Daemon, other: Path, number: signal.Signals) -> None:
+def test_reload_by_signal(server: Daemon, other: Path, number: signal.Signals) -> None:
     server.configure(docroot=str(other))
     with Process(server.pid) as supervisor:
         supervisor.signal(number)
@@ -131,7 +131,7 @@ def test_by_signal(server: Daemon, other: Path, number: signal.Signals) -> None:
         assert not supervisor.ended()
 
 
-def test_bad_config_says_why_and_changes_nothing(server: Daemon) -> None:
+def test_reload_with_a_bad_config_says_why_and_changes_nothing(server: Daemon) -> None:
     workers = server.workers()
     server.configure(threads="many")
     done = server.run("reload")
@@ -143,7 +143,7 @@ def test_bad_config_says_why_and_changes_nothing(server: Daemon) -> None:
     reload(server)
 
 
-def test_bad_config_by_signal_is_in_the_log(server: Daemon) -> None:
+def test_reload_by_signal_with_a_bad_config_is_logged(server: Daemon) -> None:
     workers = server.workers()
     server.configure(treads=4)
     with Process(server.pid) as supervisor:
@@ -153,7 +153,7 @@ def test_bad_config_by_signal_is_in_the_log(server: Daemon) -> None:
     assert ask(server.port, "/").status == 200
 
 
-def test_config_that_is_gone(server: Daemon) -> None:
+def test_reload_without_a_config_file_changes_nothing(server: Daemon) -> None:
     text = server.config.read_text()
     server.config.unlink()
     with Process(server.pid) as supervisor:
@@ -163,7 +163,7 @@ def test_config_that_is_gone(server: Daemon) -> None:
     server.config.write_text(text)
 
 
-def test_docroot_that_is_gone(server: Daemon) -> None:
+def test_reload_without_its_docroot_changes_nothing(server: Daemon) -> None:
     server.configure(docroot="/no/such/folder")
     done = server.run("reload")
     assert done.returncode == NO_INPUT
@@ -171,7 +171,7 @@ def test_docroot_that_is_gone(server: Daemon) -> None:
     assert ask(server.port, "/").status == 200
 
 
-def test_a_burst_of_signals(server: Daemon) -> None:
+def test_reload_by_a_burst_of_signals(server: Daemon) -> None:
     with Load(server.port, 2, retry=True) as load, Process(server.pid) as supervisor:
         for _ in range(20):
             supervisor.signal(signal.SIGHUP)
@@ -182,7 +182,7 @@ def test_a_burst_of_signals(server: Daemon) -> None:
     until(lambda: len(server.workers()) == 2, "two workers")
 
 
-def test_many_reloads_leave_nothing_behind(server: Daemon) -> None:
+def test_many_reloads_leak_nothing(server: Daemon) -> None:
     before = proc.descriptors(server.pid)
     for _ in range(5):
         reload(server)
@@ -190,9 +190,7 @@ def test_many_reloads_leave_nothing_behind(server: Daemon) -> None:
     until(lambda: len(proc.descriptors(server.pid)) == len(before), "the same descriptors")
 
 
-def test_config_that_was_named_relative_to_the_directory_of_the_start(
-    site: Path, other: Path
-) -> None:
+def test_reload_finds_a_config_with_a_relative_path(site: Path, other: Path) -> None:
     server = Daemon(site, docroot="site")
     done = server.run("-c", server.config.name, cwd=site.parent)
     assert (done.returncode, done.stderr) == (0, "")
@@ -204,7 +202,7 @@ def test_config_that_was_named_relative_to_the_directory_of_the_start(
         supervisor.wait()
 
 
-def test_options_of_the_start_still_beat_the_file(site: Path, other: Path) -> None:
+def test_reload_keeps_the_options_of_the_start(site: Path, other: Path) -> None:
     with daemon(site, "--base", other, "--threads", "3", workers=1) as server:
         server.configure(threads=2, expires="1h")
         reload(server)
@@ -220,7 +218,7 @@ def test_stop_during_a_reload(server: Daemon) -> None:
         supervisor.wait()
 
 
-def test_download_of_before_outlives_a_reload_and_a_stop(server: Daemon) -> None:
+def test_download_outlives_a_reload_and_a_stop(server: Daemon) -> None:
     data = random.Random(8).randbytes(16 << 20)
     (server.docroot / "large").write_bytes(data)
     with Client(server.port, receive_buffer=65536) as client, Process(server.pid) as supervisor:
@@ -236,7 +234,7 @@ def test_download_of_before_outlives_a_reload_and_a_stop(server: Daemon) -> None
         supervisor.wait()
 
 
-def test_workers_of_before_end_with_their_last_client(server: Daemon) -> None:
+def test_workers_of_the_former_generation_end_with_their_last_client(server: Daemon) -> None:
     with (server.docroot / "large").open("wb") as file:
         file.truncate(64 << 20)
     with Client(server.port, receive_buffer=4096) as client:
@@ -247,7 +245,7 @@ def test_workers_of_before_end_with_their_last_client(server: Daemon) -> None:
     until(lambda: len(server.workers()) == 2, "two workers")
 
 
-def test_another_port(server: Daemon) -> None:
+def test_reload_changes_the_port(server: Daemon) -> None:
     old, new = server.port, free_port()
     server.configure(port=new)
     reload(server)
@@ -255,7 +253,7 @@ def test_another_port(server: Daemon) -> None:
     until(lambda: refused(old), "the old port is left")
 
 
-def test_port_that_is_taken(server: Daemon) -> None:
+def test_reload_to_a_port_in_use_changes_nothing(server: Daemon) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as other:
         taken = other.getsockname()[1]
         server.configure(port=taken)
@@ -267,7 +265,7 @@ def test_port_that_is_taken(server: Daemon) -> None:
     reload(server)
 
 
-def test_two_reloads_at_once(server: Daemon) -> None:
+def test_two_reloads_at_once_both_succeed(server: Daemon) -> None:
     with ThreadPoolExecutor() as pool:
         ends = list(pool.map(lambda _: server.run("reload"), range(2)))
     assert 0 in {done.returncode for done in ends}

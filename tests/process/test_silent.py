@@ -72,7 +72,7 @@ def annoy(port: int) -> None:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def test_through_a_whole_life(site: Path, tmp_path: Path) -> None:
+def test_quiet_daemon_writes_nothing_in_its_whole_life(site: Path, tmp_path: Path) -> None:
     with silent(site, tmp_path / "output") as (process, port):
         annoy(port)
         assert ask(port, "/").status == 200
@@ -80,7 +80,7 @@ def test_through_a_whole_life(site: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGINT", "SIGINT"], ["SIGTERM", "SIGTERM"]])
-def test_through_a_stop_with_a_download_in_hand(
+def test_quiet_daemon_writes_nothing_when_it_is_stopped_during_a_download(
     site: Path, tmp_path: Path, signals: list[str]
 ) -> None:
     with (site / "large").open("wb") as file:

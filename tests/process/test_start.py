@@ -32,7 +32,7 @@ from tests.support.require import command
 from tests.support.server import DEADLINE
 
 
-def test_foreground_says_what_it_is_and_where_it_serves(site: Path) -> None:
+def test_foreground_prints_what_it_is_and_where_it_serves(site: Path) -> None:
     with foreground(site, workers=2, threads=3) as server:
         assert ask(server.port, "/").body == b"<p>hello\n"
     stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
@@ -48,7 +48,7 @@ def test_foreground_says_what_it_is_and_where_it_serves(site: Path) -> None:
     assert re.fullmatch(rf"{who}: stopped", lines[-1])
 
 
-def test_the_shell_gets_a_daemon_that_answers(site: Path) -> None:
+def test_daemon_serves_when_the_command_returns(site: Path) -> None:
     with daemon(site) as server:
         assert ask(server.port, "/").body == b"<p>hello\n"
         assert len(server.workers()) == 2
@@ -78,7 +78,7 @@ def test_daemon_keeps_nothing_that_the_shell_had_open(site: Path) -> None:
     assert server.run("stop").returncode == 0
 
 
-def test_files_of_the_daemon_are_not_for_everyone_to_write(site: Path) -> None:
+def test_daemon_makes_no_world_writable_files(site: Path) -> None:
     with daemon(site, verbose=True) as server:
         ask(server.port, "/")
         for path in [server.pidfile, server.log.path]:
@@ -115,7 +115,7 @@ def test_daemon_survives_its_terminal(site: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
-def test_starts_where_standard_streams_are_closed(site: Path, closed: str) -> None:
+def test_start_with_closed_standard_streams_succeeds(site: Path, closed: str) -> None:
     server = Daemon(site, verbose=True)
     line = f'exec "$@" {closed}'
     subprocess.run(
@@ -131,7 +131,7 @@ def test_starts_where_standard_streams_are_closed(site: Path, closed: str) -> No
     assert server.run("stop").returncode == 0
 
 
-def test_signals_that_the_parent_ignored_or_blocked_still_work(site: Path) -> None:
+def test_signals_that_the_parent_ignored_or_blocked_are_obeyed(site: Path) -> None:
     env = command("env", "coreutils")
     prefix = [env, "--ignore-signal=CHLD,INT,TERM,HUP,USR1", "--block-signal=CHLD,INT,TERM,HUP"]
     server = Daemon(site, verbose=True)
@@ -145,7 +145,7 @@ def test_signals_that_the_parent_ignored_or_blocked_still_work(site: Path) -> No
     assert not server.pidfile.exists()
 
 
-def test_serves_all_addresses_unless_told(site: Path) -> None:
+def test_default_host_serves_all_addresses(site: Path) -> None:
     with foreground(site, host="*") as server:
         assert ask(server.port, "/").status == 200
         with Client(server.port, host="127.0.0.2") as client:
@@ -155,7 +155,7 @@ def test_serves_all_addresses_unless_told(site: Path) -> None:
                 assert client.ask("/").status == 200
 
 
-def test_serves_each_address_given(site: Path) -> None:
+def test_host_with_several_addresses_serves_each(site: Path) -> None:
     port = free_port()
     hosts = ["--host", "127.0.0.2", "--host", "127.0.0.3", "--port", str(port)]
     with foreground(site, *hosts) as server:
@@ -176,7 +176,7 @@ def test_ipv6_address_is_named_in_brackets(site: Path) -> None:
         assert any(f"http://[::1]:{port}/" in line for line in server.out.seen)
 
 
-def test_two_in_the_foreground_without_a_pidfile(site: Path) -> None:
+def test_two_servers_in_the_foreground_need_no_pidfile(site: Path) -> None:
     config = site.with_name("phttpd.yaml")
     config.write_text(f"docroot: {site}\nhost: 127.0.0.1\nport: 0\nworkers: 1\n")
     options = ("-c", config, "--verbose")
@@ -193,7 +193,7 @@ def test_two_in_the_foreground_without_a_pidfile(site: Path) -> None:
             server.kill()
 
 
-def test_interrupted_while_it_starts(site: Path) -> None:
+def test_interrupt_during_the_start_ends_it(site: Path) -> None:
     server = Daemon(site, workers=32)
     with Watch(server.directory) as watch:
         process = subprocess.Popen(
@@ -214,7 +214,7 @@ def test_interrupted_while_it_starts(site: Path) -> None:
     server.run("stop")
 
 
-def test_nothing_is_warned_about_even_in_the_development_mode_of_python(site: Path) -> None:
+def test_server_in_python_development_mode_warns_of_nothing(site: Path) -> None:
     env = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
     with foreground(site, env=env) as server:
         for path in ["/", "/missing", "/index.html", "/"]:
@@ -224,7 +224,7 @@ def test_nothing_is_warned_about_even_in_the_development_mode_of_python(site: Pa
             client.ask("/")
 
 
-def test_check_of_a_good_config_touches_nothing(site: Path) -> None:
+def test_check_of_a_good_config_changes_nothing(site: Path) -> None:
     server = Daemon(site)
     before = sorted(server.directory.iterdir())
     done = server.run("--check")
@@ -232,19 +232,19 @@ def test_check_of_a_good_config_touches_nothing(site: Path) -> None:
     assert sorted(server.directory.iterdir()) == before
 
 
-def test_check_works_beside_the_running_daemon(site: Path) -> None:
+def test_check_beside_a_running_daemon_succeeds(site: Path) -> None:
     with daemon(site) as server:
         assert server.run("--check").returncode == 0
         assert ask(server.port, "/").status == 200
 
 
-def test_version(tmp_path: Path) -> None:
+def test_version_is_printed(tmp_path: Path) -> None:
     done = run("--version", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"phttpd \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_help_tells_every_option_and_word(tmp_path: Path) -> None:
+def test_help_has_every_option_and_command(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     options = """--config -c --base --docroot --host --port --recv --workers --threads --user
@@ -281,7 +281,7 @@ def python(program: str, *words: str) -> str:
     return done.stdout
 
 
-def test_a_server_imports_nothing_that_it_does_without() -> None:
+def test_server_imports_only_what_it_needs() -> None:
     program = "import sys, httpd.cli, httpd.service; print(*sys.modules)"
     without = {"daemon", "difflib", "httpd.process.control", "pathlib", "platform", "subprocess"}
     imported = set(python(program).split())
@@ -289,7 +289,7 @@ def test_a_server_imports_nothing_that_it_does_without() -> None:
     assert not imported & without
 
 
-def test_a_worker_looks_for_garbage_but_not_among_what_was_imported(site: Path) -> None:
+def test_worker_collects_garbage_but_not_among_imported_objects(site: Path) -> None:
     program = """if True:
         import gc
         from httpd.__main__ import main

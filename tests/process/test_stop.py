@@ -75,7 +75,7 @@ def freeze(server: Foreground) -> list[int]:
 
 
 @BOTH
-def test_with_nothing_to_do(site: Path, number: signal.Signals) -> None:
+def test_stop_of_an_idle_server_is_immediate(site: Path, number: signal.Signals) -> None:
     with foreground(site) as server:
         server.signal(number)
         assert server.wait() == 0
@@ -88,7 +88,7 @@ def test_with_nothing_to_do(site: Path, number: signal.Signals) -> None:
 
 
 @BOTH
-def test_idle_connections_close_at_once(site: Path, number: signal.Signals) -> None:
+def test_stop_closes_idle_connections_at_once(site: Path, number: signal.Signals) -> None:
     with foreground(site) as server, connected(server.port, 50) as clients:
         for client in clients:
             assert client.ask("/")["Content-Length"] == "9"
@@ -101,14 +101,14 @@ def test_idle_connections_close_at_once(site: Path, number: signal.Signals) -> N
         assert sum(line.endswith("closed: drain") for line in server.out.seen) == 50
 
 
-def test_clients_that_never_said_a_word_hold_nothing_up(site: Path) -> None:
+def test_stop_does_not_wait_for_silent_clients(site: Path) -> None:
     with foreground(site) as server, connected(server.port, 20):
         server.signal(signal.SIGTERM)
         assert server.process.wait(SOON) == 0
 
 
 @pytest.mark.slow
-def test_sigterm_during_a_download_of_gigabytes(site: Path) -> None:
+def test_stop_during_a_download_of_gigabytes_finishes_it(site: Path) -> None:
     size = (2 << 30) + 123_457  # more than one sendfile() can take, and not a round number
     chance = random.Random(2)
     with (site / "huge").open("wb") as file:
@@ -146,7 +146,7 @@ def sha256(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("keep_alive", [False, True], ids=["first request", "second request"])
-def test_half_a_head_is_finished_and_answered(site: Path, keep_alive: bool) -> None:
+def test_stop_serves_a_request_whose_head_is_half_received(site: Path, keep_alive: bool) -> None:
     with foreground(site) as server, Client(server.port) as client:
         if keep_alive:
             client.ask("/")
@@ -165,7 +165,7 @@ def test_half_a_head_is_finished_and_answered(site: Path, keep_alive: bool) -> N
         assert server.process.wait(SOON) == 0
 
 
-def test_requests_that_arrived_just_before_are_answered(site: Path) -> None:
+def test_stop_serves_requests_that_arrived_just_before(site: Path) -> None:
     with foreground(site) as server, connected(server.port, 40) as clients:
         for client in clients:
             client.ask("/")
@@ -182,9 +182,7 @@ def test_requests_that_arrived_just_before_are_answered(site: Path) -> None:
 
 
 @BOTH
-def test_200_connections_in_the_backlog_are_all_answered(
-    site: Path, number: signal.Signals
-) -> None:
+def test_stop_serves_200_connections_in_the_backlog(site: Path, number: signal.Signals) -> None:
     with foreground(site) as server:
         frozen = freeze(server)
         with connected(server.port, 200) as clients:
@@ -202,7 +200,7 @@ def test_200_connections_in_the_backlog_are_all_answered(
 
 
 @pytest.mark.parametrize("turn", range(2))
-def test_nobody_who_got_through_is_reset(site: Path, turn: int) -> None:
+def test_stop_resets_no_connection_that_was_accepted(site: Path, turn: int) -> None:
     ends: Counter[str] = Counter()
 
     def connect_until_refused(port: int) -> None:
@@ -226,9 +224,7 @@ def test_nobody_who_got_through_is_reset(site: Path, turn: int) -> None:
     assert set(ends) == {"HTTP/1.1 200"}
 
 
-def test_pipelined_requests_that_have_arrived_are_answered_in_order(
-    site: Path, large: bytes
-) -> None:
+def test_stop_serves_pipelined_requests_in_order(site: Path, large: bytes) -> None:
     (site / "next.txt").write_text("next\n")
     with foreground(site) as server, begin(server) as client:
         client.send(request("/next.txt") + request("/next.txt") + request("/next.txt"))
@@ -245,7 +241,7 @@ def test_pipelined_requests_that_have_arrived_are_answered_in_order(
         assert client.rest() == b""
 
 
-def test_requests_during_the_drain_are_told_that_it_is_over(site: Path, large: bytes) -> None:
+def test_responses_during_a_drain_say_close(site: Path, large: bytes) -> None:
     with foreground(site) as server, begin(server) as client:
         server.signal(signal.SIGTERM)
         server.out.wait_for("draining")
@@ -257,7 +253,9 @@ def test_requests_during_the_drain_are_told_that_it_is_over(site: Path, large: b
 
 
 @EACH
-def test_a_second_signal_ends_it_at_once(site: Path, large: bytes, number: signal.Signals) -> None:
+def test_second_signal_ends_the_drain_at_once(
+    site: Path, large: bytes, number: signal.Signals
+) -> None:
     with foreground(site, pidfile="two.pid", errors=CUT) as server, begin(server) as client:
         server.signal(number)
         server.out.wait_for("draining")
@@ -270,7 +268,7 @@ def test_a_second_signal_ends_it_at_once(site: Path, large: bytes, number: signa
 
 
 @BOTH
-def test_a_burst_of_signals(site: Path, number: signal.Signals) -> None:
+def test_stop_by_a_burst_of_signals_ends_at_once(site: Path, number: signal.Signals) -> None:
     with foreground(site) as server:
         for _ in range(30):
             server.signal(number)
@@ -280,7 +278,9 @@ def test_a_burst_of_signals(site: Path, number: signal.Signals) -> None:
 
 
 @EACH
-def test_while_still_starting(site: Path, number: signal.Signals, tmp_path: Path) -> None:
+def test_stop_during_the_start_ends_the_server(
+    site: Path, number: signal.Signals, tmp_path: Path
+) -> None:
     config = write_config(
         tmp_path / "a.yaml", docroot=str(site), host="127.0.0.1", port=0, pidfile="early.pid"
     )
@@ -298,7 +298,7 @@ def test_while_still_starting(site: Path, number: signal.Signals, tmp_path: Path
 
 
 @EACH
-def test_a_signal_to_the_whole_group_drains_once(
+def test_signal_to_the_whole_group_drains_once(
     site: Path, large: bytes, number: signal.Signals
 ) -> None:
     with foreground(site) as server, begin(server) as client:
@@ -312,7 +312,7 @@ def test_a_signal_to_the_whole_group_drains_once(
         assert not any("starting another" in line for line in server.out.seen)
 
 
-def test_ctrl_c_in_a_terminal(site: Path, large: bytes, tmp_path: Path) -> None:
+def test_ctrl_c_in_a_terminal_drains(site: Path, large: bytes, tmp_path: Path) -> None:
     port = free_port()
     log = LogFile(tmp_path / "terminal.log")
     config = write_config(
@@ -372,7 +372,9 @@ def test_drain_timeout_ends_a_download_that_is_stuck(site: Path, large: bytes) -
     assert not (site.parent / "stuck.pid").exists()
 
 
-def test_drain_without_a_timeout_ends_when_a_client_takes_nothing(site: Path, large: bytes) -> None:
+def test_drain_without_a_timeout_closes_a_client_that_takes_nothing(
+    site: Path, large: bytes
+) -> None:
     with foreground(site, send_timeout="1s", errors=CUT) as server, begin(server):
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
@@ -395,7 +397,7 @@ def test_drain_of_a_reload_takes_no_longer_than_the_drain_of_the_server_may(
         assert said.endswith(": drain timeout")
 
 
-def test_drain_timeout_spares_those_who_are_faster(site: Path, large: bytes) -> None:
+def test_drain_timeout_spares_downloads_that_are_faster(site: Path, large: bytes) -> None:
     with (
         foreground(site, drain_timeout="4s", errors=CUT) as server,
         begin(server) as stuck,
@@ -409,7 +411,7 @@ def test_drain_timeout_spares_those_who_are_faster(site: Path, large: bytes) -> 
         stuck.close()
 
 
-def test_half_a_head_that_never_ends_holds_it_up_no_longer_than_the_timeout(site: Path) -> None:
+def test_drain_waits_for_half_a_head_until_the_header_timeout(site: Path) -> None:
     with (
         foreground(site, header_timeout="1s") as server,
         Client(server.port) as client,
@@ -424,7 +426,7 @@ def test_half_a_head_that_never_ends_holds_it_up_no_longer_than_the_timeout(site
 
 
 @pytest.mark.parametrize("signals", [1, 2], ids=["drain_timeout", "second signal"])
-def test_a_worker_that_does_nothing_any_more_is_ended(site: Path, signals: int) -> None:
+def test_worker_that_is_stuck_in_a_drain_is_killed(site: Path, signals: int) -> None:
     with foreground(site, drain_timeout="300ms" if signals == 1 else "5min") as server:
         frozen = server.workers()[0]
         with Process(frozen) as worker:
@@ -437,7 +439,7 @@ def test_a_worker_that_does_nothing_any_more_is_ended(site: Path, signals: int) 
             worker.wait(SOON)
 
 
-def test_nobody_reads_the_console_any_more(site: Path) -> None:
+def test_stop_with_a_console_without_a_reader_ends(site: Path) -> None:
     port = free_port()
     config = write_config(
         site.with_name("a.yaml"), docroot=str(site), host="127.0.0.1", pidfile="a.pid"

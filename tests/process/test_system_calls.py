@@ -174,7 +174,7 @@ def turns(trace: str) -> Iterator[Turn]:
             sent += int(result[1])
 
 
-def test_no_request_makes_more_system_calls(files: Path) -> None:
+def test_request_makes_no_more_system_calls(files: Path) -> None:
     with traced(files) as port:
         use(port)
     made = list(turns((files.parent / "trace").read_text()))
@@ -190,7 +190,7 @@ def test_no_request_makes_more_system_calls(files: Path) -> None:
     assert len(best.calls) * MIB / best.sent <= PER_MIB, best
 
 
-def test_no_small_segment_is_sent_between_two_slices(files: Path) -> None:
+def test_download_sends_no_small_segment_between_two_slices(files: Path) -> None:
     with traced(files) as port, Client(port) as client:
         client.ask("/large")
     trace = (files.parent / "trace").read_text()
@@ -205,7 +205,7 @@ def test_no_small_segment_is_sent_between_two_slices(files: Path) -> None:
     assert not any(piece % int(sizes[-1][1]) for piece in pieces[:-1])
 
 
-def test_the_head_of_a_download_is_sent_with_its_first_bytes(files: Path) -> None:
+def test_download_sends_its_head_with_the_first_bytes(files: Path) -> None:
     with traced(files) as port, Client(port) as client:
         client.ask("/download.txt")
     trace = (files.parent / "trace").read_text()

@@ -90,9 +90,7 @@ def urls_at(port: int) -> list[str]:
 
 
 @pytest.mark.parametrize("everything", [False, True])
-def test_a_server_in_the_foreground_says_once_where_it_is_found(
-    site: Path, everything: bool
-) -> None:
+def test_server_in_the_foreground_prints_its_urls_once(site: Path, everything: bool) -> None:
     port = free_port()
     with at_terminal(site, "--port", str(port), everything=everything) as (process, screen):
         screen.wait_for("serving .*\n")
@@ -105,7 +103,7 @@ def test_a_server_in_the_foreground_says_once_where_it_is_found(
         assert screen.text.count("serving") == 1
 
 
-def test_a_verbose_server_names_no_address_that_no_browser_knows(site: Path) -> None:
+def test_verbose_server_prints_no_wildcard_address(site: Path) -> None:
     port = free_port()
     words = (site, "--port", str(port), "--verbose")
     with at_terminal(*words, everything=True) as (process, screen):
@@ -116,7 +114,7 @@ def test_a_verbose_server_names_no_address_that_no_browser_knows(site: Path) -> 
         assert "[::]" not in screen.text
 
 
-def test_one_address_is_named_as_it_is(site: Path) -> None:
+def test_single_address_is_printed_as_it_is(site: Path) -> None:
     with at_terminal(site, "--port", "0", "--host", "127.0.0.2") as (process, screen):
         found = screen.wait_for(r"until Ctrl-C: http://127\.0\.0\.2:(\d+)/\n")
         assert int(found[1]) > 0
@@ -124,7 +122,7 @@ def test_one_address_is_named_as_it_is(site: Path) -> None:
         assert process.wait(DEADLINE) == 0
 
 
-def test_drain_on_a_terminal_says_what_it_waits_for(site: Path) -> None:
+def test_drain_on_a_terminal_shows_what_it_waits_for(site: Path) -> None:
     size = 16 << 20
     (site / "large").write_bytes(bytes(size))
     port = free_port()
@@ -162,7 +160,7 @@ def test_hangup_of_the_terminal_drains_and_any_other_reloads(
         assert ("reloading" in log.text()) is not is_at_terminal
 
 
-def test_a_daemon_says_where_it_is_found(site: Path) -> None:
+def test_daemon_prints_its_urls(site: Path) -> None:
     server = Daemon(site)
     with at_terminal("--config", server.config) as (process, screen):
         assert process.wait(DEADLINE) == 0
@@ -173,7 +171,7 @@ def test_a_daemon_says_where_it_is_found(site: Path) -> None:
     assert server.run("stop").returncode == 0
 
 
-def test_a_terminal_that_takes_nothing_holds_up_no_start(site: Path) -> None:
+def test_terminal_that_accepts_nothing_blocks_no_start(site: Path) -> None:
     """As after Ctrl-S."""
     ours, theirs = pty.openpty()
     termios.tcflow(theirs, termios.TCOOFF)
@@ -199,7 +197,7 @@ def test_a_terminal_that_takes_nothing_holds_up_no_start(site: Path) -> None:
         os.close(theirs)
 
 
-def test_saying_never_waits_and_leaves_the_terminal_blocking(
+def test_line_for_a_terminal_never_waits_and_leaves_it_blocking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ours, theirs = pty.openpty()
@@ -213,7 +211,7 @@ def test_saying_never_waits_and_leaves_the_terminal_blocking(
     os.close(theirs)
 
 
-def test_what_is_said_gives_the_terminal_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_for_a_terminal_gives_it_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
     monkeypatch.setattr(terminal, "_STDERR", theirs)
     terminal.say("a\x1b[31m\nb")

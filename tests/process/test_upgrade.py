@@ -68,7 +68,7 @@ def watched_pidfile(path: Path) -> Iterator[list[int]]:
         thread.join()
 
 
-def test_a_new_supervisor_takes_over(server: Daemon, site: Path) -> None:
+def test_upgrade_replaces_the_supervisor(server: Daemon, site: Path) -> None:
     old = server.pid
     with Process(old) as supervisor, watched_pidfile(server.pidfile) as seen:
         new = upgrade(server)
@@ -96,7 +96,7 @@ def test_a_new_supervisor_takes_over(server: Daemon, site: Path) -> None:
     assert refused(server.port)
 
 
-def test_under_load_with_a_download(server: Daemon) -> None:
+def test_upgrade_under_load_fails_no_request(server: Daemon) -> None:
     data = random.Random(5).randbytes(24 * MIB)
     (server.docroot / "large").write_bytes(data)
     before = proc.descriptors(server.pid)
@@ -122,7 +122,7 @@ def test_under_load_with_a_download(server: Daemon) -> None:
     until(lambda: len(proc.descriptors(server.pid)) == len(before), "the same descriptors")
 
 
-def test_a_stop_waits_for_the_download_of_before(server: Daemon) -> None:
+def test_stop_after_an_upgrade_waits_for_the_predecessor(server: Daemon) -> None:
     data = random.Random(6).randbytes(16 * MIB)
     (server.docroot / "large").write_bytes(data)
     with Client(server.port, receive_buffer=65536) as client, Process(server.pid) as old:
@@ -137,7 +137,7 @@ def test_a_stop_waits_for_the_download_of_before(server: Daemon) -> None:
         assert old.ended()
 
 
-def test_a_second_signal_ends_those_of_before_too(server: Daemon) -> None:
+def test_second_signal_after_an_upgrade_ends_the_predecessor_too(server: Daemon) -> None:
     with (server.docroot / "large").open("wb") as file:
         file.truncate(64 * MIB)
     with Client(server.port, receive_buffer=4096) as client, Process(server.pid) as old:
@@ -151,7 +151,7 @@ def test_a_second_signal_ends_those_of_before_too(server: Daemon) -> None:
         assert old.ended()
 
 
-def test_a_configuration_that_is_wrong(server: Daemon) -> None:
+def test_upgrade_with_a_wrong_configuration_changes_nothing(server: Daemon) -> None:
     old, workers = server.pid, server.workers()
     server.configure(threads="many")
     done = server.run("upgrade")
@@ -165,7 +165,7 @@ def test_a_configuration_that_is_wrong(server: Daemon) -> None:
     upgrade(server)
 
 
-def test_a_port_that_is_taken(server: Daemon, site: Path) -> None:
+def test_upgrade_to_a_port_in_use_changes_nothing(server: Daemon, site: Path) -> None:
     old = server.pid
     server.configure(port=free_port())
     with socket.create_server(("127.0.0.1", int(str(server.settings["port"])))):
@@ -180,7 +180,7 @@ def test_a_port_that_is_taken(server: Daemon, site: Path) -> None:
     assert ask(server.port, "/").status == 200
 
 
-def test_another_port(server: Daemon) -> None:
+def test_upgrade_changes_the_port(server: Daemon) -> None:
     port = free_port()
     server.configure(port=port)
     upgrade(server)
@@ -188,7 +188,7 @@ def test_another_port(server: Daemon) -> None:
     until(lambda: refused(server.port), "the old port is left")
 
 
-def test_new_code_and_code_that_is_broken(site: Path) -> None:
+def test_upgrade_runs_new_code_and_survives_broken_code(site: Path) -> None:
     """The server runs from a copy, of which a part is changed: it is that which starts."""
     code = site.with_name("code")
     shutil.copytree(ROOT / "httpd", code / "httpd", ignore=shutil.ignore_patterns("__pycache__"))
@@ -215,7 +215,7 @@ def test_new_code_and_code_that_is_broken(site: Path) -> None:
         assert server.run("stop").returncode == 0
 
 
-def test_a_directory_that_is_gone_and_a_relative_path(site: Path) -> None:
+def test_upgrade_with_a_relative_path_and_no_directory_changes_nothing(site: Path) -> None:
     """The command is run where it was run at first, or relative paths would lead elsewhere."""
     directory = site.with_name("folder")
     directory.mkdir()
@@ -280,7 +280,7 @@ def upgrade_by_signal(server: Foreground, site: Path) -> int:
     return int(server.out.wait_for(r"upgraded: pid (\d+) serves")[1])
 
 
-def test_in_the_foreground(site: Path) -> None:
+def test_upgrade_in_the_foreground(site: Path) -> None:
     with in_front(site) as server:
         port = server.port
         pids = {server.pid, *(upgrade_by_signal(server, site) for _ in range(2))}
@@ -290,7 +290,7 @@ def test_in_the_foreground(site: Path) -> None:
     assert refused(port)
 
 
-def test_sockets_of_the_service_manager_stay_its_own(site: Path) -> None:
+def test_upgrade_keeps_the_sockets_of_the_service_manager(site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with in_front(site, listener) as server, Load(server.port, 2, retry=True) as load:
             load.more(20)
@@ -302,7 +302,7 @@ def test_sockets_of_the_service_manager_stay_its_own(site: Path) -> None:
             assert waiting.ask("/").status == 200
 
 
-def test_the_service_manager_is_told_who_is_the_main_process(tmp_path: Path, site: Path) -> None:
+def test_upgrade_notifies_the_manager_of_the_main_process(tmp_path: Path, site: Path) -> None:
     with (
         Manager(str(tmp_path / "notify")) as manager,
         in_front(site, manager=manager) as server,
@@ -317,7 +317,9 @@ def test_the_service_manager_is_told_who_is_the_main_process(tmp_path: Path, sit
         manager.wait_for("^STOPPING=1$")
 
 
-def test_a_stop_asks_for_time_for_the_download_of_before(tmp_path: Path, site: Path) -> None:
+def test_stop_after_an_upgrade_asks_for_time_for_the_predecessor(
+    tmp_path: Path, site: Path
+) -> None:
     with (site / "large").open("wb") as file:
         file.truncate(24 * MIB)
     with (
@@ -475,7 +477,7 @@ def test_log_rotated_while_the_successor_boots_is_left_by_both(server: Daemon) -
     until(server.log_moved, "all write to the new file")
 
 
-def test_a_stop_during_an_upgrade_ends_both(site: Path) -> None:
+def test_stop_during_an_upgrade_ends_both(site: Path) -> None:
     with in_front(site) as server:
         server.signal(signal.SIGUSR2)
         server.out.wait_for("upgrading")

@@ -33,7 +33,7 @@ def site() -> Iterator[Path]:
         yield docroot
 
 
-def test_workers_are_somebody_else_for_good(site: Path) -> None:
+def test_workers_become_the_user_for_good(site: Path) -> None:
     with daemon(site, user="nobody") as server:
         assert ask(server.port, "/").status == 200
         assert proc.status(server.pid, "Uid") == ["0"] * 4
@@ -45,14 +45,14 @@ def test_workers_are_somebody_else_for_good(site: Path) -> None:
                 assert int(proc.status(pid, powers)[0], 16) == 0
 
 
-def test_all_threads_are_somebody_else(site: Path) -> None:
+def test_threads_of_a_worker_all_become_the_user(site: Path) -> None:
     with foreground(site, user="nobody") as server:
         for pid in server.workers():
             for task in Path(f"/proc/{pid}/task").iterdir():
                 assert f"Uid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}" in (task / "status").read_text()
 
 
-def test_group(site: Path) -> None:
+def test_workers_become_the_group(site: Path) -> None:
     group = grp.getgrnam("daemon")
     with foreground(site, "--user", "nobody", "--group", "daemon") as server:
         for pid in server.workers():
@@ -61,7 +61,7 @@ def test_group(site: Path) -> None:
             assert "0" not in proc.status(pid, "Groups")
 
 
-def test_port_that_only_root_may_bind(site: Path) -> None:
+def test_port_for_root_only_is_served_by_the_user(site: Path) -> None:
     with daemon(site, user="nobody", port=997) as server:
         assert ask(997, "/").status == 200
         os.kill(server.workers()[0], signal.SIGKILL)
@@ -73,7 +73,7 @@ def test_port_that_only_root_may_bind(site: Path) -> None:
         assert ask(997, "/").status == 200
 
 
-def test_file_that_the_user_may_not_read(site: Path) -> None:
+def test_file_unreadable_for_the_user_is_403(site: Path) -> None:
     (site / "secret.html").write_text("secret\n")
     (site / "secret.html").chmod(0o600)
     (site / "folder").mkdir(mode=0o700)
@@ -84,13 +84,13 @@ def test_file_that_the_user_may_not_read(site: Path) -> None:
         assert ask(server.port, "/").status == 200
 
 
-def test_docroot_that_the_user_may_not_read(site: Path) -> None:
+def test_docroot_unreadable_for_the_user_is_warned_about(site: Path) -> None:
     """It may be readable in a moment, so it is no reason not to start."""
     site.chmod(0o700)
     assert_starts_without_docroot(site, site)
 
 
-def test_directory_above_the_docroot_that_the_user_may_not_enter(site: Path) -> None:
+def test_directory_above_the_docroot_closed_to_the_user_is_warned_about(site: Path) -> None:
     site.parent.chmod(0o700)
     assert_starts_without_docroot(site, site.parent)
 
@@ -109,7 +109,7 @@ def assert_starts_without_docroot(site: Path, closed: Path) -> None:
     assert server.run("stop").returncode == 0
 
 
-def test_check_of_a_docroot_that_the_user_may_not_read(site: Path) -> None:
+def test_check_of_a_docroot_unreadable_for_the_user_fails(site: Path) -> None:
     server = Daemon(site, user="nobody")
     assert server.run("--check").returncode == 0
     site.chmod(0o700)
@@ -177,7 +177,7 @@ def test_log_that_is_a_link_of_root_is_followed(site: Path, logs: Path) -> None:
         LogFile(site.with_name("precious")).wait_for("serving")
 
 
-def test_reload(site: Path) -> None:
+def test_reload_as_a_user_succeeds(site: Path) -> None:
     with daemon(site, user="nobody") as server:
         server.configure(threads=3)
         assert server.run("reload").returncode == 0
@@ -185,7 +185,7 @@ def test_reload(site: Path) -> None:
         assert ask(server.port, "/").status == 200
 
 
-def test_reload_with_a_docroot_that_the_user_may_not_read(site: Path) -> None:
+def test_reload_with_a_docroot_unreadable_for_the_user_fails(site: Path) -> None:
     other = site.with_name("other")
     other.mkdir(mode=0o700)
     with daemon(site, user="nobody") as server:

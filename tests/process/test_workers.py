@@ -24,7 +24,7 @@ from tests.support.server import DEADLINE
 CLOSED = r"debug loop (\d+)\.(\d+)\[\d+\]: connection 127\.0\.0\.1:(\d+) closed"
 
 
-def test_names_tell_who_is_who(site: Path) -> None:
+def test_names_of_processes_and_threads_have_their_numbers(site: Path) -> None:
     with foreground(site, workers=2, threads=3) as server:
         assert re.search("phttpd|supervisor", proc.name(server.pid))
         numbers = [until(partial(number_of, pid), "a name") for pid in server.workers()]
@@ -39,21 +39,21 @@ def number_of(pid: int) -> str | None:
     return None
 
 
-def test_names_of_many_loops_stay_apart(site: Path) -> None:
+def test_names_of_many_loops_differ(site: Path) -> None:
     with foreground(site, workers=1, threads=12) as server:
         (worker,) = server.workers()
         names = sorted(f"0.{number}" for number in range(12))
         until(lambda: proc.loops(worker) == names, "names")
 
 
-def test_supervisor_has_one_thread_and_serves_nobody(site: Path) -> None:
+def test_supervisor_has_one_thread_and_no_clients(site: Path) -> None:
     with foreground(site) as server, Client(server.port) as client:
         client.ask("/")
         assert len(proc.thread_names(server.pid)) == 1
         assert proc.clients(server.pid, server.port) == set()
 
 
-def test_a_worker_has_room_for_all_its_descriptors(site: Path) -> None:
+def test_worker_has_room_for_all_its_descriptors(site: Path) -> None:
     """So that none of its threads has to wait until the kernel has made some."""
     with foreground(site, workers=1, max_connections=5000) as server:
         (worker,) = server.workers()
@@ -65,7 +65,7 @@ def test_number_of_workers_is_that_of_the_cores_if_auto(site: Path) -> None:
         assert len(server.workers()) == len(os.sched_getaffinity(0))
 
 
-def test_only_the_clients_of_a_killed_worker_notice(site: Path) -> None:
+def test_killed_worker_cuts_only_its_own_clients(site: Path) -> None:
     with foreground(site, errors="was killed by SIGKILL") as server, Load(server.port, 8) as load:
         load.more(500)
         victim = server.workers()[0]
@@ -88,7 +88,7 @@ def test_only_the_clients_of_a_killed_worker_notice(site: Path) -> None:
         until(lambda: proc.clients(replacement, server.port), "the replacement serves")
 
 
-def test_signal_without_a_name(site: Path) -> None:
+def test_signal_without_a_name_is_logged_by_number(site: Path) -> None:
     with foreground(site, errors="worker") as server:
         victim = server.workers()[0]
         os.kill(victim, signal.SIGRTMIN + 6)
@@ -96,7 +96,7 @@ def test_signal_without_a_name(site: Path) -> None:
         until(lambda: len(server.workers()) == 2, "two workers")
 
 
-def test_every_worker_killed_at_once(site: Path) -> None:
+def test_workers_killed_all_at_once_are_replaced(site: Path) -> None:
     with foreground(site, workers=3, errors="was killed by SIGKILL") as server:
         old = server.workers()
         for pid in old:
@@ -106,7 +106,7 @@ def test_every_worker_killed_at_once(site: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
-def test_a_worker_that_is_signalled_itself_is_replaced_or_goes_on(
+def test_worker_that_gets_a_signal_is_replaced_or_goes_on(
     site: Path, number: signal.Signals
 ) -> None:
     with foreground(site, errors="worker") as server:
@@ -118,7 +118,7 @@ def test_a_worker_that_is_signalled_itself_is_replaced_or_goes_on(
         assert not any("Traceback" in line for line in server.err.seen)
 
 
-def test_a_worker_told_to_end_finishes_its_downloads(site: Path) -> None:
+def test_worker_that_gets_sigterm_finishes_its_downloads(site: Path) -> None:
     with (site / "large").open("wb") as file:
         file.truncate(16_000_000)
     with foreground(site, workers=1, errors="worker") as server, Client(server.port) as client:
@@ -133,7 +133,7 @@ def test_a_worker_told_to_end_finishes_its_downloads(site: Path) -> None:
         assert ask(server.port, "/").status == 200
 
 
-def test_a_stopped_worker_stops_no_one_else(site: Path) -> None:
+def test_stopped_worker_blocks_no_other(site: Path) -> None:
     with foreground(site, workers=2) as server:
         frozen = server.workers()[0]
         os.kill(frozen, signal.SIGSTOP)
@@ -145,7 +145,7 @@ def test_a_stopped_worker_stops_no_one_else(site: Path) -> None:
             os.kill(frozen, signal.SIGCONT)
 
 
-def test_a_crash_loop_backs_off_and_says_so(site: Path) -> None:
+def test_crash_loop_backs_off_and_is_logged(site: Path) -> None:
     with foreground(site, workers=2, threads=1, errors="worker") as server:
         stays = server.workers()[1]
         for _ in range(4):
@@ -160,7 +160,7 @@ def test_a_crash_loop_backs_off_and_says_so(site: Path) -> None:
         assert ask(server.port, "/").status == 200
 
 
-def test_a_back_off_does_not_hold_up_the_stop(site: Path) -> None:
+def test_back_off_does_not_delay_a_stop(site: Path) -> None:
     with foreground(site, workers=1, threads=1, errors="worker") as server:
         for _ in range(4):
             until(server.workers, "a replacement")
@@ -215,7 +215,7 @@ def copy_code(to: Path, changes: dict[str, tuple[str, str]]) -> Path:
     return to
 
 
-def test_killed_supervisor_leaves_no_one_serving(site: Path) -> None:
+def test_killed_supervisor_leaves_no_worker(site: Path) -> None:
     with (site / "large").open("wb") as file:
         file.truncate(100_000_000)
     server = Daemon(site)
@@ -234,7 +234,7 @@ def test_killed_supervisor_leaves_no_one_serving(site: Path) -> None:
     assert server.run("stop").returncode == 0
 
 
-def test_supervisor_killed_while_its_workers_start(site: Path) -> None:
+def test_supervisor_killed_while_its_workers_start_leaves_none(site: Path) -> None:
     config = site.with_name("phttpd.yaml")
     config.write_text(f"docroot: {site}\nhost: 127.0.0.1\nport: 0\npidfile: a.pid\n")
     for _ in range(3):
@@ -249,7 +249,7 @@ def test_supervisor_killed_while_its_workers_start(site: Path) -> None:
             server.kill()
 
 
-def test_killed_while_the_whole_group_is_stopped(site: Path) -> None:
+def test_supervisor_killed_while_the_group_is_stopped_leaves_no_worker(site: Path) -> None:
     options = ["--host", "127.0.0.1", "--port", "0", "--pidfile", str(site.with_name("a.pid"))]
     server = Foreground("--base", site, "--verbose", *options)
     try:
@@ -265,7 +265,7 @@ def test_killed_while_the_whole_group_is_stopped(site: Path) -> None:
         server.kill()
 
 
-def test_stopped_and_continued(site: Path) -> None:
+def test_server_stopped_and_continued_serves(site: Path) -> None:
     with foreground(site) as server:
         server.signal_group(signal.SIGTSTP)
         until(lambda: proc.stopped(server.pid), "stopped")
@@ -275,7 +275,7 @@ def test_stopped_and_continued(site: Path) -> None:
             assert client.response().status == 200
 
 
-def test_whatever_happens_in_whatever_order(site: Path) -> None:
+def test_server_survives_random_events(site: Path) -> None:
     with daemon(site, threads=1, verbose=True) as server, Load(server.port, 2) as load:
         with Process(server.pid) as supervisor:
             for number in [signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP, signal.SIGHUP]:
@@ -314,7 +314,7 @@ def test_connections_that_arrive_slowly_are_shared_evenly(site: Path) -> None:
         assert max(held.values()) <= 2 * 100 / 8, held
 
 
-def test_status_knows_the_workers(site: Path) -> None:
+def test_status_has_the_pids_of_the_workers(site: Path) -> None:
     with daemon(site) as server:
         done = server.run("status")
         assert done.returncode == 0

@@ -88,7 +88,7 @@ def numbers(data: bytes) -> list[int]:
 # ---------------------------------------------------------------- the form of a line
 
 
-def test_a_line(path: Path, fd: int, trouble: Trouble) -> None:
+def test_access_line_has_all_fields(path: Path, fd: int, trouble: Trouble) -> None:
     head = head_of("Referer: http://a/", "User-Agent: curl/8.0 (x)", target="/a%20b?c")
     access = AccessLog(fd, trouble.log, FORMATS["combined"])
     access.add(b"::1", head, 206, 1234, 1.5, 1534)
@@ -120,14 +120,16 @@ def test_a_line(path: Path, fd: int, trouble: Trouble) -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_describe(head: bytes, line: bytes, referer: bytes, agent: bytes) -> None:
+def test_access_line_of_each_request_is_described(
+    head: bytes, line: bytes, referer: bytes, agent: bytes
+) -> None:
     described = b'"%b" 400 5 "%b" "%b" ' % (line, referer, agent)
     assert describe_combined(head, 400, 5, 99) == (described, b" 99\n")
 
 
 @given(st.binary(max_size=300), st.integers(1, 100))
 @settings(max_examples=500)
-def test_quoted_bytes_are_safe(text: bytes, limit: int) -> None:
+def test_access_line_quotes_unsafe_bytes(text: bytes, limit: int) -> None:
     """No quote, no backslash but before “x” and two digits, and so also where it is cut."""
     quoted = quote(text, limit)
     assert SAFE.fullmatch(quoted)
@@ -135,19 +137,19 @@ def test_quoted_bytes_are_safe(text: bytes, limit: int) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 10))
-def test_an_escape_is_not_cut(cut: int) -> None:
+def test_access_line_cuts_no_escape(cut: int) -> None:
     """A backslash at the end would swallow the quote after it."""
     assert SAFE.fullmatch(quote(b"a\x01b\x02", cut))
 
 
-def test_every_byte_is_quoted_or_plain() -> None:
+def test_access_line_has_every_byte_quoted_or_plain() -> None:
     for byte in range(256):
         plain = 0x20 <= byte < 0x7F and byte not in b'"\\'
         assert quote(bytes([byte]), 100) == (bytes([byte]) if plain else b"\\x%02x" % byte)
 
 
 @given(st.binary(max_size=200) | mutated_heads())
-def test_no_client_can_break_a_line(head: bytes) -> None:
+def test_access_line_cannot_be_broken_by_a_client(head: bytes) -> None:
     read_fd, write_fd = os.pipe()
     access = AccessLog(write_fd, Log("loop 0.0", 2, 2, verbose=False), FORMATS["combined"])
     access.add(b"127.0.0.1", head, 400, 0, 0.0, 0)
@@ -157,7 +159,7 @@ def test_no_client_can_break_a_line(head: bytes) -> None:
         assert LINE.fullmatch(pipe.read())
 
 
-def test_the_longest_line_is_atomic_on_a_pipe() -> None:
+def test_access_line_of_the_greatest_length_is_atomic_on_a_pipe() -> None:
     """Longer ones would tear among those of other processes (pipe(7))."""
     nasty = b"\x01" * 32768
     parts = describe_combined(
@@ -167,7 +169,7 @@ def test_the_longest_line_is_atomic_on_a_pipe() -> None:
     assert len(line) + 80 <= MAX_LINE
 
 
-def test_no_slow_path() -> None:
+def test_access_line_of_hostile_bytes_is_quoted_fast() -> None:
     with must_end():
         for piece in (b"\r\n", b"\r\nreferer:", b"\r\nreferer: \t", b" ", b'"'):
             describe_combined(piece * 300_000, 400, 0, 0)
@@ -176,7 +178,7 @@ def test_no_slow_path() -> None:
 # ---------------------------------------------------------------- when lines are written
 
 
-def test_lines_are_collected_until_the_tick(path: Path, fd: int, trouble: Trouble) -> None:
+def test_access_lines_are_collected_until_the_tick(path: Path, fd: int, trouble: Trouble) -> None:
     access = AccessLog(fd, trouble.log, FORMATS["combined"])
     add(access, 3)
     assert path.read_bytes() == b""
@@ -187,7 +189,9 @@ def test_lines_are_collected_until_the_tick(path: Path, fd: int, trouble: Troubl
     assert numbers(path.read_bytes()) == [0, 1, 2]
 
 
-def test_many_lines_are_written_without_a_tick(path: Path, fd: int, trouble: Trouble) -> None:
+def test_access_lines_beyond_the_buffer_are_written_without_a_tick(
+    path: Path, fd: int, trouble: Trouble
+) -> None:
     access = AccessLog(fd, trouble.log, FORMATS["combined"])
     add(access, 2000)
     assert path.stat().st_size >= FLUSH_AT
@@ -195,7 +199,7 @@ def test_many_lines_are_written_without_a_tick(path: Path, fd: int, trouble: Tro
     assert numbers(path.read_bytes()) == list(range(2000))
 
 
-def test_lines_of_many_processes_do_not_mix(path: Path, fd: int, trouble: Trouble) -> None:
+def test_access_lines_of_many_processes_do_not_mix(path: Path, fd: int, trouble: Trouble) -> None:
     children = []
     for child in range(4):
         pid = os.fork()
@@ -218,7 +222,7 @@ def test_lines_of_many_processes_do_not_mix(path: Path, fd: int, trouble: Troubl
         assert mine == list(range(child * 10_000, child * 10_000 + 2000))
 
 
-def test_lines_of_many_processes_do_not_mix_on_a_pipe(trouble: Trouble) -> None:
+def test_access_lines_of_many_processes_do_not_mix_on_a_pipe(trouble: Trouble) -> None:
     read_fd, write_fd = os.pipe()
     children = []
     for child in range(3):
@@ -290,9 +294,7 @@ def read_all(access: AccessLog, pipe: FullPipe) -> bytes:
     return data
 
 
-def test_a_full_pipe_holds_up_nobody_and_loses_nothing(
-    full_pipe: FullPipe, trouble: Trouble
-) -> None:
+def test_full_pipe_blocks_nothing_and_loses_no_line(full_pipe: FullPipe, trouble: Trouble) -> None:
     access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     with must_end():
         add(access, 3000)
@@ -302,7 +304,7 @@ def test_a_full_pipe_holds_up_nobody_and_loses_nothing(
     assert numbers(data) == list(range(3000))
 
 
-def test_a_reader_that_lags_within_the_same_second_loses_nothing(
+def test_reader_that_lags_within_a_second_loses_no_line(
     full_pipe: FullPipe, trouble: Trouble
 ) -> None:
     """It reads a pipe's worth for each half of that much that is logged."""
@@ -319,7 +321,7 @@ def test_a_reader_that_lags_within_the_same_second_loses_nothing(
     assert is_complete
 
 
-def test_what_is_lost_is_counted_and_told(full_pipe: FullPipe, trouble: Trouble) -> None:
+def test_lost_lines_are_counted_and_logged(full_pipe: FullPipe, trouble: Trouble) -> None:
     access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     count = 2 * MAX_BACKLOG // 100
     with must_end(60):
@@ -336,7 +338,7 @@ def test_what_is_lost_is_counted_and_told(full_pipe: FullPipe, trouble: Trouble)
     assert numbers(full_pipe.read()) == [7]
 
 
-def test_memory_is_bounded_while_nothing_can_be_written(
+def test_backlog_is_bounded_while_nothing_can_be_written(
     full_pipe: FullPipe, trouble: Trouble
 ) -> None:
     access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
@@ -348,7 +350,7 @@ def test_memory_is_bounded_while_nothing_can_be_written(
     trouble.lines()
 
 
-def test_patience_waits_for_a_slow_reader(full_pipe: FullPipe, trouble: Trouble) -> None:
+def test_flush_with_patience_waits_for_a_slow_reader(full_pipe: FullPipe, trouble: Trouble) -> None:
     access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
     add(access, 2000)
     pid = os.fork()
@@ -365,7 +367,7 @@ def test_patience_waits_for_a_slow_reader(full_pipe: FullPipe, trouble: Trouble)
     full_pipe.write_fd = os.open("/dev/null", os.O_WRONLY)
 
 
-def test_a_reader_that_has_gone(trouble: Trouble) -> None:
+def test_reader_that_has_gone_is_survived(trouble: Trouble) -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
     access = AccessLog(write_fd, trouble.log, FORMATS["combined"])
@@ -381,7 +383,7 @@ def test_a_reader_that_has_gone(trouble: Trouble) -> None:
 # ---------------------------------------------------------------- a disk that is full
 
 
-def test_a_full_disk_is_told_once_and_so_is_its_end(path: Path, fd: int, trouble: Trouble) -> None:
+def test_full_disk_is_logged_once_and_so_is_its_end(path: Path, fd: int, trouble: Trouble) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     access = AccessLog(full, trouble.log, FORMATS["combined"])
     for first in range(0, 50, 10):
@@ -403,7 +405,7 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(path: Path, fd: int, trouble
     os.close(full)
 
 
-def test_lines_lost_on_a_full_disk_are_counted(path: Path, fd: int, trouble: Trouble) -> None:
+def test_full_disk_counts_lost_lines(path: Path, fd: int, trouble: Trouble) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     access = AccessLog(full, trouble.log, FORMATS["combined"])
     count = 2 * MAX_BACKLOG // 100
@@ -418,9 +420,7 @@ def test_lines_lost_on_a_full_disk_are_counted(path: Path, fd: int, trouble: Tro
 
 
 @pytest.mark.parametrize("room", [0, 1, 50, 99, 100, 101, 150, 250, 1000])
-def test_a_disk_that_fills_up_in_the_middle_of_a_line(
-    path: Path, fd: int, trouble: Trouble, room: int
-) -> None:
+def test_full_disk_leaves_no_half_line(path: Path, fd: int, trouble: Trouble, room: int) -> None:
     """No line is torn, lost or written twice, neither now nor when there is room again."""
     access = AccessLog(fd, trouble.log, FORMATS["combined"])
     add(access, 20)
@@ -438,7 +438,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line(
     trouble.lines()
 
 
-def test_a_closed_descriptor_is_survived(trouble: Trouble) -> None:
+def test_closed_descriptor_is_survived(trouble: Trouble) -> None:
     fd = os.open("/dev/null", os.O_WRONLY)
     access = AccessLog(fd, trouble.log, FORMATS["combined"])
     os.close(fd)
@@ -462,7 +462,7 @@ def parse_json(head: bytes, status: int = 200) -> dict[str, object]:
     return found
 
 
-def test_a_line_of_json() -> None:
+def test_json_line_has_all_fields() -> None:
     head = b'GET /a?b HTTP/1.1\r\nReferer: http://a/"\\ \r\nUser-Agent: \xc3\xa4\xff\r\n\r\n'
     found = parse_json(head, 206)
     datetime.strptime(str(found.pop("time")), "%Y-%m-%dT%H:%M:%S%z")
@@ -478,7 +478,7 @@ def test_a_line_of_json() -> None:
     }
 
 
-def test_what_is_not_there_is_null_in_json() -> None:
+def test_json_line_has_null_for_missing_fields() -> None:
     found = parse_json(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent:\r\n\r\n")
     assert found["referer"] is None
     assert found["user_agent"] == ""
@@ -487,11 +487,11 @@ def test_what_is_not_there_is_null_in_json() -> None:
 @pytest.mark.parametrize(
     "text", [b"a", b"\xff", "ä".encode(), "\U0001f642".encode(), b"\0", b'"', b"\\"]
 )
-def test_a_line_of_json_is_never_too_long(text: bytes) -> None:
+def test_json_line_is_never_too_long(text: bytes) -> None:
     field = text.replace(b"\0", b"\x01") * 5000
     parse_json(b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (field, field, field))
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_make_a_line_of_json(head: bytes) -> None:
+def test_json_line_of_any_bytes_is_valid(head: bytes) -> None:
     parse_json(head, 400)

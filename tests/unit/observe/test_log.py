@@ -62,7 +62,7 @@ def say(log: Log, level: str, text: str) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("role", ["supervisor", "worker 1", "loop 0.3"])
-def test_form_of_a_line(pipe: Pipe, level: str, role: str) -> None:
+def test_message_has_time_level_role_and_pid(pipe: Pipe, level: str, role: str) -> None:
     say(Log(role, pipe.write_fd, pipe.write_fd, verbose=True), level, "what “happened”")
     match = LINE.fullmatch(pipe.text())
     assert match
@@ -71,7 +71,9 @@ def test_form_of_a_line(pipe: Pipe, level: str, role: str) -> None:
 
 @pytest.mark.parametrize("verbose", [True, False])
 @pytest.mark.parametrize("level", LEVELS)
-def test_where_levels_go(pipe: Pipe, other: Pipe, level: str, verbose: bool) -> None:
+def test_message_goes_where_its_level_belongs(
+    pipe: Pipe, other: Pipe, level: str, verbose: bool
+) -> None:
     """Errors and warnings always to the one, the rest to the other if at all."""
     say(Log("supervisor", pipe.write_fd, other.write_fd, verbose), level, "text")
     is_trouble = level in ("error", "warning")
@@ -79,7 +81,7 @@ def test_where_levels_go(pipe: Pipe, other: Pipe, level: str, verbose: bool) -> 
     assert bool(pipe.text()) is (verbose and not is_trouble)
 
 
-def test_named(pipe: Pipe) -> None:
+def test_message_has_the_role_of_a_named_log(pipe: Pipe) -> None:
     log = Log("supervisor", pipe.write_fd, pipe.write_fd, verbose=True)
     log.named("worker 7").notice("text")
     log.notice("text")
@@ -91,13 +93,13 @@ def test_named(pipe: Pipe) -> None:
     ["a\nb", "\n", "a\n\n\nb\n", "Traceback (most recent call last):\n  File\nValueError: x\n", ""],
     ids=repr,
 )
-def test_one_line_per_message(pipe: Pipe, text: str) -> None:
+def test_message_is_one_line(pipe: Pipe, text: str) -> None:
     Log("supervisor", pipe.write_fd, pipe.write_fd, verbose=True).error(text)
     assert LINE.fullmatch(pipe.text())
 
 
 @pytest.mark.parametrize("char", ["\r", "\x1b", "\0", "\x07", "\x7f", "\x9b"], ids=repr)
-def test_no_control_characters(pipe: Pipe, char: str) -> None:
+def test_message_has_no_control_characters(pipe: Pipe, char: str) -> None:
     """A message may hold the name of a file, and a file may have any name: it must not move the
     cursor of who looks at the log.
     """
@@ -107,7 +109,7 @@ def test_no_control_characters(pipe: Pipe, char: str) -> None:
 
 
 @given(st.text(max_size=200), st.sampled_from("xé€𝄞\n"), st.sampled_from([0, 1000, 2000, 4000]))
-def test_any_text_is_one_whole_line_of_utf_8(text: str, char: str, count: int) -> None:
+def test_message_of_any_text_is_one_line_of_utf_8(text: str, char: str, count: int) -> None:
     pipe = Pipe()
     try:
         Log("supervisor", pipe.write_fd, pipe.write_fd, True).error(text + char * count)
@@ -121,13 +123,13 @@ def test_any_text_is_one_whole_line_of_utf_8(text: str, char: str, count: int) -
 
 
 @pytest.mark.parametrize("shift", range(4))
-def test_a_long_message_is_not_cut_inside_of_a_character(pipe: Pipe, shift: int) -> None:
+def test_message_that_is_long_is_not_cut_inside_of_a_character(pipe: Pipe, shift: int) -> None:
     text = "x" * shift + "𝄞" * 2000
     Log("supervisor", pipe.write_fd, pipe.write_fd, verbose=True).error(text)
     assert LINE.fullmatch(pipe.text())
 
 
-def test_a_name_that_is_not_utf_8(pipe: Pipe) -> None:
+def test_message_with_a_name_that_is_not_utf_8_is_escaped(pipe: Pipe) -> None:
     name = os.fsdecode(b"/raw-\xff")
     Log("supervisor", pipe.write_fd, pipe.write_fd, verbose=True).error(name)
     assert r"/raw-\udcff" in pipe.text()
@@ -137,7 +139,9 @@ def test_a_name_that_is_not_utf_8(pipe: Pipe) -> None:
     ("zone", "offset"),
     [("UTC", "+00:00"), ("XXX-5:30", "+05:30"), ("XXX+3:30", "-03:30"), ("XXX-14", "+14:00")],
 )
-def test_time_zones(pipe: Pipe, zone: str, offset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_has_the_time_zone(
+    pipe: Pipe, zone: str, offset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -151,20 +155,20 @@ def test_time_zones(pipe: Pipe, zone: str, offset: str, monkeypatch: pytest.Monk
 # ---------------------------------------------------------------- where nothing can be written
 
 
-def test_a_full_disk_is_survived() -> None:
+def test_full_disk_is_survived() -> None:
     fd = os.open("/dev/full", os.O_WRONLY)
     Log("supervisor", fd, fd, verbose=True).error("text")
     os.close(fd)
     Log("supervisor", fd, fd, verbose=True).error("to a descriptor that is closed")
 
 
-def test_a_reader_that_has_gone_is_survived(pipe: Pipe) -> None:
+def test_reader_that_has_gone_is_survived(pipe: Pipe) -> None:
     os.close(pipe.read_fd)
     Log("supervisor", pipe.write_fd, pipe.write_fd, verbose=True).error("text")
     pipe.read_fd = os.open("/dev/null", os.O_RDONLY)
 
 
-def test_a_reader_that_does_not_read_holds_up_nobody(pipe: Pipe) -> None:
+def test_reader_that_does_not_read_blocks_nothing(pipe: Pipe) -> None:
     fd = open_console(pipe.write_fd)
     log = Log("supervisor", fd, fd, verbose=True)
     with must_end():
@@ -177,7 +181,7 @@ def test_a_reader_that_does_not_read_holds_up_nobody(pipe: Pipe) -> None:
         os.close(fd)
 
 
-def test_lost_messages_are_counted_and_told(pipe: Pipe) -> None:
+def test_lost_messages_are_counted_and_logged(pipe: Pipe) -> None:
     fd = open_console(pipe.write_fd)
     log = Log("supervisor", fd, fd, verbose=True)
     count = 3000
@@ -192,7 +196,7 @@ def test_lost_messages_are_counted_and_told(pipe: Pipe) -> None:
     os.close(fd)
 
 
-def test_the_console_of_others_is_left_as_it_is(pipe: Pipe) -> None:
+def test_console_that_others_share_keeps_its_flags(pipe: Pipe) -> None:
     """O_NONBLOCK would also hit the shell that started us."""
     fd = open_console(pipe.write_fd)
     assert not os.get_blocking(fd)
@@ -200,13 +204,13 @@ def test_the_console_of_others_is_left_as_it_is(pipe: Pipe) -> None:
     os.close(fd)
 
 
-def test_the_console_may_be_a_file(tmp_path: Path) -> None:
+def test_console_that_is_a_file_is_used_as_it_is(tmp_path: Path) -> None:
     fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     assert open_console(fd) == fd
     os.close(fd)
 
 
-def test_a_console_that_may_not_be_opened_again() -> None:
+def test_console_that_may_not_be_opened_again_is_used_as_it_is() -> None:
     """As with a socket, which `systemd` and `ssh` give."""
     one, other = os.pipe()
     assert open_console(one) >= 0
@@ -232,7 +236,7 @@ def limited_write(path: Path, lines: bytes, limit: int) -> int | OSError:
 
 
 @pytest.mark.parametrize("room", range(13))
-def test_a_full_disk_leaves_whole_lines(tmp_path: Path, room: int) -> None:
+def test_full_disk_leaves_whole_lines(tmp_path: Path, room: int) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"before\n")
     lines = b"one\ntwo\nsix\n"
@@ -245,7 +249,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, room: int) -> None:
         assert isinstance(written, OSError)
 
 
-def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
+def test_messages_of_many_processes_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "log"
     fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     children = []
@@ -281,7 +285,7 @@ def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
         ("loop 255.255", "loop 255.255"),
     ],
 )
-def test_names_of_threads(role: str, name: str) -> None:
+def test_thread_gets_its_name(role: str, name: str) -> None:
     """Fifteen bytes at the most, so that what tells them apart comes first."""
     seen = []
 

@@ -26,7 +26,7 @@ def board() -> Scoreboard:
     return Scoreboard.create(2, 3, 1)
 
 
-def test_a_new_board_is_empty(board: Scoreboard) -> None:
+def test_board_that_is_new_is_empty(board: Scoreboard) -> None:
     assert (board.workers, board.threads) == (2, 3)
     assert board.phase is Phase.STARTING
     assert board.changes == 0
@@ -35,7 +35,7 @@ def test_a_new_board_is_empty(board: Scoreboard) -> None:
         assert board.total(column) == 0
 
 
-def test_board_cannot_be_shortened_under_the_others(board: Scoreboard) -> None:
+def test_board_cannot_be_shortened(board: Scoreboard) -> None:
     """A worker has a descriptor of it, and may be in the hands of another user."""
     boards = [fd for fd, to in open_descriptors().items() if to == "/memfd:phttpd.1 (deleted)"]
     assert boards
@@ -46,7 +46,7 @@ def test_board_cannot_be_shortened_under_the_others(board: Scoreboard) -> None:
     assert board.total(Column.TICKS) == 0
 
 
-def test_board_that_could_be_shortened_is_not_looked_at() -> None:
+def test_board_that_could_be_shortened_is_ignored() -> None:
     board = Scoreboard.create(1, 1, 2_000_000)
     fd = os.memfd_create("phttpd.2000001")
     try:
@@ -60,13 +60,13 @@ def test_board_that_could_be_shortened_is_not_looked_at() -> None:
         os.close(fd)
 
 
-def test_facts_that_were_never_told_are_none(board: Scoreboard) -> None:
+def test_facts_that_were_never_set_are_empty(board: Scoreboard) -> None:
     """An onlooker may come between the making of a board and its facts."""
     with must_end():
         assert board.facts == {}
 
 
-def test_each_number_has_its_place(board: Scoreboard) -> None:
+def test_board_has_a_cell_for_each_number(board: Scoreboard) -> None:
     expected = {}
     for column in Column:
         for loop in range(6):
@@ -82,7 +82,7 @@ def test_each_number_has_its_place(board: Scoreboard) -> None:
     assert board.total(Column.SENT) == sum(range(4000, 4006))
 
 
-def test_a_new_worker_has_nothing_open(board: Scoreboard) -> None:
+def test_board_of_a_new_worker_has_nothing_open(board: Scoreboard) -> None:
     for column in Column:
         for loop in range(6):
             board.column(column)[loop] = 7
@@ -93,18 +93,18 @@ def test_a_new_worker_has_nothing_open(board: Scoreboard) -> None:
         assert list(board.column(column)) == [7] * 6, "what was done stays done"
 
 
-def test_large_numbers(board: Scoreboard) -> None:
+def test_board_keeps_large_numbers(board: Scoreboard) -> None:
     board.column(Column.SENT)[0] = 2**64 - 1
     assert board.total(Column.SENT) == 2**64 - 1
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_phases(board: Scoreboard, phase: Phase) -> None:
+def test_board_keeps_each_phase(board: Scoreboard, phase: Phase) -> None:
     board.phase = phase
     assert board.phase is phase
 
 
-def test_changes(board: Scoreboard) -> None:
+def test_board_keeps_the_number_of_changes(board: Scoreboard) -> None:
     board.count_changes(3)
     assert board.changes == 3
 
@@ -119,14 +119,14 @@ def test_changes(board: Scoreboard) -> None:
     ],
     ids=["none", "some", "long", "not-utf-8"],
 )
-def test_facts(board: Scoreboard, facts: dict[str, object]) -> None:
+def test_board_keeps_facts(board: Scoreboard, facts: dict[str, object]) -> None:
     board.facts = {"before": "y" * 2000}
     board.facts = facts
     with must_end():
         assert board.facts == facts
 
 
-def test_facts_that_are_too_long_are_not_passed_over(board: Scoreboard) -> None:
+def test_facts_that_are_too_long_are_an_error(board: Scoreboard) -> None:
     """Old facts in the place of new ones are a lie: a failed reload would look like a good one."""
     board.facts = {"docroot": "/srv", "outcome": [0, ""]}
     board.facts = {"docroot": "/srv", "outcome": [78, "the configuration is wrong: " + "x" * 5000]}
@@ -136,13 +136,13 @@ def test_facts_that_are_too_long_are_not_passed_over(board: Scoreboard) -> None:
         assert board.facts["outcome"][1].startswith("the configuration is wrong: ")
 
 
-def test_facts_with_a_docroot_of_the_longest_path(board: Scoreboard) -> None:
+def test_facts_with_a_docroot_of_the_longest_path_fit(board: Scoreboard) -> None:
     board.facts = {"version": "1", "docroot": "/" + "d/" * 2047, "outcome": [0, ""]}
     with must_end():
         assert board.facts["version"] == "1"
 
 
-def test_snapshot(board: Scoreboard) -> None:
+def test_snapshot_has_every_worker_and_loop(board: Scoreboard) -> None:
     board.set_pid(0, 10)
     board.set_pid(1, 11)
     board.column(Column.CONNECTIONS)[4] = 5
@@ -155,7 +155,7 @@ def test_snapshot(board: Scoreboard) -> None:
     assert set(snapshot[0]["loops"][0]) == {column.name.lower() for column in Column}
 
 
-def test_other_processes_share_it(board: Scoreboard) -> None:
+def test_board_is_shared_with_children(board: Scoreboard) -> None:
     pid = os.fork()
     if pid == 0:
         board.column(Column.CONNECTIONS)[2] = 42
@@ -167,7 +167,7 @@ def test_other_processes_share_it(board: Scoreboard) -> None:
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, 1), (3, 5), (256, 256)])
-def test_sizes(workers: int, threads: int) -> None:
+def test_board_of_each_size_can_be_made(workers: int, threads: int) -> None:
     board = Scoreboard.create(workers, threads, 1)
     last = workers * threads - 1
     for column in Column:
@@ -180,7 +180,7 @@ def test_sizes(workers: int, threads: int) -> None:
     assert board.column(Column.TICKS)[last] == Column.TICKS + 1
 
 
-def test_one_descriptor_while_it_lives() -> None:
+def test_board_has_one_descriptor_while_it_lives() -> None:
     before = open_descriptors()
     board = Scoreboard.create(1, 1, 5)
     assert opened_since(before) == ["/memfd:phttpd.5 (deleted)"]
@@ -197,7 +197,7 @@ def boards_of(pid: int) -> list[Scoreboard]:
         return read_all(pid)
 
 
-def test_onlookers_see_the_newest_first(board: Scoreboard) -> None:
+def test_boards_are_read_newest_first(board: Scoreboard) -> None:
     newer = Scoreboard.create(1, 1, 12)
     newest = Scoreboard.create(4, 1, 100)
     board.facts = {"generation": 1}
@@ -214,7 +214,7 @@ def test_onlookers_see_the_newest_first(board: Scoreboard) -> None:
     assert mine.snapshot() == board.snapshot()
 
 
-def test_onlookers_cannot_write(board: Scoreboard) -> None:
+def test_boards_that_are_read_cannot_be_written(board: Scoreboard) -> None:
     board.facts = {"mine": os.getpid()}
     seen = next(found for found in boards_of(os.getpid()) if found.facts.get("mine"))
     with pytest.raises(TypeError):
@@ -233,7 +233,7 @@ input()
 """
 
 
-def test_onlookers_see_another_process() -> None:
+def test_boards_of_another_process_are_read() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as owner:
@@ -248,18 +248,18 @@ def test_onlookers_see_another_process() -> None:
         read_all(owner.pid)
 
 
-def test_a_process_without_boards() -> None:
+def test_boards_of_a_process_without_any_are_none() -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
         assert boards_of(cat.pid) == []
 
 
-def test_a_process_of_somebody_else() -> None:
+def test_boards_of_another_user_are_a_permission_error() -> None:
     with as_nobody(), pytest.raises(PermissionError):
         read_all(1)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"x" * 4096], ids=["empty", "zeros", "x"])
-def test_what_only_looks_like_a_board(content: bytes) -> None:
+def test_board_look_alike_is_ignored(content: bytes) -> None:
     """As one does that is just being made."""
     fd = os.memfd_create("phttpd.1000000")
     os.write(fd, content)

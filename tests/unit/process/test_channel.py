@@ -28,7 +28,9 @@ def pair() -> Iterator[tuple[Channel, Channel]]:
 
 @pytest.mark.parametrize("message", SENT)
 @pytest.mark.parametrize("text", ["", "text", "70 two words: ü", "a\nb", " leading", "\udcff"])
-def test_messages(pair: tuple[Channel, Channel], message: Message, text: str) -> None:
+def test_message_of_each_kind_is_received(
+    pair: tuple[Channel, Channel], message: Message, text: str
+) -> None:
     ours, theirs = pair
     for sender, receiver in ((ours, theirs), (theirs, ours)):
         sender.send(message, text)
@@ -48,7 +50,7 @@ def test_messages_stay_apart_and_in_order(pair: tuple[Channel, Channel]) -> None
 
 
 @pytest.mark.parametrize("char", ["x", "ü", "𝄞"])
-def test_a_long_text_is_cut_and_still_one_message(pair: tuple[Channel, Channel], char: str) -> None:
+def test_long_text_is_cut_and_still_one_message(pair: tuple[Channel, Channel], char: str) -> None:
     ours, theirs = pair
     ours.send(Message.FAILED, "70 " + char * 10_000)
     ours.send(Message.STOP)
@@ -59,7 +61,7 @@ def test_a_long_text_is_cut_and_still_one_message(pair: tuple[Channel, Channel],
     assert theirs.receive() == (Message.STOP, "", None)
 
 
-def test_a_descriptor_comes_along(pair: tuple[Channel, Channel]) -> None:
+def test_descriptor_is_received_with_a_message(pair: tuple[Channel, Channel]) -> None:
     ours, theirs = pair
     read_fd, write_fd = os.pipe()
     before = open_descriptors()
@@ -78,7 +80,7 @@ def test_a_descriptor_comes_along(pair: tuple[Channel, Channel]) -> None:
         os.close(end)
 
 
-def test_the_end_is_seen(pair: tuple[Channel, Channel]) -> None:
+def test_end_of_the_other_side_is_received(pair: tuple[Channel, Channel]) -> None:
     ours, theirs = pair
     ours.send(Message.DRAIN)
     ours.close()
@@ -90,7 +92,7 @@ def test_the_end_is_seen(pair: tuple[Channel, Channel]) -> None:
 
 
 @pytest.mark.parametrize("end", ["exit", "kill"])
-def test_the_end_of_a_process_is_seen(pair: tuple[Channel, Channel], end: str) -> None:
+def test_end_of_the_other_process_is_received(pair: tuple[Channel, Channel], end: str) -> None:
     ours, theirs = pair
     pid = os.fork()
     if pid == 0:
@@ -107,7 +109,7 @@ def test_the_end_of_a_process_is_seen(pair: tuple[Channel, Channel], end: str) -
     os.waitpid(pid, 0)
 
 
-def test_it_can_be_waited_for(pair: tuple[Channel, Channel]) -> None:
+def test_channel_can_be_polled(pair: tuple[Channel, Channel]) -> None:
     ours, theirs = pair
     poll = select.poll()
     poll.register(theirs, select.POLLIN)
@@ -120,7 +122,7 @@ def test_it_can_be_waited_for(pair: tuple[Channel, Channel]) -> None:
     assert poll.poll(10_000)
 
 
-def test_descriptors_are_closed_and_not_inherited() -> None:
+def test_channel_is_closed_and_not_inherited() -> None:
     before = open_descriptors()
     ours, theirs = Channel.pair()
     assert not os.get_inheritable(ours.fileno())
@@ -130,7 +132,7 @@ def test_descriptors_are_closed_and_not_inherited() -> None:
     assert opened_since(before) == []
 
 
-def test_a_worker_that_does_not_listen_holds_up_nobody(pair: tuple[Channel, Channel]) -> None:
+def test_send_to_a_full_channel_does_not_wait(pair: tuple[Channel, Channel]) -> None:
     """A stopped or stuck worker reads nothing, and the supervisor must go on."""
     ours, _ = pair
     with must_end():
@@ -138,7 +140,7 @@ def test_a_worker_that_does_not_listen_holds_up_nobody(pair: tuple[Channel, Chan
             ours.send(Message.DRAIN)
 
 
-def test_the_kind_of_socket_keeps_messages_whole(pair: tuple[Channel, Channel]) -> None:
+def test_channel_is_a_socket_that_keeps_messages_whole(pair: tuple[Channel, Channel]) -> None:
     ours, _ = pair
     kind = socket.socket(fileno=os.dup(ours.fileno()))
     with kind:
@@ -148,7 +150,7 @@ def test_the_kind_of_socket_keeps_messages_whole(pair: tuple[Channel, Channel]) 
 @given(data=st.binary(max_size=6000), descriptors=st.integers(0, 3))
 @example(data=b"", descriptors=1)
 @example(data=b" ready", descriptors=0)
-def test_any_bytes_are_received(data: bytes, descriptors: int) -> None:
+def test_channel_receives_any_bytes(data: bytes, descriptors: int) -> None:
     """From a process that may belong to somebody else."""
     ours, theirs = Channel.pair()
     before = open_descriptors()
@@ -170,7 +172,7 @@ def test_any_bytes_are_received(data: bytes, descriptors: int) -> None:
     theirs.close()
 
 
-def test_nothing_to_receive_holds_up_nobody(pair: tuple[Channel, Channel]) -> None:
+def test_receive_without_a_message_does_not_wait(pair: tuple[Channel, Channel]) -> None:
     ours, theirs = pair
     with must_end():
         assert ours.receive() == (Message.NOTHING, "", None)
@@ -195,11 +197,11 @@ def test_nothing_to_receive_holds_up_nobody(pair: tuple[Channel, Channel]) -> No
         ("", (70, "")),
     ],
 )
-def test_a_failure_is_read(text: str, failure: tuple[int, str]) -> None:
+def test_failure_has_status_and_reason(text: str, failure: tuple[int, str]) -> None:
     assert read_failure(text) == failure
 
 
 @given(text=st.text())
-def test_any_failure_is_read(text: str) -> None:
+def test_failure_of_any_text_is_read(text: str) -> None:
     status, _ = read_failure(text)
     assert 1 <= status <= 255

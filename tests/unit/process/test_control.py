@@ -26,7 +26,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Scoreboard:
     return board
 
 
-def test_a_successor_takes_over_just_after_the_pidfile_was_read(
+def test_reload_of_a_daemon_that_was_just_replaced_goes_to_the_successor(
     board: Scoreboard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The daemon does not serve any more, which is no failure."""
@@ -42,7 +42,7 @@ def test_a_successor_takes_over_just_after_the_pidfile_was_read(
     assert control.upgrade(str(tmp_path / "pid")) == EX_OK
 
 
-def test_one_that_is_not_serving_cannot_be_changed(board: Scoreboard, tmp_path: Path) -> None:
+def test_reload_of_a_daemon_that_does_not_serve_fails(board: Scoreboard, tmp_path: Path) -> None:
     board.phase = Phase.STOPPING
     with pytest.raises(StartError, match=r"just starting or ending"):
         control.upgrade(str(tmp_path / "pid"))

@@ -10,7 +10,7 @@ import pytest
 from httpd.process.daemon import Report
 
 
-def test_a_report_is_one_line_and_sent_once() -> None:
+def test_report_is_one_line_and_sent_once() -> None:
     ours, theirs = socket.socketpair()
     read_fd, write_fd = os.pipe()
     report = Report(write_fd)
@@ -27,7 +27,7 @@ def test_a_report_is_one_line_and_sent_once() -> None:
     os.close(read_fd)
 
 
-def test_a_report_to_nobody() -> None:
+def test_report_without_a_reader_is_no_error() -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
     Report(write_fd).send(0, "")

@@ -12,7 +12,7 @@ from tests.process import proc
 from tests.unit.process.children import run_in_child
 
 
-def test_as_many_descriptors_as_there_may_be() -> None:
+def test_limit_of_descriptors_is_raised() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
     def lower_and_raise() -> tuple[int, tuple[int, int]]:
@@ -23,7 +23,7 @@ def test_as_many_descriptors_as_there_may_be() -> None:
 
 
 @pytest.mark.parametrize(("number", "limit", "room"), [(3000, 4000, 3000), (3000, 2000, 2000)])
-def test_room_for_descriptors(number: int, limit: int, room: int) -> None:
+def test_table_of_descriptors_is_enlarged(number: int, limit: int, room: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
     def look() -> tuple[bool, bool]:

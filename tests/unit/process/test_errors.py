@@ -21,7 +21,7 @@ from httpd.process.errors import StartError, status_of
         ("EX_CONFIG", 78),
     ],
 )
-def test_numbers(name: str, number: int) -> None:
+def test_exit_statuses_are_those_of_sysexits(name: str, number: int) -> None:
     assert getattr(errors, name) == number
 
 
@@ -29,11 +29,11 @@ def test_numbers(name: str, number: int) -> None:
     ("error", "status"),
     [(PermissionError(1, "x"), 77), (FileNotFoundError(2, "x"), 71), (OSError(28, "x"), 71)],
 )
-def test_what_the_system_refused(error: OSError, status: int) -> None:
+def test_status_of_a_failed_system_call(error: OSError, status: int) -> None:
     assert status_of(error) == status
 
 
-def test_a_start_error_keeps_what_it_is_given() -> None:
+def test_start_error_keeps_its_texts() -> None:
     error = StartError(69, "127.0.0.1:80 is taken")
     assert (error.status, error.text) == (69, "127.0.0.1:80 is taken")
     assert "127.0.0.1:80 is taken" in str(error)

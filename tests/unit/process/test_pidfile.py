@@ -60,13 +60,13 @@ def held(path: Path) -> Iterator[Pidfile]:
     pidfile.release()
 
 
-def test_it_has_the_pid_and_is_for_all_to_read(path: Path, held: Pidfile) -> None:
+def test_pidfile_has_the_pid_and_is_readable_by_all(path: Path, held: Pidfile) -> None:
     assert path.read_text() == f"{os.getpid()}\n"
     assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444
     assert not stat.S_IMODE(path.stat().st_mode) & 0o022
 
 
-def test_everybody_may_read_it_whatever_the_umask(path: Path) -> None:
+def test_pidfile_is_readable_whatever_the_umask(path: Path) -> None:
     before = os.umask(0o077)
     try:
         pidfile = hold(path)
@@ -76,7 +76,7 @@ def test_everybody_may_read_it_whatever_the_umask(path: Path) -> None:
     pidfile.release()
 
 
-def test_it_is_removed(path: Path) -> None:
+def test_pidfile_is_removed_on_release(path: Path) -> None:
     before = open_descriptors()
     pidfile = hold(path)
     pidfile.release()
@@ -86,13 +86,13 @@ def test_it_is_removed(path: Path) -> None:
     Pidfile(str(path)).release()  # nor is never having had it
 
 
-def test_its_directory_is_made(tmp_path: Path) -> None:
+def test_pidfile_has_its_directory_made(tmp_path: Path) -> None:
     path = tmp_path / "state" / "phttpd" / "phttpd.pid"
     hold(path).release()
     assert path.parent.is_dir()
 
 
-def test_its_descriptor_is_not_inherited(held: Pidfile) -> None:
+def test_lock_is_not_inherited_through_exec(held: Pidfile) -> None:
     for fd, name in open_descriptors().items():
         assert "phttpd.pid" not in name or name.endswith("phttpd.pid.lock")
         if name.endswith("phttpd.pid.lock"):
@@ -106,14 +106,14 @@ def test_its_descriptor_is_not_inherited(held: Pidfile) -> None:
 # ---------------------------------------------------------------- who holds it
 
 
-def test_nobody(path: Path) -> None:
+def test_lock_without_a_holder_finds_no_supervisor(path: Path) -> None:
     assert find_supervisor(str(path)) is None
     assert find_supervisor(str(path / "below-a-file-that-is-none")) is None
     path.write_text("1\n")
     assert find_supervisor(str(path)) is None, "a number without a lock is nobody"
 
 
-def test_another_process(path: Path) -> None:
+def test_lock_of_another_process_is_refused(path: Path) -> None:
     with child_doing(lambda: hold(path)) as pid:
         assert find_supervisor(str(path)) == pid
         error = refusal(path)
@@ -122,7 +122,7 @@ def test_another_process(path: Path) -> None:
         assert path.read_text() == f"{pid}\n"
 
 
-def test_another_process_that_was_killed(path: Path) -> None:
+def test_lock_of_a_killed_process_is_free(path: Path) -> None:
     """It could not clean up; its lock went with it."""
     with child_doing(lambda: hold(path)) as pid:
         pass
@@ -134,13 +134,13 @@ def test_another_process_that_was_killed(path: Path) -> None:
     pidfile.release()
 
 
-def test_the_lock_counts_and_not_the_number(path: Path) -> None:
+def test_lock_counts_and_not_the_number(path: Path) -> None:
     with child_doing(lambda: hold(path)) as pid:
         path.write_text("1\n")
         assert find_supervisor(str(path)) == pid
 
 
-def test_children_do_not_inherit_the_lock(path: Path) -> None:
+def test_lock_is_not_inherited_by_children(path: Path) -> None:
     pidfile = hold(path)
     with child_doing(lambda: "nothing"):
         assert find_from_outside(path) == str(os.getpid())
@@ -148,12 +148,12 @@ def test_children_do_not_inherit_the_lock(path: Path) -> None:
         hold(path).release()
 
 
-def test_a_child_does_not_remove_the_file_of_its_parent(path: Path, held: Pidfile) -> None:
+def test_child_does_not_remove_the_pidfile_of_its_parent(path: Path, held: Pidfile) -> None:
     assert run_in_child(held.release) == "None"
     assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_two_at_a_time(path: Path) -> None:
+def test_lock_is_taken_by_one_of_two_at_a_time(path: Path) -> None:
     """Of many that start together exactly one gets it, whatever was there before."""
     for before in (None, "", "999999999\n"):
         if before is not None:
@@ -186,7 +186,7 @@ def test_two_at_a_time(path: Path) -> None:
         path.unlink()
 
 
-def test_starting_and_stopping_in_turns(path: Path) -> None:
+def test_lock_is_taken_and_released_in_turns(path: Path) -> None:
     """The file goes away between the opening and the locking of another one."""
 
     def acquire_often() -> int:
@@ -220,13 +220,13 @@ def test_starting_and_stopping_in_turns(path: Path) -> None:
 
 
 @pytest.mark.root
-def test_another_user_cannot_open_the_lock(path: Path, held: Pidfile) -> None:
+def test_lock_cannot_be_opened_by_another_user(path: Path, held: Pidfile) -> None:
     with as_nobody(), pytest.raises(PermissionError):
         os.close(os.open(lock_of(path), os.O_RDONLY))
 
 
 @pytest.mark.root
-def test_another_user_is_told_that_he_cannot_know() -> None:
+def test_lock_of_root_is_reported_to_another_user() -> None:
     with open_directory() as directory:
         path = directory / "phttpd.pid"
         pidfile = hold(path)
@@ -242,7 +242,7 @@ def test_another_user_is_told_that_he_cannot_know() -> None:
 
 
 @pytest.mark.root
-def test_a_lock_of_another_user_is_not_believed(path: Path) -> None:
+def test_lock_held_by_another_user_is_refused(path: Path) -> None:
     """Neither with a lock on the pidfile, nor with one on a lock file that he could open."""
     path.write_text("1\n")
 
@@ -261,7 +261,7 @@ def test_a_lock_of_another_user_is_not_believed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o622])
-def test_a_lock_file_that_others_can_open_is_not_used(path: Path, mode: int) -> None:
+def test_lock_file_that_others_can_open_is_refused(path: Path, mode: int) -> None:
     lock_of(path).touch()
     lock_of(path).chmod(mode)
     assert f"its mode is {mode:04o}" in refusal(path).text
@@ -271,7 +271,9 @@ def test_a_lock_file_that_others_can_open_is_not_used(path: Path, mode: int) -> 
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
-def test_what_cannot_be_a_lock_file(path: Path, tmp_path: Path, kind: str) -> None:
+def test_lock_file_that_is_no_regular_file_is_refused(
+    path: Path, tmp_path: Path, kind: str
+) -> None:
     lock = lock_of(path)
     if kind == "link":
         lock.symlink_to(tmp_path / "elsewhere")
@@ -285,7 +287,7 @@ def test_what_cannot_be_a_lock_file(path: Path, tmp_path: Path, kind: str) -> No
     assert list(tmp_path.iterdir()) == [lock]
 
 
-def test_children_do_not_inherit_the_descriptor(held: Pidfile) -> None:
+def test_lock_descriptor_is_closed_in_children(held: Pidfile) -> None:
     """A worker under another user could lock the file in the place of its supervisor."""
 
     def inherited() -> list[str]:
@@ -303,7 +305,7 @@ def test_children_do_not_inherit_the_descriptor(held: Pidfile) -> None:
     ["", "999999999\n", "4194304", f"{2**31 - 1}\n", f" {2**22 + 1} \n"],
     ids=repr,
 )
-def test_a_stale_file_is_replaced(path: Path, content: str) -> None:
+def test_pidfile_that_is_stale_is_replaced(path: Path, content: str) -> None:
     path.write_text(content)
     pidfile = hold(path)
     assert path.read_text() == f"{os.getpid()}\n"
@@ -328,7 +330,7 @@ def test_a_stale_file_is_replaced(path: Path, content: str) -> None:
     ],
     ids=lambda content: repr(content[:12]),
 )
-def test_a_file_of_something_else_is_left_alone(path: Path, content: bytes) -> None:
+def test_pidfile_with_other_content_is_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     error = refusal(path)
     assert error.status == EX_UNAVAILABLE
@@ -337,7 +339,7 @@ def test_a_file_of_something_else_is_left_alone(path: Path, content: bytes) -> N
 
 
 @pytest.mark.parametrize("seconds", [10, -(10**8)], ids=["younger file", "older file"])
-def test_the_pid_of_another_program_is_replaced(path: Path, seconds: int) -> None:
+def test_pidfile_with_the_pid_of_another_program_is_replaced(path: Path, seconds: int) -> None:
     """The number may be another program's since; without the lock it means nothing."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
         path.write_text(f"{cat.pid}\n")
@@ -347,7 +349,7 @@ def test_the_pid_of_another_program_is_replaced(path: Path, seconds: int) -> Non
         assert cat.poll() is None
 
 
-def test_a_process_that_has_ended_but_was_not_waited_for(path: Path) -> None:
+def test_pidfile_of_a_zombie_is_replaced(path: Path) -> None:
     """A zombie, as in a container whose first process does not reap."""
     with subprocess.Popen(["true"]) as ended:
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
@@ -357,7 +359,7 @@ def test_a_process_that_has_ended_but_was_not_waited_for(path: Path) -> None:
         hold(path).release()
 
 
-def test_our_own_number(path: Path) -> None:
+def test_pidfile_with_our_own_pid_is_replaced(path: Path) -> None:
     """In a container every start has the same pid."""
     path.write_text(f"{os.getpid()}\n")
     hold(path).release()
@@ -366,7 +368,7 @@ def test_our_own_number(path: Path) -> None:
 # ---------------------------------------------------------------- what it is
 
 
-def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+def test_pidfile_that_is_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     """Somebody else's file must not be overwritten through it."""
     target = tmp_path / "precious"
     target.write_text("")
@@ -377,7 +379,7 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo", "below-a-file", "below-nothing-writable"])
-def test_what_cannot_be_a_pidfile(path: Path, kind: str) -> None:
+def test_pidfile_that_is_no_regular_file_is_refused(path: Path, kind: str) -> None:
     if kind == "folder":
         path.mkdir()
     elif kind == "fifo":
@@ -390,7 +392,7 @@ def test_what_cannot_be_a_pidfile(path: Path, kind: str) -> None:
     refusal(path)
 
 
-def test_a_fifo_is_nobody_and_is_not_waited_for(path: Path) -> None:
+def test_pidfile_that_is_a_fifo_is_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
     with must_end():
         try:
@@ -399,7 +401,7 @@ def test_a_fifo_is_nobody_and_is_not_waited_for(path: Path) -> None:
             pass
 
 
-def test_a_directory_that_may_not_be_written() -> None:
+def test_pidfile_in_an_unwritable_directory_is_refused() -> None:
     with open_directory() as directory, as_nobody():
         error = refusal(directory / "phttpd.pid")
         assert error.status == EX_NOPERM
@@ -408,7 +410,7 @@ def test_a_directory_that_may_not_be_written() -> None:
 # ---------------------------------------------------------------- removing it
 
 
-def test_a_file_that_was_replaced_meanwhile_is_left_alone(path: Path) -> None:
+def test_pidfile_that_was_replaced_is_not_removed(path: Path) -> None:
     pidfile = hold(path)
     path.unlink()
     path.write_text("12345\n")
@@ -416,14 +418,14 @@ def test_a_file_that_was_replaced_meanwhile_is_left_alone(path: Path) -> None:
     assert path.read_text() == "12345\n"
 
 
-def test_a_file_that_was_rewritten_meanwhile_is_left_alone(path: Path) -> None:
+def test_pidfile_that_was_rewritten_is_not_removed(path: Path) -> None:
     pidfile = hold(path)
     path.write_text("12345\n")
     pidfile.release()
     assert path.read_text() == "12345\n"
 
 
-def test_a_file_that_is_gone_already(path: Path) -> None:
+def test_pidfile_that_is_gone_is_no_error(path: Path) -> None:
     pidfile = hold(path)
     path.unlink()
     pidfile.release()
@@ -432,7 +434,7 @@ def test_a_file_that_is_gone_already(path: Path) -> None:
 # ---------------------------------------------------------------- the hand-over
 
 
-def test_a_prepared_file_takes_the_place_of_another_one(path: Path, held: Pidfile) -> None:
+def test_prepared_pidfile_replaces_another(path: Path, held: Pidfile) -> None:
     successor = Pidfile(str(path))
     successor.prepare()
     before = path.stat().st_ino
@@ -446,7 +448,7 @@ def test_a_prepared_file_takes_the_place_of_another_one(path: Path, held: Pidfil
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_prepared_file_that_is_not_used_disappears(path: Path, held: Pidfile) -> None:
+def test_prepared_pidfile_that_is_not_used_is_removed(path: Path, held: Pidfile) -> None:
     successor = Pidfile(str(path))
     successor.prepare()
     assert len(list(path.parent.iterdir())) == 4
@@ -455,7 +457,7 @@ def test_a_prepared_file_that_is_not_used_disappears(path: Path, held: Pidfile) 
     assert find_from_outside(path) == str(os.getpid())
 
 
-def test_files_that_a_killed_process_prepared_are_replaced(path: Path, held: Pidfile) -> None:
+def test_prepared_files_of_a_killed_process_are_replaced(path: Path, held: Pidfile) -> None:
     """The number of a process comes again, after a boot or in a container soon."""
     for left in (path, lock_of(path)):
         left.with_name(f"{left.name}.{os.getpid()}").write_text("")
@@ -467,16 +469,14 @@ def test_files_that_a_killed_process_prepared_are_replaced(path: Path, held: Pid
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_prepared(path: Path, held: Pidfile) -> None:
+def test_prepared_pidfile_that_cannot_be_written_is_refused(path: Path, held: Pidfile) -> None:
     path.with_name(f"{path.name}.{os.getpid()}").mkdir()
     with pytest.raises(StartError, match="Is a directory"):
         Pidfile(str(path)).prepare()
     assert find_from_outside(path) == str(os.getpid())
 
 
-def test_a_pidfile_that_an_ended_process_has_replaced_is_restored(
-    path: Path, held: Pidfile
-) -> None:
+def test_pidfile_that_an_ended_process_has_replaced_is_restored(path: Path, held: Pidfile) -> None:
     def replace() -> None:
         successor = Pidfile(str(path))
         successor.prepare()
@@ -489,7 +489,7 @@ def test_a_pidfile_that_an_ended_process_has_replaced_is_restored(
     assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_a_pidfile_that_is_in_place_is_not_restored(path: Path, held: Pidfile) -> None:
+def test_pidfile_that_is_in_place_is_not_restored(path: Path, held: Pidfile) -> None:
     before = path.stat()
     held.restore()
     assert os.path.samestat(before, path.stat())

@@ -85,7 +85,7 @@ def test_owner_whose_name_has_control_characters_gives_no_orders() -> None:
 
 
 @pytest.mark.parametrize("address", ["no.such.host", "", "127.0.0.1:1"])
-def test_owner_of_what_is_no_taken_address_is_nobody(address: str) -> None:
+def test_owner_of_a_free_address_is_empty(address: str) -> None:
     assert describe_owner(address) == ""
 
 

@@ -25,7 +25,7 @@ def ids_after(user: str | None, group: str | None) -> str:
 
 
 @pytest.mark.root
-def test_a_user_with_his_own_groups() -> None:
+def test_drop_to_a_user_sets_his_groups() -> None:
     account = pwd.getpwnam(USER)
     groups = sorted(os.getgrouplist(USER, account.pw_gid))
     uids, gids = (account.pw_uid,) * 3, (account.pw_gid,) * 3
@@ -33,26 +33,26 @@ def test_a_user_with_his_own_groups() -> None:
 
 
 @pytest.mark.root
-def test_a_user_and_a_group() -> None:
+def test_drop_to_a_user_and_a_group() -> None:
     """And no other group: root's were given up as well."""
     uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(OTHER_GROUP).gr_gid
     assert ids_after(USER, OTHER_GROUP) == str(((uid,) * 3, (gid,) * 3, [gid]))
 
 
 @pytest.mark.root
-def test_a_group_alone() -> None:
+def test_drop_to_a_group_keeps_the_user() -> None:
     gid = grp.getgrnam(OTHER_GROUP).gr_gid
     assert ids_after(None, OTHER_GROUP) == str(((0,) * 3, (gid,) * 3, [gid]))
 
 
 @pytest.mark.root
-def test_nobody_in_particular() -> None:
+def test_drop_without_user_and_group_changes_nothing() -> None:
     before = (os.getresuid(), os.getresgid(), sorted(os.getgroups()))
     assert ids_after(None, None) == str(before)
 
 
 @pytest.mark.root
-def test_there_is_no_way_back() -> None:
+def test_drop_is_for_good() -> None:
     def try_again() -> None:
         drop_privileges(USER, None)
         os.seteuid(0)
@@ -61,7 +61,7 @@ def test_there_is_no_way_back() -> None:
 
 
 @pytest.mark.root
-def test_files_of_root_are_out_of_reach(tmp_path: Path) -> None:
+def test_drop_puts_files_of_root_out_of_reach(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
     secret.chmod(0o600)
@@ -75,7 +75,7 @@ def test_files_of_root_are_out_of_reach(tmp_path: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize(("user", "group"), [("no-such-user", None), (None, "no-such-group")])
-def test_an_account_that_has_gone_is_an_os_error(user: str | None, group: str | None) -> None:
+def test_drop_to_a_removed_account_is_an_os_error(user: str | None, group: str | None) -> None:
     """It was there when the configuration was read; a worker that cannot become it must not boot,
     and says why in one line.
     """
@@ -91,7 +91,7 @@ def test_an_account_that_has_gone_is_an_os_error(user: str | None, group: str | 
 
 
 @pytest.mark.root
-def test_who_is_not_root_stays_who_he_is() -> None:
+def test_drop_without_root_changes_nothing() -> None:
     def drop_twice() -> tuple[object, ...]:
         drop_privileges(USER, None)
         before = (os.getresuid(), os.getresgid())

@@ -69,7 +69,7 @@ def link_as_nobody(link: Path, to: Path | str) -> None:
 # ---------------------------------------------------------------- what is opened
 
 
-def test_a_file_and_its_directories_are_made(top: Path) -> None:
+def test_file_and_its_directories_are_made(top: Path) -> None:
     path = top / "a" / "b" / "new.log"
     write(path)
     write(path)
@@ -79,7 +79,7 @@ def test_a_file_and_its_directories_are_made(top: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["precious", "./precious", "sub/../precious", "{top}/precious"])
-def test_links_of_our_own_are_followed(top: Path, text: str) -> None:
+def test_link_of_our_own_is_followed(top: Path, text: str) -> None:
     (top / "sub").mkdir()
     (top / "link").symlink_to(text.format(top=top))
     (top / "chain").symlink_to("link")
@@ -87,14 +87,14 @@ def test_links_of_our_own_are_followed(top: Path, text: str) -> None:
     assert (top / "precious").read_text() == "precious\nline\n"
 
 
-def test_a_directory_behind_a_link_is_entered(top: Path) -> None:
+def test_directory_behind_a_link_is_entered(top: Path) -> None:
     (top / "real").mkdir()
     (top / "link").symlink_to("real")
     write(top / "link" / "sub" / "file")
     assert (top / "real" / "sub" / "file").read_text() == "line\n"
 
 
-def test_a_link_to_a_file_that_is_not_there_makes_it(top: Path) -> None:
+def test_link_to_a_missing_file_makes_it(top: Path) -> None:
     (top / "link").symlink_to("other")
     write(top / "link")
     assert (top / "other").read_text() == "line\n"
@@ -102,7 +102,7 @@ def test_a_link_to_a_file_that_is_not_there_makes_it(top: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 @pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_the_standard_output_is_opened_by_its_names(top: Path, name: str, kind: str) -> None:
+def test_standard_output_is_opened_by_its_names(top: Path, name: str, kind: str) -> None:
     script = (
         "import os, sys; from httpd.process.safe_path import open_file; "
         f"os.write(open_file(sys.argv[1], {FLAGS}, 0o640), b'line')"
@@ -123,14 +123,14 @@ def test_devices_and_fifos_are_opened(top: Path) -> None:
 
 
 @pytest.mark.root
-def test_a_link_of_root_is_followed_where_others_may_write(top: Path, theirs: Path) -> None:
+def test_link_of_root_is_followed_where_others_may_write(top: Path, theirs: Path) -> None:
     (theirs / "link").symlink_to(top / "precious")
     write(theirs / "link")
     assert (top / "precious").read_text() == "precious\nline\n"
 
 
 @pytest.mark.root
-def test_a_file_of_another_user_is_written(theirs: Path) -> None:
+def test_file_of_another_user_is_written(theirs: Path) -> None:
     with as_nobody():
         (theirs / "own.log").touch()
     write(theirs / "own.log")
@@ -142,7 +142,7 @@ def test_a_file_of_another_user_is_written(theirs: Path) -> None:
 
 
 @pytest.mark.root
-def test_a_link_of_another_user_is_not_followed(top: Path, theirs: Path) -> None:
+def test_link_of_another_user_is_not_followed(top: Path, theirs: Path) -> None:
     link_as_nobody(theirs / "phttpd.log", top / "precious")
     link_as_nobody(theirs / "new.log", top / "new")
     for name in ("phttpd.log", "new.log"):
@@ -154,7 +154,7 @@ def test_a_link_of_another_user_is_not_followed(top: Path, theirs: Path) -> None
 
 @pytest.mark.root
 @pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775])
-def test_a_link_of_another_user_where_he_may_write(top: Path, mode: int) -> None:
+def test_link_of_another_user_where_he_may_write_is_not_followed(top: Path, mode: int) -> None:
     """As in /tmp, or in a directory of his group."""
     shared = top / "shared"
     shared.mkdir()
@@ -166,7 +166,7 @@ def test_a_link_of_another_user_where_he_may_write(top: Path, mode: int) -> None
 
 
 @pytest.mark.root
-def test_a_directory_is_not_made_behind_a_link_of_another_user(top: Path, theirs: Path) -> None:
+def test_directory_is_not_made_behind_a_link_of_another_user(top: Path, theirs: Path) -> None:
     (top / "root").mkdir()
     link_as_nobody(theirs / "sub", top / "root")
     assert f"{theirs}/sub is a symbolic link" in refusal(theirs / "sub" / "logs" / "file")
@@ -176,14 +176,14 @@ def test_a_directory_is_not_made_behind_a_link_of_another_user(top: Path, theirs
 
 
 @pytest.mark.root
-def test_a_chain_is_followed_up_to_the_link_of_another_user(top: Path, theirs: Path) -> None:
+def test_chain_of_links_is_followed_up_to_that_of_another_user(top: Path, theirs: Path) -> None:
     link_as_nobody(theirs / "second", top / "precious")
     (top / "first").symlink_to(theirs / "second")
     assert f"{theirs}/second is" in refusal(top / "first")
 
 
 @pytest.mark.root
-def test_another_name_of_a_file_is_not_written(top: Path, theirs: Path) -> None:
+def test_second_name_of_a_file_is_not_written(top: Path, theirs: Path) -> None:
     """Where link(2) is not restricted (proc_sys_fs(5), protected_hardlinks)."""
     os.link(top / "precious", theirs / "phttpd.log")
     assert "has several names" in refusal(theirs / "phttpd.log")
@@ -206,7 +206,7 @@ def swap_before_creation(monkeypatch: pytest.MonkeyPatch, act: Callable[[], obje
 
 
 @pytest.mark.root
-def test_another_name_that_appears_before_the_file_is_made_is_not_written(
+def test_second_name_that_appears_meanwhile_is_not_written(
     top: Path, theirs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = theirs / "log"
@@ -232,7 +232,7 @@ def test_file_that_comes_and_goes_is_given_up(
         write(path)
 
 
-def test_who_is_not_root_follows_all_links(top: Path, theirs: Path) -> None:
+def test_links_are_all_followed_without_root(top: Path, theirs: Path) -> None:
     """He can only write where he may."""
     (theirs / "link").symlink_to("file")
     with as_nobody():
@@ -257,7 +257,7 @@ def test_who_is_not_root_follows_all_links(top: Path, theirs: Path) -> None:
         ("x" * 300, errno.ENAMETOOLONG),
     ],
 )
-def test_a_path_that_leads_nowhere(top: Path, path: str, number: int) -> None:
+def test_path_without_a_directory_is_refused(top: Path, path: str, number: int) -> None:
     (top / "loop").symlink_to("loop")
     (top / "gone").symlink_to("nowhere")
     (top / "folder").mkdir()
@@ -269,6 +269,6 @@ def test_a_path_that_leads_nowhere(top: Path, path: str, number: int) -> None:
     assert not (top / "nowhere").exists()
 
 
-def test_the_root_itself_is_no_file() -> None:
+def test_path_of_the_root_is_refused() -> None:
     with pytest.raises(IsADirectoryError):
         open_file("/", FLAGS, 0o640)

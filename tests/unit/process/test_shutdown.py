@@ -70,7 +70,7 @@ def test_machine_without_systemd_is_not_asked(
     assert shutdown.machine_shuts_down() is False
 
 
-def test_machine_that_does_not_answer_is_waited_for_in_vain(
+def test_machine_that_does_not_answer_does_not_shut_down(
     booted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_systemctl(booted, "exec /bin/sleep 3600")

@@ -41,13 +41,13 @@ def is_ready(inbox: SignalInbox, timeout: float = 0.0) -> bool:
     return bool(poll.poll(timeout * 1000))
 
 
-def test_nothing_has_arrived(inbox: SignalInbox) -> None:
+def test_inbox_without_signals_is_empty(inbox: SignalInbox) -> None:
     assert not is_ready(inbox)
     with must_end():
         assert inbox.take() == []
 
 
-def test_signals_arrive_in_their_order(inbox: SignalInbox) -> None:
+def test_inbox_keeps_the_order_of_signals(inbox: SignalInbox) -> None:
     sent = [signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGTERM]
     for number in sent:
         os.kill(os.getpid(), number)
@@ -57,7 +57,7 @@ def test_signals_arrive_in_their_order(inbox: SignalInbox) -> None:
     assert inbox.take() == []
 
 
-def test_signals_are_taken_when_the_pipe_cannot_be_read(
+def test_inbox_returns_signals_when_its_pipe_cannot_be_read(
     inbox: SignalInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
@@ -73,7 +73,7 @@ def fail(*_: object) -> bytes:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def test_a_signal_from_another_process_wakes_a_poll(inbox: SignalInbox) -> None:
+def test_inbox_wakes_a_poll_on_a_signal_of_another_process(inbox: SignalInbox) -> None:
     pid = os.fork()
     if pid == 0:
         os.kill(os.getppid(), signal.SIGHUP)
@@ -88,7 +88,7 @@ def test_ignored_signals_are_ignored(inbox: SignalInbox) -> None:
     assert inbox.take() == []
 
 
-def test_a_storm_blocks_nobody(inbox: SignalInbox) -> None:
+def test_inbox_does_not_block_on_a_storm_of_signals(inbox: SignalInbox) -> None:
     with must_end(60):
         for _ in range(20_000):
             os.kill(os.getpid(), signal.SIGUSR1)
@@ -101,7 +101,7 @@ def test_a_storm_blocks_nobody(inbox: SignalInbox) -> None:
     assert signal.SIGTERM in inbox.take()
 
 
-def test_no_signal_is_lost_between_looking_and_taking(inbox: SignalInbox) -> None:
+def test_inbox_loses_no_signal_between_poll_and_take(inbox: SignalInbox) -> None:
     """A child sends one after the other, and each one is seen before the next is sent."""
     read_fd, write_fd = os.pipe()
     pid = os.fork()
@@ -123,7 +123,7 @@ def test_no_signal_is_lost_between_looking_and_taking(inbox: SignalInbox) -> Non
     os.close(write_fd)
 
 
-def test_a_child_has_an_inbox_of_its_own(inbox: SignalInbox) -> None:
+def test_inbox_of_a_child_is_its_own(inbox: SignalInbox) -> None:
     """A signal to a worker must not show up at the supervisor, with whom it shares descriptors."""
 
     def be_worker() -> list[str]:
@@ -138,7 +138,7 @@ def test_a_child_has_an_inbox_of_its_own(inbox: SignalInbox) -> None:
     assert not is_ready(inbox)
 
 
-def test_descriptors_are_closed_and_not_inherited() -> None:
+def test_inbox_descriptors_are_closed_and_not_inherited() -> None:
     before = open_descriptors()
     inbox = SignalInbox([signal.SIGHUP], ignored=[])
     for fd in open_descriptors().keys() - before.keys():
@@ -163,7 +163,7 @@ print("fine")
 """
 
 
-def test_whatever_started_us_has_no_say() -> None:
+def test_signals_ignored_or_blocked_by_the_parent_are_reset() -> None:
     """A parent may have ignored or blocked signals, and children inherit that through exec."""
 
     def ignore() -> None:

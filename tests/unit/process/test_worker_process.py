@@ -49,7 +49,7 @@ def status_of_killed(process: WorkerProcess) -> int:
 
 
 @pytest.mark.parametrize("said", [b"\xff\0", b"drain", b"stop now", b"log", b"?", b"READY", b" "])
-def test_nonsense_ends_the_worker(said: bytes) -> None:
+def test_worker_that_sends_an_invalid_message_is_killed(said: bytes) -> None:
     with a_worker() as (process, end):
         end.send(said)
         process.receive()
@@ -59,7 +59,7 @@ def test_nonsense_ends_the_worker(said: bytes) -> None:
         process.receive()
 
 
-def test_worker_that_serves_twice_is_killed() -> None:
+def test_worker_that_sends_ready_twice_is_killed() -> None:
     """One that never stops talking would keep the supervisor busy."""
     with a_worker() as (process, end):
         end.send(b"ready ")
@@ -70,7 +70,7 @@ def test_worker_that_serves_twice_is_killed() -> None:
         assert "for an invalid message: 'ready'" in process.describe_end(status_of_killed(process))
 
 
-def test_a_hang_up_before_it_serves_ends_the_worker() -> None:
+def test_worker_that_hangs_up_before_it_serves_is_killed() -> None:
     with a_worker() as (process, end):
         end.close()
         assert select.select([process.channel], [], [], 10)[0], "the child has closed it as well"
@@ -79,7 +79,7 @@ def test_a_hang_up_before_it_serves_ends_the_worker() -> None:
         assert end_of_it == "was killed by SIGKILL before it served"
 
 
-def test_a_worker_that_dies_while_it_boots_is_not_blamed() -> None:
+def test_worker_that_dies_while_it_boots_is_not_blamed() -> None:
     with a_worker() as (process, end):
         os.kill(process.pid, signal.SIGSEGV)
         status = status_of_killed(process)
@@ -88,7 +88,7 @@ def test_a_worker_that_dies_while_it_boots_is_not_blamed() -> None:
         assert process.describe_end(status) == "was killed by SIGSEGV"
 
 
-def test_a_failure_that_is_none() -> None:
+def test_worker_that_fails_without_a_status_has_a_reason() -> None:
     with a_worker() as (process, end):
         end.send(b"failed for many reasons")
         process.receive()
@@ -96,7 +96,7 @@ def test_a_failure_that_is_none() -> None:
 
 
 @given(said=st.lists(st.sampled_from([*Message, "failed 1 x", "\0"]) | st.binary(max_size=100)))
-def test_any_words_in_any_order(said: list[str | bytes]) -> None:
+def test_worker_that_sends_anything_in_any_order_leaks_nothing(said: list[str | bytes]) -> None:
     ours, theirs = Channel.pair()
     end = socket.socket(fileno=os.dup(theirs.fileno()))
     theirs.close()
