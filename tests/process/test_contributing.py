@@ -71,6 +71,7 @@ def test_commands_of_contributing_that_take_long_are_among_its_commands() -> Non
     assert set(COMMANDS) >= TAKES_LONG
 
 
+@pytest.mark.debian("git")
 @pytest.mark.parametrize("words", EXECUTED)
 def test_a_command_of_contributing_succeeds(checkout: Path, words: str) -> None:
     done = run(["sh", "-c", words], checkout)
@@ -97,6 +98,7 @@ def test_code_of_contributing_stands_in_the_room_that_it_names() -> None:
     assert declaration in (ROOT / block[1]).read_text("utf-8")
 
 
+@pytest.mark.debian("git")
 def test_pre_commit_checks_a_commit_without_the_network(checkout: Path, tmp_path: Path) -> None:
     """A module that ruff would write differently is refused, and rewritten."""
     module = checkout / "httpd" / "untidy.py"

@@ -51,6 +51,7 @@ def faults(path: Path, content: bytes) -> Iterator[str]:
         yield "indent_style"
 
 
+@pytest.mark.debian("git")
 def test_every_file_agrees_with_editorconfig() -> None:
     wrong = {
         str(path.relative_to(ROOT)): found
