@@ -1,4 +1,4 @@
-# Makes the config file of an installed phttpd out of the one of the checkout.
+# Turns the config file of the checkout into that of an installed phttpd.
 /^# Written by/,/^#$/d
 s|[$]schema=|&/usr/share/phttpd/|
 s|^port: .*|port: 80|
