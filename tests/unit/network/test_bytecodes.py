@@ -28,9 +28,9 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = {
-    (3, 11): Bounds(hit=176, close=159, cold=1900),
-    (3, 12): Bounds(hit=161, close=141, cold=1739),
-    (3, 13): Bounds(hit=167, close=149, cold=1729),
+    (3, 11): Bounds(hit=174, close=156, cold=1698),
+    (3, 12): Bounds(hit=158, close=138, cold=1563),
+    (3, 13): Bounds(hit=162, close=143, cold=1560),
 }
 
 
