@@ -7,7 +7,7 @@
 # make test-matrix
 #              run the unit tests with each other Python that is installed; MATRIX=tests runs all
 # make coverage
-#              measure what of httpd/ the tests run, in all processes: build/coverage/html/index.html
+#              measure what of httpd/ “make test” runs, in all processes: build/coverage/html/index.html
 # make lint    ruff and mypy
 # make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
 # make bench   measure: BENCH=fairness, idle, slow, spread or race
@@ -35,7 +35,6 @@ BENCH ?= --help
 TARGET ?=
 SECONDS ?= 60
 MATRIX ?= tests/unit
-COVERED ?= tests/unit tests/functional tests/process
 ARGS ?=
 
 # Tests wait more than they compute, so that two for each core keep the machine busy.
@@ -88,11 +87,11 @@ test-matrix: $(VENV)/installed
 
 # What needs no more than the group test.
 test-python: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	$(PYTEST) $(PARALLEL) $(QUICK) $(TESTS) $(ARGS)
 
-coverage: $(VENV)/installed-test $(VENV)/installed-docs
+coverage: $(VENV)/installed-test $(VENV)/installed-report $(VENV)/installed-docs
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest $(COVERED) $(ARGS)
+	$(BIN)/coverage run -m pytest $(PARALLEL) $(QUICK) $(TESTS) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report

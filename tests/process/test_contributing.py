@@ -17,6 +17,8 @@ import pytest
 from tests.process.launch import ROOT, environment
 from tests.support.require import command
 
+pytestmark = pytest.mark.debian("git")
+
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 COMMANDS = [
     line.partition("  #")[0].strip()

@@ -15,6 +15,9 @@ from httpd import __version__
 from tests.process.launch import ROOT
 from tests.unit.network.test_bytecodes import BOUNDS
 
+pytestmark = pytest.mark.network
+"""Building installs hatchling."""
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
