@@ -1,8 +1,8 @@
 """From the bytes of a request head to a `Request` (RFC 9112 §2 to §7).
 
-The invariant: any bytes give a `Request`, "need more", or an `HTTPError`.  Never another exception,
-and never more time than linear in the input.  The answer does not depend on how the bytes were cut
-on their way here.
+The invariant: any bytes give a `Request`, "need more", or an `HTTPError`.  They never give another
+exception, and never take more than linear time.  The result does not depend on how the bytes were
+cut into pieces on their way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BEGINNING = 256
 _TLS = b"\x16"
 """What a TLS connection begins with: the type of a handshake record (RFC 8446 §5.1)."""
 VERSION = b" HTTP/1."
-"""What stands between the target of a request and all that is the same in many heads."""
+"""What separates the method and the target from the part that is the same in many heads."""
 _OVERHEAD = 2000
 _SELECTING_PART = (
     "if-match",
@@ -62,14 +62,14 @@ def find_head_end(buffer: bytes | bytearray, start: int) -> int:
 
 
 def check_beginning(buffer: bytes | bytearray, start: int = 0) -> None:
-    """Refuse what cannot become a request, however many bytes follow.
+    """Refuse bytes that cannot become a request, however many follow.
 
-    The request line is judged as soon as it is complete, and before that by its first bytes: who
-    speaks another protocol may wait for an answer, and would send nothing more.
+    The request line is checked as soon as it is complete, and before that by its first bytes: a
+    client of another protocol may wait for an answer, and would send nothing more.
 
     Args:
         buffer: what a head begins with.
-        start: how many bytes of it an earlier call has let pass.
+        start: how many bytes of it an earlier call has accepted.
 
     Raises:
         HTTPError: 400, 414, 421 or 505.
@@ -250,7 +250,10 @@ def _parse_fields(lines: list[bytes]) -> dict[str, str]:
 
 
 def _check_host(fields: dict[str, str], authority: bytes | None, minor_version: int) -> None:
-    """RFC 9112 §3.2: exactly one valid Host in HTTP/1.1; an absolute target overrules its value."""
+    """Require exactly one valid Host in HTTP/1.1 (RFC 9112 §3.2).
+
+    The authority of an absolute target takes the place of the Host field's value.
+    """
     host = fields.get("host")
     if not host:
         if minor_version >= 1:
@@ -275,11 +278,15 @@ def _is_host(host: bytes) -> bool:
 
 def _split_list(text: str) -> set[str]:
     """Return the elements of a list in lower case; empty ones do not count (RFC 9110 §5.6.1.2)."""
+    if not text:
+        return set()
     return {element.strip(" \t").lower() for element in text.split(",")} - {""}
 
 
 def _keeps_alive(connection: str, minor_version: int) -> bool:
-    """RFC 9112 §9.3."""
+    """Tell whether the connection may persist after the response (RFC 9112 §9.3)."""
+    if not connection:
+        return minor_version >= 1
     options = _split_list(connection)
     if "close" in options:
         return False
@@ -287,7 +294,10 @@ def _keeps_alive(connection: str, minor_version: int) -> bool:
 
 
 def _measure_body(fields: dict[str, str], minor_version: int) -> int | None:
-    """RFC 9112 §6.3; what would let two readers see two different lengths is refused."""
+    """Return the length of the body, or None where it is chunked (RFC 9112 §6.3).
+
+    A message in which two readers could see two different lengths is refused.
+    """
     length = fields.get("content-length")
     coding = fields.get("transfer-encoding")
     if length is not None and not grammar.CONTENT_LENGTH.fullmatch(length):

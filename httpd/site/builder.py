@@ -16,7 +16,7 @@ from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Response
 from httpd.protocol.target import relative_with_slash
 from httpd.site.error_pages import POLICY, render_page
-from httpd.site.listing.listings import Listing
+from httpd.site.listing.listing import Listing
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy, merge
 
 _COMMON_FIELDS: Fields = (

@@ -17,9 +17,10 @@ from httpd.protocol.ranges import FEW_RANGES, parse_ranges
 from httpd.protocol.response import DateHeaders, PendingResponse, Response
 from httpd.protocol.target import QUESTION_MARK, TARGET_CHARACTERS, canonical_path, decode_path
 from httpd.site.builder import ResponseBuilder, error_builder, file_builder, redirect_builder
-from httpd.site.listing.entries import parse_order
-from httpd.site.listing.formats import POLICY
-from httpd.site.listing.listings import Listings, wants_json
+from httpd.site.listing.accept import wants_json
+from httpd.site.listing.listing_cache import ListingCache
+from httpd.site.listing.order import parse_order
+from httpd.site.listing.template import POLICY
 from httpd.site.representation import Representation, choose
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy, Rules
 from httpd.site.settings import SiteSettings
@@ -48,7 +49,7 @@ class Site:
         self._lookup = FileLookup(docroot, file_cache, precompressed=settings.precompressed)
         self._listings = None
         if settings.listing:
-            self._listings = Listings(docroot, settings.cache // 16, file_cache.claim)
+            self._listings = ListingCache(docroot, settings.cache // 16, file_cache.claim)
         self._rules = Rules(settings.rules) if settings.rules else None
         self._expires = settings.expires
         self._content_types = content_types(settings.charset)
@@ -63,13 +64,13 @@ class Site:
         self._this_year = time.gmtime(self._date).tm_year
         self._lookup.begin_second(now, self._date)
         if self._listings:
-            self._listings.tick()
+            self._listings.begin_second()
 
     def release(self) -> None:
         """Close the files that nobody downloads."""
         self._lookup.release()
         if self._listings:
-            self._listings.tick()
+            self._listings.begin_second()
 
     def respond(self, request: Request, *, may_keep_alive: bool) -> Response | PendingResponse:
         """Return the answer to a request; errors are answers too, but for faults of the system.
@@ -288,7 +289,7 @@ class Site:
 
     def _list(
         self,
-        listings: Listings,
+        listings: ListingCache,
         directory: FoundDirectory,
         request: Request,
         policy: PathPolicy,
@@ -303,7 +304,7 @@ class Site:
 
     def _listing_builder(
         self,
-        listings: Listings,
+        listings: ListingCache,
         directory: FoundDirectory,
         request: Request,
         policy: PathPolicy,

@@ -21,8 +21,8 @@ from httpd.protocol.messages import STATUSES, HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, parse_weights, rank_codings
 from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.ranges import MAX_RANGES, parse_ranges
-from httpd.site.listing.entries import parse_order
-from httpd.site.listing.listings import wants_json
+from httpd.site.listing.accept import wants_json
+from httpd.site.listing.order import parse_order
 from httpd.site.rules import Rule, Rules, check_pattern
 
 Target = Callable[[bytes], None]

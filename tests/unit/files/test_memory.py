@@ -17,7 +17,7 @@ from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.memory import UNCLAIMED, Claim, Claims
 from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.messages import HTTPError
-from httpd.site.listing.listings import Listing
+from httpd.site.listing.listing import Listing
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.site.directories import open_path, write
 

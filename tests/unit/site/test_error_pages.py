@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from httpd.protocol.messages import STATUSES
 from httpd.site.error_pages import POLICY, find_home, render_page
-from httpd.site.listing import formats
-from httpd.site.listing.entries import Contents, Entry, Order
-from httpd.site.listing.formats import render_html
+from httpd.site.listing import template
+from httpd.site.listing.entries import Contents, Entry
+from httpd.site.listing.html_format import render_html
+from httpd.site.listing.order import Order
 
 VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
 
@@ -116,7 +117,7 @@ def test_the_policy_allows_the_styles_of_our_own_pages_and_no_other() -> None:
     )
     page = render_page(404, "").decode()
     assert f"style-src {hash_of('style', page)}" == POLICY.split("; ")[-1]
-    assert formats.POLICY.split("; ")[-2:] == [
+    assert template.POLICY.split("; ")[-2:] == [
         f"style-src {hash_of('style', listing)}",
         f"script-src {hash_of('script', listing)}",
     ]

@@ -27,10 +27,13 @@ from httpd.files.faults import OutOfDescriptorsError
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import decode_path, encode_path
-from httpd.site.listing import entries, listings
-from httpd.site.listing.entries import Order, parse_order
-from httpd.site.listing.listings import Listing, Listings, list_directory, wants_json
+from httpd.site.listing import making, reader
+from httpd.site.listing.accept import wants_json
+from httpd.site.listing.listing import Listing
+from httpd.site.listing.listing_cache import ListingCache
+from httpd.site.listing.making import list_directory
 from httpd.site.listing.natural_order import natural_key
+from httpd.site.listing.order import Order, parse_order
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody, open_directory, open_path, write, write_sparse
 
@@ -148,7 +151,7 @@ def list_path(
 
 
 def make(
-    listings: Listings,
+    listings: ListingCache,
     path: bytes,
     order: Order,
     *,
@@ -588,14 +591,14 @@ def test_no_step_is_longer_in_a_larger_directory(many: Path, tmp_path: Path, as_
     )
     assert max(more) < 1.2 * max(fewer)
     assert max(more) < sum(more) / 20
-    assert len(more) > MANY / entries.STEP + MANY * 100 / listings.STEP
+    assert len(more) > MANY / reader.STEP + MANY * 100 / making.STEP
 
 
 def test_hidden_entries_take_their_steps_too(tmp_path: Path) -> None:
     for number in range(1000):
         write(tmp_path / f".{number}")
     steps = list_path(Docroot(str(tmp_path), ()), b"/", Order(), as_json=True)
-    assert sum(1 for _ in steps) >= 1000 // entries.STEP
+    assert sum(1 for _ in steps) >= 1000 // reader.STEP
 
 
 def test_no_step_writes_much(many: Path) -> None:
@@ -606,7 +609,7 @@ def test_no_step_writes_much(many: Path) -> None:
         (fd,) = [fd for fd in after if "memfd" in after[fd] and before.get(fd) != after[fd]]
         sizes.append(os.fstat(fd).st_size)
     grown = [size - before for before, size in pairwise(sizes)]
-    assert 0 < max(grown) < 2 * listings.STEP
+    assert 0 < max(grown) < 2 * making.STEP
 
 
 def test_many_entries_take_little_memory(many: Path) -> None:
@@ -670,7 +673,7 @@ def test_without_descriptors_it_fails_at_the_first_step(tmp_path: Path) -> None:
 
 def test_one_listing_for_all_ways_to_write_a_path(many: Path) -> None:
     """Or a client could have memory filled by asking for /, //, ///, …"""
-    listings = Listings(Docroot(str(many.parent), ()), 0)
+    listings = ListingCache(Docroot(str(many.parent), ()), 0)
     name = many.name
     paths = [f"/{name}/", f"//{name}/", f"/{name}//", f"/%{ord(name[0]):x}{name[1:]}/"]
     made = [finish(make(listings, path.encode(), Order(), as_json=True)) for path in paths]
@@ -684,7 +687,7 @@ def test_the_way_up_is_right_for_each_spelling_at_the_same_time(
 ) -> None:
     write(tmp_path / "one" / "two" / "a.txt")
     for paths in ((crooked, b"/one/two/"), (b"/one/two/", crooked)):
-        listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
+        listings = ListingCache(Docroot(str(tmp_path), ()), 1 << 20)
         made = [finish(make(listings, path, Order(), as_json=False)) for path in paths]
         assert made[0].etag != made[1].etag
         for path, own in zip(paths, made, strict=True):
@@ -695,7 +698,7 @@ def test_the_way_up_is_right_for_each_spelling_at_the_same_time(
 @pytest.mark.parametrize("budget", [0, 1 << 20])
 def test_many_who_ask_at_once_get_one_listing(many: Path, budget: int) -> None:
     """Also when it is too large to be kept, as long as somebody has it."""
-    listings = Listings(Docroot(str(many), ()), budget)
+    listings = ListingCache(Docroot(str(many), ()), budget)
     waiting = [make(listings, b"/", Order(), as_json=False) for _ in range(50)]
     first = waiting.pop(0)
     next(first)
@@ -710,11 +713,11 @@ def test_many_who_ask_at_once_get_one_listing(many: Path, budget: int) -> None:
 
 def test_a_second_later_it_is_made_again(tmp_path: Path) -> None:
     write(tmp_path / "a")
-    listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
+    listings = ListingCache(Docroot(str(tmp_path), ()), 1 << 20)
     first = finish(make(listings, b"/", Order(), as_json=True))
     write(tmp_path / "b")
     assert finish(make(listings, b"/", Order(), as_json=True)) is first
-    listings.tick()
+    listings.begin_second()
     assert len(json.loads(read(finish(make(listings, b"/", Order(), as_json=True))))) == 2
 
 
@@ -723,17 +726,17 @@ def test_one_that_took_until_the_next_second_is_not_of_that(tmp_path: Path) -> N
     make_many(tmp_path, 1200)
     docroot = Docroot(str(tmp_path), ())
     count = sum(1 for _ in list_path(docroot, b"/", Order(), as_json=True))
-    listings = Listings(docroot, 0)
+    listings = ListingCache(docroot, 0)
     first, *others = (make(listings, b"/", Order(), as_json=True) for _ in range(4))
     for _ in range(count):
         next(first)
-    listings.tick()
+    listings.begin_second()
     write(tmp_path / "new")
     for other in others:
         next(other)
     old = finish(first)
     next(others[0])
-    listings.tick()
+    listings.begin_second()
     for other in others[1:]:
         next(other)
     made = finish(others[0])
@@ -742,9 +745,9 @@ def test_one_that_took_until_the_next_second_is_not_of_that(tmp_path: Path) -> N
 
 
 def test_one_that_has_not_changed_is_not_held_twice(many: Path) -> None:
-    listings = Listings(Docroot(str(many), ()), 0)
+    listings = ListingCache(Docroot(str(many), ()), 0)
     first = finish(make(listings, b"/", Order(), as_json=True))
-    listings.tick()
+    listings.begin_second()
     assert finish(make(listings, b"/", Order(), as_json=True)) is first
     assert finish(make(listings, b"/", Order("size"), as_json=True)) is not first
 
@@ -753,9 +756,9 @@ def test_one_that_has_not_changed_is_not_held_twice(many: Path) -> None:
 def test_what_was_made_is_given_up(many: Path, budget: int) -> None:
     before = open_descriptors()
     docroot = Docroot(str(many), ())
-    listings = Listings(docroot, budget)
+    listings = ListingCache(docroot, budget)
     finish(make(listings, b"/", Order(), as_json=True))
-    listings.tick()
+    listings.begin_second()
     docroot.release()
     assert opened_since(before) == []
 
@@ -763,7 +766,7 @@ def test_what_was_made_is_given_up(many: Path, budget: int) -> None:
 def test_who_goes_away_half_way_leaves_the_way_free(many: Path) -> None:
     before = open_descriptors()
     docroot = Docroot(str(many), ())
-    listings = Listings(docroot, 0)
+    listings = ListingCache(docroot, 0)
     first = make(listings, b"/", Order(), as_json=True)
     second = make(listings, b"/", Order("size"), as_json=True)
     third = make(listings, b"/nothing/", Order(), as_json=True)
@@ -816,7 +819,7 @@ def test_listing_that_a_client_has_is_read_and_not_rendered(many: Path) -> None:
         return "nothing to do"
 
     steps = list_path(docroot, b"/", BY_NAME, as_json=False, known=known)
-    assert returned(steps) == ("nothing to do", -(-(MANY + 3) // entries.STEP))
+    assert returned(steps) == ("nothing to do", -(-(MANY + 3) // reader.STEP))
     assert asked == [made.etag]
 
 
@@ -833,23 +836,23 @@ def returned(steps: Generator[None, None, Listing | str]) -> tuple[Listing | str
 
 @pytest.mark.parametrize("is_of_this_second", [False, True])
 def test_listing_that_a_client_has_is_told_by_its_tag(many: Path, is_of_this_second: bool) -> None:
-    listings = Listings(Docroot(str(many), ()), 1 << 30)
+    listings = ListingCache(Docroot(str(many), ()), 1 << 30)
     etag = finish(make(listings, b"/", BY_NAME, as_json=False)).etag
     if not is_of_this_second:
-        listings.tick()
+        listings.begin_second()
     steps = make(listings, b"/", BY_NAME, as_json=False, is_unmodified=lambda tag: tag == etag)
     assert returned(steps)[0] == etag
 
 
 def test_listing_that_many_clients_have_is_read_once_a_second(many: Path) -> None:
-    listings = Listings(Docroot(str(many), ()), 1 << 30)
+    listings = ListingCache(Docroot(str(many), ()), 1 << 30)
     steps = []
     for _ in range(3):
         made = make(listings, b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
         steps.append(returned(made)[1])
     assert steps[0] > 0
     assert steps[1:] == [0, 0]
-    listings.tick()
+    listings.begin_second()
     made = make(listings, b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)
     assert returned(made)[1] == steps[0]
 
