@@ -20,7 +20,7 @@ from httpd.network.transport import Transport
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
 from tests.support.raw import Client
@@ -41,6 +41,10 @@ RULES = (
     Rule(("/ruled/bare.*",), fields=(("ETag", None), ("Last-Modified", None))),
     Rule(("/ruled/*.gz",), fields=(("Content-Encoding", "gzip"),)),
 )
+SHORT = 0.05
+"""Seconds of a timeout that a test wants to see reached."""
+CLOSED = r"closed: (.*)$"
+"""The line of the verbose log for a close, with its reason."""
 HUGE = 1 << 34
 """Bytes of the site's /huge.bin, which no socket holds all of."""
 
@@ -135,3 +139,21 @@ def running_loop(docroot: Path, settings: LoopSettings = SETTINGS) -> Iterator[R
         running.close()
     errors = [line for line in running.log.rest() if " error " in line]
     assert bool(errors) is running.expects_errors, errors
+
+
+def is_closed(client: Client) -> bool:
+    """Wait until the server closes, in whatever way."""
+    try:
+        return client.rest() == b""
+    except ConnectionResetError:
+        return True
+
+
+def wait_for_connections(running: RunningLoop, count: int) -> None:
+    """Let the loop answer a client of ours, until it holds so many others."""
+    while True:
+        with running.connect() as client:
+            client.ask("/a.txt")
+            if running.board.column(Column.CONNECTIONS)[0] >= count + 1:
+                break
+    running.log.wait_for("client closed")

@@ -76,7 +76,9 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     return made
 
 
-def test_a_small_known_thing_needs_no_connection(door: Door, connections: list[Connection]) -> None:
+def test_accept_of_a_request_for_a_small_cached_response_needs_no_connection(
+    door: Door, connections: list[Connection]
+) -> None:
     before = door.loop.context.requests, door.loop.context.sent
     response = door.ask()
     assert (response.status, response["Connection"], response.body) == (200, "close", BODY)
@@ -97,7 +99,7 @@ def test_a_small_known_thing_needs_no_connection(door: Door, connections: list[C
     ],
     ids=["keep-alive", "medium", "huge", "pipelined", "half", "silent"],
 )
-def test_what_takes_more_gets_a_connection(
+def test_accept_of_anything_else_makes_a_connection(
     door: Door, connections: list[Connection], data: bytes
 ) -> None:
     for _ in range(3):
@@ -108,7 +110,7 @@ def test_what_takes_more_gets_a_connection(
     assert door.ask().body == BODY
 
 
-def test_a_client_that_may_be_sending_more_is_not_cut_off(site: Path) -> None:
+def test_accept_of_a_client_that_may_send_more_does_not_reset_it(site: Path) -> None:
     """All that was asked for was received; closing would reset what the rest comes by."""
     door = Door(site, replace(SETTINGS, recv=len(CLOSING)))
     with door.running.connect() as client:
@@ -120,7 +122,7 @@ def test_a_client_that_may_be_sending_more_is_not_cut_off(site: Path) -> None:
     door.running.close()
 
 
-def test_what_the_socket_does_not_take_at_once_comes_later(door: Door) -> None:
+def test_accept_with_a_full_socket_sends_the_rest_later(door: Door) -> None:
     door.running.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     before = door.loop.context.sent
     with Client(door.running.port, receive_buffer=1) as client:
@@ -132,7 +134,9 @@ def test_what_the_socket_does_not_take_at_once_comes_later(door: Door) -> None:
         assert client.rest() == b""
 
 
-def test_a_client_that_is_gone_does_no_harm(door: Door, connections: list[Connection]) -> None:
+def test_accept_of_a_client_that_is_gone_does_no_harm(
+    door: Door, connections: list[Connection]
+) -> None:
     client = door.running.connect()
     client.send(CLOSING)
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -153,7 +157,7 @@ def test_a_client_that_is_gone_does_no_harm(door: Door, connections: list[Connec
         ("/listed/", True),
     ],
 )
-def test_others_are_roused_before_a_disk_may_keep_the_loop_waiting(
+def test_accept_wakes_resting_loops_before_a_disk_may_block(
     door: Door, monkeypatch: pytest.MonkeyPatch, target: str, may_wait: bool
 ) -> None:
     write(door.site / "listed" / "a")
@@ -165,7 +169,7 @@ def test_others_are_roused_before_a_disk_may_keep_the_loop_waiting(
         assert bool(roused) is may_wait
 
 
-def test_it_takes_no_place_among_the_connections(site: Path) -> None:
+def test_accept_with_a_close_takes_no_place_among_the_connections(site: Path) -> None:
     door = Door(site, replace(SETTINGS, max_connections=1))
     with door.running.connect() as busy:
         busy.send(b"GET /")
@@ -176,7 +180,7 @@ def test_it_takes_no_place_among_the_connections(site: Path) -> None:
 
 @pytest.mark.parametrize("recv", [1, 4, 65536])
 @pytest.mark.parametrize("verbose", [False, True])
-def test_a_head_request_beyond_the_limit_gets_no_body(
+def test_accept_of_a_head_request_beyond_the_limit_sends_no_body(
     door: Door, recv: int, *, verbose: bool
 ) -> None:
     """RFC 9110 §9.3.2: however little is read of it, and whether or not a verbose loop reads it."""

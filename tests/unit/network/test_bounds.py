@@ -55,12 +55,12 @@ def turns_until_idle(peer: Peer) -> list[int]:
     return received
 
 
-def test_many_chunks_take_many_turns(peer: Peer) -> None:
+def test_body_of_many_chunks_takes_many_turns(peer: Peer) -> None:
     peer.theirs.sendall(POST + CHUNK * (3 * CHUNKS) + b"0\r\n\r\n" + request("/a.txt"))
     assert turns_until_idle(peer) == [0, 0, 0, 2]
 
 
-def test_chunks_that_come_while_others_wait_are_skipped_as_well(peer: Peer) -> None:
+def test_body_chunks_that_arrive_in_between_are_skipped_as_well(peer: Peer) -> None:
     peer.theirs.sendall(POST + CHUNK * (CHUNKS + 1))
     peer.connection.on_event()
     assert peer.connection.state is WAITING
@@ -68,7 +68,7 @@ def test_chunks_that_come_while_others_wait_are_skipped_as_well(peer: Peer) -> N
     assert turns_until_idle(peer) == [0, 1]
 
 
-def test_a_body_that_waits_for_its_turn_times_out_like_any_other(loop: Loop, peer: Peer) -> None:
+def test_body_that_waits_for_its_turn_has_the_same_deadline(loop: Loop, peer: Peer) -> None:
     peer.theirs.sendall(POST + CHUNK * (CHUNKS + 1))
     peer.connection.on_event()
     assert peer.connection.deadline == loop.context.now + SETTINGS.header_timeout
@@ -76,14 +76,14 @@ def test_a_body_that_waits_for_its_turn_times_out_like_any_other(loop: Loop, pee
     assert peer.received().startswith(b"HTTP/1.1 408 ")
 
 
-def test_chunks_with_hardly_any_data_are_refused(peer: Peer) -> None:
+def test_body_of_chunks_with_hardly_any_data_is_refused(peer: Peer) -> None:
     peer.theirs.sendall(POST + b"1\r\nx\r\n" * 6000)
     for _ in range(6000 // CHUNKS + 1):
         peer.connection.on_event()
     assert peer.received().startswith(b"HTTP/1.1 400 ")
 
 
-def test_unknown_pipelined_requests_take_more_turns_than_known_ones(
+def test_pipelined_requests_take_more_turns_if_they_are_not_cached(
     peer: Peer, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle(monkeypatch)
@@ -97,7 +97,7 @@ def test_unknown_pipelined_requests_take_more_turns_than_known_ones(
     assert turns_until_idle(peer) == [PIPELINED]
 
 
-def test_a_turn_that_has_taken_long_answers_one_unknown_request_of_each_client(
+def test_pipelined_requests_get_one_response_in_a_late_turn(
     loop: Loop, peer: Peer, clock: pytest.MonkeyPatch
 ) -> None:
     clock.setattr(time, "monotonic", lambda: loop.context.now + 2 * PATIENCE)
@@ -105,7 +105,7 @@ def test_a_turn_that_has_taken_long_answers_one_unknown_request_of_each_client(
     assert turns_until_idle(peer) == [1, 1, 1, 1]
 
 
-def test_a_client_that_does_not_read_holds_one_response_at_most(
+def test_connection_holds_one_response_while_its_client_does_not_read(
     peer: Peer, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle(monkeypatch)
@@ -126,7 +126,7 @@ def test_a_client_that_does_not_read_holds_one_response_at_most(
     assert received + peer.received().count(STATUS) == PIPELINED
 
 
-def test_many_deadlines_that_pass_at_once_take_several_turns(
+def test_deadlines_that_pass_together_take_several_turns(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "DUE", 3)

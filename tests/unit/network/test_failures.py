@@ -36,7 +36,7 @@ def download(running: RunningLoop) -> bytes:
 
 
 @pytest.mark.parametrize("call", ["sendfile", "pread"])
-def test_a_disk_that_fails_in_a_download_is_logged(
+def test_download_from_a_failing_disk_is_logged(
     site: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     write_sparse(site / "large.bin", SIZE)
@@ -56,7 +56,7 @@ def test_a_disk_that_fails_in_a_download_is_logged(
 
 
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH])
-def test_a_network_that_fails_in_a_download_is_no_error_of_the_server(
+def test_download_over_a_failing_network_is_no_error_of_the_server(
     site: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     write_sparse(site / "large.bin", SIZE)
@@ -75,7 +75,7 @@ def test_a_network_that_fails_in_a_download_is_no_error_of_the_server(
         ("fstat", errno.ENOMEM, 503),
     ],
 )
-def test_a_file_that_cannot_be_read_is_logged_with_the_reason(
+def test_file_that_cannot_be_read_is_logged_with_the_reason(
     site: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, status: int
 ) -> None:
     (site / "new.txt").write_text("new")
@@ -98,7 +98,7 @@ class FullEpoll:
         self.register = failing(errno.ENOSPC)
 
 
-def test_connections_that_cannot_be_watched_are_closed_and_told_once_a_second(site: Path) -> None:
+def test_connections_that_cannot_be_watched_are_closed_and_logged_once_a_second(site: Path) -> None:
     with running_loop(site) as running:
         with running.connect() as first:
             for _ in range(2):  # with the second response, the first one is all done
@@ -117,7 +117,7 @@ def test_connections_that_cannot_be_watched_are_closed_and_told_once_a_second(si
     assert len(told) < 20
 
 
-def test_a_failing_command_takes_nothing_with_it(site: Path) -> None:
+def test_command_that_fails_ends_nothing_else(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
         running.loop._commands.call(failing(errno.EIO))
         running.log.wait_for("error loop 0.0.*internal error.*Input/output error")
@@ -125,7 +125,7 @@ def test_a_failing_command_takes_nothing_with_it(site: Path) -> None:
         running.expects_errors = True
 
 
-def test_a_bell_that_cannot_be_rung_is_heard_with_the_next_tick(
+def test_command_without_a_wake_up_is_obeyed_at_the_next_tick(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_loop(site) as running:
@@ -135,7 +135,9 @@ def test_a_bell_that_cannot_be_rung_is_heard_with_the_next_tick(
         running.join()
 
 
-def test_a_socket_that_cannot_be_asked_counts_as_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_has_data_of_a_socket_that_cannot_be_polled_is_true(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read_fd, write_fd = os.pipe()
     assert not has_data(read_fd)
 

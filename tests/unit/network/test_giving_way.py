@@ -41,7 +41,7 @@ class Watched:
         self.seen.append(-1)
 
 
-def test_a_loop_gives_way_after_every_turn(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loop_yields_after_every_turn(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1))
     watched = Watched(running.loop._epoll)
     monkeypatch.setattr(running.loop, "_epoll", watched)

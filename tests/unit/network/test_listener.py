@@ -60,7 +60,7 @@ def can_connect(host: str, port: int) -> bool:
     return True
 
 
-def test_every_address() -> None:
+def test_listeners_on_every_address_accept_both_families() -> None:
     with listening(["*"]) as (port,):
         assert can_connect("127.0.0.1", port)
         assert can_connect("127.0.0.2", port)
@@ -78,19 +78,21 @@ def test_every_address() -> None:
         ("::", "::1", "127.0.0.1"),
     ],
 )
-def test_one_address(host: str, reached: str, not_reached: str) -> None:
+def test_listener_on_one_address_accepts_no_other(
+    host: str, reached: str, not_reached: str
+) -> None:
     with listening([host]) as (port,):
         assert can_connect(reached, port)
         assert not can_connect(not_reached, port)
 
 
-def test_several_addresses() -> None:
+def test_listeners_on_several_addresses_accept() -> None:
     with listening(["127.0.0.2", "127.0.0.1"]) as ports:
         assert [can_connect(f"127.0.0.{2 - i}", port) for i, port in enumerate(ports)] == [True] * 2
 
 
 @pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
-def test_both_families_on_one_port() -> None:
+def test_listeners_of_both_families_share_a_port() -> None:
     """`::` alone must not take IPv4 as well, or 0.0.0.0 could not be had beside it."""
     address = ("", 0)  # a port that nobody has in either family
     with socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True) as probe:
@@ -100,12 +102,12 @@ def test_both_families_on_one_port() -> None:
         assert can_connect("127.0.0.1", port)
 
 
-def test_a_name() -> None:
+def test_listeners_on_a_name_accept() -> None:
     with listening(["localhost"]) as ports:
         assert any(can_connect("localhost", port) for port in ports)
 
 
-def test_the_same_address_twice() -> None:
+def test_listener_on_the_same_address_twice_is_opened_once() -> None:
     """As a list of a name and its address is; the port is not “already in use”."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -117,7 +119,7 @@ def test_the_same_address_twice() -> None:
     "host",
     ["no-such-host.invalid", "256.256.256.256", "1.2.3.4.5", "::g", "a" * 64, "-", "..", ":::"],
 )
-def test_an_unknown_host(host: str) -> None:
+def test_listener_on_an_unknown_host_fails(host: str) -> None:
     before = open_descriptors()
     with pytest.raises(OSError, match="no such host") as error:
         listen(["127.0.0.1", host], 0, 16)
@@ -125,7 +127,7 @@ def test_an_unknown_host(host: str) -> None:
     assert opened_since(before) == []
 
 
-def test_an_address_that_is_not_ours() -> None:
+def test_listener_on_a_foreign_address_fails() -> None:
     """TEST-NET-1 of RFC 5737."""
     with pytest.raises(OSError) as error:
         listen(["192.0.2.1"], 0, 16)
@@ -133,7 +135,7 @@ def test_an_address_that_is_not_ours() -> None:
     assert error.value.filename == "192.0.2.1:0"
 
 
-def test_a_taken_port_and_nothing_left_open() -> None:
+def test_listener_on_a_taken_port_leaves_nothing_open() -> None:
     with listening(["127.0.0.1"]) as (port,):
         before = open_descriptors()
         with pytest.raises(OSError, match="in use") as error:
@@ -143,7 +145,7 @@ def test_a_taken_port_and_nothing_left_open() -> None:
         assert opened_since(before) == []
 
 
-def test_a_port_just_given_up_can_be_taken_again() -> None:
+def test_listener_takes_a_port_that_was_just_closed() -> None:
     """Although connections of before linger in TIME_WAIT (SO_REUSEADDR)."""
     (listener,) = listen(["127.0.0.1"], 0, 16)
     port = listener.getsockname()[1]
@@ -160,7 +162,7 @@ def test_a_port_just_given_up_can_be_taken_again() -> None:
         assert ports == [port]
 
 
-def test_options() -> None:
+def test_listener_has_its_options() -> None:
     (listener,) = listen(["127.0.0.1"], 0, 16)
     with listener:
         assert not listener.getblocking()
@@ -177,7 +179,7 @@ def test_options() -> None:
 
 @pytest.mark.parametrize("present", ["none", "own", "passed"])
 @pytest.mark.parametrize("tcp_nodelay", [True, False])
-def test_tcp_nodelay_is_what_accepted_sockets_have(tcp_nodelay: bool, present: str) -> None:
+def test_listener_passes_tcp_nodelay_to_accepted_sockets(tcp_nodelay: bool, present: str) -> None:
     """Also where the listening socket was there before, with the opposite."""
     before = ListenSettings(host=("127.0.0.1",), port=0, tcp_nodelay=not tcp_nodelay)
     now = replace(before, tcp_nodelay=tcp_nodelay)
@@ -193,7 +195,7 @@ def test_tcp_nodelay_is_what_accepted_sockets_have(tcp_nodelay: bool, present: s
             assert bool(found) == tcp_nodelay
 
 
-def test_handshakes_can_be_stopped() -> None:
+def test_listener_without_handshakes_refuses_new_clients() -> None:
     """Who has got through is served, who comes later is not let in, and nobody is reset."""
     (listener,) = listen(["127.0.0.1"], 0, 16)
     with listener, socket.socket() as early, socket.socket() as late:
@@ -231,7 +233,7 @@ if HAS_IPV6:
 
 @pytest.mark.parametrize("before", OVERLAPPING, ids=" ".join)
 @pytest.mark.parametrize("after", OVERLAPPING, ids=" ".join)
-def test_sockets_of_this_server_are_kept_or_no_hindrance(
+def test_listeners_of_this_server_are_used_again_or_overlapped(
     before: list[str], after: list[str]
 ) -> None:
     port = free_port()
@@ -246,7 +248,7 @@ def test_sockets_of_this_server_are_kept_or_no_hindrance(
         listener.close()
 
 
-def test_an_address_that_another_one_covers_needs_no_socket() -> None:
+def test_listener_on_an_included_address_is_not_opened() -> None:
     (listener,) = listen(["127.0.0.1", "0.0.0.0", "127.0.0.2"], 0, 16)
     with listener:
         assert listener.getsockname()[0] == "0.0.0.0"
@@ -256,7 +258,7 @@ def test_an_address_that_another_one_covers_needs_no_socket() -> None:
 
 
 @pytest.mark.root
-def test_a_socket_that_this_server_opened_as_another_user_is_named() -> None:
+def test_listener_of_this_server_with_another_owner_is_named() -> None:
     os.seteuid(65534)
     try:
         present = listen(["127.0.0.1"], 0, 16)
@@ -270,7 +272,7 @@ def test_a_socket_that_this_server_opened_as_another_user_is_named() -> None:
     present[0].close()
 
 
-def test_a_hindrance_of_somebody_else_leaves_the_present_sockets_as_they_are() -> None:
+def test_listeners_stay_as_they_are_when_a_foreign_socket_is_in_the_way() -> None:
     present = listen(["127.0.0.1"], 0, 16)
     address, port = present[0].getsockname()
     with socket.create_server(("127.0.0.2", port)), pytest.raises(OSError, match="in use"):
@@ -280,7 +282,7 @@ def test_a_hindrance_of_somebody_else_leaves_the_present_sockets_as_they_are() -
     present[0].close()
 
 
-def test_newcomers_are_diverted_and_who_is_getting_in_is_served() -> None:
+def test_diverted_listener_still_serves_the_handshakes_under_way() -> None:
     """Also one that has said nothing yet, which the kernel keeps for a second."""
     (old,) = listen(["127.0.0.1"], 0, 16)
     address = old.getsockname()
@@ -300,7 +302,7 @@ def test_newcomers_are_diverted_and_who_is_getting_in_is_served() -> None:
             assert connection.recv(10) == b"old"
 
 
-def test_newcomers_without_another_socket_are_refused() -> None:
+def test_diverted_listener_without_another_one_refuses_new_clients() -> None:
     (listener,) = listen(["127.0.0.1"], 0, 16)
     with listener:
         divert_newcomers(listener)
@@ -315,7 +317,7 @@ def test_newcomers_without_another_socket_are_refused() -> None:
         (("fe80::1", 1, 0, 2), "[fe80::1]:1"),
     ],
 )
-def test_format_address(address: tuple[str, int], text: str) -> None:
+def test_format_address_is_that_of_a_url(address: tuple[str, int], text: str) -> None:
     assert format_address(address) == text
 
 
@@ -329,10 +331,10 @@ def test_format_address(address: tuple[str, int], text: str) -> None:
         ("::ffff:0:1.2.3.4", "::ffff:0:1.2.3.4"),  # IPv4-translated, RFC 2765
     ],
 )
-def test_format_peer(host: str, text: str) -> None:
+def test_format_peer_gives_ipv4_addresses_as_such(host: str, text: str) -> None:
     assert format_peer((host, 1, 0, 0)) == (text, 1)
 
 
 @pytest.mark.parametrize("address", ["", "/run/client", b"\0client"])
-def test_clients_of_a_unix_socket_have_no_address(address: str | bytes) -> None:
+def test_format_peer_of_a_unix_socket_has_no_address(address: str | bytes) -> None:
     assert format_peer(address) == ("unix", 0)

@@ -31,7 +31,7 @@ def room(counts: list[int], spare: list[int], most: int) -> Room:
         ([100, 100], [0, 100], True, False, False),
     ],
 )
-def test_who_may_come_in_and_stay(
+def test_room_tells_who_may_connect_and_linger(
     counts: list[int], spare: list[int], *, is_full: bool, may_exceed: bool, may_linger: bool
 ) -> None:
     found = room(counts, spare, 8)
@@ -43,13 +43,13 @@ def test_who_may_come_in_and_stay(
     )
 
 
-def test_the_margin_has_a_place_for_each_loop_or_is_an_eighth() -> None:
+def test_room_margin_is_an_eighth_or_one_for_each_loop() -> None:
     assert room([0] * 8, [0] * 8, 4).margin == 8
     assert room([0] * 8, [0] * 8, 16384).margin == 2048
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=16))
-def test_the_shares_of_all_loops_are_enough(loops: list[tuple[int, int]]) -> None:
+def test_room_shares_of_all_loops_cover_the_excess(loops: list[tuple[int, int]]) -> None:
     """Together they close what is too much, as far as they can, and hardly more."""
     spare = [idle for idle, _ in loops]
     counts = [idle + busy for idle, busy in loops]

@@ -14,7 +14,7 @@ from tests.support.server import DEADLINE
 from tests.unit.guard import descriptors_left, open_descriptors, opened_since
 
 
-def test_it_rings_at_whole_seconds() -> None:
+def test_timer_expires_at_whole_seconds() -> None:
     timer = open_timer()
     second = int(time.monotonic())
     for _ in range(2):
@@ -28,7 +28,7 @@ def test_it_rings_at_whole_seconds() -> None:
     os.close(timer)
 
 
-def test_without_descriptors_there_is_none() -> None:
+def test_timer_without_descriptors_fails() -> None:
     before = open_descriptors()
     with descriptors_left(0), pytest.raises(OSError, match="Too many open files") as error:
         open_timer()

@@ -187,7 +187,7 @@ def send_all(
     ids=lambda alter: alter.__name__,
 )
 @SEGMENTS
-def test_nobody_gets_all_of_a_changed_file(
+def test_transfer_of_a_changed_file_is_never_complete(
     tmp_path: Path,
     ends: tuple[socket.socket, socket.socket],
     alter: Callable[[Path], None],
@@ -230,7 +230,7 @@ def test_transfer_whose_bytes_stay_is_finished(
     assert 2 <= moment < LAST
 
 
-def test_change_beyond_the_part_does_not_end_the_transfer(
+def test_transfer_goes_on_after_a_change_beyond_its_part(
     tmp_path: Path, ends: tuple[socket.socket, socket.socket]
 ) -> None:
     segments = (range(10, SIZE // 2),)
@@ -242,7 +242,7 @@ def test_change_beyond_the_part_does_not_end_the_transfer(
     assert send_all(ends, begin(tmp_path, segments), 1, alter)[0] == expected(segments)
 
 
-def test_file_that_grows_all_the_time_is_sampled_once_a_second_and_at_the_end(
+def test_transfer_of_a_growing_file_samples_it_once_a_second_and_at_the_end(
     tmp_path: Path, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the number of slices, of which each sees new times."""
@@ -264,7 +264,7 @@ def test_file_that_grows_all_the_time_is_sampled_once_a_second_and_at_the_end(
     assert len(reads) == 2 * COUNT + 1, "the last bytes as well"
 
 
-def test_a_change_as_the_last_bytes_are_read(
+def test_transfer_notices_a_change_as_the_last_bytes_are_read(
     tmp_path: Path, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last look comes after that."""
@@ -282,7 +282,7 @@ def test_a_change_as_the_last_bytes_are_read(
     assert transfer.unsent() >= TAIL
 
 
-def test_a_full_socket_shows(tmp_path: Path) -> None:
+def test_transfer_to_a_full_socket_is_blocked(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with ours, theirs:
@@ -296,7 +296,7 @@ def test_a_full_socket_shows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [BlockingIOError, ConnectionResetError])
-def test_a_failure_after_a_piece(
+def test_transfer_that_fails_after_a_piece_counts_the_piece(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     ends: tuple[socket.socket, socket.socket],
@@ -325,7 +325,7 @@ def test_a_failure_after_a_piece(
     assert moving.unsent() == SIZE - 10_000
 
 
-def test_the_segment_size_is_asked_for_until_it_has_grown(
+def test_transfer_asks_for_the_segment_size_until_it_has_grown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = iter([100, 200, 200, 300])
@@ -336,7 +336,7 @@ def test_the_segment_size_is_asked_for_until_it_has_grown(
 
 
 @SEGMENTS
-def test_a_snapshot_is_sent_as_it_was(
+def test_transfer_of_a_snapshot_is_complete(
     tmp_path: Path,
     ends: tuple[socket.socket, socket.socket],
     segments: tuple[bytes | range, ...],
@@ -353,7 +353,7 @@ def test_a_snapshot_is_sent_as_it_was(
 @SEGMENTS
 @pytest.mark.parametrize("make", [make_response, make_lasting])
 @pytest.mark.parametrize("budget", [1, BUDGET, SIZE])
-def test_what_is_sent_first_and_what_is_left(
+def test_send_beginning_and_transfer_send_all_of_it(
     tmp_path: Path,
     ends: tuple[socket.socket, socket.socket],
     segments: tuple[bytes | range, ...],
@@ -375,7 +375,7 @@ def test_what_is_sent_first_and_what_is_left(
 
 
 @pytest.mark.parametrize("room", [1, BUDGET])
-def test_a_socket_without_room_for_what_comes_first(tmp_path: Path, room: int) -> None:
+def test_send_beginning_to_a_full_socket_sends_what_fits(tmp_path: Path, room: int) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with ours, theirs:

@@ -65,7 +65,7 @@ def peers(loop: Loop, clock: pytest.MonkeyPatch) -> Iterator[tuple[Peer, Peer]]:
         yield first, second
 
 
-def test_answers_go_out_at_the_end_of_a_turn(loop: Loop, peers: tuple[Peer, Peer]) -> None:
+def test_queued_responses_go_out_at_the_end_of_a_turn(loop: Loop, peers: tuple[Peer, Peer]) -> None:
     for _ in range(3):  # unknown, known by its file, known to the memo
         for peer in peers:
             peer.ask("/a.txt")
@@ -76,7 +76,9 @@ def test_answers_go_out_at_the_end_of_a_turn(loop: Loop, peers: tuple[Peer, Peer
     assert [peer.received() for peer in peers] == [b"", b""], "each answer is sent once"
 
 
-def test_no_answer_waits_for_a_slice_of_a_download(loop: Loop, peers: tuple[Peer, Peer]) -> None:
+def test_queued_responses_go_out_before_a_slice_of_a_download(
+    loop: Loop, peers: tuple[Peer, Peer]
+) -> None:
     downloading, other = peers
     downloading.ask("/huge.bin")
     loop.queue.send()
@@ -86,7 +88,7 @@ def test_no_answer_waits_for_a_slice_of_a_download(loop: Loop, peers: tuple[Peer
     assert other.received().startswith(OK)
 
 
-def test_no_answer_waits_for_a_step_of_a_listing(
+def test_queued_responses_go_out_before_a_step_of_a_listing(
     loop: Loop, peers: tuple[Peer, Peer], site: Path
 ) -> None:
     (site / "folder").mkdir()
@@ -97,7 +99,7 @@ def test_no_answer_waits_for_a_step_of_a_listing(
     assert other.received().startswith(OK)
 
 
-def test_no_answer_waits_for_one_that_takes_long(
+def test_queued_responses_go_out_before_a_miss_in_a_late_turn(
     loop: Loop, peers: tuple[Peer, Peer], site: Path, clock: pytest.MonkeyPatch
 ) -> None:
     first, second = peers
@@ -114,7 +116,9 @@ def test_no_answer_waits_for_one_that_takes_long(
         assert second.received().startswith(OK)
 
 
-def test_who_waits_for_an_answer_is_not_idle(loop: Loop, peers: tuple[Peer, Peer]) -> None:
+def test_connection_with_a_queued_response_is_not_idle(
+    loop: Loop, peers: tuple[Peer, Peer]
+) -> None:
     """Descriptors run out while the second request is served."""
     waiting, other = peers
     other.ask("/a.txt")
@@ -125,7 +129,7 @@ def test_who_waits_for_an_answer_is_not_idle(loop: Loop, peers: tuple[Peer, Peer
     assert waiting.received().startswith(OK)
 
 
-def test_who_cannot_be_answered_keeps_nobody_from_his_answer(
+def test_queued_response_that_fails_does_not_stop_the_others(
     loop: Loop, peers: tuple[Peer, Peer]
 ) -> None:
     for peer in peers:
@@ -137,7 +141,7 @@ def test_who_cannot_be_answered_keeps_nobody_from_his_answer(
     assert last.received().startswith(OK)
 
 
-def test_who_is_answered_at_accept_counts_before_the_next_one(site: Path) -> None:
+def test_connection_served_at_accept_counts_before_the_next_one(site: Path) -> None:
     """Else a burst would get over the limit of connections, and over the share of the loop."""
     board = Scoreboard.create(1, 1, 1)
     running = RunningLoop(site, replace(SETTINGS, max_connections=2), board)
@@ -154,7 +158,9 @@ def test_who_is_answered_at_accept_counts_before_the_next_one(site: Path) -> Non
         assert [client.response().status for client in clients] == [200] * 5
 
 
-def test_who_comes_within_a_turn_gets_the_newest_version_of_a_site(tmp_path: Path) -> None:
+def test_connection_accepted_within_a_turn_gets_the_newest_version_of_a_site(
+    tmp_path: Path,
+) -> None:
     link = tmp_path / "link"
     board = Scoreboard.create(1, 1, 1)
     for version in "1", "2":

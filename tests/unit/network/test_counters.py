@@ -1,0 +1,62 @@
+"""The access log and the scoreboard show what the connections do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from httpd.observe.scoreboard import Column, Scoreboard
+from tests.support.raw import Response, request
+from tests.unit.network.running import (
+    HUGE,
+    SETTINGS,
+    RunningLoop,
+    running_loop,
+)
+
+
+def test_access_log_counts_the_bytes_sent(site: Path) -> None:
+    with running_loop(site) as running, running.connect() as client:
+        for target, line in (("/a.txt", []), ("/medium.bin", []), ("/a.txt", ["Range: bytes=0-1"])):
+            client.send(request(target, *line))
+            response = client.response()
+            seen = running.access.wait_for(f'"GET {target} ').string
+            status, body = seen.split('"')[2].split()
+            head = seen.rsplit(" ", 1)[1]
+            assert int(status) == response.status
+            assert int(body) == len(response.body)
+            assert int(head) == len(response.body) + length_of_head(response)
+
+
+def length_of_head(response: Response) -> int:
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in response.fields]
+    return sum(len(line) + 2 for line in lines) + 2
+
+
+def test_scoreboard_shows_the_connections(site: Path) -> None:
+    with running_loop(site) as running, running.connect() as idle, running.connect() as busy:
+        idle.ask("/a.txt")
+        busy.send(request("/huge.bin"))
+        busy.head()
+        seen = dict.fromkeys(Column, 0)
+        # A row is written number by number, and read likewise.
+        while (
+            (seen[Column.CONNECTIONS], seen[Column.ACTIVE]) != (2, 1)
+            or seen[Column.SENT] < 100_000
+            or not seen[Column.REMAINING]
+        ):
+            seen = {column: running.board.column(column)[0] for column in Column}
+        assert seen[Column.REQUESTS] >= 1
+        assert seen[Column.REMAINING] <= HUGE
+        assert seen[Column.TICKS] > 0
+
+
+def test_counters_continue_in_the_worker_that_replaces_a_dead_one(site: Path) -> None:
+    board = Scoreboard.create(1, 1, 1)
+    for expected in 1, 2:
+        running = RunningLoop(site, SETTINGS, board)
+        running.start()
+        with running.connect() as client:
+            client.ask("/a.txt", "Connection: close")
+        running.close()
+        assert board.column(Column.REQUESTS)[0] == expected
