@@ -245,9 +245,9 @@ class FileCache:
             cached.responses[variant_key] = response
             cached.cost += cost
             self._used += cost
-            if response.claim is not None:
-                cached.claimed += response.claim.size
-                self._claimed += response.claim.size
+            if response.body.claim is not None:
+                cached.claimed += response.body.claim.size
+                self._claimed += response.body.claim.size
             self._shrink()
 
     def begin_second(self, second: int) -> None:
@@ -308,9 +308,9 @@ class FileCache:
 
     def _drop_responses(self, cached: CachedFile) -> None:
         for response in cached.responses.values():
-            if response.claim is not None:
-                cached.claimed -= response.claim.size
-                self._claimed -= response.claim.size
+            if response.body.claim is not None:
+                cached.claimed -= response.body.claim.size
+                self._claimed -= response.body.claim.size
         cached.responses = {}
         self._used -= cached.cost - cached.size
         cached.cost = cached.size
@@ -326,7 +326,8 @@ def _find_unused(
 
 def _cost(response: Response) -> int:
     """Return the bytes that a response takes beside the content of the file it was made of."""
+    content, _, source, _ = response.body
     cost = len(response.wire) + _OVERHEAD
-    if response.source and response.body is response.source.content and len(response.body) > JOINED:
+    if source and content is source.content and len(content) > JOINED:
         return cost
-    return cost + len(response.body)
+    return cost + len(content)

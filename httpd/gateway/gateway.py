@@ -12,20 +12,33 @@ levels may do follows from that.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from httpd.files.faults import FileSystemError, OutOfDescriptorsError
+from httpd.files.file_cache import CachedFile
 from httpd.gateway.caches import Caches
 from httpd.gateway.response_cache import ResponseCache
-from httpd.protocol.messages import Header, HTTPError, Request
+from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_plain
-from httpd.protocol.response import PendingResponse, Response
-from httpd.protocol.target import PERCENT, QUESTION_MARK
+from httpd.protocol.response import Cacheability, DateHeaders, PendingResponse, Response
+from httpd.protocol.target import (
+    PERCENT,
+    QUESTION_MARK,
+    TARGET_CHARACTERS,
+    canonical_path,
+    is_literal_path,
+)
+from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder
+from httpd.site.rules import NO_POLICY
 from httpd.site.site import Site
 
 HEADERS = 1024 * 1024
 """Bytes that the parsed header sections may take that a gateway remembers."""
+_HEAD = b"HEAD "
+_CLOSE = "Connection: close\r\n"
+_KEEP_ALIVE = "Connection: keep-alive\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +65,17 @@ class Gateway:
         site: what is served.
         caches: those of the worker.
         hooks: of the loop.
+
+    Attributes:
+        exact: exact-match lookup in the response cache, given any bytes.  Bound to `dict.get`
+            because it is on the hot path.  On a miss, call `respond`.
+        invalidate_root: to be called before a request is served that was sent after the last call.
     """
 
     __slots__ = (
         "_caches",
+        "_dates",
+        "_files",
         "_hooks",
         "_is_draining",
         "_parser",
@@ -68,20 +88,17 @@ class Gateway:
     def __init__(self, site: Site, caches: Caches, hooks: Hooks) -> None:
         self._site = site
         self._caches = caches
+        self._files = caches.files
         self._hooks = hooks
-        self._parser = Parser(HEADERS)
-        self.invalidate_root = site.invalidate_root
-        """To be called before a request is served that was sent after the last call."""
+        self._parser = Parser(HEADERS, site.reads)
         self._is_draining = False
+        self._dates = DateHeaders(0, 0)
+        self.invalidate_root = site.invalidate_root
         self._use(ResponseCache(0))
 
     def _use(self, responses: ResponseCache) -> None:
         self._responses = responses
         self.exact: Callable[[bytes], Response | None] = responses.responses.get
-        """Exact-match lookup in the response cache, given any bytes.
-
-        Bound to `dict.get` because it is on the hot path.  On a miss, call `respond`.
-        """
 
     # ---------------------------------------------------------------- time
 
@@ -91,12 +108,14 @@ class Gateway:
         Args:
             second: of the monotonic clock.
         """
-        self._site.tick(second)
+        date = int(time.time())
+        self._dates = DateHeaders(second, date)
+        self._site.begin_second(second, date)
         if not self._is_draining:
             self._use(self._caches.responses(second))
 
     def drain(self) -> None:
-        """Let every response close its connection from now on, so that none is like before."""
+        """Let every response close its connection from now on, so that no cached one is right."""
         self._is_draining = True
         self._use(ResponseCache(0))
 
@@ -121,15 +140,16 @@ class Gateway:
         """
         if response := self.exact(head):
             return response
-        line, _, rest = head.partition(VERSION)
+        # A head of this size is far below all limits for heads, so that they need not be looked at.
         if len(head) >= MAX_REQUEST_LINE or self._is_draining:
             return None
+        line, _, rest = head.partition(VERSION)
         if (QUESTION_MARK in line or PERCENT in line) and (
             response := self._responses.find(line, rest)
         ):
             return response
         header = self._parser.recall(rest)
-        return self._recall(head, line, header) if header else None
+        return self._recall_variant(head, line, header) if header else None
 
     def respond(self, head: bytes) -> Response | PendingResponse | None:
         """Return the response to a head that arrived alone and in one piece, as most do.
@@ -146,10 +166,9 @@ class Gateway:
         Raises:
             HTTPError: when something is wrong on our side.
         """
-        line, _, rest = head.partition(VERSION)
-        # This is far below all limits for heads, so that they need not be looked at.
         if len(head) >= MAX_REQUEST_LINE or self._is_draining:
             return None
+        line, _, rest = head.partition(VERSION)
         if (QUESTION_MARK in line or PERCENT in line) and (
             response := self._responses.find(line, rest)
         ):
@@ -157,15 +176,10 @@ class Gateway:
         header = self._parser.recall(rest)
         if header is None:
             return None
-        if (response := self._recall(head, line, header)) or header.body_length != 0:
+        if (response := self._recall_variant(head, line, header)) or header.body_length != 0:
             return response
         request = read_plain(line, header)
-        if request is None:
-            return None
-        made = self._build(request)
-        if isinstance(made, Response) and not made.is_of_file:
-            self._remember(head, made)
-        return made
+        return None if request is None else self._build(head, request)
 
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""
@@ -175,21 +189,18 @@ class Gateway:
         """Return the response to a request that has arrived wholly.
 
         Args:
-            head: its head, to remember the response by.
+            head: its head.
             request: what `parse` made of the head.
 
         Raises:
             HTTPError: when something is wrong on our side.
         """
-        # The header section is known by now, and another loop may have made the response.
-        if not self._is_draining and (
-            response := self._recall(head, head.partition(VERSION)[0], request.header)
-        ):
-            return response
-        made = self._build(request)
-        if isinstance(made, Response) and not request.has_body:
-            self._remember(head, made)
-        return made
+        if not self._is_draining:
+            # The header section is known by now, and another loop may have made the response.
+            line = head.partition(VERSION)[0]
+            if response := self._recall_variant(head, line, request.header):
+                return response
+        return self._build(head, request)
 
     def resume(self, pending: PendingResponse) -> Response | None:
         """Take a step of a pending response; return the response after the last one.
@@ -219,27 +230,79 @@ class Gateway:
             error: what is wrong.
             head_only: whether the bytes look like a HEAD request, whose response has no body.
         """
-        return self._site.refuse(error, head_only=head_only)
+        return error_builder(error, NO_POLICY).finish(
+            _CLOSE,
+            self._dates,
+            self._files.claim,
+            head_only=head_only,
+            keep_alive=False,
+            lingers=True,
+            is_cacheable=False,
+        )
 
     # ---------------------------------------------------------------- the levels
 
-    def _recall(self, head: bytes, line: bytes, header: Header) -> Response | None:
-        """Return the response of level 3; not to be called while draining."""
-        response = self._site.recall(line, header)
-        if response is not None:
-            self._responses.remember(head, response)
+    def _recall_variant(self, head: bytes, line: bytes, header: Header) -> Response | None:
+        """Return the response of level 3: of a file that was served before.
+
+        Args:
+            head: the whole head.
+            line: its request line without the version; any bytes.
+            header: what the rest of the head means.
+        """
+        variant_key = header.variant_key
+        if not variant_key:
+            return None
+        if QUESTION_MARK in line:
+            line, _, query = line.partition(b"?")
+            if query.translate(None, TARGET_CHARACTERS):
+                return None
+        if line.startswith(b"GET "):
+            path = line[4:]
+        elif line.startswith(_HEAD):
+            path = line[5:]
+            variant_key = _HEAD + variant_key
+        else:
+            return None
+        cached = self._files.by_path.get(path)
+        if cached is None:
+            if is_literal_path(path) or not (canonical := canonical_path(path)):
+                return None
+            cached = self._files.by_path.get(canonical)
+            if cached is None:
+                return None
+        return self._validate(head, cached, variant_key)
+
+    def _validate(self, head: bytes, cached: CachedFile, variant_key: bytes) -> Response | None:
+        """Return the response of level 3 if its file is what the disk has in this second."""
+        try:
+            current = self._site.lookup.revalidate(cached)
+            response = current.responses.get(variant_key) if current else None
+            if current is None or response is None:
+                return None
+            # A download is finished with the version that it begins with: the newest one.
+            if response.length and not current.is_in_place():
+                return None
+        except OutOfDescriptorsError:
+            return None
+        # Not back to the second before, when this loop is late: others send the same response.
+        if response.second < self._dates.second:
+            response = current.responses[variant_key] = response.dated(self._dates)
+        self._responses.remember(head, response)
         return response
 
-    def _build(self, request: Request) -> Response | PendingResponse:
+    def _build(self, head: bytes, request: Request) -> Response | PendingResponse:
         """Return a new response, of level 4."""
-        may_keep_alive = not self._is_draining
         self._hooks.before_blocking()
         try:
             try:
-                return self._site.respond(request, may_keep_alive=may_keep_alive)
+                builder = self._site.respond(request)
             except OutOfDescriptorsError:
                 self._hooks.free_descriptors()
-                return self._site.respond(request, may_keep_alive=may_keep_alive)
+                builder = self._site.respond(request)
+            if isinstance(builder, ResponseBuilder):
+                return self._finish(head, request, builder)
+            return self._finish_later(head, request, builder)
         except FileSystemError as error:
             path = os.fsdecode(request.path)
             self._hooks.complain(f"cannot read {path}: {error.reason}")
@@ -247,10 +310,42 @@ class Gateway:
         except Exception:
             raise self._internal_error() from None
 
-    def _remember(self, head: bytes, response: Response) -> None:
-        """Remember a new response by its head, but for one that level 3 is to remember."""
-        if not response.is_of_file and response.status < 500:
+    def _finish_later(
+        self, head: bytes, request: Request, pending: PendingBuilder
+    ) -> PendingResponse:
+        return self._finish(head, request, (yield from pending))
+
+    def _finish(self, head: bytes, request: Request, builder: ResponseBuilder) -> Response:
+        """Return the response, and cache it where its builder says so."""
+        header = request.header
+        # Whether a client that was not asked for its body will send it cannot be known.
+        keep_alive = (
+            header.keep_alive
+            and not self._is_draining
+            and not header.expects_continue
+            and builder.status not in CLOSING
+        )
+        is_head = request.method == "HEAD"
+        response = builder.finish(
+            ("" if header.minor_version else _KEEP_ALIVE) if keep_alive else _CLOSE,
+            self._dates,
+            self._files.claim,
+            head_only=is_head,
+            keep_alive=keep_alive,
+            # A client that did not ask for the close may be sending its next request.
+            lingers=header.keep_alive or header.expects_continue,
+            # A request with a body is not understood by its head alone.
+            is_cacheable=header.body_length == 0 and not self._is_draining,
+        )
+        if response.cacheability is Cacheability.FILE:
+            cached = builder.cached
+            if cached is not None and cached.was_admitted:
+                variant_key = header.variant_key
+                variant_key = _HEAD + variant_key if is_head else variant_key
+                self._files.add_response(cached, variant_key, response)
+        elif response.cacheability is Cacheability.HEAD:
             self._responses.remember(head, response)
+        return response
 
     def _internal_error(self) -> HTTPError:
         self._hooks.log_exception()

@@ -11,21 +11,21 @@ do no more than that.
 from __future__ import annotations
 
 from httpd.protocol.parser import VERSION
-from httpd.protocol.response import Response
+from httpd.protocol.response import Cacheability, Response
 from httpd.protocol.target import PERCENT, QUESTION_MARK, canonical_path, plain_path
 
 _OVERHEAD = 800
-_KEPT_OVERHEAD = 250
+_FILE_OVERHEAD = 250
 _GET = b"GET "
 
 
 class ResponseCache:
-    """One second of it, shared by the loops of a worker.
+    """The responses of one second, shared by the loops of a worker.
 
-    They take no lock: the worst that comes of it is a head that is counted twice.
+    Loops take no lock: the worst that comes of that is a head that is counted twice.
 
     Args:
-        budget: bytes that it may take beside what the store keeps anyway.
+        budget: bytes that it may take beside what the file cache holds anyway.
     """
 
     __slots__ = ("_room", "responses")
@@ -47,30 +47,36 @@ class ResponseCache:
         return self.responses.get((plain_path(line[4:]), rest))
 
     def remember(self, head: bytes, response: Response) -> None:
-        """Let `response` be the answer to `head`, if there is room for it.
+        """Let `response` be the response to `head`, if there is room for it.
 
-        An answer that would hold a file open is not remembered.  One that is made of a file is to
-        be one that the store keeps, so that only the head takes room.
+        A response of cacheability FILE is to be one that the file cache holds, so that only the
+        head takes room.
+
+        Args:
+            head: of a request.
+            response: one that is cacheable.  It is not remembered if it holds a file open: a
+                download is to be of the version that the file has when it begins.
         """
+        is_of_file = response.cacheability is Cacheability.FILE
         cost = len(head)
-        if response.is_of_file:
-            cost += _KEPT_OVERHEAD
+        if is_of_file:
+            cost += _FILE_OVERHEAD
         else:
             cost += len(response.wire) + len(response.behind) + _OVERHEAD
         if cost <= self._room and not response.length:
-            key = _make_key(head) if response.is_of_file else head
+            key = _make_key(head) if is_of_file else head
             if key is not None and key not in self.responses:
                 self._room -= cost
                 self.responses[key] = response
 
     def close(self) -> None:
-        """Forget everything, and take nothing in any more."""
+        """Drop everything, and take nothing in any more."""
         self._room = 0
         self.responses.clear()
 
 
 def _make_key(head: bytes) -> bytes | tuple[bytes, bytes] | None:
-    """Return what a head that asks for a file is to be known by; None for nothing."""
+    """Return the key for a head that asks for a file; None if it cannot be cached."""
     line, _, rest = head.partition(VERSION)
     if QUESTION_MARK not in line and PERCENT not in line:
         return head

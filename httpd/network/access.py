@@ -29,6 +29,6 @@ def log_response(
     """
     size = len(response.wire) + len(response.behind) + response.length
     sent = size - unsent
-    body = max(0, len(response.body) + response.length - unsent)
+    body = max(0, len(response.body.content) + response.length - unsent)
     duration = time.monotonic() - started
     log.add(transport.peer[0].encode(), head, response.status, body, duration, sent)

@@ -191,8 +191,8 @@ class Connection:
 
     def _name(self) -> str:
         """Return the name of the file that is being sent, or else the request line."""
-        if self._download is not None and self._download.response.source is not None:
-            return os.fsdecode(self._download.response.source.name)
+        if self._download is not None and self._download.response.body.source is not None:
+            return os.fsdecode(self._download.response.body.source.name)
         return self._head.partition(b"\r\n")[0].decode("latin-1")
 
     # ---------------------------------------------------------------- receiving

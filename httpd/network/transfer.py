@@ -40,7 +40,7 @@ def send_beginning(transport: Transport, response: Response, budget: int) -> int
     Raises:
         OSError: of the socket.
     """
-    head, first, source = response.wire, response.segments[0], response.source
+    head, first, source = response.wire, response.body.segments[0], response.body.source
     sent = transport.send_first(head)
     if sent == len(head) and source and source.is_snapshot and isinstance(first, range):
         try:
@@ -83,17 +83,17 @@ class Transfer:
             sent = max(0, sent - len(part))
         self._pending = _NOTHING  # bytes in memory, which come first
         self._part = _NO_PART  # of the file, which comes next
-        segments = response.segments
+        segments = response.body.segments
         if sent:
             segments = (segments[0][sent:], *segments[1:])
         self._segments = iter((*left, *segments))  # which come last
         self._waiting = sum(map(len, left)) + response.length - sent  # bytes of part and segments
-        self._source = source = response.source
+        self._source = source = response.body.source
         self._promised = _NO_PART  # of the file, if others may write it
         self._parts = 0  # ranges among `_segments`
-        if response.segments and source and not source.is_snapshot:
-            self._promised = enclose(response.segments)
-            self._parts = sum(isinstance(segment, range) for segment in response.segments)
+        if response.body.segments and source and not source.is_snapshot:
+            self._promised = enclose(response.body.segments)
+            self._parts = sum(isinstance(segment, range) for segment in response.body.segments)
         self._queues_pages = False  # whether the kernel may hold pages of the file
         self._held: int | None = None  # by the kernel, if nothing was sent since
         self._segment_size = 0

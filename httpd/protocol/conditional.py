@@ -6,6 +6,24 @@ from collections.abc import Mapping
 
 from httpd.protocol import grammar
 from httpd.protocol.dates import parse_date
+from httpd.protocol.messages import HTTPError
+
+CONDITIONS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-unmodified-since"})
+"""The fields that `evaluate` reads."""
+
+
+def is_unmodified(
+    fields: Mapping[str, str], etag: str | None, modified: int | None, this_year: int
+) -> bool:
+    """Tell whether the response to a GET or HEAD is a 304; see `evaluate`.
+
+    Raises:
+        HTTPError: 412.
+    """
+    status = evaluate(fields, etag, modified, this_year)
+    if status == 412:
+        raise HTTPError(412, "The file is not in the state that the request asks for.")
+    return status == 304
 
 
 def evaluate(

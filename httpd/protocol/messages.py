@@ -54,8 +54,9 @@ class Header(NamedTuple):
 
     `is_plain` tells that it has neither a condition nor a Range (RFC 9110 §13.1, §14.2).
 
-    Two requests for a file that have the same `variant_key` have the same answer; it is empty where
-    a body follows, since such a request is not understood by its head alone.
+    Two requests for a file that have the same `variant_key` get the same response (RFC 9111 §4.1).
+    The key is empty where no cached response may be used: where a body follows, as such a request
+    is not understood by its head alone.
     """
 
     minor_version: int

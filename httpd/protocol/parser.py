@@ -8,8 +8,10 @@ cut into pieces on their way.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 
 from httpd.protocol import grammar
+from httpd.protocol.conditional import CONDITIONS
 from httpd.protocol.messages import Header, HTTPError, Request
 from httpd.protocol.target import Target, parse_target
 
@@ -28,14 +30,7 @@ _TLS = b"\x16"
 VERSION = b" HTTP/1."
 """What separates the method and the target from the part that is the same in many heads."""
 _OVERHEAD = 2000
-_SELECTING_PART = (
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "range",
-)
+_NOT_PLAIN = CONDITIONS | {"if-range", "range"}
 """The fields that decide what of a file is sent (RFC 9110 §13.1, §14.2)."""
 
 
@@ -85,8 +80,13 @@ def check_beginning(buffer: bytes | bytearray, start: int = 0) -> None:
             raise _too_long()
 
 
-def parse_head(head: bytes) -> Request:
+def parse_head(head: bytes, variant_fields: Iterable[str] | None = None) -> Request:
     """Parse a complete request head, from its request line to its empty line.
+
+    Args:
+        head: the head.
+        variant_fields: the request header fields that cached responses depend on, in lower case;
+            None where no response is cached by a variant key.
 
     Raises:
         HTTPError: 400, 414, 417, 421, 431, 501 or 505, for what RFC 9112 does not allow.
@@ -97,7 +97,9 @@ def parse_head(head: bytes) -> Request:
     method, (path, query, authority), minor_version = _parse_request_line(head[:end])
     fields = _parse_fields(_split_lines(head[end:]))
     _check_host(fields, authority, minor_version)
-    return Request(method.decode(), path, query, _make_header(fields, minor_version))
+    return Request(
+        method.decode(), path, query, _make_header(fields, minor_version, variant_fields)
+    )
 
 
 def read_plain(line: bytes, header: Header) -> Request | None:
@@ -125,9 +127,11 @@ class Parser:
 
     Args:
         budget: bytes that the remembered header sections may take.
+        variant_fields: see `parse_head`.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, variant_fields: Iterable[str] | None = None) -> None:
+        self._variant_fields = None if variant_fields is None else sorted(variant_fields)
         self._known: dict[bytes, Header] = {}
         self._aging: dict[bytes, Header] = {}
         self._room = self._half = budget // 2
@@ -162,7 +166,7 @@ class Parser:
         """Parse a complete request head; see `parse_head`."""
         if (known := self.split(head)) and (request := read_plain(*known)):
             return request
-        request = parse_head(head)
+        request = parse_head(head, self._variant_fields)
         self._remember(head.partition(VERSION)[2], request.header)
         return request
 
@@ -177,15 +181,19 @@ class Parser:
         self._known[rest] = header
 
 
-def _make_header(fields: dict[str, str], minor_version: int) -> Header:
+def _make_header(
+    fields: dict[str, str], minor_version: int, variant_fields: Iterable[str] | None
+) -> Header:
     """Raises: HTTPError: 400, 417 or 501."""
     body_length = _measure_body(fields, minor_version)
     expectations = _split_list(fields.get("expect", ""))
     if not expectations <= {"100-continue"}:
         raise HTTPError(417, "The only expectation that is understood is 100-continue.")
     keep_alive = _keeps_alive(fields.get("connection", ""), minor_version)
-    parts = [fields.get(name) for name in _SELECTING_PART]
-    selecting = (minor_version == 0, keep_alive, fields.get("accept-encoding"), *parts)
+    variant_key = b""
+    if body_length == 0 and variant_fields is not None:
+        read = [fields.get(name) for name in variant_fields]
+        variant_key = repr((minor_version == 0, keep_alive, *read)).encode()
     return Header(
         minor_version=minor_version,
         fields=fields,
@@ -193,8 +201,8 @@ def _make_header(fields: dict[str, str], minor_version: int) -> Header:
         body_length=body_length,
         # An HTTP/1.0 client cannot wait (RFC 9110 §10.1.1).
         expects_continue=bool(expectations) and minor_version >= 1 and body_length != 0,
-        is_plain=parts.count(None) == len(parts),
-        variant_key=repr(selecting).encode() if body_length == 0 else b"",
+        is_plain=_NOT_PLAIN.isdisjoint(fields),
+        variant_key=variant_key,
     )
 
 

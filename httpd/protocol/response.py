@@ -1,10 +1,10 @@
-"""An answer: all that a connection needs to know in order to send it."""
+"""A response: all that a connection needs to know in order to send it."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import STATUSES
@@ -18,27 +18,27 @@ _STATUS_LINES = {
 
 
 class DateHeaders:
-    """The header lines that depend on the time of day, made once a second.
+    """The header lines that depend on the time of day, rendered once a second.
 
     Args:
-        second: number of the second in which answers get this stamp.
-        now: seconds since the epoch.
+        second: of the monotonic clock, in which responses get these lines.
+        date: seconds since the epoch.
     """
 
-    __slots__ = ("_lines", "_now", "second")
+    __slots__ = ("_date", "_lines", "second")
 
-    def __init__(self, second: int, now: int) -> None:
+    def __init__(self, second: int, date: int) -> None:
         self.second = second
-        self._now = now
-        self._lines: dict[int | None, bytes] = {None: f"Date: {format_date(now)}\r\n".encode()}
+        self._date = date
+        self._lines: dict[int | None, bytes] = {None: f"Date: {format_date(date)}\r\n".encode()}
 
     def lines(self, expires: int | None) -> bytes:
-        """Return Date, and Expires if the answer may be kept for so many seconds."""
+        """Return Date, and Expires if clients may cache the response for so many seconds."""
         lines = self._lines.get(expires)
         if lines is None:
             assert expires is not None
-            date = format_date(self._now + expires)
-            lines = self._lines[None] + f"Expires: {date}\r\n".encode()
+            expiry = format_date(self._date + expires)
+            lines = self._lines[None] + f"Expires: {expiry}\r\n".encode()
             self._lines[expires] = lines
         return lines
 
@@ -82,51 +82,122 @@ class Claim(Protocol):
         """Bytes."""
 
 
-@dataclass(slots=True)
-class Response:
-    """A response head and the body that follows it; only `stamp` and the store change it.
+class Cacheability(enum.Enum):
+    """Where a response may be cached; decided by whoever makes it, obeyed by the gateway."""
 
-    Sent are the bytes of `wire`, then those of `behind`, and then `segments`: bytes, and ranges of
-    `source`, `length` bytes in all.  A small `body` is part of `wire`, so that it goes out with its
-    head in one system call; a larger one is `behind`.  Whoever holds such bytes holds the answer:
-    `source` and `claim` are what they are claimed by.
+    NEVER = enum.auto()
+    """Nowhere: the next request may get another response."""
+    HEAD = enum.auto()
+    """By the bytes of the request head, for the rest of this second."""
+    FILE = enum.auto()
+    """With the file that it was made of, by the variant key, as long as that file stays."""
 
-    `fields` are the header lines that do not depend on the time, up to the empty line.  `expires`
-    is how many seconds it may be kept, if the answer says so.  `lingers` tells that the client may
-    still be sending when the connection is to be closed, as one may that asked to keep it alive.
-    `second` is that of the stamp.  `is_of_file` tells that it was made of a file: if it is kept,
-    then by the store, with the file.
+
+class Body(NamedTuple):
+    """The body of a response: `content`, or else `segments`.
+
+    Whoever holds the bytes holds the body: `source` and `claim` are what they are claimed by.
+
+    Args:
+        content: all of the body, where that is in memory.
+        segments: what is sent one after the other: bytes, and ranges of what `source` contains.
+        source: what ranges are sent from, or what owns the memory of `content`.
+        claim: to the memory of the body, beside what `source` has claimed.
     """
 
-    status: int
-    fields: bytes
-    keep_alive: bool = False
-    body: bytes = b""
-    source: Source | None = None
+    content: bytes = b""
     segments: tuple[bytes | range, ...] = ()
-    length: int = 0
-    expires: int | None = None
-    lingers: bool = False
-    wire: bytes = b""
-    behind: bytes = b""
-    second: int = -1
-    is_of_file: bool = False
+    source: Source | None = None
     claim: Claim | None = None
 
-    def stamp(self, stamp: DateHeaders) -> Response:
-        """Fill `wire` with the time of `stamp`, and return the answer itself.
 
-        A loop may do that while another one sends it: what is sent was taken out before, and is as
-        long as what takes its place.
-        """
-        body = self.body
-        if len(body) > JOINED:
-            self.behind = body
-            body = b""
-        dates = stamp.lines(self.expires)
-        self.wire = b"".join((_STATUS_LINES[self.status], dates, self.fields, body))
-        self.second = stamp.second
-        return self
+NO_BODY = Body()
+
+
+class Response:
+    """A response head and the body that follows it.  Never changed: `dated` makes another one.
+
+    Args:
+        status: a key of `STATUSES`.
+        fields: the header lines that do not depend on the time, up to the empty line.
+        dates: of the second in which the response is sent.
+        body: what follows the head.
+        keep_alive: whether the connection is kept open after the response.
+        lingers: whether the client may still be sending when the connection is to be closed, as a
+            client may that asked to keep it open.
+        cacheability: where the response may be cached.
+        expires: seconds for which clients may cache the response, None for no Expires.
+
+    Attributes:
+        second: that of `dates`.
+        wire: the head, and a small body, so that both are sent by one system call.
+        behind: a larger body that is in memory.
+        length: the bytes of the segments of the body.
+    """
+
+    __slots__ = (
+        "behind",
+        "body",
+        "cacheability",
+        "expires",
+        "fields",
+        "keep_alive",
+        "length",
+        "lingers",
+        "second",
+        "status",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        status: int,
+        fields: bytes,
+        dates: DateHeaders,
+        body: Body = NO_BODY,
+        *,
+        keep_alive: bool = False,
+        lingers: bool = False,
+        cacheability: Cacheability = Cacheability.NEVER,
+        expires: int | None = None,
+    ) -> None:
+        content, segments, _, _ = body
+        is_joined = len(content) <= JOINED
+        self.status: Final = status
+        self.fields: Final = fields
+        self.body: Final = body
+        self.keep_alive: Final = keep_alive
+        self.lingers: Final = lingers
+        self.cacheability: Final = cacheability
+        self.expires: Final = expires
+        self.second: Final = dates.second
+        self.wire: Final = b"".join(
+            (
+                _STATUS_LINES[status],
+                dates.lines(expires),
+                fields,
+                content if is_joined else b"",
+            )
+        )
+        self.behind: Final = b"" if is_joined else content
+        self.length: Final = sum(map(len, segments)) if segments else 0
+
+    def __repr__(self) -> str:
+        size = len(self.wire) + len(self.behind) + self.length
+        return f"<Response {self.status}, {size} bytes, cacheable: {self.cacheability.name}>"
+
+    def dated(self, dates: DateHeaders) -> Response:
+        """Return the same response with the time of another second."""
+        return Response(
+            self.status,
+            self.fields,
+            dates,
+            self.body,
+            keep_alive=self.keep_alive,
+            lingers=self.lingers,
+            cacheability=self.cacheability,
+            expires=self.expires,
+        )
 
 
 PendingResponse = Generator[None, None, Response]

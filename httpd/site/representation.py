@@ -1,6 +1,6 @@
 """Which representation of a file a request gets (RFC 9110 §12).
 
-Called by `httpd.site.site`.
+Called by `httpd.site.file_handler`.
 """
 
 from __future__ import annotations
@@ -14,29 +14,31 @@ from httpd.files.open_file import OpenFile
 from httpd.protocol.conditional import matches
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.negotiation import IDENTITY, rank_codings
-from httpd.site.rules import NO_POLICY, Fields, PathPolicy
+from httpd.site.rules import NO_POLICY, PathPolicy
 
-_VARY: Fields = (("Vary", "Accept-Encoding"),)
+_VARY = "Vary: Accept-Encoding\r\n"
 _NAMING_FIELDS = ("if-range", "if-match", "if-none-match")
 """Fields by whose entity tag a request for ranges names a representation."""
+READ_FOR_CHOICE = frozenset({"accept-encoding", "range", *_NAMING_FIELDS})
+"""The request header fields that `choose` reads."""
 
 
 class Representation(NamedTuple):
     """A representation of a file.
 
     Args:
-        resource: where its content is.
+        file: where its content is.
         coding: its content coding, or `IDENTITY`.
         etag: its entity tag.
         media_type: what it is without the coding.
-        vary: the field that says what the choice was made by, if there was one.
+        vary: the header line that says what the choice was made by, if there was one.
     """
 
-    resource: OpenFile
+    file: OpenFile
     coding: str
     etag: str
     media_type: str
-    vary: Fields = ()
+    vary: str = ""
 
 
 def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Representation:
@@ -59,17 +61,18 @@ def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Represen
         coded = {}
     if not coded and (accept is None or ";" not in accept):  # nothing is refused without a weight
         return Representation(original, IDENTITY, original.etag, original.media_type)
-    vary = _VARY if coded else ()
+    vary = _VARY if coded else ""
     ranked = rank_codings(accept, coded)
     if not ranked:
         names = ", ".join((IDENTITY, *coded))
-        raise HTTPError(406, f"The file is available in these content codings: {names}.", vary)
+        detail = f"The file is available in these content codings: {names}."
+        raise HTTPError(406, detail, (("Vary", "Accept-Encoding"),) if coded else ())
     coding = ranked[0]
     if coded and request.method == "GET" and "range" in fields:
         tags = {} if "etag" in policy.removed else _tags_of(cached)
         coding = _choose_for_range(fields, tags, ranked)
-    resource = original if coding == IDENTITY else coded[coding]
-    return Representation(resource, coding, resource.etag, resource.media_type, vary)
+    file = original if coding == IDENTITY else coded[coding]
+    return Representation(file, coding, file.etag, file.media_type, vary)
 
 
 def _of_rule(original: OpenFile, coding: str) -> Representation:
@@ -85,7 +88,7 @@ def _of_rule(original: OpenFile, coding: str) -> Representation:
 
 
 def _tags_of(cached: CachedFile) -> dict[str, str]:
-    tags = {coding: resource.etag for coding, resource in cached.coded.items()}
+    tags = {coding: file.etag for coding, file in cached.coded.items()}
     return {**tags, IDENTITY: cached.original.etag}
 
 

@@ -11,20 +11,19 @@ import re
 from pathlib import Path
 
 from httpd.files.docroot import Docroot, FoundDirectory, OpenResult
-from httpd.files.file_cache import FileCache
+from httpd.gateway.gateway import Gateway
 from httpd.protocol.body import Body
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.parser import find_head_end, parse_head
+from httpd.protocol.parser import find_head_end
 from httpd.protocol.response import Response
 from httpd.protocol.target import decode_path, encode_path
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
-from httpd.site.site import Site
 from tests.corpus import site
 from tests.corpus.site import SECRET
 from tests.fuzz.pure_targets import Target, error_status
 from tests.support import raw
-from tests.unit.site.work import done
+from tests.unit.gateway.gateways import done, make_gateway
 
 INDEX = ("index.html",)
 RULES = (
@@ -47,11 +46,11 @@ def make_site_targets(directory: Path) -> dict[str, Target]:
     settings = SiteSettings(
         docroot=str(docroot), index=INDEX, expires=60, cache=1 << 20, listing=True, rules=RULES
     )
-    responder = Site(settings, FileCache(settings.cache))
+    gateway = make_gateway(settings)
     opener = Docroot(str(docroot), INDEX)
     return {
         "path": lambda data: check_path(opener, docroot, data),
-        "answer": lambda data: check_responses(responder, data),
+        "answer": lambda data: check_responses(gateway, data),
     }
 
 
@@ -80,7 +79,7 @@ def check_path(opener: Docroot, docroot: Path, data: bytes) -> None:
             assert f"{real}/".startswith(f"{docroot.resolve()}/")
 
 
-def check_responses(responder: Site, data: bytes) -> None:
+def check_responses(gateway: Gateway, data: bytes) -> None:
     """Do with some requests what a connection does, and read the answers like a strict client."""
     buffer = bytearray(data)
     for _ in range(MAX_REQUESTS):
@@ -89,7 +88,8 @@ def check_responses(responder: Site, data: bytes) -> None:
             end = find_head_end(buffer, 0)
             if not end:
                 return
-            request = parse_head(bytes(buffer[:end]))
+            head = bytes(buffer[:end])
+            request = gateway.parse(head)
             del buffer[:end]
             is_head = request.method == "HEAD"
             body = Body(buffer, request.header.body_length, MAX_BODY)
@@ -97,10 +97,10 @@ def check_responses(responder: Site, data: bytes) -> None:
                 pass
             if not (request.header.expects_continue or is_complete):
                 return
-            response = done(responder.respond(request, may_keep_alive=True))
+            response = done(gateway.respond_to(head, request))
         except HTTPError as error:
             error_status(error)
-            response = responder.refuse(error, head_only=is_head)
+            response = gateway.refuse(error, head_only=is_head)
         check_wire(response, is_head=is_head)
         if not response.keep_alive:
             return
@@ -110,10 +110,10 @@ def check_wire(response: Response, *, is_head: bool) -> None:
     """Assert that an answer is framed as its head says, and that nothing in it is secret."""
     head, end, body = (response.wire + response.behind).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
-    for part in response.segments:
+    for part in response.body.segments:
         if isinstance(part, range):
-            assert response.source is not None
-            body += os.pread(response.source.fd, len(part), part.start)
+            assert response.body.source is not None
+            body += os.pread(response.body.source.fd, len(part), part.start)
         else:
             body += part
     assert SECRET not in body

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from httpd.files.docroot import Docroot
 from httpd.files.file_cache import LIFETIME, MAX_OPEN_FILES, OPEN_LIFETIME, CachedFile, FileCache
 from httpd.files.open_file import SMALL_FILE, OpenFile
-from httpd.protocol.response import Response
+from httpd.protocol.response import Body, Response
+from tests.unit.protocol.responses import make_response
 from tests.unit.site.directories import open_path, write, write_sparse
 
 SIZES = (0, 1000, 50_000, SMALL_FILE + 1)
@@ -39,14 +40,14 @@ def cached(path: bytes, resource: OpenFile, validated_at: int = 1) -> CachedFile
 
 
 def response(body: bytes = b"") -> Response:
-    return Response(200, b"", body=body, wire=bytes(100))
+    return make_response(100, Body(body))
 
 
 def size_of(file_cache: FileCache) -> int:
     """Return the bytes of contents and answers that a store holds."""
     return sum(
         len(own.original.content or b"")
-        + sum(len(key) + len(kept.wire + kept.body) for key, kept in own.responses.items())
+        + sum(len(key) + len(kept.wire + kept.body.content) for key, kept in own.responses.items())
         for own in file_cache.by_path.values()
     )
 
@@ -158,9 +159,7 @@ def test_an_answer_counts_once_however_often_it_is_made(resources: list[OpenFile
 
 
 def claimed(file_cache: FileCache, size: int) -> Response:
-    made = response(bytes(size))
-    made.claim = file_cache.claim(size)
-    return made
+    return make_response(100, Body(bytes(size), claim=file_cache.claim(size)))
 
 
 def test_the_content_of_a_coded_form_counts_once(resources: list[OpenFile]) -> None:
@@ -168,8 +167,7 @@ def test_the_content_of_a_coded_form_counts_once(resources: list[OpenFile]) -> N
     file_cache = FileCache(1 << 20)
     kept = CachedFile(b"/a", original, None, 1, {"gzip": coded})
     file_cache.admit(kept)
-    made = response(coded.content or b"")
-    made.source = coded
+    made = make_response(100, Body(coded.content or b"", source=coded))
     file_cache.add_response(kept, b"selector", made)
     assert file_cache._used < original.size + coded.size + 10_000
 

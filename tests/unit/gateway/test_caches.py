@@ -9,23 +9,19 @@ from httpd.files.docroot import Docroot, OpenResult
 from httpd.files.file_cache import CachedFile
 from httpd.files.open_file import OpenFile
 from httpd.gateway.caches import Caches
-from httpd.protocol.response import Response
+from tests.unit.protocol.responses import make_response
 from tests.unit.site.directories import write
-
-
-def response() -> Response:
-    return Response(200, b"", wire=bytes(100))
 
 
 def test_caches_have_one_response_cache_a_second() -> None:
     caches = Caches(100_000)
     first = caches.responses(5)
-    first.remember(b"head", response())
+    first.remember(b"head", make_response())
     assert caches.responses(5) is first
     second = caches.responses(6)
     assert second.responses == {}
     late = caches.responses(5)
-    late.remember(b"head", response())
+    late.remember(b"head", make_response())
     assert late.responses == {}, "what is of the second before was remembered in this one"
     assert caches.responses(6) is second
 
@@ -34,7 +30,7 @@ def test_response_cache_closes_when_many_files_are_evicted(tmp_path: Path) -> No
     """Else the memory of evicted files would not be free: responses refer to it."""
     caches = Caches(110_000)
     responses = caches.responses(5)
-    responses.remember(b"head", response())
+    responses.remember(b"head", make_response())
     write(tmp_path / "a", bytes(50_000))
     opened = Docroot(str(tmp_path), ()).open(b"/a")
     assert isinstance(opened, OpenResult)
@@ -45,5 +41,5 @@ def test_response_cache_closes_when_many_files_are_evicted(tmp_path: Path) -> No
     caches.files.admit(CachedFile(b"/2", file, None, 1, {}))
     assert len(caches.files.by_path) < 3
     assert responses.responses == {}
-    caches.responses(6).remember(b"head", response())
+    caches.responses(6).remember(b"head", make_response())
     assert set(caches.responses(6).responses) == {b"head"}

@@ -20,7 +20,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from httpd.files.file_cache import LIFETIME, MAX_OPEN_FILES, FileCache
+from httpd.files.file_cache import LIFETIME, MAX_OPEN_FILES
 from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.caches import Caches
 from httpd.gateway.gateway import Gateway, Hooks
@@ -29,11 +29,11 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
 from httpd.protocol.response import Response
 from httpd.site.site import Site
+from tests.unit.gateway.gateways import done, make_gateway, respond
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.network.running import site_settings
 from tests.unit.protocol.heads import head
 from tests.unit.site.directories import write, write_sparse
-from tests.unit.site.work import done
 
 LARGE = SMALL_FILE + 1000
 NAMES = [
@@ -148,13 +148,9 @@ class ManualLoop:
 
 def ask_anew(root: Path, data: bytes) -> Response | int:
     try:
-        request = parse_head(data)
+        return respond(make_gateway(site_settings(root)), data)
     except HTTPError as error:
         return error.status
-    file_cache = FileCache(
-        1 << 20
-    )  # nothing is kept from a first request, but its body is in memory
-    return done(Site(site_settings(root), file_cache).respond(request, may_keep_alive=True))
 
 
 def show(response: Response | int) -> object:
@@ -162,7 +158,7 @@ def show(response: Response | int) -> object:
     if isinstance(response, int):
         return response
     head, _, body = (response.wire + response.behind).partition(b"\r\n\r\n")
-    assert body == response.body
+    assert body == response.body.content
     found = BOUNDARY.search(head)
     boundary = found[1] if found else b"no boundary"
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
@@ -175,10 +171,10 @@ def show(response: Response | int) -> object:
     fields |= {b"Date": b"", b"Expires": b""}
     fields = {name: value.replace(boundary, b"*") for name, value in fields.items()}
     sent: list[bytes | range] = []
-    for segment in response.segments:
+    for segment in response.body.segments:
         if isinstance(segment, range):
-            assert response.source is not None
-            sent.append(os.pread(response.source.fd, min(len(segment), 100), segment.start))
+            assert response.body.source is not None
+            sent.append(os.pread(response.body.source.fd, min(len(segment), 100), segment.start))
             sent.append(segment)
         else:
             sent.append(segment.replace(boundary, b"*"))
@@ -340,7 +336,7 @@ def test_a_remembered_answer_has_the_same_body_and_the_new_time(tmp_path: Path) 
         loop.tick()
         again = recalled(loop, "/a.txt")
         assert again.second == int(loop.now)
-        assert again is first
+        assert again.body is first.body
 
 
 @pytest.mark.parametrize("lines", [[], ["If-None-Match: *"], ["Range: bytes=0-0"]])
@@ -363,7 +359,9 @@ def test_several_ranges_have_a_boundary_of_their_own_each_time(tmp_path: Path) -
     loop = ManualLoop(tmp_path)
     loop.ask_twice("/a.txt")
     data = head("Range: bytes=0-0,2-2", target="/a.txt")
-    bodies = {response.body for _ in range(3) if isinstance(response := loop.ask(data), Response)}
+    bodies = {
+        response.body.content for _ in range(3) if isinstance(response := loop.ask(data), Response)
+    }
     assert len(bodies) == 3
     assert loop.gateway.recall(data) is None
 
@@ -479,7 +477,7 @@ def test_each_loop_begins_a_second_for_itself(
     write(tmp_path / "a.txt", "b", age=3600)
     second.tick()
     after = second.ask_twice("/a.txt")
-    assert (before.body, after.body) == (b"a", b"b")
+    assert (before.body.content, after.body.content) == (b"a", b"b")
     assert recalled(first, "/a.txt") is before
     assert recalled(second, "/a.txt") is after
     first.tick()

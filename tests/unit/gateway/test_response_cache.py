@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.parser import VERSION
-from httpd.protocol.response import Response
+from httpd.protocol.response import Body, Cacheability, Response
 from tests.unit.protocol.heads import head
+from tests.unit.protocol.responses import make_response
 
 
 def response(size: int = 100, behind: int = 0, *, is_of_file: bool = False) -> Response:
-    return Response(
-        200, b"", keep_alive=True, wire=bytes(size), behind=bytes(behind), is_of_file=is_of_file
-    )
+    cacheability = Cacheability.FILE if is_of_file else Cacheability.HEAD
+    return make_response(size, Body(bytes(behind)), cacheability=cacheability)
 
 
 def find(response_cache: ResponseCache, data: bytes) -> Response | None:
@@ -138,10 +138,9 @@ def test_what_does_not_fit_drives_out_nothing() -> None:
 def test_a_download_is_not_remembered() -> None:
     """It would hold its file open."""
     response_cache = ResponseCache(10_000)
-    response_cache.remember(b"head", Response(200, b"", wire=b"head", length=1 << 30))
-    response_cache.remember(
-        b"head", Response(200, b"", wire=b"head", length=1 << 30, is_of_file=True)
-    )
+    download = Body(segments=(range(1 << 30),))
+    for cacheability in Cacheability.HEAD, Cacheability.FILE:
+        response_cache.remember(b"head", make_response(100, download, cacheability=cacheability))
     assert response_cache.responses == {}
 
 
@@ -183,13 +182,7 @@ def test_real_memory_stays_within_the_budget(*, is_of_file: bool, query: bytes) 
                 continue
             response_cache.remember(
                 data,
-                Response(
-                    status=404,
-                    fields=bytes(200 + number % 2),
-                    keep_alive=True,
-                    body=bytes(600 + number % 2),
-                    wire=bytes(900 + number % 2),
-                ),
+                make_response(300 + number % 2, Body(bytes(600 + number % 2))),
             )
         assert tracemalloc.get_traced_memory()[1] <= budget * 1.5
     finally:

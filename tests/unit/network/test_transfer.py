@@ -16,13 +16,14 @@ from httpd.files.fingerprint import COUNT
 from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginning
 from httpd.network.transport import Transport
-from httpd.protocol.response import Response
+from httpd.protocol.response import Body, Response
+from tests.unit.protocol.responses import DATES
 from tests.unit.site.directories import open_path, write
 
 SIZE = SMALL_FILE + 3 * TAIL
 BUDGET = SIZE // 4
 OLD = b"o" * SIZE
-HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+HEAD = Response(200, b"\r\n", DATES).wire
 LAST = 100 * TAIL
 """More than there are moments."""
 
@@ -107,19 +108,18 @@ def make_response(directory: Path, segments: tuple[bytes | range, ...]) -> Respo
     path = write(directory / "file", OLD)
     os.utime(path, (1e9, 1e9))
     opened = open_path(Docroot(str(directory), ()), b"/file")
-    length = sum(map(len, segments))
     source = OpenFile(opened, int(time.time()))
-    return Response(200, b"", wire=HEAD, segments=segments, length=length, source=source)
+    return Response(200, b"\r\n", DATES, Body(b"", segments, source))
 
 
 def make_lasting(directory: Path, segments: tuple[bytes | range, ...]) -> Response:
     """Make an answer from a snapshot, whose file has been overwritten since."""
     response = make_response(directory, segments)
-    assert isinstance(response.source, OpenFile)
-    response.source = response.source.snapshot()
-    assert response.source is not None
+    assert isinstance(response.body.source, OpenFile)
+    snapshot = response.body.source.snapshot()
+    assert snapshot is not None
     overwrite(directory / "file")
-    return response
+    return Response(200, b"\r\n", DATES, response.body._replace(source=snapshot))
 
 
 def begin(directory: Path, segments: tuple[bytes | range, ...]) -> Transfer:

@@ -1,0 +1,65 @@
+"""What the steps of a site have in common.
+
+A site asks its steps one after the other; the first that returns something decides.  The cached
+responses of a file are told apart by the request header fields that the steps declare (`reads`):
+whatever a step reads undeclared, another client would get the response that was made for it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from httpd.files.docroot import FoundDirectory
+from httpd.files.file_cache import CachedFile
+from httpd.protocol.messages import Request
+from httpd.site.builder import PendingBuilder, ResponseBuilder
+from httpd.site.rules import PathPolicy
+
+Found = CachedFile | FoundDirectory
+"""What a path leads to."""
+
+
+class Clock:
+    """The date of this second, for conditions with dates.
+
+    Attributes:
+        date: seconds since the epoch, as the responses of this second say.
+        this_year: the year of the date, see `parse_date`.
+    """
+
+    __slots__ = ("date", "this_year")
+
+    def __init__(self) -> None:
+        self.set(0)
+
+    def set(self, date: int) -> None:
+        """Begin a second; `date` is in seconds since the epoch."""
+        self.date = date
+        self.this_year = time.gmtime(date).tm_year
+
+
+class Step(Protocol):
+    """One concern of a site, built once from the settings that it needs."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The request header fields that the step reads, in lower case."""
+
+    def handle(
+        self, request: Request, found: Found, policy: PathPolicy
+    ) -> ResponseBuilder | PendingBuilder | None:
+        """Respond to a GET or HEAD request, or leave it to the next step.
+
+        Args:
+            request: what the client asks for.
+            found: what its path leads to.
+            policy: what the rules say about the path.
+
+        Returns:
+            None to leave the request to the next step.
+
+        Raises:
+            HTTPError: the response is an error page.
+            FileSystemError: a fault of the system.
+        """

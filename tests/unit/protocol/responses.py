@@ -1,0 +1,20 @@
+"""Responses of a given size, made by hand."""
+
+from __future__ import annotations
+
+from httpd.protocol.response import NO_BODY, Body, Cacheability, DateHeaders, Response
+
+DATES = DateHeaders(1, 1_000_000_000)
+_LEAST = len(Response(200, b"", DATES).wire)
+
+
+def make_response(
+    size: int = _LEAST,
+    body: Body = NO_BODY,
+    *,
+    cacheability: Cacheability = Cacheability.HEAD,
+    keep_alive: bool = True,
+) -> Response:
+    """Return a response whose head takes so many bytes, or the fewest that it can take."""
+    fields = bytes(max(0, size - _LEAST))
+    return Response(200, fields, DATES, body, keep_alive=keep_alive, cacheability=cacheability)

@@ -1,0 +1,173 @@
+"""The steps of a site read no other request fields than those that they declare.
+
+A cached response is found by the fields that its steps declare.  One that a step reads undeclared
+would be told to clients that sent something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpd.files.file_cache import FileCache
+from httpd.files.open_file import SMALL_FILE
+from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.parser import _NOT_PLAIN, parse_head
+from httpd.site.builder import PendingBuilder, ResponseBuilder
+from httpd.site.rules import NO_POLICY, PathPolicy, Rule
+from httpd.site.settings import SiteSettings
+from httpd.site.site import Site
+from httpd.site.steps import Found, Step
+from tests.unit.protocol.heads import head
+from tests.unit.site.directories import write, write_sparse
+
+VALUES = {
+    "Accept": ["application/json", "text/html"],
+    "Accept-Encoding": ["gzip", "br;q=0.5, *;q=0", "identity;q=0"],
+    "Accept-Language": ["de"],
+    "Authorization": ["Basic YTpi"],
+    "Cookie": ["a=b"],
+    "If-Match": ["*", '"x"'],
+    "If-Modified-Since": ["Fri, 01 Jan 2100 00:00:00 GMT"],
+    "If-None-Match": ["*", 'W/"x"'],
+    "If-Range": ['"x"', "Sun, 09 Sep 2001 01:46:40 GMT"],
+    "If-Unmodified-Since": ["Sun, 09 Sep 2001 01:46:40 GMT"],
+    "Origin": ["http://localhost"],
+    "Range": ["bytes=0-1", "bytes=0-1,3-4", "bytes=999999-"],
+    "Referer": ["http://localhost/"],
+    "User-Agent": ["x"],
+}
+TARGETS = ["/a.js", "/large.bin", "/folder", "/folder/", "/folder/?sort=size", "/ruled.gz", "/none"]
+
+
+class RecordingMapping(Mapping[str, str]):
+    """The fields of a request; notes what is read of them."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.read.add(name)
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.read |= {"every name"}
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        self.read |= {"the number of fields"}
+        return len(self._fields)
+
+
+def undeclared(step: Step, request: Request, found: Found, policy: PathPolicy) -> set[str]:
+    """Run a step to its end, and return the fields that it reads without saying so."""
+    fields = RecordingMapping(request.header.fields)
+    header = request.header._replace(fields=fields)
+    try:
+        made = step.handle(request._replace(header=header), found, policy)
+        if made is not None and not isinstance(made, ResponseBuilder):
+            for _ in made:
+                pass
+    except HTTPError:
+        pass
+    return fields.read - step.reads
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    root = tmp_path_factory.mktemp("steps")
+    for name in "a.js", "a.js.gz", "a.js.br", "ruled.gz", "folder/b.txt":
+        write(root / name, "content", age=3600)
+    write_sparse(root / "large.bin", SMALL_FILE + 1)
+    rules = (Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),)
+    return Site(
+        SiteSettings(docroot=str(root), cache=1 << 20, listing=True, rules=rules),
+        FileCache(1 << 20),
+    )
+
+
+@given(
+    st.sampled_from(["GET", "HEAD"]),
+    st.sampled_from(TARGETS),
+    st.lists(
+        st.sampled_from([(name, value) for name, values in VALUES.items() for value in values]),
+        max_size=6,
+        unique_by=lambda field: field[0],
+    ),
+)
+@settings(max_examples=500)
+def test_step_reads_no_field_that_it_does_not_declare(
+    site: Site, method: str, target: str, fields: list[tuple[str, str]]
+) -> None:
+    lines = [f"{name}: {value}" for name, value in fields]
+    request = parse_head(head(*lines, method=method, target=target))
+    try:
+        found = site.lookup.find(request.path)
+    except HTTPError:
+        return
+    policy = site._find_policy(site._rules, request.path) if site._rules else NO_POLICY
+    for step in site.steps:
+        assert undeclared(step, request, found, policy) == set(), type(step).__name__
+
+
+class Undeclared:
+    """A step as it must not be."""
+
+    reads = frozenset({"range"})
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+
+    def handle(
+        self,
+        request: Request,
+        found: Found,
+        policy: PathPolicy,
+    ) -> ResponseBuilder | PendingBuilder | None:
+        """Read Cookie in one of several ways."""
+        fields = request.header.fields
+        if self._how == "get":
+            fields.get("cookie")
+        elif self._how == "in":
+            assert "cookie" not in fields
+        elif self._how == "all":
+            dict(fields)
+        elif self._how == "later":
+            return self._later(fields)
+        return None
+
+    def _later(self, fields: Mapping[str, str]) -> PendingBuilder:
+        fields.get("cookie")
+        yield
+        raise HTTPError(404, "Nothing is here.")
+
+
+@pytest.mark.parametrize("how", ["get", "in", "all", "later"])
+def test_step_that_reads_an_undeclared_field_is_caught(site: Site, how: str) -> None:
+    request = parse_head(head(target="/a.js"))
+    found = site.lookup.find(request.path)
+    assert undeclared(Undeclared(how), request, found, NO_POLICY)
+    assert not undeclared(Undeclared("not at all"), request, found, NO_POLICY)
+
+
+def test_variant_key_is_made_of_what_steps_declare(site: Site) -> None:
+    """Up to the step that serves files: what later steps make is cached with no file."""
+    handler = site.steps[0]
+    assert site.reads == handler.reads
+    assert {"accept-encoding", "range", "if-none-match"} <= site.reads
+    assert handler.reads >= _NOT_PLAIN, "the handler relies on `Header.is_plain`"
+
+
+def test_step_that_no_setting_asks_for_does_not_exist(tmp_path: Path) -> None:
+    with_listing, without = (
+        Site(SiteSettings(docroot=str(tmp_path), cache=0, listing=listing), FileCache(0))
+        for listing in (True, False)
+    )
+    names = [type(step).__name__ for step in with_listing.steps]
+    assert names == ["FileHandler", "SlashRedirect", "ListingHandler"]
+    assert [type(step).__name__ for step in without.steps] == names[:-1]
