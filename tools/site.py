@@ -1,4 +1,4 @@
-"""Adds files outside docs/ to the documentation's website: what the pages link to beyond docs/.
+"""Adds the results of the benchmarks, which are outside docs/, to the website of the documentation.
 
 MkDocs calls these hooks; `mkdocs.yml` names this module.
 """
@@ -13,15 +13,14 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-PATTERNS = ("benchmarks/results/*", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+RESULTS = "benchmarks/results"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the files that `PATTERNS` names, at their paths below the root of the checkout."""
-    for pattern in PATTERNS:
-        for path in sorted(ROOT.glob(pattern)):
-            name = str(path.relative_to(ROOT))
-            files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
+    """Add the published results, at their paths below the root of the checkout."""
+    for path in sorted((ROOT / RESULTS).iterdir()):
+        name = f"{RESULTS}/{path.name}"
+        files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
 
 
 def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
