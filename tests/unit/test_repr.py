@@ -16,6 +16,7 @@ from httpd.observe.scoreboard import Scoreboard
 from httpd.process.channel import Channel
 from httpd.process.generation import Generation
 from httpd.process.worker_process import WorkerProcess
+from httpd.protocol.response import DateHeaders, Response
 from tests.support.raw import request
 from tests.unit.network.bytecodes import ask, connect, new_loop
 from tests.unit.site.directories import open_path, write
@@ -47,6 +48,12 @@ def test_repr_of_a_cached_file_has_its_path_and_its_responses(site: Path) -> Non
     )
     assert "uncached" in repr(CachedFile(None, file, None, 1))
     assert repr(file).startswith(f"<OpenFile '{site}/a.txt', 12 bytes in memory, \"")
+
+
+def test_repr_of_a_response_has_its_status_its_size_and_where_it_may_be_cached() -> None:
+    response = Response(404, b"\r\n", DateHeaders(1, 0))
+    size = len(response.wire)
+    assert repr(response) == f"<Response 404, {size} bytes, cacheable: NEVER>"
 
 
 def test_repr_of_a_generation_has_its_phase_and_its_workers() -> None:

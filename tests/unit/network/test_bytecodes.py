@@ -28,9 +28,9 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = {
-    (3, 11): Bounds(hit=174, close=156, cold=1698),
-    (3, 12): Bounds(hit=158, close=138, cold=1563),
-    (3, 13): Bounds(hit=162, close=143, cold=1560),
+    (3, 11): Bounds(hit=174, close=156, cold=1549),
+    (3, 12): Bounds(hit=158, close=138, cold=1422),
+    (3, 13): Bounds(hit=162, close=143, cold=1428),
 }
 
 
