@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.functional.configured import serve_with
-from tests.functional.test_precompressed import get, put
+from tests.functional.precompressed.forms import get, put
 from tests.support.raw import Client
 from tests.support.require import command
 from tests.support.server import Server

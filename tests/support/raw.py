@@ -1,7 +1,7 @@
 """A raw-socket HTTP client for tests: sends exactly the given bytes, believes nothing it reads.
 
-It knows just enough of HTTP to cut answers out of a stream by their framing (RFC 9112, section 6),
-and is strict about it: an answer with a malformed head, a field twice, no Content-Length or too
+It knows just enough of HTTP to cut responses out of a stream by their framing (RFC 9112, section 6),
+and is strict about it: a response with a malformed head, a field twice, no Content-Length or too
 few bytes is an AssertionError.
 """
 
@@ -22,7 +22,7 @@ FIELD_LINE = re.compile(
 )
 
 CLOCK_FIELDS = frozenset({"date", "expires"})
-"""The fields whose values tell the time of the answer."""
+"""The fields whose values tell the time of the response."""
 
 
 def request(
@@ -39,7 +39,7 @@ def request(
 
 @dataclass(frozen=True)
 class Response:
-    """One answer as it came over the wire."""
+    """One response as it came over the wire."""
 
     status: int
     reason: str
@@ -47,7 +47,7 @@ class Response:
     body: bytes
 
     def get(self, name: str) -> str | None:
-        """Return the value of the field, or None if the answer has none."""
+        """Return the value of the field, or None if the response has none."""
         return next((value for key, value in self.fields if key.lower() == name.lower()), None)
 
     def __getitem__(self, name: str) -> str:
@@ -59,7 +59,7 @@ class Response:
         return self.get(name) is not None
 
     def timeless(self) -> Response:
-        """Return the answer without what is by chance: values that change with the clock, and what
+        """Return the response without what is random: values of the clock, and what
         stands between several ranges.
         """
         fields = [(name, "*" if name.lower() in CLOCK_FIELDS else v) for name, v in self.fields]
@@ -75,7 +75,7 @@ class Response:
 
 
 def parse_head(head: bytes) -> Response:
-    """Return the answer, still without its body, that begins with this head."""
+    """Return the response, still without its body, that begins with this head."""
     status_line, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     status = STATUS_LINE.fullmatch(status_line)
     assert status, f"malformed status line {status_line!r}"
@@ -134,7 +134,7 @@ class Client:
         self.socket.shutdown(socket.SHUT_WR)
 
     def head(self) -> Response:
-        """Read the head of the next answer and leave its body on the connection."""
+        """Read the head of the next response and leave its body on the connection."""
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             self._receive("the end of a head")
         return parse_head(self._take(end + 4))
@@ -146,7 +146,7 @@ class Client:
         return self._take(size)
 
     def response(self, method: str = "GET") -> Response:
-        """Read the next answer, which is to a request with this method."""
+        """Read the next response, which is to a request with this method."""
         response = self.head()
         assert "Transfer-Encoding" not in response, response
         if method == "HEAD" or response.status in {204, 304}:
@@ -158,7 +158,7 @@ class Client:
     def ask(
         self, target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1"
     ) -> Response:
-        """Send a request and read its answer."""
+        """Send a request and read its response."""
         self.send(request(target, *lines, method=method, version=version))
         return self.response(method)
 
@@ -192,13 +192,13 @@ class Client:
 
 
 def ask(port: int, target: str, *lines: str, method: str = "GET") -> Response:
-    """Send one request over a connection of its own and return its answer."""
+    """Send one request over a connection of its own and return its response."""
     with Client(port) as client:
         return client.ask(target, *lines, method=method)
 
 
 def pipeline(port: int, requests: Iterable[tuple[str, bytes]]) -> Iterator[Response]:
-    """Send all requests, given with their methods, in one go and yield their answers in order."""
+    """Send all requests, given with their methods, at once and yield their responses in order."""
     requests = list(requests)
     with Client(port) as client:
         client.send(b"".join(data for _, data in requests))

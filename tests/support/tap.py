@@ -64,7 +64,7 @@ class Tap:
 
     def _relay(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self._server)) as server:
-            responses = threading.Thread(target=self._relay_answers, args=(server, client))
+            responses = threading.Thread(target=self._relay_responses, args=(server, client))
             responses.start()
             head = b""
             with suppress(OSError):
@@ -76,7 +76,7 @@ class Tap:
                 server.shutdown(socket.SHUT_WR)
             responses.join(DEADLINE)
 
-    def _relay_answers(self, server: socket.socket, client: socket.socket) -> None:
+    def _relay_responses(self, server: socket.socket, client: socket.socket) -> None:
         is_first = True
         with suppress(OSError):
             while data := server.recv(65536):

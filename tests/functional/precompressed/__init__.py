@@ -1,0 +1,1 @@
+"""Precompressed forms beside a file: which one is sent, when, and what its head says."""
