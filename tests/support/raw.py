@@ -1,8 +1,8 @@
 """A raw-socket HTTP client for tests: sends exactly the given bytes, believes nothing it reads.
 
-It knows just enough of HTTP to cut responses out of a stream by their framing (RFC 9112, section 6),
-and is strict about it: a response with a malformed head, a field twice, no Content-Length or too
-few bytes is an AssertionError.
+It knows just enough of HTTP to cut responses out of a stream by their framing (RFC 9112, section
+6), and is strict about it: a response with a malformed head, a field twice, no Content-Length or
+too few bytes is an AssertionError.
 """
 
 from __future__ import annotations
