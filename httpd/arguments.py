@@ -1,6 +1,6 @@
-"""The command line: commands, options, and what is said of one that makes no sense.
+"""The command line: commands, options, and the errors of an invalid one.
 
-Called by `httpd.cli`, which does what it asks for.
+Called by `httpd.cli`, which carries it out.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ etc/, or /etc/phttpd/phttpd.yaml, unless a directory is given.  Commands other t
 
 class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Print the help or the version; argparse would take no notice of a full disk."""
+        """Print the help or the version; argparse would ignore a full disk."""
         if file is sys.stdout:
             write_output(message.rstrip("\n"))
         else:
@@ -69,13 +69,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EX_USAGE, f"phttpd: {message}; see phttpd --help\n")
 
     def spelling(self, arguments: Sequence[str]) -> dict[str, str]:
-        """Return the options of a command line as they are spelt there, by what they set."""
+        """Return the options of a command line as they were typed, by the name of what they set."""
         known = self._option_string_actions
         words = [argument.partition("=")[0] for argument in arguments]
         return {known[word].dest: word for word in words if word in known}
 
     def refuse_unknown_options(self, arguments: Sequence[str]) -> None:
-        """End the program at the first option that there is not, before anything else is said."""
+        """End the program at the first unknown option, before other errors are reported."""
         known = self._option_string_actions
         for argument in arguments:
             if argument == "--":
@@ -99,7 +99,7 @@ def make_parser() -> _Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    # Checked by `parse`, which alone can tell a directory from a misspelt command.
+    # `parse` checks it, since it can tell a directory from a misspelt command.
     add("word", nargs="?", metavar="DIR | COMMAND", help="a directory to serve, or a command")
     add("-c", "--config", metavar="FILE", help="YAML config file")
     for key in KEYS.values():
@@ -134,8 +134,8 @@ def _add_option(parser: _Parser, key: Key) -> None:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options, `command`, and `spelling`: how each option was called.
 
-    `command` is None where nothing says what to do: no command, directory, --config, --foreground,
-    --daemon or --check.  A command line that makes no sense ends the program.
+    `command` is None if there is no command, directory, --config, --foreground, --daemon or
+    --check.  An invalid command line ends the program.
 
     Args:
         arguments: without the name of the program.
@@ -158,7 +158,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _read_word(parser: _Parser, parsed: argparse.Namespace) -> None:
-    """Take the first word for a command or, if it is none, for the docroot."""
+    """Take the first word as a command, or else as the docroot."""
     word = parsed.word
     if word in COMMANDS:
         parsed.command = word
@@ -175,7 +175,7 @@ def _read_word(parser: _Parser, parsed: argparse.Namespace) -> None:
 
 
 def _is_heeded(name: str, command: str) -> bool:
-    """Tell whether a command does anything with an option: all but the start find a daemon only."""
+    """Tell whether an option has an effect on a command."""
     if name == "json":
         return command == "status"
     return command == "start" or name in ("config", "pidfile")

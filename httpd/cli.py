@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command ``phttpd``: options, config file and pidfile for the command that was given."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _carry_out(parsed: Namespace) -> int:
 
 
 def _check(config_file: str | None, settings: Settings) -> int:
-    """Say what was found to be right, and what may not be meant."""
+    """Print warnings, and what the server would serve."""
     _warn(advise(settings))
     listen, process = settings.listen, settings.process
     urls = [f"http://{format_address((host, listen.port))}/" for host in listen.host]
@@ -132,7 +132,7 @@ def _check(config_file: str | None, settings: Settings) -> int:
 
 
 def _choose_config_file(parsed: Namespace) -> str | None:
-    """Return the config file to read: none where a directory to serve says all that is needed."""
+    """Return the config file to read, or None: a directory to serve needs no config file."""
     path = parsed.config
     if path is None and parsed.docroot is None:
         path = default_config_file()
@@ -140,7 +140,10 @@ def _choose_config_file(parsed: Namespace) -> str | None:
 
 
 def _find_pidfile(parsed: Namespace, options: dict[str, Any], config_file: str | None) -> str:
-    """Return the pidfile of the daemon that a command is for: a running instance comes first."""
+    """Return the pidfile of the daemon that a command is for.
+
+    A running instance of the template unit comes first.
+    """
     if config_file and "pidfile" not in options:
         instance = instance_pidfile(config_file)
         if instance and find_supervisor(instance) is not None:
@@ -149,15 +152,15 @@ def _find_pidfile(parsed: Namespace, options: dict[str, Any], config_file: str |
 
 
 def _control(parsed: Namespace, pidfile: str) -> int:
-    from httpd.process import control  # noqa: PLC0415 - a server does without
+    # A server does without these modules.
+    if parsed.command == "status":
+        from httpd.commands.status import status  # noqa: PLC0415
 
-    if parsed.command == "stop":
-        return control.stop(pidfile)
-    if parsed.command == "reload":
-        return control.reload(pidfile)
-    if parsed.command == "upgrade":
-        return control.upgrade(pidfile)
-    return control.status(pidfile, as_json=parsed.json)
+        return status(pidfile, as_json=parsed.json)
+    from httpd.commands import control  # noqa: PLC0415
+
+    commands = {"stop": control.stop, "reload": control.reload, "upgrade": control.upgrade}
+    return commands[parsed.command](pidfile)
 
 
 def _start(parsed: Namespace, options: dict[str, Any], config_file: str | None) -> int:
@@ -193,11 +196,11 @@ def _serve(
 ) -> int:
     from httpd.service import Service  # noqa: PLC0415
 
-    # A directory that was typed is not one that a boot may yet mount.
+    # A docroot on the command line must exist; that of a config file may be mounted later.
     is_typed = config_file is None and predecessor is None
     settings = load(config_file, options, parsed.spelling, needs_docroot=is_typed)
     in_foreground = not settings.process.daemon
-    # Relative paths were resolved against this directory, and a reload must find the same ones.
+    # A reload must resolve relative paths against the directory of the start.
     options = {name: _anchor(name, value) for name, value in options.items()}
 
     def reload() -> Settings:
@@ -212,7 +215,7 @@ def _serve(
     settings = complete(settings, options, in_foreground=in_foreground)
     service = Service(reload, settings, command, passed, predecessor)
     if in_foreground:
-        supervisor = os.getpid() if predecessor is None else None  # a successor says nothing new
+        supervisor = os.getpid() if predecessor is None else None  # a successor has the same URLs
         return service.run(on_ready=lambda: _announce(supervisor))
     if predecessor:  # which was a daemon, so this is one
         os.chdir("/")
@@ -224,7 +227,7 @@ def _serve(
 
 
 def _find_fault(settings: Settings) -> str:
-    """Say why those who will serve cannot read the docroot; nothing if they can."""
+    """Return why the workers could not read the docroot; empty if they can."""
 
     def ask() -> str:
         fault = find_fault(settings.site.docroot)
@@ -238,13 +241,13 @@ def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) 
         from httpd.process.daemon import launch  # noqa: PLC0415 - a foreground server does without
     status = launch(service.run, keep=passed)
     if pidfile and terminal.is_terminal():
-        with suppress(StartError):  # the daemon serves, whether or not it is found
+        with suppress(StartError):  # the daemon serves all the same
             _announce(find_supervisor(pidfile))
     return status
 
 
 def _announce(supervisor: int | None) -> None:
-    """Say on a terminal where the server is found, as a browser wants it."""
+    """Print the URLs of the server on a terminal."""
     if not supervisor or not terminal.is_terminal():
         return
     try:

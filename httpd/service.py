@@ -1,7 +1,7 @@
 """From settings to a running server: log, pidfile, listeners, plan and supervisor.
 
-Called by `httpd.cli`; the only place that knows the whole of the settings and hands each room its
-own.
+The only module that knows all settings; it passes each part of the server its own.  Called by
+`httpd.cli`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Service:
         reload: returns the settings as they are now; raises ConfigError.
         settings: the settings to start with.
         command: how this program was started, for an upgrade.
-        passed: listening sockets that somebody else has opened.
+        passed: listening sockets that the service manager or a predecessor has opened.
         predecessor: the supervisor that passed them, or None: the service manager did, and they are
             used instead of host and port.
     """
@@ -91,7 +91,7 @@ class Service:
         Raises:
             StartError: when the server cannot start.
         """
-        inbox = make_inbox()  # before anything that a signal could leave half done
+        inbox = make_inbox()  # first, so that no signal interrupts the next steps
         path = self._settings.process.pidfile
         pidfile = self._pidfile
         replaces = pidfile is not None and self._is_of_predecessor(path)
@@ -108,7 +108,7 @@ class Service:
         finally:
             if pidfile:
                 pidfile.release()
-            inbox.ignore_all()  # a late signal must not spoil the exit status
+            inbox.ignore_all()  # a late signal must not change the exit status
 
     def _restore_pidfile(self) -> None:
         if self._pidfile:
@@ -272,7 +272,7 @@ def _remarks(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[s
 
 def _open_log_file(path: str) -> int:
     try:
-        # O_NONBLOCK: a FIFO that nobody reads takes no more at some time, and is not waited for.
+        # O_NONBLOCK: a write to a full FIFO without a reader must not block.
         flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
         return open_file(path, flags, _LOG_MODE)
     except OSError as error:

@@ -1,6 +1,6 @@
 """What a command prints, and what happens where it cannot be written.
 
-Called by `httpd.cli`, `httpd.arguments` and `httpd.process.control`.
+Called by `httpd.cli`, `httpd.arguments` and `httpd.commands`.
 """
 
 from __future__ import annotations

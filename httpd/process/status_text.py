@@ -1,6 +1,6 @@
 """Words for figures of the scoreboard: for ``phttpd stop`` and ``status``, and the service manager.
 
-Called by `httpd.process.control` and `httpd.process.watchdog`.
+Called by `httpd.commands`, `httpd.process.service_status` and `httpd.process.drain_progress`.
 """
 
 from __future__ import annotations

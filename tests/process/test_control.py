@@ -160,7 +160,7 @@ def test_commands_while_the_server_drains(site: Path) -> None:
         assert str(server.pid) in again.stderr
         status = server.run("status")
         assert status.returncode == 0
-        assert "drain" in status.stdout
+        assert f" is stopping with pid {server.pid}, " in status.stdout
         assert server.run("reload").returncode not in {0, 1}
         assert server.run("status").returncode == 0
         client.close()

@@ -283,7 +283,7 @@ def python(program: str, *words: str) -> str:
 
 def test_server_imports_only_what_it_needs() -> None:
     program = "import sys, httpd.cli, httpd.service; print(*sys.modules)"
-    without = {"daemon", "difflib", "httpd.process.control", "pathlib", "platform", "subprocess"}
+    without = {"daemon", "difflib", "httpd.commands", "pathlib", "platform", "subprocess"}
     imported = set(python(program).split())
     assert "httpd.process.supervisor" in imported
     assert not imported & without
@@ -293,10 +293,10 @@ def test_worker_collects_garbage_but_not_among_imported_objects(site: Path) -> N
     program = """if True:
         import gc
         from httpd.__main__ import main
-        from httpd.process import supervisor
+        from httpd.process import worker_pool
         def run_worker(*_):
             print(gc.isenabled(), gc.get_freeze_count() > 1000, flush=True)
-        supervisor.run_worker = run_worker
+        worker_pool.run_worker = run_worker
         main()
         """
     words = ("--foreground", "--port", "0", "--workers", "1", "--base", str(site))

@@ -22,6 +22,7 @@ ALLOWED = {
     "observe": {"observe", "settings"},
     "gateway": {"gateway", "site", "files", "protocol", "settings"},
     "network": {"network", "gateway", "site", "files", "protocol", "observe", "settings"},
+    "commands": {"commands", "process", "observe", "settings"},
     "process": {
         "process",
         "network",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from httpd.commands import control, running
 from httpd.observe.scoreboard import Phase, Scoreboard
-from httpd.process import control
 from httpd.process.errors import EX_OK, StartError
 
 SUCCESSOR = 1
@@ -17,11 +17,12 @@ SUCCESSOR = 1
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Scoreboard:
-    """That of a daemon, which is this process and takes no notice of signals."""
+    """The scoreboard of a daemon, which is this process; no signal is sent."""
     board = Scoreboard.create(1, 1, 1)
     board.phase = Phase.SERVING
     monkeypatch.setattr(control, "read_all", lambda _: [board])
     monkeypatch.setattr(control, "find_supervisor", lambda _: os.getpid())
+    monkeypatch.setattr(running, "find_supervisor", lambda _: os.getpid())
     monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
     return board
 
@@ -29,8 +30,8 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Scoreboard:
 def test_reload_of_a_daemon_that_was_just_replaced_goes_to_the_successor(
     board: Scoreboard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The daemon does not serve any more, which is no failure."""
-    looks = [os.getpid(), os.getpid(), SUCCESSOR]
+    """The daemon does not serve any more, which is not a failure."""
+    looks = [os.getpid(), SUCCESSOR]
 
     def find(_: str) -> int:
         pid = looks.pop(0)

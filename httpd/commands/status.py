@@ -1,0 +1,70 @@
+"""``phttpd status``: what a running daemon is doing, read from its scoreboards."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from httpd.commands.running import find_daemon, reaching
+from httpd.observe.log import printable
+from httpd.observe.scoreboard import Column, Scoreboard, read_all
+from httpd.process.errors import EX_NOT_RUNNING, EX_OK, StartError
+from httpd.process.output import write_output
+from httpd.process.status_text import format_bytes, total
+
+
+def status(pidfile: str, *, as_json: bool) -> int:
+    """Print what the daemon is doing.
+
+    Args:
+        pidfile: path of the pidfile.
+        as_json: whether to print JSON, for programs.
+
+    Raises:
+        StartError: when no daemon runs, or it belongs to another user.
+    """
+    pid = find_daemon(pidfile)
+    with reaching(pid):
+        boards = read_all(pid)
+        if not boards:
+            raise StartError(EX_NOT_RUNNING, f"the daemon (pid {pid}) is just starting or ending")
+        report = _report(pid, boards)
+        text = json.dumps(report, indent=2) if as_json else _format_report(report)
+    write_output(text)
+    return EX_OK
+
+
+def _report(pid: int, boards: list[Scoreboard]) -> dict[str, Any]:
+    newest, *older = boards
+    totals = {
+        column.name.lower(): total(boards, column)
+        for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REQUESTS, Column.SENT)
+    }
+    return {
+        "pid": pid,
+        "phase": newest.phase.name.lower(),
+        **newest.facts,
+        **totals,
+        "draining_connections": total(older, Column.CONNECTIONS),
+        "workers": newest.snapshot(),
+    }
+
+
+def _format_report(report: dict[str, Any]) -> str:
+    workers = report["workers"]
+    loops = len(workers[0]["loops"])
+    lines = [
+        f"phttpd {report['version']} is {report['phase']} with pid {report['pid']}, "
+        f"{len(workers)} workers of {loops} loops",
+        f"  docroot      {report['docroot']}",
+        f"  addresses    {', '.join(report['addresses'])}",
+        f"  since        {report['started']}",
+        f"  connections  {report['connections']}, {report['active']} of them busy",
+        f"  requests     {report['requests']}",
+        f"  sent         {format_bytes(report['sent'])}",
+    ]
+    for worker in workers:
+        connections = ", ".join(str(loop["connections"]) for loop in worker["loops"])
+        name = f"worker {worker['worker']}"
+        lines.append(f"  {name:<12} pid {worker['pid']}, connections by loop: {connections}")
+    return "\n".join(map(printable, lines))  # the daemon may belong to another user
