@@ -23,24 +23,24 @@ class DateHeaders:
     Args:
         second: of the monotonic clock, in which responses get these lines.
         date: seconds since the epoch.
+
+    Attributes:
+        rendered: what `lines` has returned before, by its argument.
     """
 
-    __slots__ = ("_date", "_lines", "second")
+    __slots__ = ("_date", "rendered", "second")
 
     def __init__(self, second: int, date: int) -> None:
         self.second = second
         self._date = date
-        self._lines: dict[int | None, bytes] = {None: f"Date: {format_date(date)}\r\n".encode()}
+        self.rendered: dict[int | None, bytes] = {None: f"Date: {format_date(date)}\r\n".encode()}
 
     def lines(self, expires: int | None) -> bytes:
         """Return Date, and Expires if clients may cache the response for so many seconds."""
-        lines = self._lines.get(expires)
-        if lines is None:
-            assert expires is not None
+        if expires is not None and expires not in self.rendered:
             expiry = format_date(self._date + expires)
-            lines = self._lines[None] + f"Expires: {expiry}\r\n".encode()
-            self._lines[expires] = lines
-        return lines
+            self.rendered[expires] = self.rendered[None] + f"Expires: {expiry}\r\n".encode()
+        return self.rendered[expires]
 
 
 class Source(Protocol):
@@ -174,7 +174,7 @@ class Response:
         self.wire: Final = b"".join(
             (
                 _STATUS_LINES[status],
-                dates.lines(expires),
+                dates.rendered.get(expires) or dates.lines(expires),
                 fields,
                 content if is_joined else b"",
             )

@@ -85,29 +85,34 @@ class ResponseBuilder(NamedTuple):
             if "expires" in policy.removed:
                 expires = None
         segments = self.segments
+        body = NO_BODY
         if segments is None:
             lines = f"{connection}{lines}\r\n"
         else:
             size = sum(map(len, segments))
             lines = f"{connection}{lines}Content-Length: {size}\r\n\r\n"
+            if not head_only and segments:
+                source = self.source
+                content = None if source is None else source.content
+                if content is not None and segments == (range(len(content)),):
+                    body = Body(content, (), source)
+                else:
+                    body = self._body(segments, size, claim_memory)
         return Response(
             self.status,
             lines.encode("latin-1"),
             dates,
-            NO_BODY if head_only or not segments else self._body(segments, claim_memory),
+            body,
             keep_alive=keep_alive,
             lingers=lingers,
             cacheability=self.cacheability if is_cacheable else Cacheability.NEVER,
             expires=expires,
         )
 
-    def _body(self, segments: Segments, claim_memory: ClaimMemory) -> Body:
-        """Return the body, in memory where it fits."""
+    def _body(self, segments: Segments, size: int, claim_memory: ClaimMemory) -> Body:
+        """Return a body of so many bytes, in memory where it fits."""
         source = self.source
         content = b"" if source is None else source.content
-        if content is not None and segments == (range(len(content)),):
-            return Body(content, (), source)
-        size = sum(map(len, segments))
         from_source = Body(b"", segments, source, self.claim)
         if content is None and (size > SMALL_FILE or not isinstance(source, OpenFile)):
             return from_source

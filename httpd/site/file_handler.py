@@ -47,7 +47,12 @@ class FileHandler:
         if isinstance(found, FoundDirectory):
             return None
         expires = self._expires if policy.expires is None else policy.expires
-        file, coding, etag, media_type, vary = choose(request, found, policy)
+        accept = request.header.fields.get("accept-encoding")
+        if policy is NO_POLICY and not found.coded and (accept is None or ";" not in accept):
+            file, coding, vary = found.original, IDENTITY, ""  # as `choose` would say
+            etag, media_type = file.etag, file.media_type
+        else:
+            file, coding, etag, media_type, vary = choose(request, found, policy)
         if request.header.is_plain:
             ranges = None
         else:

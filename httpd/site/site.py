@@ -12,7 +12,7 @@ from httpd.files.file_cache import FileCache
 from httpd.files.lookup import FileLookup
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability
-from httpd.protocol.target import decode_path
+from httpd.protocol.target import decode_path, is_literal_path
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, to_lines
 from httpd.site.file_handler import FileHandler
 from httpd.site.listing.listing_cache import ListingCache
@@ -103,29 +103,34 @@ class Site:
             OutOfDescriptorsError: the caller may free some and try again.
             FileSystemError: the operator should know.
         """
-        policy = NO_POLICY if self._rules is None else self._find_policy(self._rules, request.path)
+        path, rules = request.path, self._rules
+        if rules is None:
+            policy = NO_POLICY
+        else:  # a literal path needs no decoding
+            policy = rules.find(path) if is_literal_path(path) else find_policy(rules, path)
         try:
             if request.method not in ("GET", "HEAD"):
                 return _respond_to_other_method(request.method, policy)
-            found = self.lookup.find(request.path)
+            found = self.lookup.find(path)
             for step in self.steps:
                 made = step.handle(request, found, policy)
                 if made is not None:
                     if isinstance(made, ResponseBuilder):
                         return made
-                    return _with_error_pages(made, policy, request.path)
+                    return _with_error_pages(made, policy, path)
             raise HTTPError(403, "This directory has no index page, and its files are not listed.")
         except HTTPError as error:
             if isinstance(error, NoDocrootError):
                 self.docroot_fault = error.fault
-            return error_builder(error, policy, request.path)
+            return error_builder(error, policy, path)
 
-    def _find_policy(self, rules: Rules, path: bytes) -> PathPolicy:
-        """Return what the rules say, which is nothing about a path that makes no sense."""
-        try:
-            return rules.find(decode_path(path))
-        except HTTPError:
-            return NO_POLICY
+
+def find_policy(rules: Rules, path: bytes) -> PathPolicy:
+    """Return what the rules say about the path of a request: nothing if it cannot be decoded."""
+    try:
+        return rules.find(decode_path(path))
+    except HTTPError:
+        return NO_POLICY
 
 
 def _respond_to_other_method(method: str, policy: PathPolicy) -> ResponseBuilder:

@@ -1,4 +1,4 @@
-"""Counts the bytecodes that a hit, a close and a cold request run in this Python.
+"""Counts the bytecodes that a hit, a close and a cold request run in this Python, and the calls.
 
 `python -m tests.unit.network.bytecodes` prints the counts as JSON.  It needs nothing but the
 standard library, so that every Python that is installed can run it.  It has a process of its own,
@@ -55,6 +55,22 @@ def count_bytecodes(act: Callable[[], None]) -> int:
     return count
 
 
+def count_frames(act: Callable[[], None]) -> int:
+    """Return how many Python functions are called while something is done."""
+    count = 0
+
+    def trace(_: FrameType, event: str, __: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(None)
+    return count
+
+
 @contextmanager
 def new_loop(site: Path, *, verbose: bool = True) -> Iterator[RunningLoop]:
     """A loop without an access log, which the caller runs step by step."""
@@ -74,8 +90,13 @@ def connect(running: RunningLoop) -> tuple[Connection, socket.socket]:
     return make_connection(running.loop, ours), client
 
 
-def ask(running: RunningLoop, asked: dict[Connection, socket.socket], path: str) -> int:
-    """Request a file on each of the connections at once; return the bytecodes of that iteration."""
+def ask(
+    running: RunningLoop,
+    asked: dict[Connection, socket.socket],
+    path: str,
+    count: Callable[[Callable[[], None]], int] = count_bytecodes,
+) -> int:
+    """Request a file on each of the connections at once; return the cost of that iteration."""
     loop = running.loop
 
     def iteration() -> None:
@@ -85,10 +106,10 @@ def ask(running: RunningLoop, asked: dict[Connection, socket.socket], path: str)
 
     for client in asked.values():
         client.sendall(request(path))
-    count = count_bytecodes(iteration)
+    cost = count(iteration)
     for client in asked.values():
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
-    return count
+    return cost
 
 
 def hits(site: Path) -> list[float]:
@@ -118,7 +139,9 @@ def closes(site: Path) -> list[float]:
     return counts[2:]
 
 
-def cold_requests(site: Path) -> list[float]:
+def cold_requests(
+    site: Path, count: Callable[[Callable[[], None]], int] = count_bytecodes
+) -> list[float]:
     """A small file that is asked for the first time, while rules are there for other files.
 
     The loop has given up looking for precompressed files, since there are none in the directory.
@@ -128,7 +151,9 @@ def cold_requests(site: Path) -> list[float]:
         write(site / path, "cold")
     with new_loop(site) as running:
         connection, client = connect(running)
-        counts: list[float] = [ask(running, {connection: client}, f"/{path}") for path in paths]
+        counts: list[float] = [
+            ask(running, {connection: client}, f"/{path}", count) for path in paths
+        ]
         client.close()
     return counts[-REPEATED:]
 
@@ -144,7 +169,12 @@ def measure() -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory() as directory, clock:
         site = Path(directory)
         write(site / "a.txt", "content of a")
-        return {"hit": hits(site), "close": closes(site), "cold": cold_requests(site)}
+        return {
+            "hit": hits(site),
+            "close": closes(site),
+            "cold": cold_requests(site),
+            "cold_frames": cold_requests(site, count_frames),
+        }
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import _NOT_PLAIN, parse_head
 from httpd.site.builder import PendingBuilder, ResponseBuilder
-from httpd.site.rules import NO_POLICY, PathPolicy, Rule
+from httpd.site.rules import NO_POLICY, PathPolicy, Rule, Rules
 from httpd.site.settings import SiteSettings
-from httpd.site.site import Site
+from httpd.site.site import Site, find_policy
 from httpd.site.steps import Found, Step
 from tests.unit.protocol.heads import head
 from tests.unit.site.directories import write, write_sparse
@@ -42,6 +42,9 @@ VALUES = {
     "User-Agent": ["x"],
 }
 TARGETS = ["/a.js", "/large.bin", "/folder", "/folder/", "/folder/?sort=size", "/ruled.gz", "/none"]
+
+
+RULES = (Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),)
 
 
 class RecordingMapping(Mapping[str, str]):
@@ -84,9 +87,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     for name in "a.js", "a.js.gz", "a.js.br", "ruled.gz", "folder/b.txt":
         write(root / name, "content", age=3600)
     write_sparse(root / "large.bin", SMALL_FILE + 1)
-    rules = (Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),)
     return Site(
-        SiteSettings(docroot=str(root), cache=1 << 20, listing=True, rules=rules),
+        SiteSettings(docroot=str(root), cache=1 << 20, listing=True, rules=RULES),
         FileCache(1 << 20),
     )
 
@@ -110,7 +112,7 @@ def test_step_reads_no_field_that_it_does_not_declare(
         found = site.lookup.find(request.path)
     except HTTPError:
         return
-    policy = site._find_policy(site._rules, request.path) if site._rules else NO_POLICY
+    policy = find_policy(Rules(RULES), request.path)
     for step in site.steps:
         assert undeclared(step, request, found, policy) == set(), type(step).__name__
 
