@@ -240,6 +240,32 @@ class Gateway:
             is_cacheable=False,
         )
 
+    def level_of(self, head: bytes) -> str:
+        """Return the name of the level that has the response to a head, without asking it.
+
+        Args:
+            head: any bytes.
+
+        Returns:
+            ``exact``, ``normalised`` or ``variant`` for a cached response, ``file`` for a new one
+            of a cached file, and ``built`` for any other.
+        """
+        if self.exact(head):
+            return "exact"
+        line, _, rest = head.partition(VERSION)
+        if self._responses.find(line, rest):
+            return "normalised"
+        method, _, target = line.partition(b" ")
+        path = canonical_path(target.partition(b"?")[0])
+        cached = self._caches.files.by_path.get(path) if path else None
+        if cached is None or method not in (b"GET", b"HEAD"):
+            return "built"
+        header = self._parser.recall(rest)
+        variant_key = header.variant_key if header else b""
+        if method == b"HEAD" and variant_key:
+            variant_key = _HEAD + variant_key
+        return "variant" if variant_key in cached.responses else "file"
+
     # ---------------------------------------------------------------- the levels
 
     def _recall_variant(self, head: bytes, line: bytes, header: Header) -> Response | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from httpd.gateway.gateway import Gateway
+from httpd.gateway.trace import AnyGateway
 from httpd.network.connection import Connection
 from httpd.network.connections import Connections
 from httpd.network.context import Context
@@ -30,7 +30,7 @@ class AcceptHandler:
     def __init__(
         self,
         context: Context,
-        gateway: Gateway,
+        gateway: AnyGateway,
         connections: Connections,
         queue: ResponseQueue,
         failures: Failures,

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from httpd.gateway.gateway import Gateway
+from httpd.gateway.trace import AnyGateway
 from httpd.network.access import log_response
 from httpd.network.context import Context
 from httpd.network.download import Download
@@ -85,7 +85,7 @@ class Connection:
         "state",
     )
 
-    def __init__(self, context: Context, transport: Transport, gateway: Gateway) -> None:
+    def __init__(self, context: Context, transport: Transport, gateway: AnyGateway) -> None:
         self._context = context
         self._transport = transport
         self._gateway = gateway

@@ -18,6 +18,7 @@ from functools import partial
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
 from httpd.gateway.gateway import Gateway, Hooks
+from httpd.gateway.trace import TracedGateway
 from httpd.network.accept_handler import AcceptHandler
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.commands import Commands
@@ -138,9 +139,8 @@ class Loop:
         return Gateway(Site(frontend.site, caches.files), caches, hooks)
 
     def _make_handler(self, gateway: Gateway) -> Callable[[int, object], None]:
-        handler = AcceptHandler(
-            self.context, gateway, self._connections, self.queue, self._failures
-        )
+        traced = TracedGateway(gateway, self.log.debug) if self.log.verbose else gateway
+        handler = AcceptHandler(self.context, traced, self._connections, self.queue, self._failures)
         return handler.on_accept
 
     # ---------------------------------------------------------------- from other threads

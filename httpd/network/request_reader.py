@@ -5,7 +5,7 @@ Called by `httpd.network.connection`.
 
 from __future__ import annotations
 
-from httpd.gateway.gateway import Gateway
+from httpd.gateway.trace import AnyGateway
 from httpd.network.pipelining import take_cached
 from httpd.network.state import IDLE, READING_BODY, READING_HEAD
 from httpd.protocol.body import Body
@@ -36,7 +36,7 @@ class RequestReader:
         "state",
     )
 
-    def __init__(self, gateway: Gateway, max_body: int, data: bytes, now: float) -> None:
+    def __init__(self, gateway: AnyGateway, max_body: int, data: bytes, now: float) -> None:
         self._gateway = gateway
         self._max_body = max_body
         self._request: Request | None = None  # whose body is being received

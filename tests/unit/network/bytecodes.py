@@ -7,6 +7,7 @@ so that no other tracer (coverage, a debugger) is in the way.
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import sys
@@ -48,10 +49,12 @@ def count_bytecodes(act: Callable[[], None]) -> int:
         return trace
 
     sys.settrace(trace)
+    gc.disable()  # or what is collected, which is not of the request, would count as well
     try:
         act()
     finally:
         sys.settrace(None)
+        gc.enable()
     return count
 
 

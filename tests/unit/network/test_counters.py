@@ -60,3 +60,9 @@ def test_counters_continue_in_the_worker_that_replaces_a_dead_one(site: Path) ->
             client.ask("/a.txt", "Connection: close")
         running.close()
         assert board.column(Column.REQUESTS)[0] == expected
+
+
+def test_verbose_log_names_the_cache_level_of_each_response(site: Path) -> None:
+    with running_loop(site) as running, running.connect() as client:
+        client.ask("/nothing")
+        running.log.wait_for("debug loop .*: cache level built: GET /nothing HTTP/1.1$")

@@ -1,0 +1,68 @@
+"""A gateway that tells which of its levels had each response, for the verbose log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from httpd.gateway.gateway import Gateway
+from httpd.protocol.messages import Request
+from httpd.protocol.response import PendingResponse, Response
+
+
+class TracedGateway:
+    """Has the methods of a gateway that connections call.
+
+    It takes the place of the gateway where the log is verbose, so that nothing is spent on tracing
+    where it is not.
+
+    Args:
+        gateway: has the responses.
+        log: is told the level and the request line of each response.
+    """
+
+    __slots__ = ("_gateway", "_log", "invalidate_root", "parse", "refuse", "resume")
+
+    def __init__(self, gateway: Gateway, log: Callable[[str], None]) -> None:
+        self._gateway = gateway
+        self._log = log
+        self.invalidate_root = gateway.invalidate_root
+        self.parse = gateway.parse
+        self.resume = gateway.resume
+        self.refuse = gateway.refuse
+
+    def exact(self, head: bytes) -> Response | None:
+        """See `Gateway.exact`."""
+        response = self._gateway.exact(head)
+        if response is not None:
+            self._tell("exact", head)
+        return response
+
+    def recall(self, head: bytes) -> Response | None:
+        """See `Gateway.recall`."""
+        level = self._gateway.level_of(head)
+        response = self._gateway.recall(head)
+        if response is not None:
+            self._tell(level, head)
+        return response
+
+    def respond(self, head: bytes) -> Response | PendingResponse | None:
+        """See `Gateway.respond`."""
+        level = self._gateway.level_of(head)
+        response = self._gateway.respond(head)
+        if response is not None:
+            self._tell(level, head)
+        return response
+
+    def respond_to(self, head: bytes, request: Request) -> Response | PendingResponse:
+        """See `Gateway.respond_to`."""
+        level = self._gateway.level_of(head)
+        response = self._gateway.respond_to(head, request)
+        self._tell(level, head)
+        return response
+
+    def _tell(self, level: str, head: bytes) -> None:
+        line = head.lstrip(b"\r\n").partition(b"\r\n")[0].decode("ascii", "backslashreplace")
+        self._log(f"cache level {level}: {line}")
+
+
+AnyGateway = Gateway | TracedGateway
