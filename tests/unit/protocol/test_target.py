@@ -15,6 +15,7 @@ from httpd.protocol.target import (
     decode_path,
     encode_path,
     has_straight_slashes,
+    is_literal_path,
     parse_target,
     plain_path,
     relative_with_slash,
@@ -492,3 +493,15 @@ def test_canonical_spellings(path: str, canonical: str) -> None:
 )
 def test_paths_without_a_canonical_spelling(path: str) -> None:
     assert canonical_path(path.encode()) is None
+
+
+@given(VISIBLE | DOTTED)
+@settings(max_examples=500)
+@example(b"")
+@example(b"a//")
+@example(b".well-known/a")
+def test_a_literal_path_is_canonical_and_decoded(rest: bytes) -> None:
+    path = b"/" + rest
+    if is_literal_path(path):
+        assert path == canonical_path(path) == decode_path(path)
+        assert path.find(b"/.") < 0

@@ -1,0 +1,1 @@
+"""The directory whose files are served."""

@@ -1,0 +1,104 @@
+"""The docroot itself: a link, a directory that is replaced, or nothing at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from httpd.files.docroot import Docroot
+from tests.unit.files.docroot.trees import CANARY, look_up
+from tests.unit.site.directories import as_nobody, open_directory, write
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "///"])
+def test_a_docroot_with_and_without_slash(site: Path, suffix: str) -> None:
+    docroot = Docroot(str(site) + suffix, ("index.html",))
+    assert look_up(docroot, "/a.txt") == "a"
+    assert look_up(docroot, "/out-file") == 404
+
+
+def test_the_whole_machine_as_docroot(site: Path) -> None:
+    docroot = Docroot("/", ("index.html",))
+    assert look_up(docroot, str(site / "a.txt")) == "a"
+    assert look_up(docroot, str(site / "out-file")) == CANARY  # nothing is outside
+    assert look_up(docroot, "/") == 403
+
+
+def test_a_docroot_that_is_a_link_is_followed_again(tmp_path: Path) -> None:
+    """A new version of a site is put in place by changing one link."""
+    for version in "1", "2":
+        write(tmp_path / version / "a.txt", version)
+        (tmp_path / version / "out").symlink_to("../secret")
+    write(tmp_path / "secret", CANARY)
+    link = tmp_path / "current"
+    link.symlink_to("1")
+    docroot = Docroot(str(link), ("index.html",))
+    for version in "121":
+        link.unlink()
+        link.symlink_to(version)
+        docroot.invalidate_root()
+        assert look_up(docroot, "/a.txt") == version
+        assert look_up(docroot, "/out") == 404
+
+
+def test_the_previous_docroot_is_outside_of_the_new_one(tmp_path: Path) -> None:
+    write(tmp_path / "old" / "secret", CANARY)
+    write(tmp_path / "new" / "a.txt", "a")
+    (tmp_path / "new" / "back").symlink_to("../old/secret")
+    link = tmp_path / "current"
+    link.symlink_to("old")
+    docroot = Docroot(str(link), ("index.html",))
+    assert look_up(docroot, "/secret") == CANARY
+    link.unlink()
+    link.symlink_to("new")
+    docroot.invalidate_root()
+    assert look_up(docroot, "/back") == 404
+    assert look_up(docroot, "/a.txt") == "a"
+    assert look_up(docroot, "/back") == 404
+
+
+def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
+    docroot = Docroot(str(tmp_path / "site"), ("index.html",))
+    assert look_up(docroot, "/a.txt") == 503
+    write(tmp_path / "site" / "a.txt", "a")
+    assert look_up(docroot, "/a.txt") == "a"
+    (tmp_path / "site").rename(tmp_path / "elsewhere")
+    assert look_up(docroot, "/a.txt") == "a"
+    docroot.invalidate_root()
+    assert look_up(docroot, "/a.txt") == 503
+    assert docroot.stat(os.fsencode(tmp_path / "site" / "a.txt")) is None
+    write(tmp_path / "site" / "b.txt", "b")
+    assert look_up(docroot, "/b.txt") == "b"
+
+
+def test_a_docroot_that_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "site").write_text("a")
+    docroot = Docroot(str(tmp_path / "site"), ("index.html",))
+    assert look_up(docroot, "/") == look_up(docroot, "/a.txt") == 503
+
+
+@pytest.mark.parametrize("path", ["/a.txt", "/", "/folder/", "/missing"])
+def test_a_docroot_that_may_not_be_entered_is_as_one_that_is_not_there(path: str) -> None:
+    with open_directory() as directory:
+        write(directory / "site" / "a.txt", "a")
+        docroot = Docroot(str(directory / "site"), ("index.html",))
+        (directory / "site").chmod(0)
+        with as_nobody():
+            assert look_up(docroot, path) == 503
+        (directory / "site").chmod(0o755)
+        (directory / "site" / "a.txt").chmod(0)
+        docroot.invalidate_root()
+        with as_nobody():
+            assert look_up(docroot, "/a.txt") == 403
+
+
+def test_a_docroot_below_a_link(tmp_path: Path) -> None:
+    write(tmp_path / "real" / "site" / "a.txt", "a")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "site" / "out").symlink_to("../secret")
+    write(tmp_path / "real" / "secret", CANARY)
+    docroot = Docroot(str(tmp_path / "link" / "site"), ("index.html",))
+    assert look_up(docroot, "/a.txt") == "a"
+    assert look_up(docroot, "/out") == 404

@@ -1,0 +1,188 @@
+"""Files that change between two requests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.files.lookups import LARGE, OLD, append, find, make, status_of, stays, tick
+from tests.unit.site.directories import (
+    as_nobody,
+    open_directory,
+    write,
+    write_sparse,
+)
+
+
+def overwrite(path: Path) -> None:
+    """Same inode, same size, other content."""
+    size, modified = path.stat().st_size, path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.write(b"x" * min(size, 100))
+    os.utime(path, ns=(modified + 1, modified + 1))
+
+
+def replace(path: Path) -> None:
+    """Another inode with the same size and time."""
+    status = path.stat()
+    other = write_sparse(path.with_name("other"), status.st_size)
+    os.utime(other, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    other.rename(path)
+
+
+def replace_by_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+CHANGES: list[Callable[[Path], None]] = [
+    append,
+    overwrite,
+    replace,
+    replace_by_directory,
+    lambda path: os.truncate(path, 5),
+    lambda path: os.truncate(path, 0),
+    lambda path: path.touch(),
+]
+
+CHANGE_IDS = ["append", "overwrite", "replace", "folder", "shrink", "empty", "touch"]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=CHANGE_IDS)
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_a_changed_file_is_opened_again(
+    tmp_path: Path, size: int, change: Callable[[Path], None]
+) -> None:
+    path = write_sparse(tmp_path / "a", size)
+    os.utime(path, ns=(10**18, 10**18))
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
+    assert resource.is_in_place()
+    change(path)
+    assert not resource.is_in_place()
+    assert not stays(lookup, "/a", resource)
+
+
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_an_unchanged_file_stays_open(tmp_path: Path, size: int) -> None:
+    path = write_sparse(tmp_path / "a", size)
+    os.utime(path, ns=(10**18, 10**18))
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
+    path.read_bytes()
+    assert stays(lookup, "/a", resource)
+
+
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_a_deleted_file_is_404_at_once_or_a_second_later(tmp_path: Path, size: int) -> None:
+    """What is being sent is finished; no new request gets it."""
+    path = write_sparse(tmp_path / "a", size)
+    os.utime(path, ns=(10**18, 10**18))
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
+    path.unlink()
+    assert resource.is_intact(range(size), is_last=True)
+    assert not resource.is_in_place()
+    assert not stays(lookup, "/a", resource)
+    assert status_of(lookup, "/a") == 404
+
+
+@pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
+def test_a_change_of_the_status_alone_leaves_the_file_in_place(tmp_path: Path, size: int) -> None:
+    path = write_sparse(tmp_path / "a", size)
+    resource = find(make(tmp_path), "/a")
+    path.chmod(0o600)
+    os.link(path, tmp_path / "b")
+    path.read_bytes()
+    assert resource.is_in_place()
+
+
+def test_a_content_that_a_download_has_found_changed_is_opened_again_at_once(
+    tmp_path: Path,
+) -> None:
+    """Also where its size and modification time are the same: who tries again gets the new one."""
+    path = write_sparse(tmp_path / "a", LARGE)
+    os.utime(path, ns=(10**18, 10**18))
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
+    overwrite(path)
+    os.utime(path, ns=(10**18, 10**18))
+    assert not resource.is_intact(range(LARGE), is_last=True)
+    assert find(lookup, "/a").etag != resource.etag
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [
+        (append, True),
+        (replace, True),
+        (Path.unlink, True),
+        (Path.touch, True),
+        (overwrite, False),
+        (lambda path: os.truncate(path, LARGE), False),
+        (lambda path: os.truncate(path, LARGE + 100), True),
+    ],
+)
+def test_a_part_is_read_into_memory_as_it_was_announced(
+    tmp_path: Path, change: Callable[[Path], None], is_read: bool
+) -> None:
+    path = write_sparse(tmp_path / "a", 2 * LARGE)
+    os.utime(path, ns=(10**18, 10**18))
+    resource = find(make(tmp_path), "/a")
+    segments = (b"--", range(50, LARGE + 100), b"--")
+    change(path)
+    body = resource.read(segments)
+    assert body == (b"--" + bytes(LARGE + 50) + b"--" if is_read else None)
+
+
+def test_a_changed_permission_is_no_longer_current() -> None:
+    with open_directory() as root:
+        path = write(root / "a", "a", age=OLD)
+        with as_nobody():
+            lookup = make(root)
+            resource = find(lookup, "/a")
+            assert stays(lookup, "/a", resource)
+        path.chmod(0)
+        with as_nobody():
+            assert not stays(lookup, "/a", resource, 3)
+            assert status_of(lookup, "/a") == 403
+
+
+def test_a_young_file_is_looked_at_anew(tmp_path: Path) -> None:
+    """Coarse clocks give two contents of the same instant the same time."""
+    write(tmp_path / "a", "a")
+    lookup = make(tmp_path)
+    resource = find(lookup, "/a")
+    assert resource.is_in_place()
+    assert not stays(lookup, "/a", resource)
+
+
+def test_a_file_of_the_future_is_looked_at_anew(tmp_path: Path) -> None:
+    write(tmp_path / "a", "a", age=-OLD)
+    lookup = make(tmp_path)
+    assert not stays(lookup, "/a", find(lookup, "/a"))
+
+
+def test_a_second_choice_of_an_index_is_looked_at_anew(tmp_path: Path) -> None:
+    write(tmp_path / "index.htm", "second", age=OLD)
+    lookup = make(tmp_path, index=("index.html", "index.htm"))
+    assert not stays(lookup, "/", find(lookup, "/"))
+    write(tmp_path / "index.html", "first", age=OLD)
+    tick(lookup, 3)
+    assert find(lookup, "/").content == b"first"
+    assert stays(lookup, "/", find(lookup, "/"), 4)
+
+
+def test_a_directory_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
+    """The file is the same, but no longer below the docroot: a new request would not find it."""
+    root = tmp_path / "site"
+    write(root / "folder" / "a", "a", age=OLD)
+    lookup = make(root)
+    find(lookup, "/folder/a")
+    (root / "folder").rename(tmp_path / "outside")
+    (root / "folder").symlink_to("../outside")
+    tick(lookup, 2)
+    assert status_of(lookup, "/folder/a") == 404
