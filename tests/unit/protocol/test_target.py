@@ -177,8 +177,8 @@ def test_relative_references_with_a_slash(path: str, query: str, reference: str)
 def test_a_reference_with_a_slash_leads_to_the_same_names(rest: bytes, query: bytes) -> None:
     """Also below a prefix that the server does not know; and it never leads to another host."""
     path = b"/" + rest.replace(b"?", b"").replace(b"#", b"")
-    # `urljoin` drops an empty segment before it resolves the dot segment that removes it.
-    assume(not (b"//" in path and b"/.." in path))
+    # `urljoin` drops an empty segment before anybody resolves the dot segment that removes it.
+    assume(b"//" not in path or not {b".", b".."} & {*unquote_to_bytes(path).split(b"/")})
     try:
         segments = segments_of(path)
     except HTTPError:
