@@ -2,8 +2,8 @@
 
 Containers, service managers and batch systems limit both by control groups (cgroups(7)), in version
 2 or 1 of the kernel's interface: a limit holds for a group and all groups below it.  So the limits
-of the own group and of every group above it count.  A group that lies above the visible hierarchy,
-as from inside of a container, cannot be asked.
+of the own group and of every group above it count.  Inside a container, groups above the visible
+hierarchy cannot be read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def count_cores() -> int:
 
 
 def share_memory() -> int:
-    """Return how many bytes of memory a server that was told nothing takes for its cache."""
+    """Return the bytes of memory that the cache gets unless the operator says how many."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return cache_share(limit_memory(physical, _read))
 
