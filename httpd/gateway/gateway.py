@@ -74,10 +74,13 @@ class Gateway:
 
     __slots__ = (
         "_caches",
+        "_close_lines",
+        "_common_lines",
         "_dates",
         "_files",
         "_hooks",
         "_is_draining",
+        "_keep_alive_lines",
         "_parser",
         "_responses",
         "_site",
@@ -87,6 +90,9 @@ class Gateway:
 
     def __init__(self, site: Site, caches: Caches, hooks: Hooks) -> None:
         self._site = site
+        self._common_lines = site.common_lines
+        self._keep_alive_lines = _KEEP_ALIVE + site.common_lines
+        self._close_lines = _CLOSE + site.common_lines
         self._caches = caches
         self._files = caches.files
         self._hooks = hooks
@@ -231,7 +237,7 @@ class Gateway:
             head_only: whether the bytes look like a HEAD request, whose response has no body.
         """
         return error_builder(error, NO_POLICY).finish(
-            _CLOSE,
+            self._close_lines,
             self._dates,
             self._files.claim,
             head_only=head_only,
@@ -353,7 +359,11 @@ class Gateway:
         )
         is_head = request.method == "HEAD"
         response = builder.finish(
-            ("" if header.minor_version else _KEEP_ALIVE) if keep_alive else _CLOSE,
+            self._close_lines
+            if not keep_alive
+            else self._common_lines
+            if header.minor_version
+            else self._keep_alive_lines,
             self._dates,
             self._files.claim,
             head_only=is_head,

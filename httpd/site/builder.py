@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple
 
-from httpd import __version__
 from httpd.files.file_cache import CachedFile
 from httpd.files.memory import UNCLAIMED, Claim, ClaimMemory
 from httpd.files.open_file import SMALL_FILE, OpenFile
@@ -19,7 +18,6 @@ from httpd.site.error_pages import POLICY, render_page
 from httpd.site.listing.listing import Listing
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy, merge
 
-_COMMON_LINES = f"Server: phttpd/{__version__}\r\nX-Content-Type-Options: nosniff\r\n"
 _PAGE_LINES = (
     "Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"
     f"Content-Security-Policy: {POLICY}\r\n"
@@ -57,7 +55,7 @@ class ResponseBuilder(NamedTuple):
 
     def finish(
         self,
-        connection: str,
+        first_lines: str,
         dates: DateHeaders,
         claim_memory: ClaimMemory,
         *,
@@ -69,7 +67,8 @@ class ResponseBuilder(NamedTuple):
         """Make the response.
 
         Args:
-            connection: the header lines that are about the connection, each with its CRLF.
+            first_lines: the header lines about the connection, and those that every response of
+                the site has, each with its CRLF.
             dates: of this second.
             claim_memory: for a body that is read or copied into memory.
             head_only: whether to leave out the body that the head describes.
@@ -78,7 +77,7 @@ class ResponseBuilder(NamedTuple):
             is_cacheable: false for a request that must not get a cached response.
         """
         policy = self.policy
-        lines = _COMMON_LINES + self.lines
+        lines = first_lines + self.lines
         expires = self.expires
         if policy is not NO_POLICY:
             lines = _apply(policy, lines)
@@ -87,10 +86,10 @@ class ResponseBuilder(NamedTuple):
         segments = self.segments
         body = NO_BODY
         if segments is None:
-            lines = f"{connection}{lines}\r\n"
+            lines = f"{lines}\r\n"
         else:
             size = sum(map(len, segments))
-            lines = f"{connection}{lines}Content-Length: {size}\r\n\r\n"
+            lines = f"{lines}Content-Length: {size}\r\n\r\n"
             if not head_only and segments:
                 source = self.source
                 content = None if source is None else source.content

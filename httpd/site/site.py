@@ -6,6 +6,7 @@ not exist.  The first step that returns something decides, and an HTTPError beco
 
 from __future__ import annotations
 
+from httpd import __version__
 from httpd.files.docroot import Docroot
 from httpd.files.faults import NoDocrootError
 from httpd.files.file_cache import FileCache
@@ -22,6 +23,7 @@ from httpd.site.settings import SiteSettings
 from httpd.site.slash_redirect import SlashRedirect
 from httpd.site.steps import Clock, Step
 
+_COMMON_LINES = f"Server: phttpd/{__version__}\r\nX-Content-Type-Options: nosniff\r\n"
 _ALLOW = (("Allow", "GET, HEAD, OPTIONS"),)
 _OTHER_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
 _LISTINGS_SHARE = 16
@@ -36,6 +38,7 @@ class Site:
         file_cache: that of the worker.
 
     Attributes:
+        common_lines: the header lines that every response has, each with its CRLF.
         lookup: finds the files.
         reads: the request header fields that the cached responses of a file depend on.
         invalidate_root: see `Docroot.invalidate_root`.
@@ -46,6 +49,7 @@ class Site:
         "_clock",
         "_listings",
         "_rules",
+        "common_lines",
         "docroot_fault",
         "invalidate_root",
         "lookup",
@@ -54,6 +58,7 @@ class Site:
     )
 
     def __init__(self, settings: SiteSettings, file_cache: FileCache) -> None:
+        self.common_lines = _COMMON_LINES
         docroot = Docroot(settings.docroot, settings.index)
         self.invalidate_root = docroot.invalidate_root
         self.lookup = FileLookup(docroot, file_cache, precompressed=settings.precompressed)

@@ -54,6 +54,7 @@ def test_a_manual_page_without_the_marks_is_refused() -> None:
         replace_keys(".Sh NAME\n")
 
 
+@pytest.mark.debian("groff-base")
 @pytest.mark.parametrize("page", ["phttpd.8", "phttpd.yaml.5"])
 def test_a_manual_page_has_no_warnings_of_groff(page: str) -> None:
     groff = require.command("groff", "groff-base")
