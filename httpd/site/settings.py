@@ -111,6 +111,12 @@ class SiteSettings:
         " match apply; a later one beats an earlier one.",
         example=_RULES_EXAMPLE,
     )
+    server_version: bool = key(
+        FLAG,
+        True,
+        "Whether the field `Server` of each response names the version of phttpd. Without the"
+        " version, it is `phttpd`.",
+    )
     cache: int = key(
         _CACHE,
         "auto",

@@ -23,7 +23,6 @@ from httpd.site.settings import SiteSettings
 from httpd.site.slash_redirect import SlashRedirect
 from httpd.site.steps import Clock, Step
 
-_COMMON_LINES = f"Server: phttpd/{__version__}\r\nX-Content-Type-Options: nosniff\r\n"
 _ALLOW = (("Allow", "GET, HEAD, OPTIONS"),)
 _OTHER_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
 _LISTINGS_SHARE = 16
@@ -58,7 +57,8 @@ class Site:
     )
 
     def __init__(self, settings: SiteSettings, file_cache: FileCache) -> None:
-        self.common_lines = _COMMON_LINES
+        server = f"phttpd/{__version__}" if settings.server_version else "phttpd"
+        self.common_lines = f"Server: {server}\r\nX-Content-Type-Options: nosniff\r\n"
         docroot = Docroot(settings.docroot, settings.index)
         self.invalidate_root = docroot.invalidate_root
         self.lookup = FileLookup(docroot, file_cache, precompressed=settings.precompressed)
