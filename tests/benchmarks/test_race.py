@@ -47,7 +47,7 @@ def race(*options: str | Path, path: str | None = None) -> subprocess.CompletedP
 
 
 @pytest.mark.debian("nginx-light", "wrk")
-def test_a_tiny_race(tmp_path: Path) -> None:
+def test_race_of_a_few_cells_writes_its_results(tmp_path: Path) -> None:
     require.command("wrk", "wrk")
     require.command("nginx", "nginx-light")
     output = tmp_path / "output"
@@ -71,7 +71,7 @@ def test_a_tiny_race(tmp_path: Path) -> None:
         assert (again / name).read_bytes() == (output / name).read_bytes()
 
 
-def test_two_races_are_compared(tmp_path: Path) -> None:
+def test_race_is_compared_with_an_earlier_one(tmp_path: Path) -> None:
     for name, cpu in (("earlier", 5.0), ("now", 6.0)):
         rounds = {"phttpd": [Round(cpu, 1, 1, 1, 1)], "nginx": [Round(10, 1, 1, 1, 1)]}
         if name == "now":
@@ -86,14 +86,14 @@ def test_two_races_are_compared(tmp_path: Path) -> None:
     assert (done.returncode, "not the result of a race" in done.stderr) == (69, True)
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_race_without_its_programs_says_what_is_missing(tmp_path: Path) -> None:
     done = race("--cells=304", "--servers=phttpd", path=str(tmp_path))
     assert done.returncode == 69
     assert "wrk is not installed; apt-get install wrk" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rounds": {"4k": {"phttpd": [1]}}}'])
-def test_what_is_no_result_is_said(tmp_path: Path, text: str) -> None:
+def test_race_from_a_file_that_is_no_result_says_so(tmp_path: Path, text: str) -> None:
     path = tmp_path / "race.json"
     path.write_text(text)
     done = race("--from", path)
@@ -118,7 +118,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n"
         (HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + RIGHT, "too early"),
     ],
 )
-def test_wrong_answers_are_found_out(tmp_path: Path, response: bytes, wrong: str | None) -> None:
+def test_race_finds_out_wrong_responses(tmp_path: Path, response: bytes, wrong: str | None) -> None:
     """The floor says whatever it is told to."""
     require.command("gcc", "gcc")
     (tmp_path / "4k.txt").write_bytes(RIGHT)
@@ -139,17 +139,17 @@ def whole_plan() -> Plan:
     return command.make_plan(parser.parse_args([]), whole=True)
 
 
-def test_the_whole_race_takes_less_than_a_quarter_of_an_hour() -> None:
+def test_race_takes_less_than_a_quarter_of_an_hour() -> None:
     assert whole_plan().total() < 15 * 60
 
 
-def test_each_round_has_servers_whom_nobody_has_asked_before() -> None:
+def test_race_for_first_requests_starts_its_servers_anew() -> None:
     plan = whole_plan()
     assert plan.starts_of(plan.cells["first"]) == [1, 1, 1]
     assert plan.starts_of(plan.cells["4k"]) == [5]
 
 
-def test_each_round_begins_with_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_race_begins_each_round_with_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.race.load.measure", lambda *_: Round(1, 1, 1, 1, 1))
     racers = {name: servers.Server(0, 0) for name in ("phttpd", "nginx", "h2o")}
     order: list[str] = []
@@ -158,7 +158,7 @@ def test_each_round_begins_with_another_server(monkeypatch: pytest.MonkeyPatch) 
     assert {name: len(own) for name, own in measured.items()} == dict.fromkeys(racers, 3)
 
 
-def test_the_ratio_is_to_the_best() -> None:
+def test_race_page_has_the_ratio_to_the_best() -> None:
     """It is that of the rounds beside each other, and the best has the lowest median."""
     costs = {"phttpd": [4, 5, 30], "nginx": [10, 10, 10], "h2o": [8, 50, 8], "floor": [1, 1, 1]}
     rounds = {name: [Round(cpu, 1000, 10, None, 1e6) for cpu in own] for name, own in costs.items()}

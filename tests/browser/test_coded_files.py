@@ -34,13 +34,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-def test_an_image_and_a_script_are_decoded(browser: Browser) -> None:
+def test_coded_image_and_script_are_decoded(browser: Browser) -> None:
     browser.open("/")
     assert browser.run("return document.images[0].naturalWidth") == 30
     assert browser.run("return document.title") == "run"
 
 
-def test_a_module_is_compiled_while_it_arrives(browser: Browser) -> None:
+def test_coded_module_is_compiled_while_it_arrives(browser: Browser) -> None:
     """For that, a browser insists on the media type."""
     browser.open("/")
     assert browser.driver.execute_async_script(COMPILE) == "compiled"

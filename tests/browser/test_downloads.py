@@ -41,7 +41,7 @@ def page(browser: Browser) -> Downloads:
     return downloads(browser)
 
 
-def test_all_bars_move_together_and_finish_whole(page: Downloads, large: Large) -> None:
+def test_downloads_move_together_and_finish_whole(page: Downloads, large: Large) -> None:
     large(SIZE)
     page.start()
     page.wait_until_all_are("done", timeout=120)
@@ -51,14 +51,14 @@ def test_all_bars_move_together_and_finish_whole(page: Downloads, large: Large) 
     assert 0.5 < float(page.browser.text("#fair")) <= 1
 
 
-def test_the_shipped_picture_many_times_over(page: Downloads) -> None:
+def test_downloads_of_the_same_picture_finish_whole(page: Downloads) -> None:
     picture = (WWW / "gallery/pictures/attractor.png").stat().st_size
     page.start("picture", count=3)
     page.wait_until_all_are("done", timeout=120)
     assert page.received() == [500 * picture] * 3
 
 
-def test_stopping_and_starting_again(page: Downloads, large: Large) -> None:
+def test_downloads_can_be_stopped_and_started_again(page: Downloads, large: Large) -> None:
     large(ENDLESS)
     for _ in range(2):
         page.start()
@@ -69,7 +69,7 @@ def test_stopping_and_starting_again(page: Downloads, large: Large) -> None:
     assert page.browser.run("return message.hidden")
 
 
-def test_leaving_the_page_ends_the_downloads(page: Downloads, large: Large) -> None:
+def test_downloads_end_when_the_page_is_left(page: Downloads, large: Large) -> None:
     large(ENDLESS)
     page.start()
     page.wait_until_all_move()
@@ -77,7 +77,7 @@ def test_leaving_the_page_ends_the_downloads(page: Downloads, large: Large) -> N
     assert page.browser.wait("document.querySelector('#arrived').textContent === '40'")
 
 
-def test_a_missing_file_is_explained(page: Downloads) -> None:
+def test_download_of_a_missing_file_is_explained(page: Downloads) -> None:
     assert page.browser.complaints() == []
     page.start()
     assert "truncate -s 1G www/downloads/large.bin" in page.message()
@@ -87,13 +87,13 @@ def test_a_missing_file_is_explained(page: Downloads) -> None:
     assert all("404" in complaint for complaint in complaints), complaints
 
 
-def test_an_address_elsewhere_is_not_fetched(page: Downloads) -> None:
+def test_download_from_elsewhere_is_not_fetched(page: Downloads) -> None:
     page.browser.run("document.querySelector('.address').value = 'http://example.invalid/'")
     page.start()
     assert "Only files of this server" in page.message()
 
 
-def test_a_file_that_changes_ends_the_downloads_visibly(copied: Path, large: Large) -> None:
+def test_downloads_of_a_file_that_changes_end_visibly(copied: Path, large: Large) -> None:
     path = large(ENDLESS)
     server = Server(copied)  # not `serve`: this one has something to say on stderr
     try:
@@ -112,7 +112,7 @@ def test_a_file_that_changes_ends_the_downloads_visibly(copied: Path, large: Lar
         server.kill()
 
 
-def test_ctrl_c_in_the_server_lets_the_downloads_finish(copied: Path, large: Large) -> None:
+def test_downloads_finish_after_ctrl_c_in_the_server(copied: Path, large: Large) -> None:
     size = 32 * MiB
     large(size)
     with serve(copied) as server, chromium(server.url) as browser:

@@ -20,7 +20,7 @@ def lost(shared: Browser) -> Iterator[Browser]:
 @pytest.mark.parametrize(
     "path", ["missing", "a/b/missing", "a/", "a//b///c", "a%2Fb/c", "missing?/x/y", "a:b/c"]
 )
-def test_the_link_leads_home(lost: Browser, path: str) -> None:
+def test_error_page_has_a_link_that_leads_home(lost: Browser, path: str) -> None:
     lost.open(path)
     assert lost.text("h1").startswith("404")
     lost.click("nav a")

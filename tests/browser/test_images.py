@@ -24,7 +24,7 @@ def sources(browser: Browser) -> list[str]:
     return [source for source in found if "/map/" in source]
 
 
-def test_forty_different_images_arrive(browser: Browser) -> None:
+def test_images_all_arrive(browser: Browser) -> None:
     widths = browser.run(
         "return [...document.querySelectorAll('.map img')].map((i) => i.naturalWidth)"
     )
@@ -33,7 +33,7 @@ def test_forty_different_images_arrive(browser: Browser) -> None:
     assert len(hashes) == 40
 
 
-def test_they_are_asked_for_in_parallel_over_connections_that_stay_open(browser: Browser) -> None:
+def test_images_come_in_parallel_over_connections_that_stay_open(browser: Browser) -> None:
     images = [r for r in browser.traffic().responses if "/map/" in r["url"]]
     assert len(images) == 40
     assert {response["protocol"] for response in images} == {"http/1.1"}
@@ -41,7 +41,7 @@ def test_they_are_asked_for_in_parallel_over_connections_that_stay_open(browser:
     assert 1 < int(browser.text("#atonce")) <= CONNECTIONS
 
 
-def test_they_can_be_loaded_again(browser: Browser) -> None:
+def test_images_can_be_loaded_again(browser: Browser) -> None:
     assert browser.traffic().failures == []
     browser.run("document.querySelector('#falls').replaceChildren()")
     browser.click("#again")

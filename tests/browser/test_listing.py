@@ -70,7 +70,7 @@ def click(browser: Browser, variant_key: str, query: str) -> None:
     browser.wait(f"location.search === {query!r} && document.readyState === 'complete'")
 
 
-def test_it_sorts_when_the_heads_are_clicked(browser: Browser, directory: Path) -> None:
+def test_listing_sorts_when_its_heads_are_clicked(browser: Browser, directory: Path) -> None:
     assert browser.run(LINKS) == expected(directory, "name", descending=False)
     for column, key in ((2, "size"), (3, "modified"), (1, "name")):
         for order in ("asc", "desc"):
@@ -80,7 +80,7 @@ def test_it_sorts_when_the_heads_are_clicked(browser: Browser, directory: Path) 
             assert shown == column - 1
 
 
-def test_its_style_is_not_blocked_by_its_own_policy(browser: Browser) -> None:
+def test_listing_has_a_style_that_its_policy_does_not_block(browser: Browser) -> None:
     style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     assert browser.run(style, "table", "borderCollapse") == "collapse"
     assert browser.run(style, "td:nth-child(2)", "textAlign") == "end"
@@ -88,7 +88,7 @@ def test_its_style_is_not_blocked_by_its_own_policy(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("width", [320, PHONE, 1280])
-def test_it_fits(browser: Browser, width: int) -> None:
+def test_listing_fits_the_window(browser: Browser, width: int) -> None:
     browser.width(width)
     browser.open("/below/?sort=size&order=desc")
     assert browser.run("return document.documentElement.scrollWidth") <= width
@@ -105,7 +105,7 @@ SHOWN = (
 )
 
 
-def test_filter_shows_only_what_has_the_words_in_its_name(browser: Browser) -> None:
+def test_listing_filter_shows_only_names_with_the_words(browser: Browser) -> None:
     assert len(browser.run(SHOWN)) == len(NAMES) + 1
     for words, shown, count in (
         ("B.TXT", ["a b.txt", "b.txt"], "2 of 8"),
@@ -137,14 +137,14 @@ def test_listing_has_nothing_that_axe_finds(browser: Browser, path: str, scheme:
     assert browser.inaccessible() == []
 
 
-def test_every_entry_leads_to_its_file(browser: Browser) -> None:
+def test_listing_leads_from_every_entry_to_its_file(browser: Browser) -> None:
     links = browser.run("return [...document.querySelectorAll('tbody a')].map((a) => a.href)")
     assert len(links) == len(NAMES) + 1
     browser.open("/below/b.txt")  # the policy of the list lets nothing be fetched
     assert {response["status"] for response in browser.fetch(links[1:])} == {200}
 
 
-def test_the_way_down_and_up(browser: Browser) -> None:
+def test_listing_leads_down_and_up(browser: Browser) -> None:
     browser.click("tbody a")
     browser.wait("location.pathname === '/below/deeper/' && document.readyState === 'complete'")
     assert "empty" in browser.text("p")

@@ -47,7 +47,7 @@ def test_page_fits_a_phone(browser: Browser, page: str) -> None:
     assert browser.run("return document.documentElement.scrollWidth") <= PHONE
 
 
-def test_every_file_arrives_as_it_is_on_the_disk(browser: Browser) -> None:
+def test_site_files_arrive_as_they_are_on_the_disk(browser: Browser) -> None:
     paths = files()
     browser.open("/")
     responses = browser.fetch([f"/{quote(str(path.relative_to(WWW)))}" for path in paths])
@@ -56,7 +56,7 @@ def test_every_file_arrives_as_it_is_on_the_disk(browser: Browser) -> None:
         assert response["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest(), path
 
 
-def test_every_link_leads_somewhere(browser: Browser) -> None:
+def test_site_links_lead_somewhere(browser: Browser) -> None:
     found = {f"{browser.origin}/"}
     todo = list(found)
     while todo:

@@ -11,7 +11,7 @@ from tests.support.server import DEADLINE, Server, serve
 COMPLETE = "return [...document.images].every((i) => i.complete && i.naturalWidth > 0)"
 
 
-def test_a_second_visit_comes_from_the_cache(browser: Browser) -> None:
+def test_second_visit_comes_from_the_cache(browser: Browser) -> None:
     browser.open("images.html")
     assert browser.traffic().failures == []
     browser.open("gallery/")
@@ -24,14 +24,14 @@ def test_a_second_visit_comes_from_the_cache(browser: Browser) -> None:
     )
 
 
-def test_a_reload_is_answered_304(browser: Browser, server: Server) -> None:
+def test_reload_gets_304(browser: Browser, server: Server) -> None:
     browser.open("gallery/")
     browser.driver.refresh()
     server.out.wait_for(r'"GET /gallery/ HTTP/1\.1" 304 ')
     assert browser.run(COMPLETE)
 
 
-def test_a_reload_shows_a_page_that_has_changed(copied: Path) -> None:
+def test_reload_shows_a_page_that_has_changed(copied: Path) -> None:
     page = copied / "how.html"
     with serve(copied) as server, chromium(server.url) as browser:
         browser.open("how.html")

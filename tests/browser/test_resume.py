@@ -76,13 +76,13 @@ def replace(file: Path) -> None:
     other.rename(file)
 
 
-def test_a_link_saves_the_file(server: Server, tmp_path: Path) -> None:
+def test_download_link_saves_the_file(server: Server, tmp_path: Path) -> None:
     with Tap(server.port) as tap:
         assert save(tap, tmp_path / "saved") == sha256(OLD)
 
 
 @pytest.mark.parametrize(("on_full", "content"), [(lambda _: None, OLD), (replace, NEW)])
-def test_an_interrupted_download_is_resumed(
+def test_download_that_was_interrupted_is_resumed(
     server: Server, file: Path, tmp_path: Path, on_full: Callable[[Path], None], content: bytes
 ) -> None:
     """The browser does that by itself, with If-Range, so it gets the new file if there is one."""
@@ -98,7 +98,7 @@ def fetch(browser: Browser, ranges: list[str], condition: str | None = None) -> 
     return found
 
 
-def test_a_page_fetches_ranges(server: Server, file: Path) -> None:
+def test_page_fetches_ranges(server: Server, file: Path) -> None:
     with chromium(server.url) as browser:
         browser.open("")
         parts = fetch(browser, ["bytes=0-999999", "bytes=1000000-1999999", "bytes=2000000-"])

@@ -45,7 +45,7 @@ def closes(name: str, response: Response) -> bool:
 
 
 @every_case
-def test_the_answer_is_what_the_case_says(servers: dict[int, Server], name: str) -> None:
+def test_response_is_the_one_that_the_case_says(servers: dict[int, Server], name: str) -> None:
     case = CASES[name]
     response = response_to(servers[USUAL].port, name)
     case.check(response)
@@ -58,7 +58,7 @@ def test_the_answer_is_what_the_case_says(servers: dict[int, Server], name: str)
 
 
 @every_case
-def test_the_answer_does_not_depend_on_how_the_request_arrives(
+def test_response_does_not_depend_on_how_the_request_arrives(
     servers: dict[int, Server], name: str, seed: str
 ) -> None:
     case = CASES[name]
@@ -75,7 +75,7 @@ def test_the_answer_does_not_depend_on_how_the_request_arrives(
 
 
 @every_case
-def test_a_pipelined_request_is_answered_in_turn_or_not_at_all(
+def test_pipelined_request_is_answered_in_turn_or_not_at_all(
     servers: dict[int, Server], name: str, seed: str
 ) -> None:
     case = CASES[name]
@@ -99,7 +99,7 @@ def test_a_pipelined_request_is_answered_in_turn_or_not_at_all(
 
 
 @pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.may_keep])
-def test_a_kept_connection_takes_the_same_request_again(
+def test_persistent_connection_takes_the_same_request_again(
     servers: dict[int, Server], name: str
 ) -> None:
     case, port = CASES[name], servers[USUAL].port
@@ -141,11 +141,11 @@ def test_head_gets_what_get_gets_without_the_body(servers: dict[int, Server], na
             assert client.ask("/follow.txt").body == FOLLOW
 
 
-def test_all_servers_give_a_file_the_same_etag(servers: dict[int, Server]) -> None:
+def test_etag_of_a_file_is_the_same_from_all_servers(servers: dict[int, Server]) -> None:
     assert len({etag(server.port) for server in servers.values()}) == 1
 
 
-def test_the_tables_are_sound() -> None:
+def test_tables_of_cases_are_sound() -> None:
     assert len(CASES) >= 120
     assert sum(ETAG.encode() in case.request for case in CASES.values()) > 10
     for name, case in CASES.items():

@@ -70,7 +70,9 @@ def stripping_proxy(upstream: int, directory: Path) -> Iterator[int]:
         process.stderr.close()
 
 
-def test_a_redirect_keeps_the_prefix_that_a_proxy_strips(server: Server, tmp_path: Path) -> None:
+def test_redirect_behind_a_proxy_keeps_the_prefix_that_it_strips(
+    server: Server, tmp_path: Path
+) -> None:
     curl = command("curl", "curl")
     colon = server.docroot / "a:b"
     colon.mkdir()

@@ -18,7 +18,7 @@ MARKS = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**32 + 1, HUGE - 1]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_sizes(client: Client, size: int) -> None:
+def test_body_of_any_size_arrives_whole(client: Client, size: int) -> None:
     response = client.ask(f"/sizes/{size}.bin")
     assert response.status == 200
     assert response["Content-Length"] == str(size)
@@ -29,13 +29,13 @@ def test_sizes(client: Client, size: int) -> None:
     assert client.rest() == b""
 
 
-def test_checksum_of_five_megabytes(client: Client) -> None:
+def test_body_of_five_megabytes_has_its_checksum(client: Client) -> None:
     body = client.ask("/five.bin").body
     assert hashlib.sha256(body).hexdigest() == hashlib.sha256(FIVE_MB).hexdigest()
 
 
 @pytest.mark.parametrize(("target", "content"), [("/notes.txt", NOTES), ("/five.bin", FIVE_MB)])
-def test_ranges(client: Client, target: str, content: bytes) -> None:
+def test_range_within_a_file_is_those_bytes(client: Client, target: str, content: bytes) -> None:
     size = len(content)
     whole = client.ask(target)
     for ranges, first, last in [
@@ -69,7 +69,7 @@ def test_ranges(client: Client, target: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("target", "content"), [("/notes.txt", NOTES), ("/five.bin", FIVE_MB)])
-def test_ranges_past_the_end(client: Client, target: str, content: bytes) -> None:
+def test_range_past_the_end_is_refused(client: Client, target: str, content: bytes) -> None:
     size = len(content)
     for ranges in (f"{size}-", f"{size}-{size}", f"{size + 1}-", f"{2**63}-", f"{10**100}-", "-0"):
         response = client.ask(target, f"Range: bytes={ranges}")
@@ -78,7 +78,7 @@ def test_ranges_past_the_end(client: Client, target: str, content: bytes) -> Non
         assert client.ask(target, "Range: bytes=0-0").body == content[:1]
 
 
-def test_ranges_of_files_around_the_boundary(client: Client) -> None:
+def test_range_of_a_file_around_the_boundary_is_those_bytes(client: Client) -> None:
     for size in SIZES[1:]:
         content = pattern(size)
         for first in {0, size // 2, size - 1}:
@@ -88,7 +88,7 @@ def test_ranges_of_files_around_the_boundary(client: Client) -> None:
     assert (response.status, response.body) == (200, b"")
 
 
-def test_a_download_in_pieces(client: Client) -> None:
+def test_download_in_pieces_is_the_whole_file(client: Client) -> None:
     pieces = []
     for start in range(0, len(FIVE_MB), 333_333):
         response = client.ask("/five.bin", f"Range: bytes={start}-{start + 333_332}")
@@ -97,7 +97,7 @@ def test_a_download_in_pieces(client: Client) -> None:
     assert b"".join(pieces) == FIVE_MB
 
 
-def test_a_download_resumes_only_if_the_file_is_the_same(server: Server, docroot: Path) -> None:
+def test_download_resumes_only_if_the_file_is_the_same(server: Server, docroot: Path) -> None:
     path = docroot / "resumed.bin"
     path.write_bytes(FIVE_MB)
     with Client(server.port) as client:
@@ -114,7 +114,7 @@ def test_a_download_resumes_only_if_the_file_is_the_same(server: Server, docroot
     assert response["ETag"] != begun["ETag"]
 
 
-def test_a_file_of_100_gigabytes(client: Client, docroot: Path) -> None:
+def test_file_of_100_gigabytes_is_served_to_its_end(client: Client, docroot: Path) -> None:
     with (docroot / "huge.bin").open("wb") as file:
         file.truncate(HUGE)
         for number, place in enumerate(MARKS):
@@ -142,7 +142,7 @@ def test_a_file_of_100_gigabytes(client: Client, docroot: Path) -> None:
         ("/sys/kernel", "/mm/transparent_hugepage/enabled"),
     ],
 )
-def test_files_whose_size_is_not_that_of_their_content(docroot: str, target: str) -> None:
+def test_file_whose_size_is_not_that_of_its_content_is_refused(docroot: str, target: str) -> None:
     """They are made while they are read, so no later request would fare better."""
     if not Path(docroot + target).exists():
         pytest.skip(f"needs {docroot}{target}, which this kernel does not have")

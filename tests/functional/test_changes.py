@@ -76,7 +76,7 @@ def replace(path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("change", [overwrite, replace])
 @pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
-def test_a_changed_file(
+def test_file_that_has_changed_is_sent_as_it_is_now(
     client: Client, path: Path, change: Callable[[Path, bytes], None], factor: int
 ) -> None:
     path.write_bytes(OLD * factor)
@@ -97,7 +97,7 @@ SECOND = 1_600_000_000 * 10**9
 
 
 @pytest.mark.parametrize("change", [overwrite, replace])
-def test_the_same_size_in_the_same_second(
+def test_change_of_the_same_size_in_the_same_second_is_seen(
     client: Client, path: Path, change: Callable[[Path, bytes], None]
 ) -> None:
     path.write_bytes(OLD)
@@ -111,7 +111,9 @@ def test_the_same_size_in_the_same_second(
 
 
 @pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
-def test_another_file_of_the_same_size_and_time(client: Client, path: Path, factor: int) -> None:
+def test_file_replaced_by_one_of_the_same_size_and_time_is_seen(
+    client: Client, path: Path, factor: int
+) -> None:
     """As `cp -p` and archives make it: nothing but the inode tells the two apart."""
     path.write_bytes(OLD * factor)
     os.utime(path, ns=(SECOND, SECOND))
@@ -127,7 +129,7 @@ def test_another_file_of_the_same_size_and_time(client: Client, path: Path, fact
 
 @pytest.mark.parametrize("factor", [1, LARGE // len(OLD)])
 @pytest.mark.parametrize("fixed", [0, 1, 315532800, 499162500])
-def test_validators_of_a_file_whose_time_says_nothing(
+def test_validators_of_a_file_whose_time_says_nothing_go_by_the_tag(
     client: Client, path: Path, fixed: int, factor: int
 ) -> None:
     """As npm, Nix, ostree and reproducible builds write them: no date tells two versions apart."""
@@ -165,14 +167,14 @@ def test_validators_of_a_file_whose_time_says_nothing(
         assert (response.status, response.body) == (200, NEW * factor)
 
 
-def test_the_date_of_another_old_file_counts(client: Client, path: Path) -> None:
+def test_date_of_a_very_old_file_counts(client: Client, path: Path) -> None:
     path.write_bytes(OLD)
     os.utime(path, (2, 2))
     response = client.ask(target_of(path), f"If-Modified-Since: {formatdate(2, usegmt=True)}")
     assert response.status == 304
 
 
-def test_a_conditional_request_sees_the_change(client: Client, path: Path) -> None:
+def test_conditional_request_sees_the_change(client: Client, path: Path) -> None:
     path.write_bytes(OLD)
     line = f"If-None-Match: {client.ask(target_of(path))['ETag']}"
     assert ask_twice(client, target_of(path), line).status == 304
@@ -183,7 +185,7 @@ def test_a_conditional_request_sees_the_change(client: Client, path: Path) -> No
     assert (response.status, response.body) == (200, NEW)
 
 
-def test_a_file_that_appears_and_disappears(client: Client, path: Path) -> None:
+def test_file_that_appears_and_disappears_is_seen_to(client: Client, path: Path) -> None:
     target = target_of(path)
     assert client.ask(target).status == 404
     path.write_bytes(NEW)
@@ -195,7 +197,7 @@ def test_a_file_that_appears_and_disappears(client: Client, path: Path) -> None:
     assert {response.body for response in responses[:-1]} <= {NEW}
 
 
-def test_a_file_that_becomes_a_directory_and_gets_an_index(client: Client, path: Path) -> None:
+def test_file_that_becomes_a_directory_is_served_by_its_index(client: Client, path: Path) -> None:
     target = target_of(path)
     path.write_bytes(OLD)
     assert ask_twice(client, target).body == OLD
@@ -207,7 +209,7 @@ def test_a_file_that_becomes_a_directory_and_gets_an_index(client: Client, path:
     ask_until(client, f"{target}/", lambda response: response.body == NEW)
 
 
-def test_a_link_that_is_turned(client: Client, path: Path) -> None:
+def test_link_that_is_turned_leads_to_the_new_target(client: Client, path: Path) -> None:
     old, new = path.with_suffix(".a"), path.with_suffix(".b")
     old.write_bytes(OLD)
     new.write_bytes(NEW)
@@ -219,7 +221,9 @@ def test_a_link_that_is_turned(client: Client, path: Path) -> None:
     ask_until(client, target_of(path), lambda response: response.body == NEW)
 
 
-def test_a_link_that_is_turned_outwards(client: Client, docroot: Path, path: Path) -> None:
+def test_link_that_is_turned_outwards_is_not_found(
+    client: Client, docroot: Path, path: Path
+) -> None:
     secret = docroot.parent / "turned-secret.txt"
     secret.write_bytes(b"secret")
     path.write_bytes(OLD)
@@ -231,7 +235,7 @@ def test_a_link_that_is_turned_outwards(client: Client, docroot: Path, path: Pat
     assert {response.body for response in responses[:-1]} <= {OLD}
 
 
-def test_a_file_that_changes_all_the_time(client: Client, path: Path) -> None:
+def test_file_that_changes_all_the_time_is_never_mixed(client: Client, path: Path) -> None:
     """Every answer is one of the files that there have been, whole and with its own fields."""
     contents = [b"a" * 10, b"b" * 5000, b"c" * LARGE, b"d" * LARGE]
     bodies: dict[str, bytes] = {}
@@ -243,7 +247,7 @@ def test_a_file_that_changes_all_the_time(client: Client, path: Path) -> None:
     ask_until(client, target_of(path), lambda response: response.body == contents[-1])
 
 
-def test_a_new_version_of_the_whole_site(tmp_path: Path) -> None:
+def test_site_that_is_replaced_is_never_mixed(tmp_path: Path) -> None:
     """One link is changed, and from then on no file of the old version is found any more."""
     turns = 100
     for version in "odd", "even":

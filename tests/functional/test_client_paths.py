@@ -96,7 +96,7 @@ def test_apt_installs_from_a_flat_repository(server: Server, docroot: Path, tmp_
 
 
 @pytest.mark.parametrize("path", ["/docs/./guide.html", "/bare/../docs/guide.html"])
-def test_clients_that_send_dot_segments_as_they_are(
+def test_dot_segments_that_clients_do_not_remove_lead_to_the_file(
     server: Server, tmp_path: Path, path: str
 ) -> None:
     url = f"{server.url}{path}"

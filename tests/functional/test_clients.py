@@ -34,7 +34,7 @@ def run(curl: str, *arguments: str) -> bytes:
     return done.stdout
 
 
-def test_http_client(server: Server) -> None:
+def test_http_client_of_python_reads_the_response(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     try:
         connection.connect()

@@ -75,7 +75,7 @@ def client(server: Server) -> Iterator[Client]:
 @pytest.mark.parametrize(
     "accept", [None, "", "gzip, br", "identity", "gzip;q=0", "identity;q=0", "*;q=0"]
 )
-def test_a_coded_file_is_sent_as_it_is_to_all(
+def test_coded_file_is_sent_as_it_is_to_all(
     client: Client, target: str, accept: str | None
 ) -> None:
     coding, content_type = CODED[target]
@@ -91,7 +91,9 @@ def test_a_coded_file_is_sent_as_it_is_to_all(
 
 
 @pytest.mark.parametrize("target", CODED)
-def test_conditions_and_ranges_of_a_coded_file(client: Client, target: str) -> None:
+def test_conditions_and_ranges_of_a_coded_file_are_of_its_bytes(
+    client: Client, target: str
+) -> None:
     coding, content = CODED[target][0], CONTENT[target]
     response = get(client, target, None)
     for line in (
@@ -117,7 +119,7 @@ def test_conditions_and_ranges_of_a_coded_file(client: Client, target: str) -> N
         ("/drawing.svgz", ['If-Match: "x"'], 412),
     ],
 )
-def test_an_error_page_is_not_coded(
+def test_error_page_is_not_coded(
     client: Client, target: str, lines: list[str], status: int
 ) -> None:
     response = get(client, target, "gzip", *lines)
@@ -126,13 +128,13 @@ def test_an_error_page_is_not_coded(
     assert b"<!DOCTYPE html>" in response.body
 
 
-def test_a_coded_file_has_another_tag_than_without_the_rule(client: Client, site: Path) -> None:
+def test_coded_file_has_another_tag_than_without_the_rule(client: Client, site: Path) -> None:
     with serve_with(site) as plain, Client(plain.port) as other:
         tag = get(other, "/drawing.svgz", None)["ETag"]
     assert tag != get(client, "/drawing.svgz", None)["ETag"]
 
 
-def test_null_sends_the_file_as_it_is(client: Client) -> None:
+def test_rule_of_null_sends_the_file_as_it_is(client: Client) -> None:
     for _ in range(3):
         response = get(client, "/raw/a.txt", "br")
         assert response.body == b"plain text"
@@ -155,7 +157,7 @@ def test_curl_decodes_once(server: Server, site: Path) -> None:
 
 
 @pytest.mark.debian("wget")
-def test_a_mirror_has_the_bytes_of_coded_files(server: Server, site: Path, tmp_path: Path) -> None:
+def test_wget_mirrors_the_bytes_of_coded_files(server: Server, site: Path, tmp_path: Path) -> None:
     wget = command("wget", "wget")
     urls = [f"http://127.0.0.1:{server.port}{target}" for target in CODED]
     subprocess.run(
@@ -171,7 +173,7 @@ def test_a_mirror_has_the_bytes_of_coded_files(server: Server, site: Path, tmp_p
 
 
 @pytest.mark.parametrize("accept", [None, "br"])
-def test_without_a_tag(client: Client, accept: str | None) -> None:
+def test_rule_that_takes_the_tag_leaves_the_date(client: Client, accept: str | None) -> None:
     full = get(client, "/untagged/a.txt", accept)
     assert "ETag" not in full
     date = full["Last-Modified"]
@@ -195,7 +197,7 @@ def test_without_a_tag(client: Client, accept: str | None) -> None:
 
 
 @pytest.mark.parametrize("accept", [None, "br"])
-def test_without_a_date(client: Client, accept: str | None) -> None:
+def test_rule_that_takes_the_date_leaves_the_tag(client: Client, accept: str | None) -> None:
     full = get(client, "/undated/a.txt", accept)
     assert "Last-Modified" not in full
     tag = full["ETag"]
@@ -214,7 +216,7 @@ def test_without_a_date(client: Client, accept: str | None) -> None:
         assert "Last-Modified" not in part
 
 
-def test_without_both(client: Client) -> None:
+def test_rule_that_takes_tag_and_date_leaves_no_validator(client: Client) -> None:
     tag = get(client, "/undated/a.txt", None)["ETag"]
     date = get(client, "/untagged/a.txt", None)["Last-Modified"]
     for line in (f"If-None-Match: {tag}", f"If-Modified-Since: {date}"):
@@ -227,6 +229,6 @@ def test_without_both(client: Client) -> None:
     assert get(client, "/neither/a.txt", None, "Range: bytes=1-").body == b"lain text"
 
 
-def test_a_listing_keeps_its_tag(client: Client) -> None:
+def test_listing_keeps_its_tag(client: Client) -> None:
     listing = client.ask("/untagged/below/")
     assert client.ask("/untagged/below/", f"If-None-Match: {listing['ETag']}").status == 304

@@ -31,7 +31,9 @@ def forms(docroot: Path) -> None:
         ("gzip;q=0.5, identity", "identity"),
     ],
 )
-def test_the_form_that_is_liked_best(client: Client, accept: str, coding: str) -> None:
+def test_coding_that_the_client_likes_best_is_sent(
+    client: Client, accept: str, coding: str
+) -> None:
     response = client.ask("/coded.txt", f"Accept-Encoding: {accept}")
     assert response.body == FORMS[coding]
     assert response.get("Content-Encoding") == (None if coding == "identity" else coding)
@@ -39,7 +41,7 @@ def test_the_form_that_is_liked_best(client: Client, accept: str, coding: str) -
     assert response["Vary"] == "Accept-Encoding"
 
 
-def test_each_form_has_a_tag_and_ranges_of_its_own(client: Client) -> None:
+def test_coding_has_a_tag_and_ranges_of_its_own(client: Client) -> None:
     tags = set()
     for coding, content in FORMS.items():
         accept = f"Accept-Encoding: {coding}"
@@ -53,7 +55,7 @@ def test_each_form_has_a_tag_and_ranges_of_its_own(client: Client) -> None:
     assert len(tags) == len(FORMS)
 
 
-def test_who_refuses_all_forms_is_told_which_there_are(client: Client) -> None:
+def test_coding_refused_in_every_form_gets_the_list(client: Client) -> None:
     response = client.ask("/coded.txt", "Accept-Encoding: identity;q=0, zstd")
     assert response.status == 406
     assert response["Vary"] == "Accept-Encoding"

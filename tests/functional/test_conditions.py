@@ -25,7 +25,9 @@ def target(docroot: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_every_combination(client: Client, target: str, method: str) -> None:
+def test_conditions_in_every_combination_follow_the_order_of_the_rfc(
+    client: Client, target: str, method: str
+) -> None:
     """RFC 9110, section 13.2.2: If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since."""
     tag = client.ask(target)["ETag"]
     none, same, other = None, tag, '"other"'
@@ -63,7 +65,9 @@ def test_every_combination(client: Client, target: str, method: str) -> None:
 
 @pytest.mark.parametrize("lines", [["If-None-Match: {tag}"], ["If-Modified-Since: {date}"]])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_fields_of_not_modified(client: Client, target: str, method: str, lines: list[str]) -> None:
+def test_not_modified_has_the_fields_of_the_rfc(
+    client: Client, target: str, method: str, lines: list[str]
+) -> None:
     """RFC 9110, section 15.4.5."""
     whole = client.ask(target)
     tag, date = whole["ETag"], whole["Last-Modified"]
@@ -79,12 +83,12 @@ def test_fields_of_not_modified(client: Client, target: str, method: str, lines:
     assert client.ask(target).body == CONTENT
 
 
-def test_a_directory_has_the_etag_of_its_index(client: Client) -> None:
+def test_directory_has_the_etag_of_its_index(client: Client) -> None:
     tag = client.ask("/docs/index.html")["ETag"]
     assert client.ask("/docs/", f"If-None-Match: {tag}").status == 304
 
 
-def test_another_file_does_not_match(client: Client) -> None:
+def test_etag_of_another_file_does_not_match(client: Client) -> None:
     tag = client.ask("/notes.txt")["ETag"]
     assert client.ask("/index.html", f"If-None-Match: {tag}").status == 200
     assert client.ask("/index.html", f"If-Match: {tag}").status == 412

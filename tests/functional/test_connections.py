@@ -26,7 +26,7 @@ def sparse(docroot: Path) -> str:
     return "/sparse.bin"
 
 
-def test_many_requests_over_one_connection(client: Client) -> None:
+def test_connection_takes_many_requests(client: Client) -> None:
     for number in range(200):
         assert client.ask("/").body == HOME
         assert client.ask(f"/missing-{number}").status == 404
@@ -35,7 +35,7 @@ def test_many_requests_over_one_connection(client: Client) -> None:
     assert client.ask("/").body == HOME
 
 
-def test_connections_in_parallel(server: Server) -> None:
+def test_connections_in_parallel_are_all_served(server: Server) -> None:
     clients = [Client(server.port) for _ in range(40)]
     try:
         for _ in range(5):
@@ -48,7 +48,7 @@ def test_connections_in_parallel(server: Server) -> None:
             client.close()
 
 
-def test_large_downloads_in_parallel(server: Server) -> None:
+def test_large_downloads_in_parallel_arrive_whole(server: Server) -> None:
     """Two browsers' worth of connections, each read a little at a time."""
     clients = [Client(server.port) for _ in range(12)]
     sums = [hashlib.sha256() for _ in clients]
@@ -70,7 +70,7 @@ def test_large_downloads_in_parallel(server: Server) -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "/five.bin", "/missing", "/docs"])
-def test_connection_close(client: Client, target: str) -> None:
+def test_connection_close_is_obeyed_and_said(client: Client, target: str) -> None:
     response = client.ask(target, "Connection: close")
     assert response["Connection"] == "close"
     assert client.rest() == b""
@@ -83,7 +83,7 @@ def test_http_1_0_closes(client: Client, target: str) -> None:
     assert client.rest() == b""
 
 
-def test_http_1_0_keep_alive(client: Client) -> None:
+def test_http_1_0_keep_alive_stays_open(client: Client) -> None:
     for target in ("/", "/five.bin", "/missing", "/docs"):
         response = client.ask(target, "Connection: keep-alive", version="HTTP/1.0")
         assert response["Connection"] == "keep-alive"
@@ -97,7 +97,7 @@ def test_http_1_1_has_no_connection_field(client: Client) -> None:
     assert client.ask("/").body == HOME
 
 
-def test_a_client_that_only_listens_any_more_gets_its_answers(server: Server) -> None:
+def test_client_that_has_shut_its_sending_side_gets_its_responses(server: Server) -> None:
     with Client(server.port) as client:
         client.send(request("/notes.txt"), request("/five.bin"), request("/"))
         client.finish_sending()
@@ -107,7 +107,7 @@ def test_a_client_that_only_listens_any_more_gets_its_answers(server: Server) ->
         assert client.rest() == b""
 
 
-def test_a_half_request_and_an_end_gets_no_page(server: Server) -> None:
+def test_half_request_and_an_end_gets_no_page(server: Server) -> None:
     with Client(server.port) as client:
         client.send(request("/")[:-3])
         client.finish_sending()
@@ -115,7 +115,7 @@ def test_a_half_request_and_an_end_gets_no_page(server: Server) -> None:
         assert rest == b"" or rest.startswith(b"HTTP/1.1 400 ")
 
 
-def test_nothing_and_an_end_gets_nothing(server: Server) -> None:
+def test_connection_without_a_request_gets_nothing(server: Server) -> None:
     with Client(server.port) as client:
         client.finish_sending()
         assert client.rest() == b""
@@ -136,7 +136,7 @@ def test_half_requests_hold_up_no_one(lone_loop: Server) -> None:
             client.close()
 
 
-def test_a_client_that_does_not_read_holds_up_no_one(lone_loop: Server, sparse: str) -> None:
+def test_client_that_does_not_read_holds_up_no_one(lone_loop: Server, sparse: str) -> None:
     with Client(lone_loop.port, receive_buffer=4096) as lazy:
         lazy.send(request(sparse))
         assert lazy.head()["Content-Length"] == str(SPARSE)
@@ -145,7 +145,7 @@ def test_a_client_that_does_not_read_holds_up_no_one(lone_loop: Server, sparse: 
             assert ask(lone_loop.port, "/").body == HOME
 
 
-def test_a_client_that_asks_and_asks_but_does_not_read_holds_up_no_one(lone_loop: Server) -> None:
+def test_client_that_sends_but_does_not_read_holds_up_no_one(lone_loop: Server) -> None:
     with Client(lone_loop.port, receive_buffer=4096) as greedy:
         greedy.socket.setblocking(False)
         sent = 0
@@ -156,7 +156,7 @@ def test_a_client_that_asks_and_asks_but_does_not_read_holds_up_no_one(lone_loop
         assert ask(lone_loop.port, "/").body == HOME
 
 
-def test_a_client_that_disappears_hurts_no_one(lone_loop: Server, sparse: str) -> None:
+def test_client_that_disappears_hurts_no_one(lone_loop: Server, sparse: str) -> None:
     for _ in range(10):
         client = Client(lone_loop.port)
         client.send(request("/"), request(sparse))
@@ -168,13 +168,13 @@ def test_a_client_that_disappears_hurts_no_one(lone_loop: Server, sparse: str) -
     assert ask(lone_loop.port, "/five.bin").body == FIVE_MB
 
 
-def test_a_slow_reader_gets_every_byte(server: Server) -> None:
+def test_slow_reader_gets_every_byte(server: Server) -> None:
     with Client(server.port, receive_buffer=4096) as client:
         assert client.ask("/five.bin").body == FIVE_MB
         assert client.ask("/").body == HOME
 
 
-def test_an_error_reaches_a_client_that_is_still_sending(server: Server) -> None:
+def test_error_reaches_a_client_that_is_still_sending(server: Server) -> None:
     """RFC 9112, section 9.6: closing at once would reset the connection and lose the answer."""
     with Client(server.port) as client:
         client.send(request("/", "Content-Length: 3000000", method="POST"))

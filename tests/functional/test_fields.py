@@ -23,7 +23,9 @@ def seconds(date: str) -> int:
     return moment
 
 
-def test_every_field_that_the_specification_asks_for(client: Client, docroot: Path) -> None:
+def test_response_has_every_field_that_the_specification_asks_for(
+    client: Client, docroot: Path
+) -> None:
     before = time.time()
     response = client.ask("/index.html")
     after = time.time()
@@ -43,7 +45,7 @@ def test_every_field_that_the_specification_asks_for(client: Client, docroot: Pa
     assert response.body == HOME
 
 
-def test_a_large_file_has_the_same_fields(client: Client) -> None:
+def test_large_file_has_the_same_fields(client: Client) -> None:
     small, large = client.ask("/index.html"), client.ask("/five.bin")
     assert [name for name, _ in small.fields] == [name for name, _ in large.fields]
     assert large["Content-Length"] == str(len(FIVE_MB))
@@ -60,7 +62,7 @@ def test_head_has_the_head_of_get(client: Client, target: str) -> None:
     assert head["Content-Length"] == str(len(get.body))
 
 
-def test_the_date_moves_on(client: Client) -> None:
+def test_date_moves_on(client: Client) -> None:
     first = seconds(client.ask("/")["Date"])
     deadline = time.monotonic() + 10
     while seconds((response := client.ask("/"))["Date"]) == first:
@@ -87,7 +89,7 @@ def test_last_modified_is_the_second_of_the_modification(
     assert modified == min(nanoseconds // 10**9, seconds(response["Date"]))
 
 
-def test_a_file_from_before_1970_is_served(client: Client, docroot: Path) -> None:
+def test_file_from_before_1970_is_served(client: Client, docroot: Path) -> None:
     response = dated(client, docroot / "old.txt", -(10**18))
     assert response.body == b"x"
     if modified := response.get("Last-Modified"):
@@ -103,7 +105,7 @@ def test_last_modified_is_never_in_the_future(client: Client, docroot: Path) -> 
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_content_type(client: Client, name: str) -> None:
+def test_content_type_is_that_of_the_suffix(client: Client, name: str) -> None:
     response = client.ask(f"/types/{name}")
     assert re.fullmatch(TYPES[name], response["Content-Type"])
     assert "Content-Encoding" not in response

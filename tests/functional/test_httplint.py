@@ -166,7 +166,7 @@ def _with_subnotes(notes: Iterable[Note]) -> Iterator[Note]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_no_warning_that_applies(server: Server, name: str) -> None:
+def test_httplint_has_no_warning_that_applies(server: Server, name: str) -> None:
     kind = KINDS[name]
     with Client(server.port) as client:
         data = request(kind.target, *kind.lines, method=kind.method, version=kind.version)

@@ -94,7 +94,7 @@ def names(client: Client, target: str) -> list[str]:
 
 @pytest.mark.parametrize("lines", [[], [JSON]], ids=["html", "json"])
 @pytest.mark.parametrize("target", ["/", "/sizes/", "/empty/", "/many/", "/names/?sort=size"])
-def test_head_and_conditions(client: Client, target: str, lines: list[str]) -> None:
+def test_listing_answers_head_and_conditions(client: Client, target: str, lines: list[str]) -> None:
     response = client.ask(target, *lines)
     assert response.status == 200
     assert response["Content-Type"] == ("application/json" if lines else "text/html; charset=utf-8")
@@ -115,7 +115,7 @@ def test_head_and_conditions(client: Client, target: str, lines: list[str]) -> N
     assert client.ask(target, *lines, date).status == 200
 
 
-def test_a_change_changes_the_tag(client: Client, site: Path) -> None:
+def test_listing_has_another_tag_after_a_change(client: Client, site: Path) -> None:
     before = client.ask("/empty/", JSON)
     assert before.body == b"[]\n"
     (site / "empty" / "new").touch()
@@ -127,7 +127,7 @@ def test_a_change_changes_the_tag(client: Client, site: Path) -> None:
     (site / "empty" / "new").unlink()
 
 
-def test_orders(client: Client) -> None:
+def test_listing_is_in_the_order_that_is_asked_for(client: Client) -> None:
     for query, expected in [
         ("", ["folder", "a", "b", "c"]),
         ("?sort=name&order=desc", ["folder", "c", "b", "a"]),
@@ -145,11 +145,11 @@ def test_orders(client: Client) -> None:
         assert b"?sort=" not in page
 
 
-def test_what_is_hidden_or_outside_is_not_there(client: Client) -> None:
+def test_listing_has_nothing_that_is_hidden_or_outside(client: Client) -> None:
     assert not {".hidden", ".htpasswd", "out", "fifo"} & set(names(client, "/sizes/"))
 
 
-def test_which_directories_are_listed(client: Client, site: Path) -> None:
+def test_listing_is_made_only_where_it_is_allowed(client: Client, site: Path) -> None:
     assert client.ask("/indexed/").body == b"index"
     assert client.ask("/sizes").status == 301
     assert client.ask("/missing/").status == 404
@@ -167,7 +167,7 @@ def test_which_directories_are_listed(client: Client, site: Path) -> None:
 
 
 @pytest.mark.parametrize("lines", [[], [JSON]], ids=["html", "json"])
-def test_every_name_leads_to_its_file(client: Client, lines: list[str]) -> None:
+def test_listing_leads_from_every_name_to_its_file(client: Client, lines: list[str]) -> None:
     body = client.ask("/names/", *lines).body
     if lines:
         links = [entry["href"] for entry in json.loads(body)]
@@ -188,12 +188,12 @@ def test_every_name_leads_to_its_file(client: Client, lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("lines", [[], [JSON]], ids=["html", "json"])
-def test_many_entries(client: Client, lines: list[str]) -> None:
+def test_listing_of_many_entries_is_complete(client: Client, lines: list[str]) -> None:
     body = client.ask("/many/?sort=size", *lines).body
     assert len(set(re.findall(rb"(\d{5}\.txt)", body))) == MANY
 
 
-def test_others_are_answered_while_it_is_made(server: Server) -> None:
+def test_listing_in_the_making_holds_up_nobody(server: Server) -> None:
     """Again and again before its first byte: it takes many turns, and they one each."""
     with Client(server.port) as asking, Client(server.port) as client:
         assert client.ask("/a.txt").body == b"a"
@@ -210,7 +210,7 @@ def test_others_are_answered_while_it_is_made(server: Server) -> None:
         assert answered >= 20
 
 
-def test_others_do_not_wait_for_one_that_is_read_slowly(server: Server) -> None:
+def test_listing_that_is_read_slowly_holds_up_nobody(server: Server) -> None:
     with Client(server.port, receive_buffer=4096) as slow, Client(server.port) as client:
         slow.send(request("/many/"))
         head = slow.head()
@@ -219,7 +219,7 @@ def test_others_do_not_wait_for_one_that_is_read_slowly(server: Server) -> None:
         assert len(slow.body(int(head["Content-Length"]))) == len(other.body)
 
 
-def test_200_clients_at_once(server: Server) -> None:
+def test_listing_for_200_clients_at_once_reaches_all(server: Server) -> None:
     before = proportional_size(server.pid)
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(server.port)) for _ in range(200)]
@@ -232,7 +232,7 @@ def test_200_clients_at_once(server: Server) -> None:
         assert len({client.body(size) for client in clients}) == 1
 
 
-def test_pipelined_requests_around_it(client: Client) -> None:
+def test_listing_among_pipelined_requests_comes_in_turn(client: Client) -> None:
     targets = ["/a.txt", "/many/", "/a.txt", "/sizes/", "/empty/", "/missing", "/many/", "/a.txt"]
     data = request("/a.txt", "Content-Length: 4", method="PUT") + b"body"
     client.send(b"".join(map(request, targets)) + data + request("/sizes/", JSON) + b"GET /a.")
@@ -245,7 +245,7 @@ def test_pipelined_requests_around_it(client: Client) -> None:
     assert client.response().body == b"a"
 
 
-def test_requests_that_arrive_while_it_is_made(client: Client) -> None:
+def test_listing_in_the_making_comes_before_later_requests(client: Client) -> None:
     client.send(request("/many/?sort=modified"), request("/a.txt"), request("/sizes/"))
     assert client.response().status == 200
     assert client.response().body == b"a"
@@ -254,13 +254,13 @@ def test_requests_that_arrive_while_it_is_made(client: Client) -> None:
     assert client.rest() == b""
 
 
-def test_a_hundred_in_a_row(client: Client) -> None:
+def test_listings_by_the_hundred_over_one_connection_all_arrive(client: Client) -> None:
     client.send(request("/sizes/") * 100 + request("/a.txt"))
     assert len({client.response().timeless() for _ in range(100)}) == 1
     assert client.response().body == b"a"
 
 
-def test_the_last_answer(client: Client) -> None:
+def test_listing_can_be_the_last_response(client: Client) -> None:
     for version, lines in (("HTTP/1.1", ["Connection: close"]), ("HTTP/1.0", [])):
         with Client(int(client.socket.getpeername()[1])) as other:
             response = other.ask("/many/", *lines, version=version)
@@ -277,7 +277,7 @@ def held_for_clients(pid: int) -> int:
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_nothing_is_left_of_clients_that_go_away(site: Path, reset: bool) -> None:
+def test_listing_whose_clients_go_away_leaves_nothing(site: Path, reset: bool) -> None:
     with serve_with(site, listing=True) as server, Client(server.port) as client:
         assert client.ask("/many/").status == 200
         (worker,) = proc.children(server.pid)
@@ -300,7 +300,7 @@ def test_nothing_is_left_of_clients_that_go_away(site: Path, reset: bool) -> Non
         assert client.ask("/many/", JSON).status == 200
 
 
-def test_a_client_that_takes_nothing_is_given_up(site: Path) -> None:
+def test_listing_that_nobody_takes_is_given_up(site: Path) -> None:
     """Whatever it has pipelined, and wherever its answers stopped to fit into the socket."""
     (site / "7k").write_bytes(bytes(7000))
     settings = {"send_timeout": "1s", "keepalive_timeout": "1s", "header_timeout": "1s"}
@@ -318,7 +318,7 @@ def test_a_client_that_takes_nothing_is_given_up(site: Path) -> None:
 # ---------------------------------------------------------------- drain
 
 
-def test_a_drain_waits_for_what_is_being_made(site: Path) -> None:
+def test_listing_in_the_making_is_waited_for_by_a_drain(site: Path) -> None:
     with serve_with(site, listing=True) as server, ExitStack() as stack:
         idle = stack.enter_context(Client(server.port))
         clients = [stack.enter_context(Client(server.port)) for _ in range(3)]
@@ -340,7 +340,7 @@ def test_a_drain_waits_for_what_is_being_made(site: Path) -> None:
 # ---------------------------------------------------------------- the log
 
 
-def test_the_log(site: Path) -> None:
+def test_listing_is_logged_with_its_size(site: Path) -> None:
     with serve_with(site, listing=True) as server, Client(server.port) as client:
         for target in ("/sizes/", "/many/"):
             size = len(client.ask(target).body)

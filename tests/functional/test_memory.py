@@ -24,7 +24,7 @@ def proportional_size(pid: int) -> int:
     return kib * 1024 + sum(proportional_size(int(child)) for child in children)
 
 
-def test_20_000_distinct_targets(tmp_path: Path) -> None:
+def test_memory_stays_bounded_with_20_000_distinct_targets(tmp_path: Path) -> None:
     assert TARGETS * PAGE > 3 * BOUND
     (tmp_path / "page.html").write_bytes(b"x" * PAGE)
     with serve(tmp_path, "--workers", "1", "--threads", "1") as server:
@@ -38,7 +38,7 @@ def test_20_000_distinct_targets(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_10_000_long_names_of_missing_files(tmp_path: Path) -> None:
+def test_memory_stays_bounded_with_10_000_long_names_of_missing_files(tmp_path: Path) -> None:
     with serve(tmp_path, "--workers", "1", "--threads", "1") as server:
         with Client(server.port) as client:
             assert client.ask("/missing").status == 404
@@ -49,7 +49,7 @@ def test_10_000_long_names_of_missing_files(tmp_path: Path) -> None:
         assert proportional_size(server.pid) - before < BOUND
 
 
-def test_a_crawl(tmp_path: Path) -> None:
+def test_memory_stays_bounded_during_a_crawl(tmp_path: Path) -> None:
     """Of files that are asked for once, nothing stays."""
     for number in range(1000):
         with (tmp_path / f"{number}.bin").open("wb") as file:

@@ -23,7 +23,9 @@ from tests.support.server import DEADLINE, Server
         pytest.param(b"\0", id="nul"),
     ],
 )
-def test_what_cannot_become_a_request_gets_400_and_not_408(server: Server, data: bytes) -> None:
+def test_bytes_that_cannot_become_a_request_get_400_and_not_408(
+    server: Server, data: bytes
+) -> None:
     """Nothing more is sent, so whoever waited for more would answer 408 in the end."""
     with Client(server.port) as client:
         client.send(data)
@@ -32,7 +34,7 @@ def test_what_cannot_become_a_request_gets_400_and_not_408(server: Server, data:
         server.out.wait_for(f"{client.address} closed: bad request")
 
 
-def test_what_cannot_become_a_request_is_no_better_on_a_kept_connection(server: Server) -> None:
+def test_bytes_that_cannot_become_a_request_get_400_on_a_kept_connection(server: Server) -> None:
     with Client(server.port) as client:
         assert client.ask("/").status == 200
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nQUIT\r\n")

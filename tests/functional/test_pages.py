@@ -61,7 +61,9 @@ def response_to(server: Server, data: bytes, method: str = "GET") -> Response:
 
 
 @every_error
-def test_the_page_says_what_is_wrong(server: Server, status: int, reason: str, data: bytes) -> None:
+def test_error_page_says_what_is_wrong(
+    server: Server, status: int, reason: str, data: bytes
+) -> None:
     response = response_to(server, data)
     assert (response.status, response.reason) == (status, reason)
     assert response["Content-Type"] == "text/html; charset=utf-8"
@@ -76,7 +78,9 @@ def test_the_page_says_what_is_wrong(server: Server, status: int, reason: str, d
 
 
 @every_error
-def test_the_page_needs_nothing_else(server: Server, status: int, reason: str, data: bytes) -> None:
+def test_error_page_needs_no_other_resource(
+    server: Server, status: int, reason: str, data: bytes
+) -> None:
     text = response_to(server, data).body.decode()
     page = Page(text)
     assert all(re.fullmatch(r"\./|(\.\./)+", address) for address in page.addresses), "a way home"
@@ -88,7 +92,7 @@ def test_the_page_needs_nothing_else(server: Server, status: int, reason: str, d
 
 
 @every_error
-def test_the_head_of_an_error(server: Server, status: int, reason: str, data: bytes) -> None:
+def test_error_has_an_honest_head(server: Server, status: int, reason: str, data: bytes) -> None:
     response = response_to(server, data)
     assert response["Cache-Control"] == "no-store"
     assert response["Content-Length"] == str(len(response.body))
@@ -101,7 +105,7 @@ def test_the_head_of_an_error(server: Server, status: int, reason: str, data: by
 
 
 @pytest.mark.parametrize("status", sorted(KEEPING - {405, 416}))
-def test_head_of_an_error_has_no_body(server: Server, status: int) -> None:
+def test_error_to_a_head_request_has_no_body(server: Server, status: int) -> None:
     data = next(data for number, _, data in ERRORS if number == status)
     with Client(server.port) as client:
         client.send(data)
@@ -111,13 +115,13 @@ def test_head_of_an_error_has_no_body(server: Server, status: int) -> None:
         assert client.ask("/").status == 200
 
 
-def test_405_says_what_is_allowed(client: Client) -> None:
+def test_405_says_which_methods_are_allowed(client: Client) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE"):
         response = client.ask("/notes.txt", method=method)
         assert (response.status, response["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-def test_trace_gives_nothing_back(client: Client) -> None:
+def test_trace_returns_nothing_of_the_request(client: Client) -> None:
     response = client.ask("/", "Cookie: secret=1", method="TRACE")
     assert b"secret" not in response.body
 
@@ -134,13 +138,13 @@ def test_trace_gives_nothing_back(client: Client) -> None:
         request("/", method="<script>"),
     ],
 )
-def test_no_page_carries_markup_of_the_client(server: Server, data: bytes) -> None:
+def test_error_page_carries_no_markup_of_the_client(server: Server, data: bytes) -> None:
     response = response_to(server, data)
     assert b"<script" not in response.body.lower()
     assert b"alert(1)" not in response.body or b"&lt;script" in response.body
 
 
-def test_a_redirect_is_a_page_too(client: Client) -> None:
+def test_redirect_is_a_page_too(client: Client) -> None:
     response = client.ask("/docs")
     assert response.status == 301
     assert response.reason == "Moved Permanently"

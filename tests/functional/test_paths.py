@@ -23,12 +23,12 @@ SECRET = b"outside of the docroot"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names(client: Client, name: str) -> None:
+def test_name_of_any_kind_leads_to_its_file(client: Client, name: str) -> None:
     assert client.ask(NAMES[name]).body == name.encode()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_with_every_byte_encoded(client: Client, name: str) -> None:
+def test_name_with_every_byte_encoded_leads_to_its_file(client: Client, name: str) -> None:
     target = "/" + "".join(f"%{byte:02x}" for byte in name.encode())
     assert client.ask(target).body == name.encode()
 
@@ -44,7 +44,7 @@ def test_names_with_every_byte_encoded(client: Client, name: str) -> None:
         ("/gr%C3%BCn/", b"green"),
     ],
 )
-def test_index_files(client: Client, target: str, body: bytes) -> None:
+def test_directory_is_served_by_its_index(client: Client, target: str, body: bytes) -> None:
     response = client.ask(target)
     assert response.body == body
     assert response["Content-Type"] == "text/html; charset=utf-8"
@@ -67,14 +67,18 @@ def test_index_files(client: Client, target: str, body: bytes) -> None:
         ("http://elsewhere.example/docs?q", "./docs/?q"),
     ],
 )
-def test_directories_without_a_slash(client: Client, target: str, location: str) -> None:
+def test_directory_without_a_slash_is_redirected(
+    client: Client, target: str, location: str
+) -> None:
     response = client.ask(target)
     assert (response.status, response["Location"]) == (301, location)
     base = target if "://" in target else f"http://localhost{target}"
     assert client.ask(urljoin(base, location)).status in {200, 403}
 
 
-def test_a_directory_can_not_be_taken_for_a_host(client: Client, docroot: Path) -> None:
+def test_directory_that_looks_like_a_host_is_redirected_within_the_site(
+    client: Client, docroot: Path
+) -> None:
     """A Location of //evil.example/ would lead away from the server."""
     (docroot / "evil.example").mkdir()
     for target in ("//evil.example", "///evil.example", "/%5cevil.example", "//evil.example/%2e"):
@@ -82,21 +86,19 @@ def test_a_directory_can_not_be_taken_for_a_host(client: Client, docroot: Path) 
         assert location in {None, "./evil.example/", "./%5cevil.example/"}
 
 
-def test_a_directory_with_a_new_line_in_its_name_adds_no_field(
-    client: Client, docroot: Path
-) -> None:
+def test_directory_with_a_new_line_in_its_name_adds_no_field(client: Client, docroot: Path) -> None:
     (docroot / "new\r\nX-Evil: 1").mkdir()
     response = client.ask("/new%0d%0aX-Evil:%201")
     assert "X-Evil" not in response
     assert response.status in {301, 400, 404}
 
 
-def test_an_index_that_is_a_directory_is_none(client: Client, docroot: Path) -> None:
+def test_index_that_is_a_directory_is_none(client: Client, docroot: Path) -> None:
     (docroot / "odd" / "index.html").mkdir(parents=True)
     assert client.ask("/odd/").status in {403, 404}
 
 
-def test_an_index_that_leads_outside_is_none(client: Client, docroot: Path) -> None:
+def test_index_that_leads_outside_is_none(client: Client, docroot: Path) -> None:
     secret = docroot.parent / "secret-index.html"
     secret.write_bytes(SECRET)
     (docroot / "lured").mkdir()
@@ -106,7 +108,7 @@ def test_an_index_that_leads_outside_is_none(client: Client, docroot: Path) -> N
     assert SECRET not in response.body
 
 
-def test_an_index_that_is_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
+def test_index_that_is_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
     (docroot / "piped").mkdir()
     os.mkfifo(docroot / "piped" / "index.html")
     with Client(lone_loop.port) as client:
@@ -114,12 +116,12 @@ def test_an_index_that_is_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path)
         assert client.ask("/").body == HOME
 
 
-def test_directories_without_an_index(client: Client) -> None:
+def test_directory_without_an_index_is_refused(client: Client) -> None:
     assert client.ask("/bare/").status == 403
     assert client.ask("/bare/file.txt").body == b"bare"
 
 
-def test_hidden_files(client: Client, docroot: Path) -> None:
+def test_hidden_file_is_not_found(client: Client, docroot: Path) -> None:
     (docroot / ".env").write_bytes(SECRET)
     (docroot / ".git").mkdir()
     (docroot / ".git" / "HEAD").write_bytes(SECRET)
@@ -136,7 +138,7 @@ def test_hidden_files(client: Client, docroot: Path) -> None:
         assert client.ask(target).status == 404, target
 
 
-def test_hidden_files_by_any_way(client: Client, docroot: Path) -> None:
+def test_hidden_file_is_not_found_by_any_way(client: Client, docroot: Path) -> None:
     """A link leads to a hidden name no more than the name itself does."""
     (docroot / ".store" / "folder").mkdir(parents=True)
     (docroot / ".store" / "folder" / "secret.txt").write_bytes(SECRET)
@@ -163,7 +165,7 @@ def test_hidden_files_by_any_way(client: Client, docroot: Path) -> None:
             assert (response.status, SECRET in response.body) == (404, False), target
 
 
-def test_the_volume_of_a_pod_is_served(client: Client, docroot: Path) -> None:
+def test_volume_of_a_pod_is_served(client: Client, docroot: Path) -> None:
     """As Kubernetes mounts a ConfigMap: a new version comes by one link that is exchanged."""
     volume = docroot / "volume"
     for version in ("one", "two"):
@@ -226,12 +228,12 @@ def links(docroot: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["inside", "inside-absolute", "chain"])
-def test_links_that_stay(client: Client, links: Path, name: str) -> None:
+def test_link_that_stays_is_followed(client: Client, links: Path, name: str) -> None:
     assert (links / name).is_symlink()
     assert client.ask(f"/links/{name}").body == HOME
 
 
-def test_links_to_directories_that_stay(client: Client, links: Path) -> None:
+def test_link_to_a_directory_that_stays_is_followed(client: Client, links: Path) -> None:
     assert (links / "folder").is_symlink()
     assert client.ask("/links/folder/").body == b"docs"
     assert client.ask("/links/folder/guide.html").body == GUIDE
@@ -258,26 +260,26 @@ def test_links_to_directories_that_stay(client: Client, links: Path) -> None:
         "twin",
     ],
 )
-def test_links_that_leave(client: Client, links: Path, name: str) -> None:
+def test_link_that_leaves_is_not_found(client: Client, links: Path, name: str) -> None:
     assert (links / name).exists() or name == "self-descriptor/0"
     response = client.ask(f"/links/{name}")
     assert response.status == 404
     assert SECRET not in response.body
 
 
-def test_a_link_that_leaves_and_comes_back_gives_nothing_away(client: Client, links: Path) -> None:
+def test_link_that_leaves_and_comes_back_gives_nothing_away(client: Client, links: Path) -> None:
     assert (links / "out-and-in").is_symlink()
     response = client.ask("/links/out-and-in")
     assert response.status == 404 or response.body == HOME
 
 
 @pytest.mark.parametrize("name", ["dangling", "loop", "loop/", "loop-a", "loop-a/x", "dangling/x"])
-def test_links_that_lead_nowhere(client: Client, links: Path, name: str) -> None:
+def test_link_that_leads_nowhere_is_not_found(client: Client, links: Path, name: str) -> None:
     assert not (links / name.partition("/")[0]).is_file()
     assert client.ask(f"/links/{name}").status == 404
 
 
-def test_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
+def test_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
     os.mkfifo(docroot / "fifo")
     with Client(lone_loop.port) as client:
         for method in ("GET", "HEAD"):
@@ -286,7 +288,7 @@ def test_a_fifo_blocks_no_one(lone_loop: Server, docroot: Path) -> None:
         assert client.ask("/").body == HOME
 
 
-def test_a_fifo_with_a_writer_is_not_read(lone_loop: Server, docroot: Path) -> None:
+def test_fifo_with_a_writer_is_not_read(lone_loop: Server, docroot: Path) -> None:
     path = docroot / "written-fifo"
     os.mkfifo(path)
     descriptor = os.open(path, os.O_RDWR)
@@ -298,9 +300,7 @@ def test_a_fifo_with_a_writer_is_not_read(lone_loop: Server, docroot: Path) -> N
         os.close(descriptor)
 
 
-def test_a_socket_is_no_file(
-    client: Client, docroot: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_socket_is_no_file(client: Client, docroot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         monkeypatch.chdir(docroot)  # the whole path can be too long for the address of a socket
         listener.bind("unix-socket")
@@ -309,7 +309,7 @@ def test_a_socket_is_no_file(
 
 
 @pytest.mark.root
-def test_a_device_is_no_file(client: Client, docroot: Path) -> None:
+def test_device_is_no_file(client: Client, docroot: Path) -> None:
     try:
         os.mknod(docroot / "zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
     except PermissionError:
@@ -330,7 +330,7 @@ def served_to_anyone() -> Iterator[tuple[Path, Server]]:
             yield docroot, server
 
 
-def test_unreadable_files_and_directories() -> None:
+def test_unreadable_file_or_directory_is_forbidden() -> None:
     with served_to_anyone() as (docroot, server):
         (docroot / "open.txt").write_bytes(b"open")
         (docroot / "locked.txt").write_bytes(SECRET)
@@ -350,7 +350,7 @@ def test_unreadable_files_and_directories() -> None:
         assert ask(server.port, "/locked/index.html?").body == SECRET
 
 
-def test_many_distinct_targets(client: Client, docroot: Path) -> None:
+def test_targets_by_the_thousand_each_lead_to_their_file(client: Client, docroot: Path) -> None:
     directory = docroot / "many"
     directory.mkdir()
     for number in range(1000):

@@ -15,7 +15,7 @@ LONG = SIZES[-2]
 """Bytes of the longest file that is sent from memory."""
 
 
-def test_sixteen_deep(server: Server) -> None:
+def test_pipeline_of_sixteen_is_answered_in_order(server: Server) -> None:
     targets = [f"/notes.txt?{number}" for number in range(16)]
     requests = [
         ("GET", request(target, f"Range: bytes={number * 5}-{number * 5 + 3}"))
@@ -26,7 +26,7 @@ def test_sixteen_deep(server: Server) -> None:
 
 
 @pytest.mark.parametrize("recv", [1, 100, 65536])
-def test_known_requests_among_others(docroot: Path, recv: int) -> None:
+def test_pipeline_of_known_and_new_requests_is_answered_in_order(docroot: Path, recv: int) -> None:
     """They are answered several at a time, but each has its answer, in its place."""
     chance = random.Random(recv)
     known = ["/notes.txt", "/", "/sizes/0.bin", f"/sizes/{LONG}.bin", "/missing"]
@@ -53,7 +53,7 @@ def test_known_requests_among_others(docroot: Path, recv: int) -> None:
                 assert response.status == (301 if "docs" in target else 404)
 
 
-def test_known_requests_of_one_who_does_not_read(server: Server) -> None:
+def test_pipeline_of_a_client_that_does_not_read_is_held_back(server: Server) -> None:
     """What does not fit into the socket waits, and nothing is lost or doubled."""
     with Client(server.port, receive_buffer=4096) as client:
         client.ask(f"/sizes/{LONG}.bin")
@@ -63,7 +63,7 @@ def test_known_requests_of_one_who_does_not_read(server: Server) -> None:
         assert client.response().body == NOTES
 
 
-def test_mixed_methods_and_statuses(server: Server) -> None:
+def test_pipeline_of_mixed_methods_and_statuses_is_answered_in_order(server: Server) -> None:
     expected = [
         ("GET", "/", 200),
         ("HEAD", "/", 200),
@@ -89,13 +89,13 @@ def test_mixed_methods_and_statuses(server: Server) -> None:
     assert responses[-1].body == NOTES
 
 
-def test_large_and_small_in_turn(server: Server) -> None:
+def test_pipeline_of_large_and_small_files_is_answered_in_order(server: Server) -> None:
     requests = [("GET", request(target)) for target in ("/five.bin", "/", "/notes.txt")] * 3
     bodies = [response.body for response in pipeline(server.port, requests)]
     assert bodies == [FIVE_MB, HOME, NOTES] * 3
 
 
-def test_files_of_all_sizes(server: Server) -> None:
+def test_pipeline_of_files_of_all_sizes_is_answered_in_order(server: Server) -> None:
     requests = [("GET", request(f"/sizes/{size}.bin")) for size in SIZES]
     responses = pipeline(server.port, requests * 2)
     for size, response in zip(SIZES * 2, responses, strict=True):
@@ -103,7 +103,7 @@ def test_files_of_all_sizes(server: Server) -> None:
 
 
 @pytest.mark.parametrize("target", ["/five.bin", "/", "/missing"])
-def test_nothing_after_connection_close_is_answered(server: Server, target: str) -> None:
+def test_pipeline_ends_at_connection_close(server: Server, target: str) -> None:
     with Client(server.port) as client:
         client.send(request("/") + request(target, "Connection: close") + request("/") * 3)
         assert client.response().body == HOME
@@ -111,7 +111,7 @@ def test_nothing_after_connection_close_is_answered(server: Server, target: str)
         assert client.rest() == b""
 
 
-def test_nothing_after_a_bad_request_is_answered(server: Server) -> None:
+def test_pipeline_ends_at_a_bad_request(server: Server) -> None:
     with Client(server.port) as client:
         client.send(request("/five.bin") + b"nonsense\r\n\r\n" + request("/"))
         assert client.response().body == FIVE_MB
@@ -119,7 +119,7 @@ def test_nothing_after_a_bad_request_is_answered(server: Server) -> None:
         assert client.rest() == b""
 
 
-def test_the_log_names_the_bad_request_and_not_the_next(lone_loop: Server) -> None:
+def test_pipeline_is_logged_with_the_bad_request_and_not_the_next(lone_loop: Server) -> None:
     with Client(lone_loop.port) as client:
         client.send(b"nonsense\r\n\r\n" + request("/after-nonsense"))
         assert client.response().status == 400
@@ -128,13 +128,15 @@ def test_the_log_names_the_bad_request_and_not_the_next(lone_loop: Server) -> No
     assert match[1] == "nonsense"
 
 
-def test_many_more_than_the_server_reads_at_once(server: Server) -> None:
+def test_pipeline_longer_than_a_read_is_answered_in_order(server: Server) -> None:
     requests = [("GET", request(f"/notes.txt?{number}")) for number in range(1500)]
     assert all(response.body == NOTES for response in pipeline(server.port, requests))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 129])
-def test_any_depth_and_a_half(server: Server, depth: int) -> None:
+def test_pipeline_of_any_depth_that_ends_within_a_request_is_answered(
+    server: Server, depth: int
+) -> None:
     with Client(server.port) as client:
         requests = [request(f"/notes.txt?{number}") for number in range(depth + 1)]
         client.send(b"".join(requests)[:-7])
@@ -145,7 +147,7 @@ def test_any_depth_and_a_half(server: Server, depth: int) -> None:
         assert client.ask("/").body == HOME
 
 
-def test_requests_that_arrive_during_an_answer(server: Server) -> None:
+def test_pipeline_that_goes_on_during_a_response_is_answered(server: Server) -> None:
     with Client(server.port, receive_buffer=4096) as client:
         client.send(request("/five.bin"))
         assert client.head().status == 200

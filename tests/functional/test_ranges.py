@@ -105,7 +105,9 @@ TYPES = {"notes.txt": "text/plain; charset=utf-8", "five.js": "text/javascript; 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("spec", SPECS)
-def test_each_part_is_what_was_asked_for(client: Client, name: str, spec: str) -> None:
+def test_ranges_have_each_the_bytes_that_were_asked_for(
+    client: Client, name: str, spec: str
+) -> None:
     whole = client.ask(f"/{name}", method="HEAD")
     for _ in range(2):
         response = client.ask(f"/{name}", f"Range: bytes={spec}")
@@ -115,7 +117,7 @@ def test_each_part_is_what_was_asked_for(client: Client, name: str, spec: str) -
         assert client.ask("/notes.txt", "Range: bytes=1-1").body == NOTES[1:2]
 
 
-def test_large_parts(client: Client) -> None:
+def test_ranges_that_are_large_arrive_whole(client: Client) -> None:
     specs = ["4000000-4999998", "0-1999999", "2500000-2500000", "3000000-3004095"]
     check(
         client.ask("/five.js", f"Range: bytes={', '.join(specs)}"),
@@ -126,7 +128,7 @@ def test_large_parts(client: Client) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_any_ranges(client: Client, seed: int) -> None:
+def test_ranges_of_any_kind_are_like_the_model(client: Client, seed: int) -> None:
     """In any order, and near to what is sent in one piece."""
     chance = random.Random(seed)
     for name, content in FILES.items():
@@ -138,7 +140,7 @@ def test_any_ranges(client: Client, seed: int) -> None:
         )
 
 
-def test_overlapping_and_touching_ranges_are_one(client: Client) -> None:
+def test_ranges_that_overlap_or_touch_are_one(client: Client) -> None:
     for spec, first, last in [("0-99,100-199", 0, 199), ("50-99,0-60,99-120", 0, 120)]:
         response = client.ask("/five.js", f"Range: bytes={spec}")
         assert response["Content-Range"] == f"bytes {first}-{last}/{len(FIVE_MB)}"
@@ -148,7 +150,7 @@ def test_overlapping_and_touching_ranges_are_one(client: Client) -> None:
 
 
 @pytest.mark.parametrize("length", [LEAST_RANGE, 4000])
-def test_as_many_as_are_allowed_and_one_more(client: Client, length: int) -> None:
+def test_ranges_beyond_the_limit_get_the_whole(client: Client, length: int) -> None:
     specs = [f"{5000 * n}-{5000 * n + length - 1}" for n in range(MAX_RANGES + 1)]
     response = client.ask("/five.js", f"Range: bytes={','.join(specs[:-1])}")
     check(response, FIVE_MB, specs[:-1], TYPES["five.js"])
@@ -157,13 +159,13 @@ def test_as_many_as_are_allowed_and_one_more(client: Client, length: int) -> Non
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_many_tiny_ranges_get_the_whole(client: Client, name: str) -> None:
+def test_ranges_that_are_many_and_tiny_get_the_whole(client: Client, name: str) -> None:
     specs = [f"{3 * n}-{3 * n}" for n in range(MAX_RANGES)]
     response = client.ask(f"/{name}", f"Range: bytes={','.join(specs)}")
     assert (response.status, response.body) == (200, FILES[name])
 
 
-def test_some_and_all_out_of_reach(client: Client) -> None:
+def test_ranges_out_of_reach_are_left_out_or_refused(client: Client) -> None:
     size = len(NOTES)
     response = client.ask("/notes.txt", f"Range: bytes=0-0,{size}-,5-5,{10**30}-")
     check(response, NOTES, ["0-0", "5-5"], TYPES["notes.txt"])
@@ -171,7 +173,7 @@ def test_some_and_all_out_of_reach(client: Client) -> None:
     assert (response.status, response["Content-Range"]) == (416, f"bytes */{size}")
 
 
-def test_head_has_no_ranges(client: Client) -> None:
+def test_ranges_of_a_head_request_are_ignored(client: Client) -> None:
     for name, content in FILES.items():
         response = client.ask(f"/{name}", "Range: bytes=0-0,-1", method="HEAD")
         assert (response.status, response["Content-Length"]) == (200, str(len(content)))
@@ -179,7 +181,7 @@ def test_head_has_no_ranges(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_if_range(client: Client, name: str) -> None:
+def test_ranges_with_if_range_need_the_same_file(client: Client, name: str) -> None:
     etag = client.ask(f"/{name}", method="HEAD")["ETag"]
     line = "Range: bytes=0-0,-1"
     check(
@@ -190,7 +192,7 @@ def test_if_range(client: Client, name: str) -> None:
         assert (response.status, response.body) == (200, FILES[name])
 
 
-def test_conditions_come_first(client: Client) -> None:
+def test_ranges_come_after_conditions(client: Client) -> None:
     for lines, status in [(["If-None-Match: *"], 304), (['If-Match: "other"'], 412)]:
         assert client.ask("/five.js", "Range: bytes=0-0,-1", *lines).status == status
 
@@ -199,7 +201,7 @@ def test_conditions_come_first(client: Client) -> None:
     ("name", "coding", "content"),
     [("notes.txt", "gzip", SMALL_GZ), ("five.js", "br", LARGE_GZ)],
 )
-def test_several_ranges_of_a_coded_form_are_the_whole(
+def test_ranges_of_a_coded_form_get_the_whole(
     client: Client, name: str, coding: str, content: bytes
 ) -> None:
     """Content-Encoding would say of a multipart body that all of it is coded.
@@ -220,14 +222,14 @@ def test_several_ranges_of_a_coded_form_are_the_whole(
     assert (other.status, other.body) == (200, content), "a tag of another form"
 
 
-def test_a_type_that_a_rule_sets_is_that_of_each_part(client: Client) -> None:
+def test_ranges_have_each_the_type_that_a_rule_sets(client: Client) -> None:
     response = client.ask("/typed.bin", "Range: bytes=0-9,-10")
     check(response, FIVE_MB, ["0-9", "-10"], "text/x-own; a=b")
     assert response["X-Own"] == "1"
     assert client.ask("/typed.bin", "Range: bytes=0-9")["Content-Type"] == "text/x-own; a=b"
 
 
-def test_each_answer_has_a_boundary_of_its_own(server: Server) -> None:
+def test_ranges_of_each_response_have_a_boundary_of_their_own(server: Server) -> None:
     """Whoever may write files cannot know what will stand between the parts of one."""
     seen = set()
     for number in range(5):
@@ -237,7 +239,7 @@ def test_each_answer_has_a_boundary_of_its_own(server: Server) -> None:
     assert len(seen) == 5
 
 
-def test_a_slow_reader(server: Server) -> None:
+def test_ranges_reach_a_slow_reader_whole(server: Server) -> None:
     specs = [f"{n * 100_000}-{n * 100_000 + 70_000}" for n in range(40)]
     with Client(server.port, receive_buffer=4096) as slow, Client(server.port) as client:
         slow.send(request("/five.js", f"Range: bytes={','.join(specs)}"), request("/notes.txt"))
@@ -257,7 +259,7 @@ def test_a_slow_reader(server: Server) -> None:
         assert slow.response().body == NOTES
 
 
-def test_the_log_counts_the_whole_body(site: Path) -> None:
+def test_ranges_are_logged_with_the_size_of_the_whole_body(site: Path) -> None:
     with serve_with(site) as server, Client(server.port) as client:
         for name in FILES:
             size = len(client.ask(f"/{name}", "Range: bytes=0-999,1001-1009").body)

@@ -95,7 +95,9 @@ def resume(server: Server, file: Path, client: Client, out: Path, *options: str)
 
 
 @pytest.mark.parametrize("client", [curl, wget, aria2c])
-def test_the_rest_is_fetched(server: Server, file: Path, tmp_path: Path, client: Client) -> None:
+def test_resumed_download_fetches_the_rest(
+    server: Server, file: Path, tmp_path: Path, client: Client
+) -> None:
     out = tmp_path / "out.bin"
     size = interrupt(server, file, client, out)
     status, asked = resume(server, file, client, out)
@@ -110,7 +112,9 @@ def test_the_rest_is_fetched(server: Server, file: Path, tmp_path: Path, client:
 
 
 @pytest.mark.parametrize("client", [curl, wget])
-def test_what_can_not_be_helped(server: Server, file: Path, tmp_path: Path, client: Client) -> None:
+def test_resumed_download_of_a_changed_file_without_a_validator_is_wrong(
+    server: Server, file: Path, tmp_path: Path, client: Client
+) -> None:
     """`curl -C -` and `wget -c` ask for the rest of whatever there is now, and get it."""
     out = tmp_path / "out.bin"
     size = interrupt(server, file, client, out)
@@ -122,7 +126,7 @@ def test_what_can_not_be_helped(server: Server, file: Path, tmp_path: Path, clie
 
 
 @pytest.mark.parametrize("client", [curl, wget])
-def test_nothing_is_added_when_less_is_left(
+def test_resumed_download_of_a_shorter_file_adds_nothing(
     server: Server, file: Path, tmp_path: Path, client: Client
 ) -> None:
     out = tmp_path / "out.bin"
@@ -132,7 +136,9 @@ def test_nothing_is_added_when_less_is_left(
     assert sha256(out) == sha256(OLD[:size])
 
 
-def test_curl_with_a_validator(server: Server, file: Path, tmp_path: Path) -> None:
+def test_curl_with_an_old_validator_gets_the_whole(
+    server: Server, file: Path, tmp_path: Path
+) -> None:
     """It does not want the whole where it has asked for the rest; then one starts anew."""
     out = tmp_path / "out.bin"
     condition = f"If-Range: {ask(server.port, f'/{file.name}')['ETag']}"
@@ -147,7 +153,7 @@ def test_curl_with_a_validator(server: Server, file: Path, tmp_path: Path) -> No
     assert sha256(out) == sha256(NEW)
 
 
-def test_curl_with_a_validator_that_is_still_right(
+def test_curl_with_a_right_validator_gets_the_rest(
     server: Server, file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.bin"
@@ -158,7 +164,9 @@ def test_curl_with_a_validator_that_is_still_right(
     assert sha256(out) == sha256(OLD)
 
 
-def test_wget_that_asks_for_what_is_newer(server: Server, file: Path, tmp_path: Path) -> None:
+def test_wget_that_asks_for_newer_files_gets_changes(
+    server: Server, file: Path, tmp_path: Path
+) -> None:
     """`wget -N` sends If-Modified-Since and fetches the whole."""
     out = tmp_path / file.name
     interrupt(server, file, wget, out)
@@ -201,7 +209,7 @@ def test_aria2c_with_a_checksum(server: Server, file: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("is_changed", [False, True])
-def test_python(server: Server, file: Path, is_changed: bool) -> None:
+def test_python_resumes_by_range_and_if_range(server: Server, file: Path, is_changed: bool) -> None:
     url = f"{server.url}/{file.name}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=DEADLINE) as response:

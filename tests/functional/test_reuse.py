@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_after_each_kind_of_answer(server: Server, name: str) -> None:
+def test_connection_goes_on_after_each_kind_of_response(server: Server, name: str) -> None:
     method, data, status = KINDS[name]
     with Client(server.port) as client:
         for _ in range(3):
@@ -77,7 +77,7 @@ def test_after_each_kind_of_answer(server: Server, name: str) -> None:
             assert client.ask("/a.txt").body == b"content"
 
 
-def test_each_kind_after_each_other(server: Server) -> None:
+def test_connection_goes_on_after_each_kind_in_each_order(server: Server) -> None:
     """Pipelined, so that whatever one of them leaves behind meets the next."""
     pairs = [kind for pair in itertools.product(KEEPING.values(), repeat=2) for kind in pair]
     small = [
@@ -93,7 +93,7 @@ def test_each_kind_after_each_other(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", KEEPING)
-def test_one_blank_line_before_the_next_request(server: Server, name: str) -> None:
+def test_blank_line_before_the_next_request_is_ignored(server: Server, name: str) -> None:
     """As clients of old send it after a body (RFC 9112 §2.2)."""
     method, data, status = KEEPING[name]
     with Client(server.port) as client:
@@ -108,7 +108,7 @@ def test_one_blank_line_before_the_next_request(server: Server, name: str) -> No
 
 
 @pytest.mark.parametrize("blank", [b"\n", b"\r\r\n", b"\r\n\r\n", b"\r\n\n", b" \r\n", b"\0\r\n"])
-def test_what_is_no_blank_line(server: Server, blank: bytes) -> None:
+def test_bytes_that_are_no_blank_line_are_refused(server: Server, blank: bytes) -> None:
     with Client(server.port) as client:
         client.send(request("/a.txt") + blank + request("/a.txt") * 2)
         assert client.response().body == b"content"

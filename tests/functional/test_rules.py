@@ -85,7 +85,9 @@ def lifetime(response: Response) -> float:
         ("If-None-Match: *", 304),
     ],
 )
-def test_lifetimes_agree(client: Client, target: str, seconds: int, line: str, status: int) -> None:
+def test_lifetimes_in_both_fields_agree(
+    client: Client, target: str, seconds: int, line: str, status: int
+) -> None:
     for method in ("GET", "HEAD"):
         response = client.ask(target, line, method=method)
         assert response.status == (200 if method == "HEAD" and status == 206 else status)
@@ -94,7 +96,7 @@ def test_lifetimes_agree(client: Client, target: str, seconds: int, line: str, s
 
 
 @pytest.mark.parametrize("line", ["X: y", "Range: bytes=1-3", "If-None-Match: *"])
-def test_fields_of_a_rule_beat_its_lifetime(client: Client, line: str) -> None:
+def test_rule_with_fields_beats_its_lifetime(client: Client, line: str) -> None:
     response = client.ask("/stored/a", line)
     assert response["Cache-Control"] == "no-store"
     response = client.ask("/timeless/a", line)
@@ -123,7 +125,7 @@ def test_fields_of_a_rule_beat_its_lifetime(client: Client, line: str) -> None:
         ("/own/.hidden", [], 404),
     ],
 )
-def test_fields_on_every_kind_of_answer(
+def test_rule_sets_its_fields_on_every_kind_of_response(
     client: Client, target: str, lines: list[str], status: int
 ) -> None:
     for method in ("GET", "HEAD"):
@@ -141,7 +143,7 @@ def test_fields_on_every_kind_of_answer(
         assert ("Content-Type" in response) is (status != 304)
 
 
-def test_other_methods(client: Client) -> None:
+def test_rule_counts_for_other_methods(client: Client) -> None:
     for method, status in (("OPTIONS", 200), ("POST", 405), ("BREW", 501)):
         with Client(int(client.socket.getpeername()[1])) as other:
             response = other.ask("/own/a", method=method)
@@ -149,7 +151,7 @@ def test_other_methods(client: Client) -> None:
             assert response.get("Content-Type") != "text/x-own"
 
 
-def test_a_listing_keeps_its_policy_and_type(client: Client) -> None:
+def test_rule_leaves_a_listing_its_policy_and_type(client: Client) -> None:
     for target in ("/own/deep/", "/stored/", "/timeless/"):
         response = client.ask(target)
         assert response["Content-Type"] == "text/html; charset=utf-8"
@@ -158,7 +160,7 @@ def test_a_listing_keeps_its_policy_and_type(client: Client) -> None:
         assert "Expires" not in response
 
 
-def test_a_later_rule_takes_away_what_an_earlier_one_set(client: Client) -> None:
+def test_rule_takes_away_what_an_earlier_one_set(client: Client) -> None:
     response = client.ask("/own/secret.txt")
     assert "X-Own" not in response
     assert response["Content-Disposition"] == "attachment"
@@ -176,14 +178,14 @@ def test_a_later_rule_takes_away_what_an_earlier_one_set(client: Client) -> None
     assert "Content-Disposition" not in client.ask("/own/secret.txt", "If-None-Match: *")
 
 
-def test_what_is_remembered_has_the_rules_too(client: Client) -> None:
+def test_rule_counts_for_cached_responses(client: Client) -> None:
     for _ in range(3):
         assert client.ask("/own/a")["X-Own"] == "yes"
         assert "X-Own" not in client.ask("/a")
         assert client.ask("/short/a")["Cache-Control"] == "max-age=60"
 
 
-def test_a_reload_changes_the_rules(site: Path, tmp_path: Path) -> None:
+def test_rule_is_changed_by_a_reload(site: Path, tmp_path: Path) -> None:
     config = tmp_path / "phttpd.yaml"
     write_config(config, rules=[{"path": "/a", "expires": 5, "headers": {"X-A": "old"}}])
     with serve(site, "--config", str(config)) as server, Client(server.port) as idle:

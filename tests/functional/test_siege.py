@@ -16,7 +16,7 @@ pytestmark = pytest.mark.debian("siege")
 
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
 @pytest.mark.parametrize("users", [1, 64])
-def test_every_transaction_succeeds(
+def test_siege_has_no_failed_transaction(
     server: Server, tmp_path: Path, users: int, connection: str
 ) -> None:
     siege = command("siege", "siege")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.debian("slowhttptest")
 
 
 @pytest.mark.parametrize("mode", ["head", "body", "read", "range"])
-def test_others_are_answered(tmp_path: Path, mode: str) -> None:
+def test_slow_clients_hold_up_nobody(tmp_path: Path, mode: str) -> None:
     command("slowhttptest", "slowhttptest")
     pytest.importorskip("rich")
     result = tmp_path / "result.json"

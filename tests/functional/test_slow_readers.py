@@ -82,7 +82,9 @@ REQUESTS: dict[str, Callable[[int], bytes]] = {
 
 
 @pytest.mark.parametrize("make", REQUESTS.values(), ids=REQUESTS)
-def test_readers_of_what_fits_into_memory(server: Server, make: Callable[[int], bytes]) -> None:
+def test_slow_readers_of_small_files_pin_bounded_memory(
+    server: Server, make: Callable[[int], bytes]
+) -> None:
     before = held(server)
     with ExitStack() as stack:
         readers = [read_slowly(stack, server.port, make(number)) for number in range(READERS)]
@@ -94,7 +96,7 @@ def test_readers_of_what_fits_into_memory(server: Server, make: Callable[[int], 
         assert client.ask("/small0.bin").body == bytes(PART)
 
 
-def test_readers_of_files_that_are_asked_for_often(site: Path) -> None:
+def test_slow_readers_of_cached_files_pin_bounded_memory(site: Path) -> None:
     """Each is copied into memory when it is asked for in another second."""
     cache = 16 * MEDIUM
     with serve_with(site, cache=cache) as server, ExitStack() as stack:
@@ -115,7 +117,7 @@ def test_readers_of_files_that_are_asked_for_often(site: Path) -> None:
         assert reader.body(MEDIUM) == bytes(MEDIUM)
 
 
-def test_readers_of_listings(site: Path) -> None:
+def test_slow_readers_of_listings_pin_bounded_memory(site: Path) -> None:
     """One that finds no memory left is asked to try again; afterwards there is some again."""
     cache = 4 * MIB
     targets = [

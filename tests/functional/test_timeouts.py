@@ -39,7 +39,7 @@ def closed(server: Server, address: str, reason: str) -> None:
     assert re.fullmatch(reason, match["reason"])
 
 
-def test_idle_connections_are_closed_without_a_word(hasty: Server) -> None:
+def test_idle_connection_is_closed_without_a_response(hasty: Server) -> None:
     with Client(hasty.port) as client, Client(hasty.port) as silent:
         assert client.ask("/").body == HOME
         assert client.rest() == b""
@@ -49,7 +49,7 @@ def test_idle_connections_are_closed_without_a_word(hasty: Server) -> None:
 
 
 @pytest.mark.parametrize("before", [b"", request("/")], ids=["first", "second"])
-def test_half_a_request_is_answered_408(hasty: Server, before: bytes) -> None:
+def test_half_a_request_gets_408(hasty: Server, before: bytes) -> None:
     parts = [b"G", b"GET / HTTP/1.1\r\n", request("/")[:-1]]
     with ExitStack() as stack:
         clients = []
@@ -68,7 +68,7 @@ def test_half_a_request_is_answered_408(hasty: Server, before: bytes) -> None:
         closed(hasty, f"({addresses})", "header timeout")
 
 
-def test_a_trickle_of_bytes_does_not_put_off_the_timeout(hasty: Server) -> None:
+def test_head_that_trickles_does_not_put_off_the_timeout(hasty: Server) -> None:
     with Client(hasty.port) as client:
         client.send(b"GET / HTTP/1.1\r\nX-Slow: ")
         deadline = time.monotonic() + DEADLINE
@@ -78,13 +78,13 @@ def test_a_trickle_of_bytes_does_not_put_off_the_timeout(hasty: Server) -> None:
         assert client.response().status == 408
 
 
-def test_a_client_that_does_not_read_is_cut_off(hasty: Server) -> None:
+def test_client_that_does_not_read_is_cut_off(hasty: Server) -> None:
     with Client(hasty.port, receive_buffer=4096) as client:
         client.send(request("/unread.bin"))
         closed(hasty, client.address, "send timeout")
 
 
-def test_a_client_that_reads_a_little_is_not_cut_off(hasty: Server) -> None:
+def test_client_that_reads_a_little_is_not_cut_off(hasty: Server) -> None:
     """The send timeout counts from the last progress, not from the start of the answer."""
     with Client(hasty.port, receive_buffer=65536) as client:
         client.send(request("/unread.bin"))

@@ -67,33 +67,41 @@ def fresh(server: Server) -> list[Response]:
     return responses
 
 
-def test_fresh(fresh: list[Response]) -> None:
+def test_requests_on_fresh_connections_get_equal_responses(fresh: list[Response]) -> None:
     assert [response.status for response in fresh] == [status for _, _, _, status in CASES]
 
 
-def test_again_over_one_connection(client: Client, fresh: list[Response]) -> None:
+def test_requests_again_over_one_connection_get_equal_responses(
+    client: Client, fresh: list[Response]
+) -> None:
     for (method, data), expected in zip(REQUESTS, fresh, strict=True):
         client.send(data)
         assert client.response(method).timeless() == expected, data
 
 
-def test_each_twice_over_one_connection(client: Client, fresh: list[Response]) -> None:
+def test_requests_twice_over_one_connection_get_equal_responses(
+    client: Client, fresh: list[Response]
+) -> None:
     for (method, data), expected in zip(REQUESTS, fresh, strict=True):
         for _ in range(2):
             client.send(data)
             assert client.response(method).timeless() == expected, data
 
 
-def test_all_at_once(server: Server, fresh: list[Response]) -> None:
+def test_requests_all_at_once_get_equal_responses(server: Server, fresh: list[Response]) -> None:
     assert [response.timeless() for response in pipeline(server.port, REQUESTS)] == fresh
 
 
-def test_all_at_once_backwards(server: Server, fresh: list[Response]) -> None:
+def test_requests_all_at_once_backwards_get_equal_responses(
+    server: Server, fresh: list[Response]
+) -> None:
     responses = pipeline(server.port, reversed(REQUESTS))
     assert [response.timeless() for response in responses] == fresh[::-1]
 
 
-def test_on_fresh_connections_that_close(server: Server, fresh: list[Response]) -> None:
+def test_requests_on_connections_that_close_get_equal_responses(
+    server: Server, fresh: list[Response]
+) -> None:
     for (method, data), expected in zip(REQUESTS, fresh, strict=True):
         if b"\r\nConnection:" in data:
             continue

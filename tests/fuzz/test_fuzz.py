@@ -23,7 +23,7 @@ every_target = pytest.mark.parametrize("name", NAMES)
 
 
 @every_target
-def test_the_inputs_that_the_fuzzer_begins_with(name: str, tmp_path: Path) -> None:
+def test_fuzz_target_takes_the_inputs_that_it_begins_with(name: str, tmp_path: Path) -> None:
     target = make_target(name, tmp_path)
     for data in make_seeds()[name]:
         with must_end():
@@ -32,7 +32,7 @@ def test_the_inputs_that_the_fuzzer_begins_with(name: str, tmp_path: Path) -> No
 
 
 @every_target
-def test_what_once_broke_something(name: str, tmp_path: Path) -> None:
+def test_fuzz_target_takes_the_inputs_that_once_broke_it(name: str, tmp_path: Path) -> None:
     target = make_target(name, tmp_path)
     for path in sorted((campaign.FOUND / name).glob("*")):
         with must_end():
@@ -41,7 +41,7 @@ def test_what_once_broke_something(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @every_target
-def test_a_bounded_run(name: str, tmp_path: Path) -> None:
+def test_fuzz_target_survives_a_bounded_run(name: str, tmp_path: Path) -> None:
     require.module("atheris", "fuzz")
     found = tmp_path / "found"
     done = campaign.run(name, tmp_path / "corpus", found, "-seed=1", f"-runs={RUNS}", quiet=True)
@@ -50,7 +50,7 @@ def test_a_bounded_run(name: str, tmp_path: Path) -> None:
     assert int(re.findall(r"cov: (\d+)", done.stderr)[-1]) >= MIN_COVERAGE
 
 
-def test_a_stretched_input_is_long_and_always_the_same() -> None:
+def test_stretched_input_is_long_and_always_the_same() -> None:
     for data in (b"", b"a", b"GET / HTTP/1.1\r\n", b"x" * 100):
         assert stretch(data) == stretch(data)
         assert STRETCHED / 2 <= len(stretch(data)) <= STRETCHED + len(data)

@@ -63,7 +63,7 @@ def play(machine: Machine, *options: str, **variables: Any) -> Recap:
     return Recap(int(recap[1]), int(recap[2]), output)
 
 
-def test_install_change_and_leave_alone(lab: Machine) -> None:
+def test_playbook_installs_changes_and_leaves_alone(lab: Machine) -> None:
     service = Service(lab)
     check = play(lab, "--check")
     assert check.failed == 0, check.output
@@ -95,7 +95,7 @@ def test_install_change_and_leave_alone(lab: Machine) -> None:
     assert service.show("ActiveState") == "active"
 
 
-def test_sockets_of_systemd_and_back(lab: Machine) -> None:
+def test_playbook_turns_to_sockets_of_systemd_and_back(lab: Machine) -> None:
     service = Service(lab)
     sockets = {"phttpd_socket": True, "phttpd_listen": [8084, 80]}
     assert play(lab, **sockets).failed == 0

@@ -40,7 +40,9 @@ def debian() -> Iterator[Path]:
 
 @pytest.mark.debian("debootstrap")
 @pytest.mark.network
-def test_install_serve_and_purge(machines: None, package: Path, debian: Path) -> None:
+def test_package_on_a_minimal_debian_installs_serves_and_is_purged(
+    machines: None, package: Path, debian: Path
+) -> None:
     debootstrap = require.command("debootstrap", "debootstrap")
     carry_out(debootstrap, "--variant=minbase", "--include=systemd-sysv,dbus", "bookworm", debian)
     (debian / "root/phttpd.deb").write_bytes(package.read_bytes())

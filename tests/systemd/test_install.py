@@ -32,7 +32,7 @@ def bare(machines: None) -> Iterator[Machine]:
         yield machine
 
 
-def test_install_and_uninstall(bare: Machine) -> None:
+def test_make_install_and_uninstall_leave_the_machine_as_it_was(bare: Machine) -> None:
     before = bare.find("phttpd")
     bare.run("sh", "-c", f"umask 077 && make -C {CHECKOUT} install")
     assert bare.run("systemd-analyze", "verify", "phttpd.service", "phttpd.socket") == ""

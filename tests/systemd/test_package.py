@@ -53,7 +53,7 @@ def newer(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_installing_starts_it_now_and_at_boot(installed: Service) -> None:
+def test_package_starts_the_service_now_and_at_boot(installed: Service) -> None:
     machine = installed.machine
     assert installed.show("ActiveState") == "active"
     machine.power_off()
@@ -97,7 +97,7 @@ def test_upgrade_keeps_the_config_and_refuses_nobody(installed: Service, newer: 
     assert installed.show("ActiveState") == "active"
 
 
-def test_purging_leaves_nothing_but_what_the_operator_made(machines: None, package: Path) -> None:
+def test_package_purged_leaves_only_what_the_operator_made(machines: None, package: Path) -> None:
     with Machine.booted() as machine:
         before = machine.find("phttpd")
         machine.install(package)

@@ -27,7 +27,7 @@ def running(service: Service) -> Service:
     return service
 
 
-def test_start_and_stop(running: Service) -> None:
+def test_service_starts_and_stops(running: Service) -> None:
     response = running.fetch()
     assert response.status == 200
     assert b"phttpd serves" in response.body
@@ -39,13 +39,13 @@ def test_start_and_stop(running: Service) -> None:
     assert not running.machine.path("/run/phttpd").exists()
 
 
-def test_start_returns_when_it_serves(service: Service) -> None:
+def test_service_start_returns_when_it_serves(service: Service) -> None:
     for _ in range(5):
         service.machine.run("systemctl", "restart", service.name)
         assert service.fetch().status == 200
 
 
-def test_nobody_is_root(running: Service) -> None:
+def test_service_has_no_process_of_root(running: Service) -> None:
     user = running.machine.run("id", "-u", "phttpd").strip()
     shown = running.machine.run(
         "ps", "-o", "uid=,pid=", "-p", ",".join(map(str, running.processes()))
@@ -62,7 +62,7 @@ def test_systemctl_status_shows_live_figures(running: Service) -> None:
     assert running.show("StatusText") in running.machine.run("systemctl", "status", running.name)
 
 
-def test_the_journal_is_clean(running: Service) -> None:
+def test_journal_of_the_service_is_clean(running: Service) -> None:
     running.fetch()
     running.machine.run("systemctl", "reload", running.name)
     running.fetch("/nothing")
@@ -71,7 +71,7 @@ def test_the_journal_is_clean(running: Service) -> None:
     assert [line for line in running.journal("_COMM=phttpd") if "rror" in line] == []
 
 
-def test_reload(running: Service) -> None:
+def test_reload_of_the_service_takes_the_new_config(running: Service) -> None:
     before = running.pid
     running.configure(port=8081)
     running.machine.run("systemctl", "reload", running.name)
@@ -81,7 +81,7 @@ def test_reload(running: Service) -> None:
     assert running.show("ActiveState") == "active"
 
 
-def test_reload_of_a_bad_config(running: Service) -> None:
+def test_reload_of_a_bad_config_changes_nothing(running: Service) -> None:
     running.configure(port="x")
     assert running.machine.status("systemctl", "reload", running.name) != 0
     assert running.show("ActiveState") == "active"
@@ -89,7 +89,7 @@ def test_reload_of_a_bad_config(running: Service) -> None:
     assert any(f"{CONFIG}" in line and "port" in line for line in running.journal())
 
 
-def test_start_with_a_bad_config(service: Service) -> None:
+def test_start_with_a_bad_config_fails_with_the_reason(service: Service) -> None:
     """No restart can help, so there is none."""
     service.configure(port="x")
     assert service.machine.status("systemctl", "start", service.name) != 0
@@ -99,7 +99,7 @@ def test_start_with_a_bad_config(service: Service) -> None:
     assert any("port" in line and "'x'" in line for line in service.journal())
 
 
-def test_start_before_the_docroot_is_there(service: Service) -> None:
+def test_start_before_the_docroot_is_there_waits_for_it(service: Service) -> None:
     """As on a file system that is mounted late."""
     service.configure(docroot="/srv/late")
     service.start()
@@ -114,7 +114,7 @@ def test_start_before_the_docroot_is_there(service: Service) -> None:
     assert service.show("NRestarts") == "0"
 
 
-def test_start_before_the_config_is_there(service: Service) -> None:
+def test_start_before_the_config_is_there_is_tried_again(service: Service) -> None:
     run = service.machine.run
     service.drop_in("[Service]\nRestartSec=2s\n")
     run("mv", CONFIG, f"{CONFIG}.away")
@@ -126,7 +126,7 @@ def test_start_before_the_config_is_there(service: Service) -> None:
     assert service.show("NRestarts") != "0"
 
 
-def test_start_with_a_port_that_is_taken(service: Service) -> None:
+def test_start_with_a_port_that_is_taken_fails_with_the_reason(service: Service) -> None:
     """It may be free in a moment, so there are restarts, but not for ever."""
     service.drop_in("[Service]\nRestartSec=100ms\n")
     with socket.create_server(("", 80)):
@@ -143,7 +143,7 @@ def test_start_with_a_port_that_is_taken(service: Service) -> None:
     assert service.fetch().status == 200
 
 
-def test_a_process_that_is_killed_for_want_of_memory_does_not_end_the_others(
+def test_service_survives_a_process_killed_for_want_of_memory(
     running: Service,
 ) -> None:
     assert running.show("OOMPolicy") == "continue"
@@ -170,7 +170,7 @@ def test_stop_lets_a_slow_download_finish_beyond_its_timeout(service: Service) -
     assert service.show("Result") == "success"
 
 
-def test_a_killed_worker_is_replaced(running: Service) -> None:
+def test_killed_worker_is_replaced(running: Service) -> None:
     pid = running.pid
     killed = running.workers()[0]
     running.kill(killed, Signals.SIGKILL)
@@ -179,7 +179,7 @@ def test_a_killed_worker_is_replaced(running: Service) -> None:
     assert running.fetch().status == 200
 
 
-def test_a_killed_supervisor_is_replaced(running: Service) -> None:
+def test_killed_supervisor_is_replaced(running: Service) -> None:
     before = running.pid
     running.kill(before, Signals.SIGKILL)
     until(lambda: running.show("NRestarts") == "1", "a restart")
@@ -190,7 +190,7 @@ def test_a_killed_supervisor_is_replaced(running: Service) -> None:
 
 
 @pytest.mark.parametrize("who", ["supervisor", "worker"])
-def test_the_watchdog_bites_when_somebody_does_not_turn(service: Service, who: str) -> None:
+def test_watchdog_ends_a_service_with_a_stuck_process(service: Service, who: str) -> None:
     service.drop_in("[Service]\nWatchdogSec=1s\n")
     service.start()
     service.kill(service.pid if who == "supervisor" else service.workers()[1], Signals.SIGSTOP)
@@ -206,7 +206,7 @@ def until_fed(service: Service) -> None:
     until(lambda: service.show("WatchdogTimestampMonotonic") != before, "food for the watchdog")
 
 
-def test_the_watchdog_leaves_a_busy_service_alone(service: Service) -> None:
+def test_watchdog_leaves_a_busy_service_alone(service: Service) -> None:
     service.drop_in("[Service]\nWatchdogSec=1s\n")
     service.start()
     with Load(80, 4) as load:
@@ -216,7 +216,7 @@ def test_the_watchdog_leaves_a_busy_service_alone(service: Service) -> None:
     assert service.show("NRestarts") == "0"
 
 
-def test_reloads_under_load(running: Service) -> None:
+def test_reloads_under_load_fail_no_request(running: Service) -> None:
     descriptors = running.descriptors()
     with Load(80, 8, retry=True) as load:
         for turn in range(20):
@@ -230,7 +230,7 @@ def test_reloads_under_load(running: Service) -> None:
     assert running.show("NRestarts") == "0"
 
 
-def test_upgrades_under_load(running: Service) -> None:
+def test_upgrades_under_load_fail_no_request(running: Service) -> None:
     descriptors = running.descriptors()
     with Load(80, 8, retry=True) as load:
         for _ in range(5):
@@ -248,7 +248,7 @@ def test_upgrades_under_load(running: Service) -> None:
     assert running.show("Result") == "success"
 
 
-def test_instances(service: Service) -> None:
+def test_instances_serve_beside_each_other(service: Service) -> None:
     run = service.machine.run
     config = service.machine.path("/etc/phttpd/lab2.yaml")
     config.write_text("port: 8082\ndocroot: /srv/phttpd\n")
@@ -265,7 +265,7 @@ def test_instances(service: Service) -> None:
 
 
 @pytest.mark.debian("logrotate")
-def test_logrotate_under_load(service: Service) -> None:
+def test_logrotate_under_load_loses_no_line(service: Service) -> None:
     """Every answer has its line, in one file or the other, and no line is torn."""
     require.command("logrotate", "logrotate")
     log = "/var/log/phttpd/phttpd.log"
@@ -293,7 +293,7 @@ def test_logrotate_under_load(service: Service) -> None:
 
 
 @pytest.mark.debian("logrotate")
-def test_logrotate_of_a_daemon_that_root_started(service: Service) -> None:
+def test_logrotate_of_a_daemon_that_root_started_works(service: Service) -> None:
     require.command("logrotate", "logrotate")
     machine, log = service.machine, "/var/log/phttpd.log"
     machine.run("phttpd", "start", "--verbose")
@@ -319,7 +319,7 @@ def test_settings_without_effect_in_a_service_are_said_in_the_journal(service: S
     assert "log_file: /var/log/phttpd/phttpd.log has no effect" in warnings[1]
 
 
-def test_a_reload_that_fails_is_explained_in_the_journal_once(service: Service) -> None:
+def test_reload_that_fails_is_explained_in_the_journal_once(service: Service) -> None:
     service.start()
     service.configure(threads="many", port="x")
     assert service.machine.status("systemctl", "reload", "phttpd") != 0

@@ -22,14 +22,14 @@ def activated(service: Service, request: pytest.FixtureRequest) -> Service:
     return service
 
 
-def test_the_first_request_starts_the_service(activated: Service) -> None:
+def test_socket_starts_the_service_at_the_first_request(activated: Service) -> None:
     assert activated.show("ActiveState") == "inactive"
     assert activated.fetch().status == 200
     activated.until_active()
     assert activated.journal("--priority=warning") == []
 
 
-def test_what_is_locked_is_locked(service: Service) -> None:
+def test_socket_activated_service_is_locked_down(service: Service) -> None:
     service.drop_in(LOCKED)
     service.machine.run("systemctl", "start", "phttpd.socket")
     assert service.fetch().status == 200
@@ -43,13 +43,13 @@ def test_what_is_locked_is_locked(service: Service) -> None:
         assert own != machines
 
 
-def test_the_socket_serves_after_a_stop(activated: Service) -> None:
+def test_socket_serves_after_a_stop(activated: Service) -> None:
     for _ in range(3):
         assert activated.fetch().status == 200
         activated.stop()
 
 
-def test_reload(activated: Service) -> None:
+def test_reload_with_a_socket_keeps_serving(activated: Service) -> None:
     activated.fetch()
     activated.until_active()
     activated.configure(threads=2)
@@ -58,7 +58,7 @@ def test_reload(activated: Service) -> None:
     assert {len(worker["loops"]) for worker in activated.report()["workers"]} == {2}
 
 
-def test_upgrade(activated: Service) -> None:
+def test_upgrade_with_a_socket_keeps_serving(activated: Service) -> None:
     activated.fetch()
     activated.until_active()
     before = activated.pid
@@ -69,7 +69,7 @@ def test_upgrade(activated: Service) -> None:
     assert activated.fetch().status == 200
 
 
-def test_restarts_under_load(activated: Service) -> None:
+def test_restarts_with_a_socket_under_load_fail_no_request(activated: Service) -> None:
     with Load(80, 8, retry=True) as load:
         for _ in range(4):  # more are too many starts for StartLimitBurst=
             load.more(100)
@@ -79,7 +79,7 @@ def test_restarts_under_load(activated: Service) -> None:
 
 
 @pytest.mark.debian("wrk")
-def test_restarts_under_wrk(activated: Service) -> None:
+def test_restarts_with_a_socket_under_wrk_fail_no_request(activated: Service) -> None:
     require.command("wrk", "wrk")
     machine = activated.machine
     assert activated.fetch().status == 200

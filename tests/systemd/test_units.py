@@ -30,19 +30,19 @@ def exposure(unit: Path) -> float:
     return float(level[1])
 
 
-def test_exposure_with_a_port_of_its_own() -> None:
+def test_units_with_a_port_of_their_own_have_little_exposure() -> None:
     assert exposure(UNITS / "phttpd.service") <= 1.6
     assert exposure(UNITS / "phttpd@.service") <= 1.6
 
 
-def test_exposure_with_sockets_of_systemd(tmp_path: Path) -> None:
+def test_units_with_sockets_of_systemd_have_less_exposure(tmp_path: Path) -> None:
     unit = tmp_path / "phttpd.service"
     drop_in = (UNITS / "socket-activated.conf").read_text()
     unit.write_text((UNITS / "phttpd.service").read_text() + drop_in)
     assert exposure(unit) <= 0.8
 
 
-def test_instances_are_like_the_service() -> None:
+def test_units_of_instances_are_like_the_service() -> None:
     service = (UNITS / "phttpd.service").read_text().partition("[Unit]")[2]
     instance = (UNITS / "phttpd@.service").read_text().partition("[Unit]")[2]
     for ours, theirs in (
@@ -56,7 +56,7 @@ def test_instances_are_like_the_service() -> None:
 
 
 @pytest.mark.parametrize("name", ["phttpd.service", "phttpd@.service"])
-def test_the_limit_of_starts_can_be_reached(name: str) -> None:
+def test_units_have_a_limit_of_starts_that_can_be_reached(name: str) -> None:
     """Else a service that cannot start is started for ever."""
     text = (UNITS / name).read_text()
     interval, burst, pause = (
@@ -68,5 +68,5 @@ def test_the_limit_of_starts_can_be_reached(name: str) -> None:
 
 
 @pytest.mark.parametrize("units", [["phttpd.service", "phttpd.socket"], ["phttpd@lab2.service"]])
-def test_systemd_has_nothing_to_say_about_them(service: Service, units: list[str]) -> None:
+def test_units_pass_systemd_analyze_verify(service: Service, units: list[str]) -> None:
     assert service.machine.run("systemd-analyze", "verify", *units) == ""

@@ -74,7 +74,7 @@ REFUSED_MESSAGES = (
 )
 
 
-def test_figures_of_siege_4_0() -> None:
+def test_attack_reads_the_figures_of_siege_4_0() -> None:
     assert parse(SIEGE_4_0_7) == Figures(
         transactions=3526,
         availability=100.0,
@@ -91,13 +91,13 @@ def test_figures_of_siege_4_0() -> None:
     )
 
 
-def test_figures_of_siege_4_1() -> None:
+def test_attack_reads_the_figures_of_siege_4_1() -> None:
     found = parse(SIEGE_4_1_7)
     assert (found.transactions, found.successful_transactions) == (3023, 3024)
     assert (found.elapsed_time, found.transaction_rate) == (2.75, 1099.27)
 
 
-def test_the_mean_is_finer_than_the_response_time() -> None:
+def test_attack_has_a_mean_finer_than_the_response_time() -> None:
     mean = parse(SIEGE_4_0_7).mean_ms
     assert mean is not None
     assert round(mean, 3) == round(1000 * 7.81 / 2573.72, 3)
@@ -116,12 +116,12 @@ def test_the_mean_is_finer_than_the_response_time() -> None:
         (SIEGE_4_0_7.replace("3526", '"many"'), "transactions is 'many'"),
     ],
 )
-def test_what_is_no_output_of_siege(output: str, complaint: str) -> None:
+def test_attack_refuses_what_is_no_output_of_siege(output: str, complaint: str) -> None:
     with pytest.raises(FiguresError, match=complaint):
         parse(output)
 
 
-def test_messages_are_counted_without_what_differs() -> None:
+def test_attack_counts_messages_without_what_differs() -> None:
     assert count_messages(REFUSED_MESSAGES) == {
         "socket: unable to connect Connection refused": 3,
         "socket: address is unavailable.: Cannot assign": 2,
@@ -139,11 +139,11 @@ def test_messages_are_counted_without_what_differs() -> None:
         (parse(REFUSED), "Siege gave up after 1031 failed transactions"),
     ],
 )
-def test_breakdowns(found: Figures, wanted: str) -> None:
+def test_attack_tells_breakdowns_from_success(found: Figures, wanted: str) -> None:
     assert breakdown_of(found) == wanted
 
 
-def test_one_siege_takes_only_so_many_users() -> None:
+def test_attack_gives_one_siege_only_so_many_users() -> None:
     assert [attack.send_budget(users) for users in (1, 512, 1024, 2048)] == [
         [1],
         [512],
@@ -153,7 +153,7 @@ def test_one_siege_takes_only_so_many_users() -> None:
     assert attack.send_budget(1025) == [342, 342, 341]
 
 
-def test_several_sieges_are_added() -> None:
+def test_attack_adds_the_figures_of_several_sieges() -> None:
     one = parse(SIEGE_4_0_7)
     other = replace(
         one,
@@ -196,7 +196,7 @@ def lay_siege() -> attack.Attack:
         ("echo hello", "said no figures: no JSON in 'hello"),
     ],
 )
-def test_a_siege_that_fails(
+def test_attack_of_a_siege_that_fails_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, complaint: str
 ) -> None:
     program = tmp_path / "siege"
@@ -207,7 +207,7 @@ def test_a_siege_that_fails(
         lay_siege()
 
 
-def test_a_siege_that_does_not_stop() -> None:
+def test_attack_ends_a_siege_that_does_not_stop() -> None:
     with subprocess.Popen(["sleep", "100"]) as process:
         try:
             with pytest.raises(SiegeError, match="did not end within 0 s"):

@@ -83,7 +83,7 @@ def assert_same(pdf: Path, report: Report) -> None:
     assert f"--time={report.seconds}s" in flat
 
 
-def test_a_report_with_everything(tmp_path: Path) -> None:
+def test_document_of_an_eventful_report_has_everything(tmp_path: Path) -> None:
     pdf = tmp_path / "report.pdf"
     write(EVENTFUL, pdf)
     assert_same(pdf, EVENTFUL)
@@ -94,7 +94,7 @@ def test_a_report_with_everything(tmp_path: Path) -> None:
     assert len(PdfReader(pdf).pages) == 3
 
 
-def test_the_test_sees_a_wrong_number(tmp_path: Path) -> None:
+def test_document_with_a_wrong_number_is_found_out(tmp_path: Path) -> None:
     pdf = tmp_path / "report.pdf"
     write(EVENTFUL, pdf)
     sequential, *others = EVENTFUL.series
@@ -105,7 +105,7 @@ def test_the_test_sees_a_wrong_number(tmp_path: Path) -> None:
         assert_same(pdf, replace(EVENTFUL, series=(changed, *others)))
 
 
-def test_a_report_of_nothing(tmp_path: Path) -> None:
+def test_document_of_nothing_can_be_written(tmp_path: Path) -> None:
     pdf = tmp_path / "report.pdf"
     dead = replace(BROKEN, figures=None)
     empty = report(Series("sequential", "close", (256, 512), (dead,)))
@@ -113,14 +113,14 @@ def test_a_report_of_nothing(tmp_path: Path) -> None:
     assert_same(pdf, empty)
 
 
-def test_the_same_figures_give_the_same_bytes(tmp_path: Path) -> None:
+def test_document_of_the_same_figures_has_the_same_bytes(tmp_path: Path) -> None:
     first, second = tmp_path / "first.pdf", tmp_path / "second.pdf"
     write(EVENTFUL, first)
     write(report_from(EVENTFUL.to_json()), second)
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_pdf_is_dated_as_its_report(tmp_path: Path) -> None:
+def test_document_is_dated_as_its_report(tmp_path: Path) -> None:
     pdf = tmp_path / "report.pdf"
     write(EVENTFUL, pdf)
     metadata = PdfReader(pdf).metadata
@@ -154,19 +154,19 @@ def test_report_of_make_goes_where_its_time_says() -> None:
         assert line.partition("--time 2s")[2].split() == place.split()
 
 
-def test_json_there_and_back() -> None:
+def test_report_survives_json() -> None:
     assert report_from(EVENTFUL.to_json()) == EVENTFUL
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"series": [{}]}', EVENTFUL.to_json().replace('"seconds"', '"sec"')]
 )
-def test_what_is_no_report(text: str) -> None:
+def test_report_from_other_json_is_refused(text: str) -> None:
     with pytest.raises(FiguresError, match="no Siege report"):
         report_from(text)
 
 
-def test_the_pdf_can_be_made_from_the_json(tmp_path: Path) -> None:
+def test_document_can_be_made_from_the_json(tmp_path: Path) -> None:
     source = tmp_path / "figures.json"
     source.write_text(EVENTFUL.to_json(), "utf-8")
     command = [sys.executable, "-m", "benchmarks.siege", "--from", str(source)]
@@ -180,7 +180,7 @@ def test_the_pdf_can_be_made_from_the_json(tmp_path: Path) -> None:
     assert "no Siege report" in done.stderr
 
 
-def test_the_report_in_docs() -> None:
+def test_published_report_belongs_to_its_figures() -> None:
     """What is handed in: the PDF belongs to the JSON beside it, and nothing was left out."""
     found = report_from((ROOT / "benchmarks" / "results" / "siege-report.json").read_text("utf-8"))
     assert_same(ROOT / "benchmarks" / "results" / "siege-report.pdf", found)
@@ -189,7 +189,7 @@ def test_the_report_in_docs() -> None:
         assert series.broken or len(series.cells) == len(series.users)
 
 
-def test_a_server_that_was_not_silent(tmp_path: Path) -> None:
+def test_document_says_that_a_server_was_not_silent(tmp_path: Path) -> None:
     pdf = tmp_path / "report.pdf"
     write(report(replace(EVENTFUL.series[1], said="a <warning>")), pdf)
     assert "The server was not silent: a <warning>" in text_of(pdf)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.debian("siege")
 CONTENT = b"<p>hello\n"
 
 
-def test_a_quick_look(tmp_path: Path) -> None:
+def test_measure_of_a_quick_look_writes_its_report(tmp_path: Path) -> None:
     command("siege", "siege")
     options = ["--time", "2s", "--users", "1,8", "--output", str(tmp_path / "look")]
     done = subprocess.run(
@@ -63,7 +63,7 @@ def run_cells(server: servers.Server, plan: Plan, terminal: io.StringIO) -> tupl
         return Runner(server, plan, 2, CONTENT, progress, bar).cells()
 
 
-def test_several_sieges_with_a_number_of_loads(tmp_path: Path) -> None:
+def test_measure_with_several_sieges_counts_loads(tmp_path: Path) -> None:
     command("siege", "siege")
     allow_files(MOST + 8)
     (tmp_path / PAGE).write_bytes(CONTENT)
@@ -80,7 +80,7 @@ def test_several_sieges_with_a_number_of_loads(tmp_path: Path) -> None:
     assert result.figures.failed_transactions == 0
 
 
-def test_a_siege_that_fails_by_the_time_ends_by_its_loads(
+def test_measure_goes_by_loads_where_siege_fails_by_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     siege = command("siege", "siege")
@@ -111,7 +111,7 @@ class Assassin(io.StringIO):
         return super().write(text)
 
 
-def test_a_server_that_breaks_down(tmp_path: Path) -> None:
+def test_measure_ends_the_series_of_a_server_that_breaks_down(tmp_path: Path) -> None:
     command("siege", "siege")
     (tmp_path / PAGE).write_bytes(CONTENT)
     terminal = Assassin()
@@ -127,7 +127,7 @@ def test_a_server_that_breaks_down(tmp_path: Path) -> None:
     assert "broke down" in terminal.getvalue()
 
 
-def test_the_plan_is_that_of_the_assignment() -> None:
+def test_measure_has_the_plan_of_the_assignment() -> None:
     for plan in PLANS[:2]:
         assert plan.connection == CLOSE
         assert plan.users[:6] == (1, 8, 64, 128, 256, 512)

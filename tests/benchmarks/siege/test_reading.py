@@ -13,7 +13,7 @@ def text(*every: Series) -> str:
     return " ".join(reading(report(*every)))
 
 
-def test_an_eventful_report() -> None:
+def test_reading_of_an_eventful_report_says_all() -> None:
     assert reading(EVENTFUL) == [
         "The original web server answered at most 5,022 transactions a second, to 8 users. "
         "phttpd answered at most 9,222 transactions a second, to 128 users. "
@@ -36,14 +36,14 @@ def test_an_eventful_report() -> None:
     ]
 
 
-def test_a_slower_phttpd_is_called_slower() -> None:
+def test_reading_calls_a_slower_phttpd_slower() -> None:
     said = text(series(SEQUENTIAL, cell(1, 3000.0)), series(PHTTPD, cell(1, 2000.0)))
     assert "The original web server had the higher rate with 1 user; the most with 1, 1.5" in said
     assert "phttpd had the higher rate" not in said
     assert "about the same" not in said
 
 
-def test_a_quiet_report() -> None:
+def test_reading_of_a_quiet_report_is_short() -> None:
     said = text(series(SEQUENTIAL, cell(1, 2000.0)), series(PHTTPD, cell(1, 2000.0)))
     assert "The rates were about the same with 1 user." in said
     assert "No transaction failed, and no server broke down." in said
@@ -51,21 +51,21 @@ def test_a_quiet_report() -> None:
     assert "persistent" not in said
 
 
-def test_a_server_that_took_more_than_siege() -> None:
+def test_reading_says_that_a_server_took_more_than_siege() -> None:
     busy = Cell(1, figures(2000.0), server_cpu=1.5, siege_cpu=0.4)
     said = text(series(PHTTPD, busy))
     assert "phttpd used 1.50 cores and Siege 0.40." in said
     assert "Siege’s own" not in said
 
 
-def test_a_busy_machine_is_called_busy() -> None:
+def test_reading_calls_a_busy_machine_busy() -> None:
     idle = report(series(PHTTPD, cell(1, 2000.0)))
     busy = replace(idle, machine=idle.machine | {"load average": "0.51"})
     assert "not idle" not in " ".join(reading(idle))
     assert "its load average was 0.51 on 2 cores" in " ".join(reading(busy))
 
 
-def test_nothing_measured() -> None:
+def test_reading_of_no_figures_says_so() -> None:
     dead = Cell(1, figures(0.0), breakdown="the server has ended")
     for every in (
         (series(SEQUENTIAL, dead), series(PHTTPD, cell(1, 2000.0))),
@@ -87,11 +87,11 @@ def failed(count: int, errors: dict[str, int]) -> str:
     )
 
 
-def test_failures_with_several_messages_are_all_explained() -> None:
+def test_reading_explains_all_messages_of_failures() -> None:
     said = failed(178, {NOT_READY: 126, TIMED_OUT: 126, "socket: read error": 52})
     assert f"(Siege: “{TIMED_OUT}”, 126 times; “socket: read error”, 52 times)" in said
 
 
-def test_failures_without_a_message_are_counted() -> None:
+def test_reading_counts_failures_without_a_message() -> None:
     said = failed(5, {NOT_READY: 3})
     assert f"(Siege: “{NOT_READY}”, 3 times; 2 without a message)" in said

@@ -48,7 +48,7 @@ def port(docroot: Path) -> Iterator[int]:
         ("//etc/passwd", 404, "text/html", None),
     ],
 )
-def test_answers(
+def test_sequential_server_responds_as_it_should(
     port: int, target: str, status: int, media_type: str, content: bytes | None
 ) -> None:
     with Client(port) as client:
@@ -60,7 +60,7 @@ def test_answers(
         assert client.rest() == b""
 
 
-def test_a_head_has_no_body(port: int) -> None:
+def test_sequential_server_sends_no_body_to_head(port: int) -> None:
     with Client(port) as client:
         assert client.ask("/index.html", method="HEAD")["Content-Length"] == "9"
         assert client.rest() == b""
@@ -74,13 +74,13 @@ def test_a_head_has_no_body(port: int) -> None:
         (b"GET / FTP/1.1\r\n\r\n", 400),
     ],
 )
-def test_refuses(port: int, data: bytes, status: int) -> None:
+def test_sequential_server_refuses_what_it_cannot_do(port: int, data: bytes, status: int) -> None:
     with Client(port) as client:
         client.send(data)
         assert client.response().status == status
 
 
-def test_one_client_at_a_time(port: int) -> None:
+def test_sequential_server_takes_one_client_at_a_time(port: int) -> None:
     with Client(port) as first, Client(port) as second:
         first.send(b"GET / HT")
         second.send(request("/"))
@@ -93,7 +93,7 @@ def test_one_client_at_a_time(port: int) -> None:
         assert second.response().status == 200
 
 
-def test_a_client_that_leaves_does_not_stop_it(port: int) -> None:
+def test_sequential_server_survives_a_client_that_leaves(port: int) -> None:
     with Client(port, receive_buffer=4096) as client:
         client.send(request("/large.bin"))
         client.head()
