@@ -33,7 +33,7 @@ def tick(lookup: FileLookup, now: int) -> None:
 
 
 def find(lookup: FileLookup, path: str | bytes) -> OpenFile:
-    """Return what the second request finds, from which on it is kept."""
+    """Return what the second request finds: the file is cached from then on."""
     path = path.encode() if isinstance(path, str) else path
     lookup.find(path)
     cached = lookup.find(path)
@@ -41,12 +41,12 @@ def find(lookup: FileLookup, path: str | bytes) -> OpenFile:
     return cached.original
 
 
-def stays(lookup: FileLookup, path: str, resource: OpenFile, now: int = 2) -> bool:
-    """Tell whether a request of the next second finds the same resource."""
+def stays(lookup: FileLookup, path: str, open_file: OpenFile, now: int = 2) -> bool:
+    """Tell whether a request of the next second finds the same open_file."""
     tick(lookup, now)
     try:
         cached = lookup.find(path.encode())
-        return isinstance(cached, CachedFile) and cached.original is resource
+        return isinstance(cached, CachedFile) and cached.original is open_file
     except HTTPError:
         return False
 

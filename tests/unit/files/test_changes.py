@@ -53,65 +53,65 @@ CHANGE_IDS = ["append", "overwrite", "replace", "folder", "shrink", "empty", "to
 
 @pytest.mark.parametrize("change", CHANGES, ids=CHANGE_IDS)
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
-def test_a_changed_file_is_opened_again(
+def test_file_that_has_changed_is_opened_again(
     tmp_path: Path, size: int, change: Callable[[Path], None]
 ) -> None:
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
-    assert resource.is_in_place()
+    open_file = find(lookup, "/a")
+    assert open_file.is_in_place()
     change(path)
-    assert not resource.is_in_place()
-    assert not stays(lookup, "/a", resource)
+    assert not open_file.is_in_place()
+    assert not stays(lookup, "/a", open_file)
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
-def test_an_unchanged_file_stays_open(tmp_path: Path, size: int) -> None:
+def test_file_that_is_unchanged_stays_open(tmp_path: Path, size: int) -> None:
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
+    open_file = find(lookup, "/a")
     path.read_bytes()
-    assert stays(lookup, "/a", resource)
+    assert stays(lookup, "/a", open_file)
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
-def test_a_deleted_file_is_404_at_once_or_a_second_later(tmp_path: Path, size: int) -> None:
-    """What is being sent is finished; no new request gets it."""
+def test_file_that_is_deleted_is_404_within_a_second(tmp_path: Path, size: int) -> None:
+    """A download that is running is finished; no new request gets the file."""
     path = write_sparse(tmp_path / "a", size)
     os.utime(path, ns=(10**18, 10**18))
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
+    open_file = find(lookup, "/a")
     path.unlink()
-    assert resource.is_intact(range(size), is_last=True)
-    assert not resource.is_in_place()
-    assert not stays(lookup, "/a", resource)
+    assert open_file.is_intact(range(size), is_last=True)
+    assert not open_file.is_in_place()
+    assert not stays(lookup, "/a", open_file)
     assert status_of(lookup, "/a") == 404
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
-def test_a_change_of_the_status_alone_leaves_the_file_in_place(tmp_path: Path, size: int) -> None:
+def test_file_whose_status_alone_has_changed_stays_in_place(tmp_path: Path, size: int) -> None:
     path = write_sparse(tmp_path / "a", size)
-    resource = find(make(tmp_path), "/a")
+    open_file = find(make(tmp_path), "/a")
     path.chmod(0o600)
     os.link(path, tmp_path / "b")
     path.read_bytes()
-    assert resource.is_in_place()
+    assert open_file.is_in_place()
 
 
-def test_a_content_that_a_download_has_found_changed_is_opened_again_at_once(
+def test_file_that_a_download_found_changed_is_opened_again_at_once(
     tmp_path: Path,
 ) -> None:
-    """Also where its size and modification time are the same: who tries again gets the new one."""
+    """Also with the same size and modification time: a client that retries gets the new content."""
     path = write_sparse(tmp_path / "a", LARGE)
     os.utime(path, ns=(10**18, 10**18))
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
+    open_file = find(lookup, "/a")
     overwrite(path)
     os.utime(path, ns=(10**18, 10**18))
-    assert not resource.is_intact(range(LARGE), is_last=True)
-    assert find(lookup, "/a").etag != resource.etag
+    assert not open_file.is_intact(range(LARGE), is_last=True)
+    assert find(lookup, "/a").etag != open_file.etag
 
 
 @pytest.mark.parametrize(
@@ -126,47 +126,47 @@ def test_a_content_that_a_download_has_found_changed_is_opened_again_at_once(
         (lambda path: os.truncate(path, LARGE + 100), True),
     ],
 )
-def test_a_part_is_read_into_memory_as_it_was_announced(
+def test_part_of_a_file_is_read_as_it_was_announced(
     tmp_path: Path, change: Callable[[Path], None], is_read: bool
 ) -> None:
     path = write_sparse(tmp_path / "a", 2 * LARGE)
     os.utime(path, ns=(10**18, 10**18))
-    resource = find(make(tmp_path), "/a")
+    open_file = find(make(tmp_path), "/a")
     segments = (b"--", range(50, LARGE + 100), b"--")
     change(path)
-    body = resource.read(segments)
+    body = open_file.read(segments)
     assert body == (b"--" + bytes(LARGE + 50) + b"--" if is_read else None)
 
 
-def test_a_changed_permission_is_no_longer_current() -> None:
+def test_file_whose_permission_has_changed_is_looked_up_again() -> None:
     with open_directory() as root:
         path = write(root / "a", "a", age=OLD)
         with as_nobody():
             lookup = make(root)
-            resource = find(lookup, "/a")
-            assert stays(lookup, "/a", resource)
+            open_file = find(lookup, "/a")
+            assert stays(lookup, "/a", open_file)
         path.chmod(0)
         with as_nobody():
-            assert not stays(lookup, "/a", resource, 3)
+            assert not stays(lookup, "/a", open_file, 3)
             assert status_of(lookup, "/a") == 403
 
 
-def test_a_young_file_is_looked_at_anew(tmp_path: Path) -> None:
+def test_file_that_was_just_written_is_looked_up_again(tmp_path: Path) -> None:
     """Coarse clocks give two contents of the same instant the same time."""
     write(tmp_path / "a", "a")
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
-    assert resource.is_in_place()
-    assert not stays(lookup, "/a", resource)
+    open_file = find(lookup, "/a")
+    assert open_file.is_in_place()
+    assert not stays(lookup, "/a", open_file)
 
 
-def test_a_file_of_the_future_is_looked_at_anew(tmp_path: Path) -> None:
+def test_file_with_a_time_in_the_future_is_looked_up_again(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=-OLD)
     lookup = make(tmp_path)
     assert not stays(lookup, "/a", find(lookup, "/a"))
 
 
-def test_a_second_choice_of_an_index_is_looked_at_anew(tmp_path: Path) -> None:
+def test_index_of_second_choice_is_looked_up_again(tmp_path: Path) -> None:
     write(tmp_path / "index.htm", "second", age=OLD)
     lookup = make(tmp_path, index=("index.html", "index.htm"))
     assert not stays(lookup, "/", find(lookup, "/"))
@@ -176,7 +176,7 @@ def test_a_second_choice_of_an_index_is_looked_at_anew(tmp_path: Path) -> None:
     assert stays(lookup, "/", find(lookup, "/"), 4)
 
 
-def test_a_directory_that_now_leads_out_of_the_docroot(tmp_path: Path) -> None:
+def test_directory_that_becomes_a_link_to_outside_is_404(tmp_path: Path) -> None:
     """The file is the same, but no longer below the docroot: a new request would not find it."""
     root = tmp_path / "site"
     write(root / "folder" / "a", "a", age=OLD)

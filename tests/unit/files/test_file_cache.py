@@ -1,4 +1,4 @@
-"""The store of a worker: what it holds, for how long, and that it never holds more."""
+"""The file cache of a worker: what it holds, for how long, and never more than its budget."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SIZES = (0, 1000, 50_000, SMALL_FILE + 1)
 
 
 @pytest.fixture(scope="module")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> list[OpenFile]:
+def open_files(tmp_path_factory: pytest.TempPathFactory) -> list[OpenFile]:
     """Files of several sizes, the last one open, and a snapshot of that."""
-    root = tmp_path_factory.mktemp("store")
+    root = tmp_path_factory.mktemp("files")
     docroot = Docroot(str(root), ())
     for size in SIZES[:-1]:
         write(root / str(size), bytes(size))
@@ -35,8 +35,8 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> list[OpenFile]:
     return [*files, snapshot]
 
 
-def cached(path: bytes, resource: OpenFile, validated_at: int = 1) -> CachedFile:
-    return CachedFile(path, resource, None, validated_at)
+def cached(path: bytes, open_file: OpenFile, validated_at: int = 1) -> CachedFile:
+    return CachedFile(path, open_file, None, validated_at)
 
 
 def response(body: bytes = b"") -> Response:
@@ -44,7 +44,7 @@ def response(body: bytes = b"") -> Response:
 
 
 def size_of(file_cache: FileCache) -> int:
-    """Return the bytes of contents and answers that a store holds."""
+    """Return the bytes of contents and responses that a file cache holds."""
     return sum(
         len(own.original.content or b"")
         + sum(len(key) + len(kept.wire + kept.body.content) for key, kept in own.responses.items())
@@ -52,7 +52,7 @@ def size_of(file_cache: FileCache) -> int:
     )
 
 
-def test_the_second_request_for_a_path_is_told_from_the_first() -> None:
+def test_file_cache_tells_the_second_request_for_a_path_from_the_first() -> None:
     file_cache = FileCache(1 << 30)
     paths = [b"/%d" % number for number in range(1000)]
     assert not any(map(file_cache.note_request, paths[:500]))
@@ -61,37 +61,37 @@ def test_the_second_request_for_a_path_is_told_from_the_first() -> None:
     assert not any(map(file_cache.note_request, paths[500:]))
 
 
-def test_a_request_of_the_minute_before_does_not_count() -> None:
+def test_file_cache_does_not_count_a_request_of_the_previous_minute() -> None:
     file_cache = FileCache(1 << 20)
     for second, expected in (0, False), (59, True), (60, False), (60, True), (179, False):
         file_cache.begin_second(second)
         assert file_cache.note_request(b"/a") is expected
 
 
-def test_without_a_budget_only_the_last_path_is_known() -> None:
+def test_file_cache_without_a_budget_knows_only_the_last_path() -> None:
     file_cache = FileCache(0)
     asked = [file_cache.note_request(path) for path in (b"/a", b"/a", b"/b", b"/b", b"/a")]
     assert asked == [False, True, False, True, False]
 
 
-def test_what_is_kept_is_found_until_it_is_forgotten(resources: list[OpenFile]) -> None:
+def test_cached_file_is_found_until_it_is_removed(open_files: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
-    first, second = cached(b"/a", resources[1]), cached(b"/a", resources[1])
+    first, second = cached(b"/a", open_files[1]), cached(b"/a", open_files[1])
     file_cache.admit(first)
     file_cache.admit(second)
     assert file_cache.by_path == {b"/a": second}
     file_cache.remove(first)
-    assert file_cache.by_path == {b"/a": second}, "what is not there any more is not taken out"
+    assert file_cache.by_path == {b"/a": second}, "a file that is no longer cached removes no other"
     file_cache.remove(second)
     assert file_cache.by_path == {}
 
 
 @pytest.mark.parametrize(("number", "seconds"), [(1, LIFETIME), (3, OPEN_LIFETIME), (4, LIFETIME)])
-def test_it_is_let_go_when_it_was_not_checked_for_long(
-    resources: list[OpenFile], number: int, seconds: int
+def test_cached_file_without_a_validation_for_its_lifetime_is_evicted(
+    open_files: list[OpenFile], number: int, seconds: int
 ) -> None:
     file_cache = FileCache(1 << 20)
-    kept = cached(b"/a", resources[number])
+    kept = cached(b"/a", open_files[number])
     file_cache.admit(kept)
     file_cache.note_validation(kept, 100)
     file_cache.begin_second(100 + seconds - 1)
@@ -100,37 +100,39 @@ def test_it_is_let_go_when_it_was_not_checked_for_long(
     assert file_cache.by_path == {}
 
 
-def test_a_snapshot_stays_longer_than_an_open_file(resources: list[OpenFile]) -> None:
+def test_cached_snapshot_stays_longer_than_an_open_file(open_files: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
-    file_cache.admit(cached(b"/snapshot", resources[4]))
-    file_cache.admit(cached(b"/open", resources[3]))
+    file_cache.admit(cached(b"/snapshot", open_files[4]))
+    file_cache.admit(cached(b"/open", open_files[3]))
     file_cache.begin_second(1 + OPEN_LIFETIME)
     assert set(file_cache.by_path) == {b"/snapshot"}
 
 
-def test_the_one_that_was_not_checked_for_longest_goes_first(resources: list[OpenFile]) -> None:
+def test_cached_file_with_the_oldest_validation_is_evicted_first(
+    open_files: list[OpenFile],
+) -> None:
     file_cache = FileCache(4 * 52_000)
     for name in (b"/a", b"/b", b"/c"):
-        file_cache.admit(cached(name, resources[2]))
+        file_cache.admit(cached(name, open_files[2]))
     file_cache.note_validation(file_cache.by_path[b"/a"], 9)
-    file_cache.admit(cached(b"/d", resources[2]))
-    file_cache.admit(cached(b"/e", resources[2]))
+    file_cache.admit(cached(b"/d", open_files[2]))
+    file_cache.admit(cached(b"/e", open_files[2]))
     assert set(file_cache.by_path) == {b"/a", b"/c", b"/d", b"/e"}
 
 
-def test_an_answer_lives_with_its_file(resources: list[OpenFile]) -> None:
+def test_cached_response_lives_as_long_as_its_file(open_files: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
-    kept = cached(b"/a", resources[1])
-    file_cache.add_response(kept, b"selector", response())
-    assert kept.responses == {}, "it is not kept"
+    kept = cached(b"/a", open_files[1])
+    file_cache.add_response(kept, b"key", response())
+    assert kept.responses == {}, "its file is not in the cache"
     file_cache.admit(kept)
-    file_cache.add_response(kept, b"selector", response())
-    assert set(file_cache.by_path[b"/a"].responses) == {b"selector"}
+    file_cache.add_response(kept, b"key", response())
+    assert set(file_cache.by_path[b"/a"].responses) == {b"key"}
 
 
-def test_there_is_no_end_of_answers_to_one_file(resources: list[OpenFile]) -> None:
+def test_cached_responses_of_one_file_are_bounded(open_files: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
-    kept = cached(b"/a", resources[1])
+    kept = cached(b"/a", open_files[1])
     file_cache.admit(kept)
     for number in range(10_000):
         file_cache.add_response(kept, b"%d" % number, response())
@@ -138,50 +140,50 @@ def test_there_is_no_end_of_answers_to_one_file(resources: list[OpenFile]) -> No
     assert b"9999" in kept.responses
 
 
-def test_a_large_answer_drives_out_nothing(resources: list[OpenFile]) -> None:
+def test_response_that_is_too_large_evicts_nothing(open_files: list[OpenFile]) -> None:
     file_cache = FileCache(200_000)
-    kept = cached(b"/a", resources[1])
+    kept = cached(b"/a", open_files[1])
     file_cache.admit(kept)
     file_cache.add_response(kept, b"large", response(bytes(100_000)))
     assert kept.responses == {}
     assert b"/a" in file_cache.by_path
 
 
-def test_an_answer_counts_once_however_often_it_is_made(resources: list[OpenFile]) -> None:
+def test_response_that_is_made_again_counts_once(open_files: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 20)
-    kept = cached(b"/a", resources[1])
+    kept = cached(b"/a", open_files[1])
     file_cache.admit(kept)
-    file_cache.add_response(kept, b"selector", claimed(file_cache, 20_000))
-    used, unkept = file_cache._used, file_cache._uncached()
+    file_cache.add_response(kept, b"key", claimed(file_cache, 20_000))
+    used, uncached = file_cache._used, file_cache._uncached()
     for _ in range(10):
-        file_cache.add_response(kept, b"selector", claimed(file_cache, 20_000))
-    assert (file_cache._used, file_cache._uncached()) == (used, unkept) == (kept.cost, 0)
+        file_cache.add_response(kept, b"key", claimed(file_cache, 20_000))
+    assert (file_cache._used, file_cache._uncached()) == (used, uncached) == (kept.cost, 0)
 
 
 def claimed(file_cache: FileCache, size: int) -> Response:
     return make_response(100, Body(bytes(size), claim=file_cache.claim(size)))
 
 
-def test_the_content_of_a_coded_form_counts_once(resources: list[OpenFile]) -> None:
-    original, coded = resources[1:3]
+def test_content_of_a_precompressed_form_counts_once(open_files: list[OpenFile]) -> None:
+    original, coded = open_files[1:3]
     file_cache = FileCache(1 << 20)
     kept = CachedFile(b"/a", original, None, 1, {"gzip": coded})
     file_cache.admit(kept)
     made = make_response(100, Body(coded.content or b"", source=coded))
-    file_cache.add_response(kept, b"selector", made)
+    file_cache.add_response(kept, b"key", made)
     assert file_cache._used < original.size + coded.size + 10_000
 
 
-def test_descriptors_are_bounded(resources: list[OpenFile]) -> None:
+def test_descriptors_of_cached_files_are_bounded(open_files: list[OpenFile]) -> None:
     file_cache = FileCache(1 << 30)
     for number in range(MAX_OPEN_FILES + 10):
-        file_cache.admit(cached(b"/%d" % number, resources[3]))
-    file_cache.admit(cached(b"/small", resources[1]))
+        file_cache.admit(cached(b"/%d" % number, open_files[3]))
+    file_cache.admit(cached(b"/small", open_files[1]))
     assert len(file_cache.by_path) == MAX_OPEN_FILES + 1
     assert b"/9" not in file_cache.by_path
     file_cache.clear()
     assert file_cache.by_path == {}
-    file_cache.admit(cached(b"/a", resources[3]))
+    file_cache.admit(cached(b"/a", open_files[3]))
     assert b"/a" in file_cache.by_path
 
 
@@ -197,8 +199,8 @@ def test_descriptors_are_bounded(resources: list[OpenFile]) -> None:
     )
 )
 @settings(max_examples=200)
-def test_it_never_holds_more_than_its_budget(
-    resources: list[OpenFile], steps: list[tuple[str, bytes, int, int]]
+def test_file_cache_never_holds_more_than_its_budget(
+    open_files: list[OpenFile], steps: list[tuple[str, bytes, int, int]]
 ) -> None:
     budget = 110_000
     file_cache = FileCache(budget)
@@ -206,7 +208,7 @@ def test_it_never_holds_more_than_its_budget(
     for action, path, number, size in steps:
         kept = file_cache.by_path.get(path)
         if action == "keep":
-            file_cache.admit(cached(path, resources[number], second))
+            file_cache.admit(cached(path, open_files[number], second))
         elif action == "tick":
             second += number
             file_cache.begin_second(second)
@@ -221,16 +223,16 @@ def test_it_never_holds_more_than_its_budget(
         assert size_of(file_cache) <= budget
     for kept in list(file_cache.by_path.values()):
         file_cache.remove(kept)
-    # Nothing is left in the books either: as much as ever fits in.
+    # Nothing is counted any more: the cache takes as much as in the beginning.
     for path in (b"/a", b"/b"):
-        file_cache.admit(cached(path, resources[2], second))
+        file_cache.admit(cached(path, open_files[2], second))
     assert set(file_cache.by_path) == {b"/a", b"/b"}
 
 
-def test_file_cache_reports_what_it_evicts(resources: list[OpenFile]) -> None:
+def test_file_cache_reports_what_it_evicts(open_files: list[OpenFile]) -> None:
     evicted: list[int] = []
     file_cache = FileCache(110_000, evicted.append)
-    files = [cached(b"/%d" % number, resources[2]) for number in range(3)]
+    files = [cached(b"/%d" % number, open_files[2]) for number in range(3)]
     for file in files:
         file_cache.admit(file)
     gone = [file.cost for file in files if file.path not in file_cache.by_path]
@@ -238,7 +240,9 @@ def test_file_cache_reports_what_it_evicts(resources: list[OpenFile]) -> None:
     assert sum(evicted) == sum(gone)
 
 
-def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> None:
+def test_file_cache_is_shared_by_several_threads(
+    open_files: list[OpenFile], tmp_path: Path
+) -> None:
     file_cache = FileCache(300_000)
     failures = []
 
@@ -250,7 +254,7 @@ def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> 
                     file_cache.add_response(kept, b"%d" % number, response(bytes(number % 5000)))
                     file_cache.note_validation(kept, number // 100)
                 else:
-                    file_cache.admit(cached(path, resources[number % 4], number // 100))
+                    file_cache.admit(cached(path, open_files[number % 4], number // 100))
                 if number % 50 == 0:
                     file_cache.begin_second(number // 100)
         except Exception as error:
@@ -265,13 +269,13 @@ def test_several_threads_share_it(resources: list[OpenFile], tmp_path: Path) -> 
     assert size_of(file_cache) <= 300_000
 
 
-def test_of_very_many_unused_files_some_are_let_go_in_each_second(
-    resources: list[OpenFile], monkeypatch: pytest.MonkeyPatch
+def test_file_cache_with_very_many_unused_files_evicts_some_each_second(
+    open_files: list[OpenFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpd.files.file_cache._MAX_DROPPED", 3)
     file_cache = FileCache(1 << 30)
     for number in range(7):
-        file_cache.admit(cached(b"/%d" % number, resources[0]))
+        file_cache.admit(cached(b"/%d" % number, open_files[0]))
     left = []
     for second in range(3):
         file_cache.begin_second(100 + second)

@@ -51,7 +51,7 @@ def test_samples_are_spread_over_the_file(size: int) -> None:
     assert max(gaps) - min(gaps) < COUNT
 
 
-def test_enclosing_part_of_several_ranges() -> None:
+def test_part_of_several_ranges_encloses_them() -> None:
     assert enclose([range(5, 9)]) == range(5, 9)
     assert enclose([b"--a", range(50, 60), b"--b", range(3, 4), b"--"]) == range(3, 60)
 
@@ -153,7 +153,7 @@ def test_truncation_counts_from_the_end_of_the_part(
 
 
 @pytest.mark.parametrize("act", [os.unlink, Path.touch, lambda path: path.chmod(0)])
-def test_what_happens_to_name_and_status_does_not_count(
+def test_change_of_name_and_status_does_not_count(
     path: Path, fd: int, act: Callable[[Path], None]
 ) -> None:
     fingerprint = Fingerprint(fd, os.fstat(fd))

@@ -24,52 +24,52 @@ from tests.unit.site.directories import (
 )
 
 
-def test_a_small_file_is_looked_at_once_a_second(tmp_path: Path) -> None:
+def test_small_file_is_validated_once_a_second(tmp_path: Path) -> None:
     path = write(tmp_path / "a", "old", age=OLD)
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
+    open_file = find(lookup, "/a")
     write(path, "new")
-    assert find(lookup, "/a") is resource
+    assert find(lookup, "/a") is open_file
     tick(lookup, 2)
     assert find(lookup, "/a").content == b"new"
 
 
-def test_a_large_file_is_looked_at_each_time(tmp_path: Path) -> None:
+def test_large_file_is_looked_up_each_time(tmp_path: Path) -> None:
     """A new download is one of the newest version."""
     path = write_sparse(tmp_path / "a", LARGE)
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
+    open_file = find(lookup, "/a")
     append(path)
-    assert find(lookup, "/a") is not resource
+    assert find(lookup, "/a") is not open_file
     assert find(lookup, "/a").size == LARGE + 4
 
 
-def test_a_large_file_that_has_changed_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
-    """Also if nobody has asked for it in this minute: HEAD would still tell of the old one."""
+def test_large_file_that_has_changed_replaces_the_old_one(tmp_path: Path) -> None:
+    """Also if it was not requested in this minute: otherwise, HEAD would describe the old one."""
     path = write_sparse(tmp_path / "a", LARGE)
     os.utime(path, ns=(10**18, 10**18))
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
+    open_file = find(lookup, "/a")
     for now in range(2, LIFETIME + 1):
-        assert stays(lookup, "/a", resource, now)
+        assert stays(lookup, "/a", open_file, now)
     append(path)
     os.utime(path, ns=(10**18 + 1, 10**18 + 1))
     changed = lookup.find(b"/a")
     assert isinstance(changed, CachedFile)
-    assert changed.original is not resource
+    assert changed.original is not open_file
     assert lookup.find(b"/a") is changed
 
 
-def test_an_unchanged_file_stays_the_same_open_file(tmp_path: Path) -> None:
+def test_file_that_is_unchanged_stays_the_same_open_file(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
+    open_file = find(lookup, "/a")
     for now in range(2, 3 * LIFETIME):
         tick(lookup, now)
-        assert find(lookup, "/a") is resource
+        assert find(lookup, "/a") is open_file
 
 
-def test_unused_files_are_dropped(tmp_path: Path) -> None:
+def test_cached_file_that_is_unused_is_dropped(tmp_path: Path) -> None:
     write_sparse(tmp_path / "used", LARGE)
     os.utime(tmp_path / "used", ns=(10**18, 10**18))
     write_sparse(tmp_path / "unused", LARGE)
@@ -87,7 +87,7 @@ def test_unused_files_are_dropped(tmp_path: Path) -> None:
     assert opened_since(before) == []
 
 
-def test_unused_contents_are_dropped(tmp_path: Path) -> None:
+def test_content_of_an_unused_file_is_dropped(tmp_path: Path) -> None:
     write(tmp_path / "a", "a", age=OLD)
     lookup = make(tmp_path)
     kept = weakref.ref(find(lookup, "/a"))
@@ -124,14 +124,14 @@ def measure(lookup: FileLookup, paths: list[bytes]) -> int:
         tracemalloc.stop()
 
 
-def test_many_cached_files_take_bounded_memory(tmp_path: Path) -> None:
+def test_cached_files_take_bounded_memory(tmp_path: Path) -> None:
     for number in range(100):
         write_sparse(tmp_path / str(number), 32768)
     paths = [b"/%d" % number for number in range(100)]
     assert measure(make(tmp_path), paths) <= BUDGET
 
 
-def test_many_names_of_one_file_take_bounded_memory(tmp_path: Path) -> None:
+def test_names_of_one_file_take_bounded_memory(tmp_path: Path) -> None:
     """The same file has any number of long names: with one more slash, and another one."""
     directories = "/".join(["d" * 200] * 17)
     write(tmp_path / directories / "a", "a")
@@ -140,7 +140,7 @@ def test_many_names_of_one_file_take_bounded_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("budget", [0, 100, SMALL_FILE])
-def test_a_file_without_a_budget_is_sent_from_its_descriptor(tmp_path: Path, budget: int) -> None:
+def test_file_without_a_budget_is_sent_from_its_descriptor(tmp_path: Path, budget: int) -> None:
     write(tmp_path / "a", b"x" * SMALL_FILE)
     lookup = make(tmp_path, budget=budget)
     for now in range(2, 5):
@@ -163,7 +163,7 @@ def test_errors_and_directories_are_not_cached(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_a_lookup_without_a_descriptor_is_503(tmp_path: Path, left: int) -> None:
+def test_lookup_without_a_descriptor_is_503(tmp_path: Path, left: int) -> None:
     write(tmp_path / "a", "a")
     lookup = make(tmp_path)
     with descriptors_left(left):
@@ -171,22 +171,22 @@ def test_a_lookup_without_a_descriptor_is_503(tmp_path: Path, left: int) -> None
     assert find(lookup, "/a").content == b"a"
 
 
-def test_in_a_directory_that_has_settled_no_forms_are_looked_for(
+def test_lookup_in_an_unchanged_directory_looks_for_no_forms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its times tell that none was added; and when one is, it is found."""
+    """Its times show that no form was added; one that is added is found."""
     write(tmp_path / "a.txt", "a", age=OLD)
     lookup = make(tmp_path)
     asked = note_asked(monkeypatch)
-    resource = find(lookup, "/a.txt")
+    open_file = find(lookup, "/a.txt")
     assert len(asked) == 2 * 3
-    assert stays(lookup, "/a.txt", resource, 2), "the directory was changed just now"
+    assert stays(lookup, "/a.txt", open_file, 2), "the directory was changed just now"
     assert len(asked) == 3 * 3
     settle(monkeypatch)
-    assert stays(lookup, "/a.txt", resource, 3)
+    assert stays(lookup, "/a.txt", open_file, 3)
     assert len(asked) == 4 * 3
     for second in range(4, 10):
-        assert stays(lookup, "/a.txt", resource, second)
+        assert stays(lookup, "/a.txt", open_file, second)
     assert len(asked) == 4 * 3
     write(tmp_path / "a.txt.gz", "z")
     tick(lookup, 10)
@@ -196,7 +196,7 @@ def test_in_a_directory_that_has_settled_no_forms_are_looked_for(
 
 
 @pytest.mark.parametrize("form", ["dangling", "folder", "older"])
-def test_a_form_that_cannot_be_used_now_may_be_later(
+def test_form_that_cannot_be_used_now_may_be_used_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     """Without a change of the directory."""
@@ -208,8 +208,8 @@ def test_a_form_that_cannot_be_used_now_may_be_later(
         (tmp_path / "a.txt.gz").symlink_to("there/form" if form == "dangling" else "there")
     settle(monkeypatch)
     lookup = make(tmp_path)
-    resource = find(lookup, "/a.txt")
-    assert stays(lookup, "/a.txt", resource, 2)
+    open_file = find(lookup, "/a.txt")
+    assert stays(lookup, "/a.txt", open_file, 2)
     if form == "older":
         os.utime(tmp_path / "a.txt.gz")
     elif form == "dangling":
@@ -226,7 +226,7 @@ def test_a_form_that_cannot_be_used_now_may_be_later(
 @pytest.mark.parametrize(
     ("size", "place"), [(SMALL_FILE, "in memory"), (SMALL_FILE + 1, "on disk")]
 )
-def test_a_cached_file_says_what_it_is(tmp_path: Path, size: int, place: str) -> None:
+def test_open_file_and_cached_file_have_a_repr(tmp_path: Path, size: int, place: str) -> None:
     path = write_sparse(tmp_path / "a.txt", size)
     file = find(lookup := make(tmp_path), "/a.txt")
     assert repr(file) == f"<OpenFile {str(path)!r}, {size} bytes {place}, {file.etag}>"

@@ -101,12 +101,12 @@ ROOT = Path(__file__).parents[3]
         ("Ωμέγα.png", "image/png"),
     ],
 )
-def test_by_name(name: str, media_type: str) -> None:
+def test_media_type_follows_from_the_name(name: str, media_type: str) -> None:
     assert guess_media_type(name.encode()) == media_type
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
-def test_a_charset_is_that_of_text_only(charset: str) -> None:
+def test_charset_is_only_for_text(charset: str) -> None:
     types = content_types(charset)
     for media_type, content_type in types.items():
         is_text = media_type.startswith("text/")
@@ -115,11 +115,11 @@ def test_a_charset_is_that_of_text_only(charset: str) -> None:
         assert types[media_type] == media_type
 
 
-def test_no_type_of_xml_is_one_of_text() -> None:
+def test_xml_type_is_no_text_type() -> None:
     assert not [name for name in content_types(None) if re.search("^text/.*x[mu]l", name)]
 
 
-def test_no_charset() -> None:
+def test_charset_of_null_is_left_out() -> None:
     assert all(media_type == same for media_type, same in content_types(None).items())
 
 
@@ -141,7 +141,7 @@ def test_no_charset() -> None:
         ("", "application/octet-stream"),
     ],
 )
-def test_the_type_of_what_is_coded(name: str, media_type: str) -> None:
+def test_media_type_of_a_coded_file_is_that_of_its_inner_name(name: str, media_type: str) -> None:
     assert guess_inner_type(name.encode()) == media_type
     assert media_type in content_types(None)
 
@@ -162,11 +162,11 @@ PACKET = b"G" + bytes(187)
         (b"export const a = 1;\n" * 20, "text/plain"),
     ],
 )
-def test_a_stream_and_typescript_are_told_apart(content: bytes, media_type: str) -> None:
+def test_media_type_of_ts_tells_a_stream_from_typescript(content: bytes, media_type: str) -> None:
     assert check_ts(content[:MPEG_TS_HEAD]) == media_type
 
 
-def test_what_compresses() -> None:
+def test_compressible_types_are_those_of_text_and_the_like() -> None:
     names = "a.html a.js a.json a.xml a.svg a.ttf a.otf a.wasm a.md README a.geojson a.ipynb a.eot"
     assert {guess_media_type(name.encode()) for name in names.split()} <= COMPRESSIBLE
     names = (
@@ -175,7 +175,7 @@ def test_what_compresses() -> None:
     assert not {guess_media_type(name.encode()) for name in names.split()} & COMPRESSIBLE
 
 
-def test_any_bytes_have_a_type() -> None:
+def test_name_of_any_bytes_has_a_media_type() -> None:
     for byte in range(256):
         assert guess_media_type(b"a.%c" % byte) in content_types(None)
         assert guess_media_type(b"a.\xff%c.png" % byte) == "image/png"
@@ -193,7 +193,7 @@ print([guess_media_type(name.encode()) for name in names])
 """
 
 
-def test_the_table_of_the_host_has_no_say(tmp_path: Path) -> None:
+def test_media_type_does_not_depend_on_the_table_of_the_host(tmp_path: Path) -> None:
     table = tmp_path / "mime.types"
     table.write_text("x/host html png hostonly gz mp2 sgml\n")
     command = [sys.executable, "-c", PROBE, str(table)]

@@ -1,4 +1,4 @@
-"""Memory counts until the last thing that holds it is gone; held against a plain sum."""
+"""Memory counts until its last holder is gone; a plain sum is the model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_file(path: Path) -> OpenFile:
     return OpenFile(opened, int(time.time()), claim_memory=refuse)
 
 
-def test_a_claim_counts_until_its_last_reference_is_gone() -> None:
+def test_claim_counts_until_its_last_reference_is_gone() -> None:
     claims = Claims()
     first = claims.make(5)
     other = first
@@ -48,7 +48,7 @@ def test_a_claim_counts_until_its_last_reference_is_gone() -> None:
     assert claims.total() == 0
 
 
-def test_claims_end_in_any_thread() -> None:
+def test_claim_can_end_in_any_thread() -> None:
     file_cache = FileCache(BUDGET)
 
     def claim_and_forget() -> None:
@@ -68,7 +68,7 @@ def test_claims_end_in_any_thread() -> None:
 
 
 class Ledger(RuleBasedStateMachine):
-    """A store, and clients that hold what they got, evicted or not."""
+    """A file cache, and clients that hold what they received, evicted or not."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Ledger(RuleBasedStateMachine):
         self.number = 0
 
     def live(self) -> int:
-        """Return the claimed bytes of what clients hold or the store keeps, each once."""
+        """Return the claimed bytes of what clients hold or the cache has, each once."""
         kept = {
             id(own.original.claim): own.original.claim for own in self.file_cache.by_path.values()
         }
@@ -101,9 +101,9 @@ class Ledger(RuleBasedStateMachine):
         claim = self.file_cache.claim(size)
         if claim is None:
             return
-        resource = _Kept(size, claim)
+        open_file = _Kept(size, claim)
         self.number += 1
-        self.file_cache.admit(CachedFile(b"/%d" % self.number, resource, None, 1))  # type: ignore[arg-type]
+        self.file_cache.admit(CachedFile(b"/%d" % self.number, open_file, None, 1))  # type: ignore[arg-type]
         if is_sent:
             self.held.append((size, claim))
 
@@ -131,7 +131,7 @@ class Ledger(RuleBasedStateMachine):
 
 
 class _Kept:
-    """What a store looks at of a small file."""
+    """A small file, as far as the file cache uses it."""
 
     name = b"name"
     content = b""
@@ -146,7 +146,7 @@ TestLedger = Ledger.TestCase
 TestLedger.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def test_half_of_the_budget_stays_for_what_is_kept() -> None:
+def test_claims_leave_half_of_the_budget_to_the_cache() -> None:
     file_cache = FileCache(BUDGET)
     held = []
     while (claim := file_cache.claim(BUDGET // 16)) is not None:
@@ -157,7 +157,7 @@ def test_half_of_the_budget_stays_for_what_is_kept() -> None:
 
 
 @pytest.mark.parametrize("size", [UNCLAIMED + 1, UNCLAIMED + 100, 50_000, SMALL_FILE])
-def test_a_small_file_without_memory_is_sent_from_its_descriptor(tmp_path: Path, size: int) -> None:
+def test_small_file_without_memory_is_sent_from_its_descriptor(tmp_path: Path, size: int) -> None:
     before = open_descriptors()
     write(tmp_path / "a", bytes(range(256)) * (size // 256 + 1))
     with (tmp_path / "a").open("r+b") as file:
@@ -176,21 +176,21 @@ def test_a_small_file_without_memory_is_sent_from_its_descriptor(tmp_path: Path,
     assert opened_since(before) == []
 
 
-def test_a_very_small_file_needs_no_claim(tmp_path: Path) -> None:
+def test_very_small_file_needs_no_claim(tmp_path: Path) -> None:
     write(tmp_path / "a", "x" * UNCLAIMED)
     assert open_file(tmp_path / "a").content == b"x" * UNCLAIMED
 
 
-def test_a_snapshot_without_memory_is_none(tmp_path: Path) -> None:
+def test_snapshot_without_memory_is_none(tmp_path: Path) -> None:
     before = open_descriptors()
     write(tmp_path / "a", "x" * SMALL_FILE)
-    resource = open_file(tmp_path / "a")
-    assert resource.snapshot(refuse) is None
-    del resource
+    file = open_file(tmp_path / "a")
+    assert file.snapshot(refuse) is None
+    del file
     assert opened_since(before) == []
 
 
-def test_a_listing_without_memory_is_refused_as_it_grows() -> None:
+def test_listing_without_memory_is_refused_as_it_grows() -> None:
     before = open_descriptors()
     listing = Listing(b"/", "text/html", claim_memory=refuse)
     listing.append("x" * UNCLAIMED)
@@ -201,7 +201,7 @@ def test_a_listing_without_memory_is_refused_as_it_grows() -> None:
     assert opened_since(before) == []
 
 
-def test_a_listing_claims_what_it_takes_and_little_more() -> None:
+def test_listing_claims_what_it_takes_and_little_more() -> None:
     file_cache = FileCache(BUDGET)
     listing = Listing(b"/", "text/html", claim_memory=file_cache.claim)
     for _ in range(40):
@@ -211,7 +211,7 @@ def test_a_listing_claims_what_it_takes_and_little_more() -> None:
     assert file_cache._claims.total() == 0
 
 
-def test_a_listing_is_made_however_small_the_budget_while_it_is_the_only_one() -> None:
+def test_listing_that_is_the_only_one_is_made_whatever_the_budget() -> None:
     file_cache = FileCache(0)
     first = Listing(b"/", "text/html", claim_memory=file_cache.claim)
     for _ in range(40):

@@ -27,7 +27,7 @@ from tests.unit.site.directories import (
 
 
 @pytest.mark.parametrize("size", [0, 200, LARGE])
-def test_the_type_of_ts_is_that_of_its_content(tmp_path: Path, size: int) -> None:
+def test_media_type_of_ts_is_that_of_its_content(tmp_path: Path, size: int) -> None:
     stream = (b"G" + bytes(187)) * (size // 188 + 1)
     write(tmp_path / "stream.ts", stream[:size], age=OLD)
     write(tmp_path / "STREAM.TS", stream[:size], age=OLD)
@@ -39,24 +39,24 @@ def test_the_type_of_ts_is_that_of_its_content(tmp_path: Path, size: int) -> Non
     assert find(lookup, "/code.ts").media_type == "text/plain"
 
 
-def test_a_small_file_has_its_content_tag_and_type(tmp_path: Path) -> None:
+def test_small_file_has_its_content_tag_and_type(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "content", age=OLD)
-    resource = find(make(tmp_path), "/a.txt")
-    assert resource.content == b"content"
-    assert resource.fd < 0
-    assert resource.size == 7
-    assert resource.name == os.fsencode(path)
-    assert resource.media_type == "text/plain"
-    assert resource.modified == int(path.stat().st_mtime)
-    assert resource.last_modified == format_date(path.stat().st_mtime)
+    open_file = find(make(tmp_path), "/a.txt")
+    assert open_file.content == b"content"
+    assert open_file.fd < 0
+    assert open_file.size == 7
+    assert open_file.name == os.fsencode(path)
+    assert open_file.media_type == "text/plain"
+    assert open_file.modified == int(path.stat().st_mtime)
+    assert open_file.last_modified == format_date(path.stat().st_mtime)
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALL_FILE - 1, SMALL_FILE])
 def test_small_files_are_in_memory(tmp_path: Path, size: int) -> None:
     write(tmp_path / "a", os.urandom(size))
     before = open_descriptors()
-    resource = find(make(tmp_path), "/a")
-    assert resource.content == (tmp_path / "a").read_bytes()
+    open_file = find(make(tmp_path), "/a")
+    assert open_file.content == (tmp_path / "a").read_bytes()
     assert opened_since(before) == []
 
 
@@ -65,52 +65,52 @@ def test_large_files_are_open(tmp_path: Path, size: int) -> None:
     path = write_sparse(tmp_path / "a", size)
     before = open_descriptors()
     lookup = make(tmp_path)
-    resource = find(lookup, "/a")
-    assert resource.content is None
-    assert resource.size == size
-    assert os.path.samestat(os.fstat(resource.fd), path.stat())
-    assert not os.get_inheritable(resource.fd)
+    open_file = find(lookup, "/a")
+    assert open_file.content is None
+    assert open_file.size == size
+    assert os.path.samestat(os.fstat(open_file.fd), path.stat())
+    assert not os.get_inheritable(open_file.fd)
     lookup.release()
-    assert resource.fd in open_descriptors(), "it is still held"
-    del resource
+    assert open_file.fd in open_descriptors(), "it is still held"
+    del open_file
     assert opened_since(before) == []
 
 
-def test_the_name_of_an_index_counts_for_the_media_type(tmp_path: Path) -> None:
+def test_media_type_of_an_index_follows_from_its_name(tmp_path: Path) -> None:
     write(tmp_path / "folder.png" / "index.html")
     assert find(make(tmp_path), "/folder.png/").media_type == "text/html"
 
 
-def test_a_modification_in_the_future_is_not_told(tmp_path: Path) -> None:
+def test_modification_time_in_the_future_is_not_sent(tmp_path: Path) -> None:
     """RFC 9110 §8.8.2.1: an origin server MUST NOT send a Last-Modified later than its Date."""
     write(tmp_path / "a", age=-86400)
     lookup = make(tmp_path)
     now = int(time.time())
     lookup.begin_second(2, now)
-    resource = find(lookup, "/a")
-    assert resource.modified is not None
-    assert resource.modified <= now
-    assert resource.last_modified == format_date(resource.modified)
+    open_file = find(lookup, "/a")
+    assert open_file.modified is not None
+    assert open_file.modified <= now
+    assert open_file.last_modified == format_date(open_file.modified)
 
 
-def test_a_modification_before_the_year_1() -> None:
-    """Which not every file system can tell of, but that of shared memory can."""
+def test_modification_time_before_the_year_1_is_sent_as_the_year_1() -> None:
+    """Not every file system can store such a time, but tmpfs can."""
     with TemporaryDirectory(dir="/dev/shm") as directory:
         os.utime(write(Path(directory, "a")), (-70_000_000_000, -70_000_000_000))
         assert find(make(Path(directory)), "/a").last_modified == "Mon, 01 Jan 0001 00:00:00 GMT"
 
 
 @pytest.mark.parametrize("content", [None, "small"])
-def test_a_modification_before_1970(tmp_path: Path, content: str | None) -> None:
+def test_modification_time_before_1970_is_sent(tmp_path: Path, content: str | None) -> None:
     path = write(tmp_path / "a", content) if content else write_sparse(tmp_path / "a", LARGE)
     os.utime(path, ns=(-1_500_000_000, -1_500_000_000))
-    resource = find(make(tmp_path), "/a")
-    assert resource.modified == -2
-    assert resource.last_modified == "Wed, 31 Dec 1969 23:59:58 GMT"
-    assert resource.is_in_place()
+    open_file = find(make(tmp_path), "/a")
+    assert open_file.modified == -2
+    assert open_file.last_modified == "Wed, 31 Dec 1969 23:59:58 GMT"
+    assert open_file.is_in_place()
 
 
-def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
+def test_file_that_cannot_be_read_is_an_http_error() -> None:
     """Reading process memory at 0 fails with EIO, as reading a bad disk does."""
     lookup = FileLookup(
         Docroot("/proc/self", ("index.html",)), FileCache(BUDGET), precompressed=False
@@ -129,10 +129,8 @@ def test_a_file_that_cannot_be_read_is_an_http_error() -> None:
         ("/sys/kernel", "/mm/transparent_hugepage/enabled"),  # which says that it is a page
     ],
 )
-def test_a_file_that_is_not_as_long_as_it_says_is_refused_for_good(
-    directory: str, name: str
-) -> None:
-    """It is not being written just now, so to ask again would not help."""
+def test_file_that_is_not_as_long_as_its_status_says_is_403(directory: str, name: str) -> None:
+    """The file is not being written, so a retry would not help."""
     if not Path(directory + name).exists():
         pytest.skip(f"needs {directory}{name}, which this kernel does not have")
     lookup = FileLookup(Docroot(directory, ("index.html",)), FileCache(BUDGET), precompressed=False)
@@ -162,7 +160,7 @@ def _named(status: os.stat_result) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("size", [4, 6, LARGE])
-def test_a_file_whose_status_lies_about_its_size_is_403(
+def test_file_whose_status_lies_about_its_size_is_403(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     write(tmp_path / "a", b"12345", age=OLD)
@@ -184,19 +182,19 @@ def write_on_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
     monkeypatch.setattr(os, "pread", read)
 
 
-def test_a_large_file_that_grows_while_it_is_opened_is_served(
+def test_large_file_that_grows_while_it_is_opened_is_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However fast: a log or recording is served up to where it was."""
+    """However fast it grows: a log or recording is served with its size at that time."""
     path = write(tmp_path / "a", b"x" * LARGE)
     write_on_reading(monkeypatch, lambda: append(path))
-    resource = find(make(tmp_path), "/a")
-    assert resource.size >= LARGE
-    assert resource.is_intact(range(resource.size), is_last=True)
+    open_file = find(make(tmp_path), "/a")
+    assert open_file.size >= LARGE
+    assert open_file.is_intact(range(open_file.size), is_last=True)
 
 
 @pytest.mark.parametrize("size", [10, LARGE], ids=["small", "large"])
-def test_a_file_that_shrinks_while_it_is_opened_may_be_asked_for_again(
+def test_file_that_shrinks_while_it_is_opened_is_503(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     path = write(tmp_path / "a", b"x" * (size + 100))
@@ -212,9 +210,9 @@ def test_a_file_that_shrinks_while_it_is_opened_may_be_asked_for_again(
 
 def test_etags_are_strong_quoted_and_visible(tmp_path: Path) -> None:
     for size in 0, 10, LARGE:
-        resource = find(make(tmp_path), "/" + write_sparse(tmp_path / f"f{size}", size).name)
-        assert resource.etag[0] == resource.etag[-1] == '"'
-        assert all(0x21 <= ord(char) <= 0x7E and char != '"' for char in resource.etag[1:-1])
+        open_file = find(make(tmp_path), "/" + write_sparse(tmp_path / f"f{size}", size).name)
+        assert open_file.etag[0] == open_file.etag[-1] == '"'
+        assert all(0x21 <= ord(char) <= 0x7E and char != '"' for char in open_file.etag[1:-1])
 
 
 def test_etags_do_not_depend_on_the_machine(tmp_path: Path) -> None:
@@ -264,8 +262,8 @@ def test_etags_change_with_the_content_in_the_same_instant(
     assert len(tags) == 3
 
 
-def test_the_tag_of_a_content_is_the_same_everywhere(tmp_path: Path) -> None:
-    """On each processor and in each version: a fleet answers with one tag."""
+def test_etag_of_a_content_is_the_same_everywhere(tmp_path: Path) -> None:
+    """On each processor and in each version: all servers of a site send one tag."""
     content = bytes(number % 251 for number in range(SMALL_FILE + 4096))
     tags = []
     for size in 1000, len(content):
@@ -276,10 +274,10 @@ def test_the_tag_of_a_content_is_the_same_everywhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("modified", sorted(FIXED_TIMES))
 @pytest.mark.parametrize("size", [10, LARGE])
-def test_a_time_that_tools_write_into_everything_is_told_but_not_compared(
+def test_modification_time_that_tools_write_into_every_file_is_not_compared(
     tmp_path: Path, modified: int, size: int
 ) -> None:
     os.utime(write_sparse(tmp_path / "a", size), (modified, modified))
-    resource = find(make(tmp_path), "/a")
-    assert resource.last_modified == format_date(modified)
-    assert resource.modified is None
+    open_file = find(make(tmp_path), "/a")
+    assert open_file.last_modified == format_date(modified)
+    assert open_file.modified is None

@@ -96,7 +96,7 @@ def look_up(find: Callable[[], int]) -> tuple[int, int] | str:
 
 @WAYS
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_is_found_as_by_the_kernel(directory: int, pin: Pin, name: bytes) -> None:
+def test_stepwise_walk_finds_the_same_as_the_kernel(directory: int, pin: Pin, name: bytes) -> None:
     before = open_descriptors()
     found = look_up(lambda: pin(name, directory))
     assert found == look_up(lambda: os.open(name, os.O_PATH, dir_fd=directory))
@@ -104,11 +104,11 @@ def test_the_same_is_found_as_by_the_kernel(directory: int, pin: Pin, name: byte
 
 
 @pytest.mark.parametrize("find", [pin_without_links, open_without_links])
-def test_the_straight_way_has_no_link(
+def test_path_without_a_link_is_found_directly(
     directory: int, find: Callable[[bytes, int], int | None]
 ) -> None:
-    straight = [b".", b"a.txt", b"folder", b"folder/b.txt", b"folder//b.txt"]
-    for name in straight:
+    direct = [b".", b"a.txt", b"folder", b"folder/b.txt", b"folder//b.txt"]
+    for name in direct:
         fd = find(name, directory)
         assert fd is not None
         same = os.stat(name, dir_fd=directory)
@@ -127,7 +127,7 @@ def test_magic_links_are_not_followed(directory: int) -> None:
     assert look_up(lambda: pin_by_openat2(b"magic-folder/a", directory)) == "ELOOP"
 
 
-def test_magic_links_are_where_their_text_leads(
+def test_magic_links_of_a_stepwise_walk_lead_where_their_text_does(
     directory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/usr")
@@ -140,7 +140,7 @@ def test_magic_links_are_where_their_text_leads(
         os.close(fd)
 
 
-def test_a_call_that_a_signal_interrupts_is_made_again(
+def test_openat2_interrupted_by_a_signal_is_called_again(
     directory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an open of a file on NFS may be."""

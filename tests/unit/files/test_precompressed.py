@@ -1,4 +1,4 @@
-"""Which directories have no precompressed forms in them, and that nothing is overlooked for it."""
+"""Directories without precompressed forms are remembered, and no form is overlooked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def reader(response: Iterable[str] | None) -> tuple[list[tuple[bytes, int]], Rea
     return asked, read
 
 
-def test_a_directory_is_read_once_and_only_if_many_files_are_asked_from_it() -> None:
+def test_directory_with_many_requested_files_is_read_once() -> None:
     directories = PlainDirectories()
     asked, read = reader(["a.txt", "gz", "br.txt"])
     found = [directories.has(STATE, NAME, read) for _ in range(100)]
@@ -49,21 +49,21 @@ def test_a_directory_is_read_once_and_only_if_many_files_are_asked_from_it() -> 
 
 
 @pytest.mark.parametrize("names", [None, *([f"a{ending.decode()}"] for ending in CODINGS.values())])
-def test_a_directory_that_is_not_bare(names: list[str] | None) -> None:
+def test_directory_with_precompressed_files_is_not_bare(names: list[str] | None) -> None:
     directories = PlainDirectories()
     asked, read = reader(names)
     assert not any(directories.has(STATE, NAME, read) for _ in range(100))
     assert asked == [(NAME, MAX_NAMES)]
 
 
-def test_nothing_is_known_of_a_directory_that_has_changed_lately() -> None:
+def test_directory_that_has_just_changed_is_not_known_to_be_bare() -> None:
     directories = PlainDirectories()
     asked, read = reader([])
     assert not any(directories.has(None, NAME, read) for _ in range(100))
     assert asked == []
 
 
-def test_who_is_asked_meanwhile_does_not_read_it_again() -> None:
+def test_directory_that_is_being_read_is_not_read_by_another_loop() -> None:
     directories = PlainDirectories()
 
     def read(name: bytes, most: int) -> list[str]:
@@ -73,7 +73,7 @@ def test_who_is_asked_meanwhile_does_not_read_it_again() -> None:
     assert any(directories.has(STATE, NAME, read) for _ in range(100))
 
 
-def test_directories_are_read_for_half_of_the_time_at_the_most(
+def test_directories_are_read_for_half_of_the_time_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     directories = PlainDirectories()
@@ -92,7 +92,7 @@ def test_directories_are_read_for_half_of_the_time_at_the_most(
     assert clock == [1001.5]
 
 
-def test_who_fails_to_read_a_directory_does_not_keep_others_from_it() -> None:
+def test_directory_that_could_not_be_read_is_tried_again() -> None:
     directories = PlainDirectories()
     _, read = reader([])
 
@@ -105,7 +105,7 @@ def test_who_fails_to_read_a_directory_does_not_keep_others_from_it() -> None:
     assert any(directories.has(STATE, NAME, read) for _ in range(100_000))
 
 
-def test_it_does_not_grow_for_ever() -> None:
+def test_bare_directories_are_bounded() -> None:
     directories = PlainDirectories()
     _, read = reader([])
     for number in range(20_000):
@@ -113,11 +113,11 @@ def test_it_does_not_grow_for_ever() -> None:
     assert len(directories._requests) < 5000
 
 
-# ---------------------------------------------------------------- in a finder
+# ---------------------------------------------------------------- in a lookup
 
 
 def make(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FileLookup, list[bytes]]:
-    """Return a finder, in whose time the files are settled, and the names that it asks for."""
+    """Return a lookup to which all times are old, and the names that it asks for."""
     settle(monkeypatch)
     asked = note_asked(monkeypatch)
     lookup = FileLookup(Docroot(str(root), ()), FileCache(1 << 20), precompressed=True)
@@ -131,7 +131,9 @@ def forms_of(lookup: FileLookup, path: bytes) -> set[str]:
     return set(cached.coded)
 
 
-def test_files_of_a_bare_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_a_bare_directory_have_no_forms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(100):
         write(tmp_path / "folder" / f"{number}.txt", "a", age=OLD)
     lookup, asked = make(tmp_path, monkeypatch)
@@ -142,13 +144,13 @@ def test_files_of_a_bare_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert forms_of(lookup, b"/folder/%d.txt" % number) == set()
     assert len(asked) < 100, "else it would be three for each"
     assert len(opened_since(before)) == pinned
-    assert forms_of(lookup, b"/folder/99.txt") == set(), "and from now on it is kept"
+    assert forms_of(lookup, b"/folder/99.txt") == set(), "the directory is known from now on"
     write(tmp_path / "folder" / "99.txt.gz", "z")
     lookup.begin_second(2, int(time.time()))
     assert forms_of(lookup, b"/folder/99.txt") == {"gzip"}
 
 
-def test_a_form_among_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_form_among_many_files_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         write(tmp_path / f"{number}.txt", "a", age=OLD)
     write(tmp_path / "99.txt.br", "z", age=OLD)
@@ -157,7 +159,7 @@ def test_a_form_among_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found == [set()] * 99 + [{"br"}]
 
 
-def test_a_directory_with_too_many_names_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_directory_with_too_many_names_is_not_read_to_its_end(tmp_path: Path) -> None:
     for number in range(20):
         write(tmp_path / str(number))
     docroot = Docroot(str(tmp_path), ())
@@ -168,7 +170,7 @@ def test_a_directory_with_too_many_names_is_not_read_to_its_end(tmp_path: Path) 
     assert set(names) == {str(number) for number in range(20)}
 
 
-def test_a_directory_that_may_not_be_read() -> None:
+def test_directory_that_may_not_be_read_has_no_known_names() -> None:
     with open_directory() as root:
         write(root / "a")
         root.chmod(0o711)

@@ -1,4 +1,4 @@
-"""Files of medium size are copied into memory when they are asked for again."""
+"""Files of medium size are copied into memory when they are requested again."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def find(lookup: FileLookup, path: bytes = b"/a") -> CachedFile:
 
 
 def find_again(lookup: FileLookup, path: bytes = b"/a") -> OpenFile:
-    """Return what is found in the second after the first one, in which it was asked for twice."""
+    """Request a file twice in one second, and return what is found in the next one."""
     find(lookup, path)
     assert not find(lookup, path).original.is_snapshot
     tick(lookup, 2)
     return find(lookup, path).original
 
 
-def read(resource: OpenFile) -> bytes:
-    return os.pread(resource.fd, resource.size + 1, 0)
+def read(open_file: OpenFile) -> bytes:
+    return os.pread(open_file.fd, open_file.size + 1, 0)
 
 
-def test_a_file_is_copied_when_it_is_asked_for_in_a_later_second(tmp_path: Path) -> None:
+def test_snapshot_is_made_when_the_file_is_requested_in_a_later_second(tmp_path: Path) -> None:
     write(tmp_path / "a", CONTENT, age=OLD)
     lookup = make(tmp_path)
     before = open_descriptors()
@@ -60,7 +60,7 @@ def test_a_file_is_copied_when_it_is_asked_for_in_a_later_second(tmp_path: Path)
     again = find_again(lookup)
     assert (first.is_snapshot, again.is_snapshot) == (False, True)
     assert (again.etag, again.size, read(again)) == (first.etag, SIZE, CONTENT)
-    assert read(first) == CONTENT, "who is just sending it goes on"
+    assert read(first) == CONTENT, "a download that is running goes on"
     del first
     assert str(tmp_path / "a") not in opened_since(before)
     tick(lookup, 3)
@@ -70,7 +70,7 @@ def test_a_file_is_copied_when_it_is_asked_for_in_a_later_second(tmp_path: Path)
     assert opened_since(before) == []
 
 
-def test_a_snapshot_stays_and_the_change_is_found(tmp_path: Path) -> None:
+def test_snapshot_stays_until_a_change_is_found(tmp_path: Path) -> None:
     path = write(tmp_path / "a", CONTENT, age=OLD)
     lookup = make(tmp_path)
     snapshot = find_again(lookup)
@@ -92,7 +92,7 @@ def test_a_snapshot_stays_and_the_change_is_found(tmp_path: Path) -> None:
         (MEDIUM_FILE, BUDGET - 1, False),
     ],
 )
-def test_what_is_too_large_is_not_copied(
+def test_file_that_is_too_large_gets_no_snapshot(
     tmp_path: Path, size: int, budget: int, *, is_copied: bool
 ) -> None:
     os.utime(write_sparse(tmp_path / "a", size), (1e9, 1e9))
@@ -112,7 +112,7 @@ def test_snapshots_count_in_bytes(tmp_path: Path) -> None:
     assert 8 < len(copies) < BUDGET // MEDIUM_FILE
 
 
-def test_precompressed_forms_are_copied_as_well(tmp_path: Path) -> None:
+def test_precompressed_forms_get_snapshots_too(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", CONTENT, age=OLD)
     write(tmp_path / "a.txt.gz", CONTENT[::-1], age=OLD)
     write(tmp_path / "a.txt.br", b"small", age=OLD)
@@ -125,7 +125,7 @@ def test_precompressed_forms_are_copied_as_well(tmp_path: Path) -> None:
     assert not find(lookup, b"/a.txt").may_change
 
 
-def test_a_file_that_changes_while_it_is_copied(
+def test_file_that_changes_while_it_is_copied_gets_no_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "a", CONTENT, age=OLD)
@@ -139,12 +139,12 @@ def test_a_file_that_changes_while_it_is_copied(
         return sent
 
     monkeypatch.setattr(os, "sendfile", send_and_touch)
-    resource = find_again(lookup)
-    assert not resource.is_snapshot
+    open_file = find_again(lookup)
+    assert not open_file.is_snapshot
     assert not any("memfd" in name for name in opened_since(before))
 
 
-def test_a_kernel_that_has_no_files_in_memory(
+def test_kernel_without_memfd_serves_the_file_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> int:

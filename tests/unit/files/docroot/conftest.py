@@ -16,7 +16,7 @@ from tests.unit.site.directories import write
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A docroot with all kinds of things in it, and secrets around it."""
+    """A docroot with every kind of file and link, and secrets around it."""
     root = tmp_path / "site"
     outside = tmp_path / "outside"
     write(outside / "secret", CANARY)

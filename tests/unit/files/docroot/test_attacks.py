@@ -1,4 +1,4 @@
-"""Somebody changes the docroot while its files are opened."""
+"""The docroot is changed while its files are opened."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from httpd.files.docroot import Docroot
 from httpd.files.openat2 import pin_by_openat2, pin_stepwise
-from tests.unit.files.docroot.trees import CANARY, forbid_the_straight_way, list_names, look_up
+from tests.unit.files.docroot.trees import CANARY, forbid_the_direct_way, list_names, look_up
 from tests.unit.guard import must_end
 from tests.unit.site.directories import write
 
 
-def test_the_same_path_in_another_mount_namespace_is_outside(tmp_path: Path, way: None) -> None:
+def test_path_in_another_mount_namespace_is_outside(tmp_path: Path, way: None) -> None:
     """Where a process sees something else at the docroot's path, procfs leads there."""
     root = tmp_path / "site"
     write(root / "x", "inside")
@@ -47,7 +47,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """Use one of the ways of pinning: beneath the docroot, or else another one."""
     if request.param is not None:
         monkeypatch.setattr("httpd.files.resolver.pin", request.param)
-        forbid_the_straight_way(monkeypatch)
+        forbid_the_direct_way(monkeypatch)
 
 
 SWAP = """
@@ -63,7 +63,7 @@ while True:
     if rounds == 1:
         print("once", flush=True)
 """
-"""A process of its own: a thread would wait for this one, and this one for it, at each call."""
+"""A process of its own: two threads would wait for each other at each call."""
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def swapping(tmp_path: Path) -> Iterator[Path]:
             other.kill()
 
 
-def test_swapping_names_does_not_lead_out(swapping: Path, way: None) -> None:
+def test_names_that_are_swapped_do_not_lead_out(swapping: Path, way: None) -> None:
     docroot = Docroot(str(swapping), ("x",))
     seen = set()
     turns = 0
@@ -97,7 +97,7 @@ def test_swapping_names_does_not_lead_out(swapping: Path, way: None) -> None:
     assert seen <= {"inside", 403, 404}
 
 
-def test_swapping_a_directory_does_not_lead_out(swapping: Path) -> None:
+def test_directory_that_is_swapped_does_not_lead_out(swapping: Path) -> None:
     write(swapping.parent / "outside" / "canary")
     docroot = Docroot(str(swapping), ())
     seen = [list_names(docroot, "/folder/") for _ in range(3000)]

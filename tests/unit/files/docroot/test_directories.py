@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from httpd.files.docroot import Docroot, FoundDirectory, OpenResult
-from tests.unit.files.docroot.trees import MISSING, forbid_the_straight_way, list_names, look_up
+from tests.unit.files.docroot.trees import MISSING, forbid_the_direct_way, list_names, look_up
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody, open_directory, write
 
@@ -24,13 +24,13 @@ from tests.unit.site.directories import as_nobody, open_directory, write
         ("/.well-known/", [".hidden", "security.txt"]),
     ],
 )
-def test_a_directory_is_opened_with_all_its_names(
+def test_directory_is_opened_with_all_its_names(
     docroot: Docroot, path: str, names: list[str]
 ) -> None:
     assert list_names(docroot, path) == names
 
 
-def test_a_directory_outside_or_hidden_is_not_opened(docroot: Docroot) -> None:
+def test_directory_outside_or_hidden_is_not_opened(docroot: Docroot) -> None:
     before = open_descriptors()
     paths = [path if path.endswith("/") else f"{path}/" for path in [*MISSING, "/a.txt", "/raw"]]
     with must_end():
@@ -40,7 +40,7 @@ def test_a_directory_outside_or_hidden_is_not_opened(docroot: Docroot) -> None:
     assert opened_since(before) == []
 
 
-def test_a_directory_that_may_not_be_read() -> None:
+def test_directory_that_may_not_be_read_is_403() -> None:
     with open_directory() as root:
         write(root / "closed" / "a.txt").parent.chmod(0o711)
         with as_nobody():
@@ -49,12 +49,12 @@ def test_a_directory_that_may_not_be_read() -> None:
             assert look_up(docroot, "/closed/") == 403
 
 
-def test_only_a_directory_without_an_index_could_be_listed(docroot: Docroot) -> None:
+def test_directory_with_an_index_is_opened_as_its_index(docroot: Docroot) -> None:
     assert docroot.open(b"/bare/") == FoundDirectory(b"/bare/")
     assert isinstance(docroot.open(b"/sub/"), OpenResult)
 
 
-def test_no_descriptor_for_a_directory_is_503(docroot: Docroot) -> None:
+def test_directory_without_a_descriptor_is_503(docroot: Docroot) -> None:
     for left in 0, 1:
         with descriptors_left(left):
             assert list_names(docroot, "/bare/") == 503
@@ -75,7 +75,7 @@ def test_no_descriptor_for_a_directory_is_503(docroot: Docroot) -> None:
         (b"self", None),
     ],
 )
-def test_where_a_name_in_a_directory_leads(
+def test_name_in_a_directory_leads_where_it_should(
     docroot: Docroot, name: bytes, found: str | None
 ) -> None:
     directory = docroot.open_directory(FoundDirectory(b"/"))
@@ -89,7 +89,7 @@ def test_where_a_name_in_a_directory_leads(
         assert found == ("folder" if stat.S_ISDIR(status.st_mode) else "file")
 
 
-def test_a_place_whose_path_is_too_long_counts_as_outside(
+def test_path_that_is_too_long_counts_as_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through links, one can get to where the path has more than the 4096 bytes of PATH_MAX."""
@@ -104,7 +104,7 @@ def test_a_place_whose_path_is_too_long_counts_as_outside(
     assert (root / "link" / "a.txt").read_text() == "a"
     before = open_descriptors()
     docroot = Docroot(str(root), ())
-    forbid_the_straight_way(monkeypatch)
+    forbid_the_direct_way(monkeypatch)
     assert look_up(docroot, "/link/a.txt") == 404
     assert docroot.stat(os.fsencode(root / "link")) is None
     docroot.release()

@@ -17,10 +17,10 @@ from tests.unit.site.directories import write
 
 
 @pytest.mark.parametrize("calls", range(6))
-def test_a_failing_status_leaves_nothing_open(
+def test_failing_fstat_leaves_no_descriptor_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
-    """As of a server of NFS that was started anew: its handles are stale."""
+    """As after a restart of an NFS server: its file handles are stale."""
     write(tmp_path / "folder" / "a.txt", "a")
     docroot = Docroot(str(tmp_path), ())
     name = os.fsencode(tmp_path / "folder" / "a.txt")
@@ -53,7 +53,7 @@ def test_a_failing_status_leaves_nothing_open(
         (errno.ESTALE, UnreadableError, "cannot be read: Stale file handle"),
     ],
 )
-def test_an_error_of_the_machine_is_called_by_its_name(
+def test_system_error_is_named_by_its_reason(
     number: int, kind: type[OutOfDescriptorsError | UnreadableError], words: str
 ) -> None:
     error = explain(OSError(number, ""))
@@ -62,8 +62,8 @@ def test_an_error_of_the_machine_is_called_by_its_name(
     assert words in error.http_error.detail
 
 
-def test_a_fault_of_the_system_is_no_http_error() -> None:
-    """So no `except HTTPError` takes it for an answer to the client."""
+def test_system_fault_is_no_http_error() -> None:
+    """So no `except HTTPError` takes it for a response to the client."""
     assert not issubclass(FileSystemError, HTTPError)
     assert isinstance(explain(OSError(errno.EMFILE, "")), FileSystemError)
     assert isinstance(explain(OSError(errno.ENOENT, "")), HTTPError)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from httpd.files.docroot import Docroot
 from httpd.files.openat2 import open_beneath, open_without_links
 from httpd.protocol.messages import HTTPError
-from tests.unit.files.docroot.trees import CANARY, MISSING, forbid_the_straight_way, look_up
+from tests.unit.files.docroot.trees import CANARY, MISSING, forbid_the_direct_way, look_up
 from tests.unit.guard import descriptors_left, must_end, open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody, open_directory, open_path, write
 
@@ -103,33 +103,37 @@ DIRECTORIES = ["/sub", "/sub/deep", "/bare", "/empty", "/to-folder", "//sub", "/
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_path_to_a_file_opens_the_file(docroot: Docroot, path: str) -> None:
+def test_path_to_a_file_opens_the_file(docroot: Docroot, path: str) -> None:
     assert look_up(docroot, path) == FILES[path]
 
 
 @pytest.mark.parametrize("path", DIRECTORIES)
-def test_a_directory_without_its_slash_is_found_as_such(docroot: Docroot, path: str) -> None:
+def test_path_to_a_directory_without_a_slash_finds_the_directory(
+    docroot: Docroot, path: str
+) -> None:
     assert look_up(docroot, path) is None
 
 
 @pytest.mark.parametrize("path", ["/bare/", "/empty/", "/sub/deep/", "/folder-index/"])
-def test_a_directory_without_an_index_is_found_as_such(docroot: Docroot, path: str) -> None:
+def test_path_to_a_directory_without_an_index_finds_the_directory(
+    docroot: Docroot, path: str
+) -> None:
     assert look_up(docroot, path) == 403
 
 
-def test_a_path_to_nothing_or_to_a_hidden_file_is_404(docroot: Docroot) -> None:
-    """In one test, since a site takes longer to make than to look at."""
+def test_path_to_nothing_or_to_a_hidden_file_is_404(docroot: Docroot) -> None:
+    """One test for all paths, since making the site takes longer than asking for them."""
     with must_end():  # a FIFO that is opened for reading waits for a writer
         assert {path: look_up(docroot, path) for path in MISSING} == dict.fromkeys(MISSING, 404)
 
 
-@pytest.mark.parametrize("straight", [True, False])
-def test_a_link_that_is_changed_to_lead_into_hidden_names(
-    site: Path, monkeypatch: pytest.MonkeyPatch, *, straight: bool
+@pytest.mark.parametrize("direct", [True, False])
+def test_link_that_is_changed_to_lead_to_a_hidden_name_is_404(
+    site: Path, monkeypatch: pytest.MonkeyPatch, *, direct: bool
 ) -> None:
-    """What was found by it is not there any more, be it the link itself or one on the way."""
-    if not straight:
-        forbid_the_straight_way(monkeypatch)
+    """A changed link hides what it led to: the link itself, or one on the path."""
+    if not direct:
+        forbid_the_direct_way(monkeypatch)
     (site / "link").symlink_to("sub/b.txt")
     (site / "on-the-way").symlink_to("sub")
     docroot = Docroot(str(site), ())
@@ -149,7 +153,9 @@ def test_a_link_that_is_changed_to_lead_into_hidden_names(
         assert look_up(docroot, b"/" + name) == 404
 
 
-def test_nothing_outside_is_opened_and_no_descriptor_lost(docroot: Docroot, site: Path) -> None:
+def test_path_to_outside_opens_nothing_and_loses_no_descriptor(
+    docroot: Docroot, site: Path
+) -> None:
     before = open_descriptors()
     with OPENS as opened:
         for path in [*FILES, *DIRECTORIES, *MISSING, "/bare/", "/empty/"]:
@@ -160,7 +166,7 @@ def test_nothing_outside_is_opened_and_no_descriptor_lost(docroot: Docroot, site
     assert opened_since(before) == []
 
 
-def test_neither_fifo_nor_socket_nor_device_is_opened(docroot: Docroot) -> None:
+def test_fifo_socket_and_device_are_not_opened(docroot: Docroot) -> None:
     with OPENS as opened:
         for path in ["/fifo", "/to-fifo", "/socket", "/device"]:
             look_up(docroot, path)
@@ -179,7 +185,7 @@ SEGMENTS = st.sampled_from(
 
 @given(st.data())
 @settings(max_examples=60)
-def test_a_path_never_leads_out_of_the_docroot(data: st.DataObject) -> None:
+def test_path_never_leads_out_of_the_docroot(data: st.DataObject) -> None:
     with open_directory() as directory:
         root = directory / "site"
         write(directory / "outside" / "secret", CANARY)
@@ -207,7 +213,7 @@ def test_a_path_never_leads_out_of_the_docroot(data: st.DataObject) -> None:
         (["default.txt"], "default.txt", False),
     ],
 )
-def test_the_first_index_that_exists(
+def test_index_is_the_first_one_that_exists(
     tmp_path: Path, present: list[str], expected: str, is_only_choice: bool
 ) -> None:
     for name in present:
@@ -220,7 +226,7 @@ def test_the_first_index_that_exists(
 
 
 @pytest.mark.parametrize("obstacle", ["folder", "fifo", "link-out", "dangling"])
-def test_an_index_that_is_no_file_inside_is_passed_over(tmp_path: Path, obstacle: str) -> None:
+def test_index_that_is_no_file_inside_is_skipped(tmp_path: Path, obstacle: str) -> None:
     root = tmp_path / "site"
     write(root / "index.htm", "second")
     first = root / "index.html"
@@ -234,7 +240,7 @@ def test_an_index_that_is_no_file_inside_is_passed_over(tmp_path: Path, obstacle
     assert look_up(Docroot(str(root), ("index.html", "index.htm")), "/") == "second"
 
 
-def test_an_unreadable_index_is_not_passed_over() -> None:
+def test_index_that_is_unreadable_is_not_skipped() -> None:
     with open_directory() as root:
         write(root / "index.html", "first").chmod(0)
         write(root / "index.htm", "second")
@@ -242,7 +248,7 @@ def test_an_unreadable_index_is_not_passed_over() -> None:
             assert look_up(Docroot(str(root), ("index.html", "index.htm")), "/") == 403
 
 
-def test_a_file_that_may_not_be_read_is_403() -> None:
+def test_file_that_may_not_be_read_is_403() -> None:
     with open_directory() as root:
         write(root / "a.txt", CANARY).chmod(0)
         write(root / "closed" / "b.txt", CANARY)
@@ -259,7 +265,7 @@ def test_a_file_that_may_not_be_read_is_403() -> None:
         (root / "closed").chmod(0o755)
 
 
-def test_a_file_is_503_while_no_descriptor_is_left(tmp_path: Path) -> None:
+def test_file_without_a_descriptor_is_503(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "a")
     docroot = Docroot(str(tmp_path), ("index.html",))
     with descriptors_left(0):
@@ -269,7 +275,7 @@ def test_a_file_is_503_while_no_descriptor_is_left(tmp_path: Path) -> None:
     assert look_up(docroot, "/a.txt") == "a"
 
 
-def test_a_file_with_a_lease_of_another_program_is_503(tmp_path: Path) -> None:
+def test_file_with_a_lease_of_another_program_is_503(tmp_path: Path) -> None:
     file = write(tmp_path / "site" / "a.txt", "a")
     docroot = Docroot(str(tmp_path / "site"), ())
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel asks to give the lease up

@@ -13,21 +13,21 @@ from tests.unit.site.directories import as_nobody, open_directory, write
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "///"])
-def test_a_docroot_with_and_without_slash(site: Path, suffix: str) -> None:
+def test_docroot_with_and_without_a_slash_is_the_same(site: Path, suffix: str) -> None:
     docroot = Docroot(str(site) + suffix, ("index.html",))
     assert look_up(docroot, "/a.txt") == "a"
     assert look_up(docroot, "/out-file") == 404
 
 
-def test_the_whole_machine_as_docroot(site: Path) -> None:
+def test_docroot_may_be_the_root_of_the_machine(site: Path) -> None:
     docroot = Docroot("/", ("index.html",))
     assert look_up(docroot, str(site / "a.txt")) == "a"
     assert look_up(docroot, str(site / "out-file")) == CANARY  # nothing is outside
     assert look_up(docroot, "/") == 403
 
 
-def test_a_docroot_that_is_a_link_is_followed_again(tmp_path: Path) -> None:
-    """A new version of a site is put in place by changing one link."""
+def test_docroot_that_is_a_link_is_followed_again(tmp_path: Path) -> None:
+    """A new version of a site is put in place by the change of one link."""
     for version in "1", "2":
         write(tmp_path / version / "a.txt", version)
         (tmp_path / version / "out").symlink_to("../secret")
@@ -43,7 +43,7 @@ def test_a_docroot_that_is_a_link_is_followed_again(tmp_path: Path) -> None:
         assert look_up(docroot, "/out") == 404
 
 
-def test_the_previous_docroot_is_outside_of_the_new_one(tmp_path: Path) -> None:
+def test_docroot_that_was_replaced_is_outside_of_the_new_one(tmp_path: Path) -> None:
     write(tmp_path / "old" / "secret", CANARY)
     write(tmp_path / "new" / "a.txt", "a")
     (tmp_path / "new" / "back").symlink_to("../old/secret")
@@ -59,7 +59,7 @@ def test_the_previous_docroot_is_outside_of_the_new_one(tmp_path: Path) -> None:
     assert look_up(docroot, "/back") == 404
 
 
-def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
+def test_docroot_that_is_gone_is_503_until_it_is_back(tmp_path: Path) -> None:
     docroot = Docroot(str(tmp_path / "site"), ("index.html",))
     assert look_up(docroot, "/a.txt") == 503
     write(tmp_path / "site" / "a.txt", "a")
@@ -73,14 +73,14 @@ def test_a_docroot_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     assert look_up(docroot, "/b.txt") == "b"
 
 
-def test_a_docroot_that_is_no_directory(tmp_path: Path) -> None:
+def test_docroot_that_is_no_directory_is_503(tmp_path: Path) -> None:
     (tmp_path / "site").write_text("a")
     docroot = Docroot(str(tmp_path / "site"), ("index.html",))
     assert look_up(docroot, "/") == look_up(docroot, "/a.txt") == 503
 
 
 @pytest.mark.parametrize("path", ["/a.txt", "/", "/folder/", "/missing"])
-def test_a_docroot_that_may_not_be_entered_is_as_one_that_is_not_there(path: str) -> None:
+def test_docroot_that_may_not_be_entered_is_503(path: str) -> None:
     with open_directory() as directory:
         write(directory / "site" / "a.txt", "a")
         docroot = Docroot(str(directory / "site"), ("index.html",))
@@ -94,7 +94,7 @@ def test_a_docroot_that_may_not_be_entered_is_as_one_that_is_not_there(path: str
             assert look_up(docroot, "/a.txt") == 403
 
 
-def test_a_docroot_below_a_link(tmp_path: Path) -> None:
+def test_docroot_below_a_link_serves_its_files(tmp_path: Path) -> None:
     write(tmp_path / "real" / "site" / "a.txt", "a")
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "real" / "site" / "out").symlink_to("../secret")

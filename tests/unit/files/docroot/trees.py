@@ -1,4 +1,4 @@
-"""A docroot with all kinds of things in it, and how a test looks into it."""
+"""A docroot with every kind of file and link, and functions that look into it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CANARY = "what nobody outside may read"
 Found = str | int | None
 
 
-def forbid_the_straight_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a docroot ask where a name leads to, as if the way there left it."""
+def forbid_the_direct_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a docroot ask where a name leads, as if the path left the docroot."""
     for name in (
         "resolver.pin_without_links",
         "docroot.open_without_links",
