@@ -41,6 +41,8 @@ UPGRADE_SECONDS = BOOT_SECONDS + 20.0
 UPGRADE_VARIABLE = "PHTTPD_UPGRADE"
 """In the environment of a successor: JSON of the predecessor's pid, the descriptor of the channel,
 and the endpoint of the listeners."""
+_KILL_SECONDS = 2.0
+"""How long the end of a successor that was killed may take."""
 _STDERR = 2
 
 
@@ -161,6 +163,7 @@ class Successor:
         """Kill the successor if it has not taken over in time."""
         if self.outcome is None and self.boots_until <= time.monotonic():
             self.signal(signal.SIGKILL)
+            ends_within(self._handle, _KILL_SECONDS)  # it may hold the lock of the pidfile
             why = f"the new supervisor did not take over within {UPGRADE_SECONDS:g} s"
             self.outcome = EX_WORKER, why
 

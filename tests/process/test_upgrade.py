@@ -215,6 +215,38 @@ def test_upgrade_runs_new_code_and_survives_broken_code(site: Path) -> None:
         assert server.run("stop").returncode == 0
 
 
+def test_upgrade_whose_take_over_is_not_reported_is_undone(site: Path) -> None:
+    """As of code that does not know the message for it."""
+    code = site.with_name("code")
+    shutil.copytree(ROOT / "httpd", code / "httpd", ignore=shutil.ignore_patterns("__pycache__"))
+    successor, predecessor = (
+        code / "httpd/process" / f"{end}cessor.py" for end in ("suc", "prede")
+    )
+    replace_in(successor, "UPGRADE_SECONDS = BOOT_SECONDS + 20.0", "UPGRADE_SECONDS = 3.0")
+    server = Daemon(site, workers=1, threads=1)
+    done = server.run(env={"PYTHONPATH": str(code)}, cwd=code)
+    assert (done.returncode, done.stderr) == (0, "")
+    old = server.pid
+    with Process(old) as supervisor:
+        # Its memory delays its end, and so the release of the lock of the pidfile.
+        silent = "self.ballast = b'x' * (1 << 28)"
+        replace_in(predecessor, "self._channel.send(Message.SERVING)", silent)
+        supervisor.signal(signal.SIGUSR2)
+        server.log.wait_for("nothing has changed: the new supervisor did not take over within 3 s")
+        assert "already running" not in server.log.text()
+        assert server.pid == old
+        assert server.run("status").returncode == 0
+        assert ask(server.port, "/").status == 200
+        assert server.run("stop").returncode == 0
+        supervisor.wait()
+
+
+def replace_in(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
 def test_upgrade_with_a_relative_path_and_no_directory_changes_nothing(site: Path) -> None:
     """The command is run where it was run at first, or relative paths would lead elsewhere."""
     directory = site.with_name("folder")
