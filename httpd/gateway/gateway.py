@@ -166,8 +166,8 @@ class Gateway:
             head: any bytes.
 
         Returns:
-            None while draining, and for anything but a whole head without a body whose header
-            section is known: then `parse` and `respond_to` are the way.
+            None while draining, and for anything but a whole head of the usual kind without a
+            body: then `parse` and `respond_to` are the way.
 
         Raises:
             HTTPError: when something is wrong on our side.
@@ -180,7 +180,7 @@ class Gateway:
         ):
             return response
         header = self._parser.recall(rest)
-        if header is None:
+        if header is None and (header := self._parser.learn(rest)) is None:
             return None
         if (response := self._recall_variant(head, line, header)) or header.body_length != 0:
             return response
@@ -266,7 +266,7 @@ class Gateway:
         cached = self._caches.files.by_path.get(path) if path else None
         if cached is None or method not in (b"GET", b"HEAD"):
             return "built"
-        header = self._parser.recall(rest)
+        header = self._parser.recall(rest) or self._parser.learn(rest)
         variant_key = header.variant_key if header else b""
         if method == b"HEAD" and variant_key:
             variant_key = _HEAD + variant_key

@@ -35,6 +35,13 @@ PLAIN_REQUEST = re.compile(rb"(GET|HEAD) (/[!\"$->@-~\x80-\xff]*)(\?[!\"$-~\x80-
 # field-value holds HTAB, SP, VCHAR and obs-text only (RFC 9110 §5.5).
 FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
 
+# The minor version and the header section of most requests: field lines and the empty line, in
+# which no value has blanks behind it.  `PLAIN_FIELD` finds the name and value of each line.
+PLAIN_SECTION = re.compile(
+    rf"[0-9]\r\n(?:{_TCHAR.decode()}++:[ \t]*+(?:[\t -~\x80-\xff]*[!-~\x80-\xff])?\r\n)++\r\n"
+)
+PLAIN_FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
+
 # What is right to send: no obs-text, and the blanks around a value are no part of it.
 FIELD_NAME = re.compile(_TCHAR.decode() + "+")
 FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
@@ -48,6 +55,9 @@ HOST = re.compile(
     rb"(?:\[(?:([0-9A-Fa-f:.]+)|[Vv][0-9A-Fa-f]+\.[%b:]+)\]|(?:[%b]|%%[0-9A-Fa-f]{2})+)(?::[0-9]*)?"
     % (_NAME, _NAME)
 )
+
+# A host name or an IPv4 address, with an optional port, as nearly all clients send it
+PLAIN_HOST = re.compile(r"[0-9A-Za-z.\-]+(?::[0-9]*)?")
 
 # absolute-form = scheme "://" authority path-abempty [ "?" query ] (RFC 9112 §3.2.2)
 ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?#]*)([^?#]*)(\?[^#]*)?")

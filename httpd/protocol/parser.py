@@ -30,6 +30,8 @@ _TLS = b"\x16"
 VERSION = b" HTTP/1."
 """What separates the method and the target from the part that is the same in many heads."""
 _OVERHEAD = 2000
+_FRAMING = frozenset({"content-length", "expect", "transfer-encoding"})
+"""The fields that announce a body (RFC 9112 §6, RFC 9110 §10.1.1)."""
 _NOT_PLAIN = CONDITIONS | {"if-range", "range"}
 """The fields that decide what of a file is sent (RFC 9110 §13.1, §14.2)."""
 
@@ -102,6 +104,35 @@ def parse_head(head: bytes, variant_fields: Iterable[str] | None = None) -> Requ
     )
 
 
+def read_plain_section(rest: bytes, variant_fields: Iterable[str] | None) -> Header | None:
+    """Return the same as `parse_head` makes of a header section, if that is of the usual kind.
+
+    The result is true of each head with this section whose request line is right.
+
+    Args:
+        rest: what follows `VERSION` in a head; any bytes.
+        variant_fields: see `parse_head`.
+
+    Returns:
+        None where the section is wrong, or right in one of the less common ways.
+    """
+    text = rest.decode("latin-1")
+    if grammar.PLAIN_SECTION.fullmatch(text) is None:
+        return None
+    lines = grammar.PLAIN_FIELD.findall(text, 3)  # behind the minor version and its CRLF
+    fields: dict[str, str] = {}
+    for name, value in lines:
+        fields[name.lower()] = value
+    if (
+        len(fields) < len(lines)
+        or len(lines) > MAX_FIELDS
+        or not _FRAMING.isdisjoint(fields)
+        or grammar.PLAIN_HOST.fullmatch(fields.get("host", "")) is None
+    ):
+        return None
+    return _make_header(fields, int(text[0]), variant_fields)
+
+
 def read_plain(line: bytes, header: Header) -> Request | None:
     """Return the request that the parts of a head make; see `Parser.split`.
 
@@ -162,6 +193,17 @@ class Parser:
             self._remember(rest, header)
         return header
 
+    def learn(self, rest: bytes) -> Header | None:
+        """Return what an unknown header section means; see `read_plain_section`.
+
+        Args:
+            rest: what follows `VERSION` in a head; any bytes.
+        """
+        header = read_plain_section(rest, self._variant_fields)
+        if header is not None:
+            self._remember(rest, header)
+        return header
+
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""
         if (known := self.split(head)) and (request := read_plain(*known)):
@@ -185,24 +227,30 @@ def _make_header(
     fields: dict[str, str], minor_version: int, variant_fields: Iterable[str] | None
 ) -> Header:
     """Raises: HTTPError: 400, 417 or 501."""
-    body_length = _measure_body(fields, minor_version)
-    expectations = _split_list(fields.get("expect", ""))
-    if not expectations <= {"100-continue"}:
-        raise HTTPError(417, "The only expectation that is understood is 100-continue.")
-    keep_alive = _keeps_alive(fields.get("connection", ""), minor_version)
+    body_length: int | None = 0
+    expects_continue = False
+    if not _FRAMING.isdisjoint(fields):
+        body_length = _measure_body(fields, minor_version)
+        expectations = _split_list(fields.get("expect", ""))
+        if not expectations <= {"100-continue"}:
+            raise HTTPError(417, "The only expectation that is understood is 100-continue.")
+        # An HTTP/1.0 client cannot wait (RFC 9110 §10.1.1).
+        expects_continue = bool(expectations) and minor_version >= 1 and body_length != 0
+    connection = fields.get("connection")
+    keep_alive = minor_version >= 1 if not connection else _keeps_alive(connection, minor_version)
     variant_key = b""
     if body_length == 0 and variant_fields is not None:
-        read = [fields.get(name) for name in variant_fields]
+        read = map(fields.get, variant_fields)
         variant_key = repr((minor_version == 0, keep_alive, *read)).encode()
+    # In the order of its fields, as arguments with names cost more.
     return Header(
-        minor_version=minor_version,
-        fields=fields,
-        keep_alive=keep_alive,
-        body_length=body_length,
-        # An HTTP/1.0 client cannot wait (RFC 9110 §10.1.1).
-        expects_continue=bool(expectations) and minor_version >= 1 and body_length != 0,
-        is_plain=_NOT_PLAIN.isdisjoint(fields),
-        variant_key=variant_key,
+        minor_version,
+        fields,
+        keep_alive,
+        body_length,
+        expects_continue,
+        _NOT_PLAIN.isdisjoint(fields),
+        variant_key,
     )
 
 
@@ -293,8 +341,8 @@ def _split_list(text: str) -> set[str]:
 
 def _keeps_alive(connection: str, minor_version: int) -> bool:
     """Tell whether the connection may persist after the response (RFC 9112 §9.3)."""
-    if not connection:
-        return minor_version >= 1
+    if connection == "keep-alive":  # the value that nearly all clients send, if they send one
+        return True
     options = _split_list(connection)
     if "close" in options:
         return False

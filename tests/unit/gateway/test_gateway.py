@@ -376,12 +376,15 @@ def test_files_that_are_asked_for_once_drive_out_nothing(tmp_path: Path) -> None
     assert set(loop.caches.files.by_path) == {b"/a.txt"}
 
 
-def test_what_is_answered_at_once_has_a_known_header_section(tmp_path: Path) -> None:
+def test_respond_to_a_head_of_the_usual_kind_needs_no_parsing_before(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write(tmp_path / name, name, age=3600)
     gateway = ManualLoop(tmp_path).gateway
-    assert gateway.respond(head(target="/a")) is None
-    gateway.respond_to(head(target="/a"), gateway.parse(head(target="/a")))
+    twice = head("Accept: a", "Accept: b", target="/a")
+    assert gateway.respond(twice) is None
+    gateway.respond_to(twice, gateway.parse(twice))
+    assert isinstance(gateway.respond(twice), Response), "its header section is known"
+    assert gateway.respond(head("Content-Length: 0", target="/a")) is None
     for target, status in {"/b": 200, "/b?query": 200, "/%63": 200, "/d": 404, "/..": 400}.items():
         response = gateway.respond(head(target=target))
         assert isinstance(response, Response)

@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -98,6 +98,7 @@ def ask(
     asked: dict[Connection, socket.socket],
     path: str,
     count: Callable[[Callable[[], None]], int] = count_bytecodes,
+    lines: Sequence[str] = (),
 ) -> int:
     """Request a file on each of the connections at once; return the cost of that iteration."""
     loop = running.loop
@@ -108,7 +109,7 @@ def ask(
         loop.queue.send()
 
     for client in asked.values():
-        client.sendall(request(path))
+        client.sendall(request(path, *lines))
     cost = count(iteration)
     for client in asked.values():
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -142,12 +143,31 @@ def closes(site: Path) -> list[float]:
     return counts[2:]
 
 
+def usual_lines(number: int) -> list[str]:
+    """Return header fields that clients send, in a section that no other request has."""
+    return [
+        "User-Agent: Mozilla/5.0 (X11; Linux x86_64)",
+        "Accept: text/html,*/*;q=0.8",
+        "Accept-Language: en-GB,en;q=0.5",
+        "Accept-Encoding: gzip, deflate, br",
+        "Connection: keep-alive",
+        f"Cookie: number={number}",
+    ]
+
+
 def cold_requests(
-    site: Path, count: Callable[[Callable[[], None]], int] = count_bytecodes
+    site: Path,
+    count: Callable[[Callable[[], None]], int] = count_bytecodes,
+    lines: Callable[[int], Sequence[str]] = lambda _: (),
 ) -> list[float]:
     """A small file that is asked for the first time, while rules are there for other files.
 
     The loop has given up looking for precompressed files, since there are none in the directory.
+
+    Args:
+        site: the directory, to which the files are added.
+        count: measures.
+        lines: returns the header fields of each request.
     """
     paths = [f"{number}.txt" for number in range(PATIENCE + 1 + REPEATED)]
     for path in paths:
@@ -155,7 +175,8 @@ def cold_requests(
     with new_loop(site) as running:
         connection, client = connect(running)
         counts: list[float] = [
-            ask(running, {connection: client}, f"/{path}", count) for path in paths
+            ask(running, {connection: client}, f"/{path}", count, lines(number))
+            for number, path in enumerate(paths)
         ]
         client.close()
     return counts[-REPEATED:]
@@ -177,6 +198,8 @@ def measure() -> dict[str, list[float]]:
             "close": closes(site),
             "cold": cold_requests(site),
             "cold_frames": cold_requests(site, count_frames),
+            "first": cold_requests(site, lines=usual_lines),
+            "first_frames": cold_requests(site, count_frames, usual_lines),
         }
 
 

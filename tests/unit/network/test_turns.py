@@ -61,6 +61,7 @@ def peers(loop: Loop, clock: pytest.MonkeyPatch) -> Iterator[tuple[Peer, Peer]]:
         clock.setattr(time, "monotonic", lambda: loop.context.now)
         first, second = Peer(loop, stack), Peer(loop, stack)
         first.ask("/index.html")  # from which the loop knows the header section
+        loop.queue.send()
         assert first.received().startswith(OK)
         yield first, second
 

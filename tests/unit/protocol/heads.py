@@ -104,6 +104,19 @@ def likely_heads(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
+def usual_heads(draw: st.DrawFn) -> bytes:
+    """Heads with the fields that clients send, of which some bytes may be wrong."""
+    values = st.text(st.characters(codec="latin-1"), max_size=12)
+    value = st.sampled_from(["", " ", "a", "localhost:80", "keep-alive", "Close"]) | values
+    names = st.sampled_from(["Accept", "Accept-Encoding", "connection", "Cookie", "Range", "HOST"])
+    lines = draw(
+        st.lists(st.tuples(names, st.sampled_from([":", ": ", ":\t "]), value), max_size=6)
+    )
+    first = f"GET / HTTP/1.{draw(st.sampled_from('0119'))}"
+    return join(first, "Host: localhost", *("".join(line) for line in lines))
+
+
+@st.composite
 def mutated_heads(draw: st.DrawFn) -> bytes:
     """Likely heads in which some bytes were replaced, inserted, removed or doubled."""
     data = draw(likely_heads())

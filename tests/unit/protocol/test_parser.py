@@ -29,6 +29,7 @@ from tests.unit.protocol.heads import (
     likely_heads,
     mutated_heads,
     parse_whole,
+    usual_heads,
 )
 
 TCHAR = frozenset((string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~").encode())
@@ -752,6 +753,78 @@ def test_a_known_header_section_means_the_same(heads: list[bytes]) -> None:
             data = line + b" HTTP/1." + rest
             if find_whole(data):
                 assert parse_twice(parser, data) == [parse_whole(data)] * 2
+
+
+@given(st.lists(likely_heads() | mutated_heads() | usual_heads(), min_size=1, max_size=5))
+@settings(max_examples=800)
+def test_plain_header_section_at_first_sight_means_the_same(heads: list[bytes]) -> None:
+    """Where it is not told at first sight, the long way says what it means, or what is wrong."""
+    for data in heads:
+        rest = data.partition(b" HTTP/1.")[2]
+        header = Parser(100_000).learn(rest)
+        if header is not None:
+            assert find_whole(b"GET / HTTP/1." + rest)
+            assert header == parse_head(b"GET / HTTP/1." + rest).header
+            whole = parse_whole(data)
+            assert not isinstance(whole, Request) or whole.header == header
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (),
+        ("Empty:", "Blank: \t ", "Tight:a", "Tabs:\t\tb"),
+        ("Connection: keep-alive", "Range: bytes=0-1", "Cookie: a=b: c\td"),
+        ("Connection: close", "X-Latin: \xe4\x85\xa0\xff"),
+        ("Connection: Upgrade, Keep-Alive", "Upgrade: h2c"),
+        [f"X-{number}: a" for number in range(MAX_FIELDS - 1)],
+    ],
+)
+@pytest.mark.parametrize("minor", [0, 1, 9])
+def test_plain_header_section_is_understood_at_first_sight(lines: list[str], minor: int) -> None:
+    data = head(*lines, minor=minor)
+    parser = Parser(100_000, ["accept", "range"])
+    header = parser.learn(data.partition(b" HTTP/1.")[2])
+    assert header == parse_head(data, ["accept", "range"]).header
+    assert parser.split(data) == (b"GET /", header), "it is not remembered"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head("Content-Length: 0"),
+        head("Transfer-Encoding: chunked"),
+        head("Expect: 100-continue"),
+        head("Accept: a", "Accept: b"),
+        head("Host: localhost"),
+        head("Accept: a "),
+        head("Accept : a"),
+        head("Accept: a\r b"),
+        head("Nul: \0"),
+        head("no colon"),
+        head(*(f"X-{number}: a" for number in range(MAX_FIELDS))),
+        head() + b"\r\n",
+        head()[:-2],
+        join("GET / HTTP/1.1", "Host: [::1]"),
+        join("GET / HTTP/1.1", "Host: a b"),
+        join("GET / HTTP/1.1", "Host:"),
+        join("GET / HTTP/1.1", "Accept: a"),
+        join("GET / HTTP/1.1"),
+        join("GET / HTTP/1.11", "Host: a"),
+        b"",
+    ],
+)
+def test_unusual_header_section_is_left_to_the_long_way(data: bytes) -> None:
+    assert Parser(100_000).learn(data.partition(b" HTTP/1.")[2]) is None
+
+
+@pytest.mark.parametrize("part", ["a", " ", "a ", ":", "a: ", "a:b\r\n", "\r\n", "\xff\t"])
+def test_header_section_at_first_sight_takes_linear_time(part: str) -> None:
+    rest = b"1\r\nHost: a\r\n" + (part * MAX_HEAD).encode("latin-1")
+    with must_end():
+        for end in (b"", b"\r\n\r\n", b"\0"):
+            for start in (b"", b"b: "):
+                Parser(100_000).learn(rest.replace(b"\n", b"\n" + start, 1) + end)
 
 
 def find_whole(data: bytes) -> bool:
