@@ -226,6 +226,7 @@ class Rollout:
             self._end_hand_over()
         serving = self._generations.serving
         if self._leaving.has_left() and serving is not None:
+            self._end_hand_over()  # the workers may have left the listeners unasked
             self._leaving = None
             self._finish("reload", EX_OK, "; ".join(serving.plan.remarks))
 

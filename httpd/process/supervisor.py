@@ -73,7 +73,7 @@ class Supervisor:
         self._log = log
         self._inbox = inbox
         self._predecessor = predecessor
-        self._is_main = predecessor is None
+        self._takes_over = predecessor is not None
         self._on_ready: Callable[[], None] | None = None  # until it was called
         self._generations = generations = Generations()
         self._status = ServiceStatus(notifier, generations, log)
@@ -255,11 +255,18 @@ class Supervisor:
 
     def _begin_drain(self, *, is_replaced: bool = False) -> None:
         predecessor = self._predecessor
-        if predecessor is not None and self._on_ready is not None:
-            predecessor.send_failed(EX_UNAVAILABLE, "the new supervisor was told to stop")
-        self._rollout.cancel()
         shares_listeners = predecessor is not None and not predecessor.has_hung_up
+        if predecessor is not None and shares_listeners and self._on_ready is not None:
+            self._decline(predecessor)
+        self._rollout.cancel()
         self._drain.begin(is_replaced=is_replaced, shares_listeners=shares_listeners)
+
+    def _decline(self, predecessor: Predecessor) -> None:
+        """Let the predecessor go on as the main process: this one ends without waiting for it."""
+        predecessor.send_failed(EX_UNAVAILABLE, "the new supervisor was told to stop")
+        predecessor.close()
+        self._predecessor = None
+        self._takes_over = False
 
     def _stop(self) -> None:
         """End the drain, on the second signal."""
@@ -320,8 +327,8 @@ class Supervisor:
             if predecessor.has_ended():
                 self._predecessor = None
                 predecessor.close()
-        if not self._is_main and self._is_running():
-            self._is_main = True
+        if self._takes_over and self._is_running():
+            self._takes_over = False
             self._status.become_main()
             if predecessor is not None and self._drain.is_stopped:
                 predecessor.signal(signal.SIGTERM)

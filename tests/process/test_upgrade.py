@@ -516,3 +516,20 @@ def test_stop_during_an_upgrade_ends_both(site: Path) -> None:
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
     assert not site.with_name("site.pid").exists()
+
+
+def test_successor_stopped_while_it_drains_ends_although_its_predecessor_goes_on(
+    site: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    with (site / "large").open("wb") as file:
+        file.truncate(64 * MIB)
+    with successor_of_the_test(site, stranger.pid) as (server, channel, listener):
+        assert channel.recv(100) == b"ready 0"
+        with Client(listener.getsockname()[1], receive_buffer=4096) as client:
+            client.send(request("/large"))
+            client.head()
+            server.signal(signal.SIGTERM)
+            assert channel.recv(100) == b"failed 69 the new supervisor was told to stop"
+            channel.close()
+            server.out.wait_for("draining")
+        assert server.wait() == 0

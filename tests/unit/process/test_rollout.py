@@ -79,3 +79,18 @@ def test_generation_that_hands_over_drains_when_a_stop_comes_first(
         rollout.cancel()
         assert old.is_draining()
         assert theirs.receive() == (Message.DRAIN, "5.0", None)
+
+
+def test_generation_that_left_unasked_while_it_hands_over_drains(
+    generations: Generations, rollout: Rollout
+) -> None:
+    ours, theirs = Channel.pair()
+    with closing(ours), closing(theirs), socket.create_server(("127.0.0.1", 0)) as listener:
+        old = generations.serving = make_generation(1, listener)
+        worker = old.processes[1] = WorkerProcess(0, 1, ours, 0)
+        generations.candidate = make_generation(2)
+        rollout.check_candidate()
+        worker.has_left = True
+        rollout.check_leaving()
+        assert old.is_draining()
+        assert old.board.phase is Phase.DRAINING
