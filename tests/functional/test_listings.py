@@ -278,7 +278,9 @@ def held_for_clients(pid: int) -> int:
 
 @pytest.mark.parametrize("reset", [True, False])
 def test_listing_whose_clients_go_away_leaves_nothing(site: Path, reset: bool) -> None:
-    with serve_with(site, listing=True) as server, Client(server.port) as client:
+    # The client is idle while it waits for the log, on a busy machine for long.
+    settings = {"keepalive_timeout": "10m"}
+    with serve_with(site, listing=True, **settings) as server, Client(server.port) as client:
         assert client.ask("/many/").status == 200
         (worker,) = proc.children(server.pid)
         before = held_for_clients(worker)

@@ -34,7 +34,7 @@ def test_log_has_a_line_for_each_request_and_none_for_a_body(site: Path) -> None
             assert [client.response().status for _ in data] == [405, 405, 200, 200, 413]
             assert client.rest() == b""
         assert server.stop() == 0
-        lines = [line for line in server.out.seen if "HTTP/1.1" in line]
+        lines = [line for line in server.out.seen if 'HTTP/1.1"' in line]
     expected = [
         r'"POST /a HTTP/1.1" 405 .* "-" "one" ',
         r'"POST /a HTTP/1.1" 405 .* "-" "-" ',
