@@ -102,12 +102,12 @@ class Transport:
         """
         if size == self._unsent_limit:
             return
-        self._unsent_limit = size
         borrowed = self._borrow()
         try:
             borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
+            self._unsent_limit = size
         except OSError:
-            pass
+            pass  # the next call tries again
         finally:
             borrowed.detach()
 

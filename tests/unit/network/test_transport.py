@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 
@@ -72,6 +73,20 @@ def test_send_first_on_full_socket_blocks(pair: Pair) -> None:
 def test_limit_unsent_sets_the_option(tcp: Pair) -> None:
     of(tcp[0]).limit_unsent(123_456)
     assert tcp[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 123_456
+
+
+def test_limit_unsent_that_has_failed_is_tried_again(tcp: Pair) -> None:
+    """Otherwise the socket is writable all the time while the kernel still holds a file."""
+    transport = of(tcp[0])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(socket.socket, "setsockopt", _fail)
+        transport.limit_unsent(1)
+    transport.limit_unsent(1)
+    assert tcp[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 1
+
+
+def _fail(*_: object) -> None:
+    raise OSError(errno.ENOMEM, "no memory")
 
 
 def test_segment_size_of_tcp_is_that_of_the_kernel(tcp: Pair) -> None:
