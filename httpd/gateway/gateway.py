@@ -309,8 +309,11 @@ class Gateway:
         """Return the response of level 3 if its file is what the disk has in this second."""
         try:
             current = self._site.lookup.revalidate(cached)
-            response = current.responses.get(variant_key) if current else None
-            if current is None or response is None:
+            if current is None:
+                return None
+            responses = current.responses  # the file cache may replace this mapping at any moment
+            response = responses.get(variant_key)
+            if response is None:
                 return None
             # A download is finished with the version that it begins with: the newest one.
             if response.length and not current.is_in_place():
@@ -319,7 +322,7 @@ class Gateway:
             return None
         # Not back to the second before, when this loop is late: others send the same response.
         if response.second < self._dates.second:
-            response = current.responses[variant_key] = response.dated(self._dates)
+            response = responses[variant_key] = response.dated(self._dates)
         self._responses.remember(head, response)
         return response
 

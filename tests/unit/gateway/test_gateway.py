@@ -498,6 +498,26 @@ def test_a_late_loop_does_not_set_the_time_of_an_answer_back(
     assert response.second == int(other.now) > int(late.now)
 
 
+def test_response_that_another_loop_drops_meanwhile_is_not_added_again(
+    loops: tuple[ManualLoop, ManualLoop],
+) -> None:
+    """What the file cache has not counted would be subtracted from its sums all the same."""
+    loop, _ = loops
+    loop.ask_twice("/a.txt")
+    cached = loop.caches.files.by_path[b"/a.txt"]
+
+    class Dropping(dict[bytes, Response]):
+        def get(self, key: bytes, default: object = None) -> Response:
+            cached.responses = {}
+            return self[key]
+
+    cached.responses = Dropping(cached.responses)
+    loop.tick()
+    response = recalled(loop, "/a.txt")
+    assert response.second == int(loop.now)
+    assert not cached.responses
+
+
 def test_a_draining_loop_does_not_recall_what_others_remember(
     loops: tuple[ManualLoop, ManualLoop],
 ) -> None:
