@@ -336,8 +336,8 @@ class Gateway:
                 self._hooks.free_descriptors()
                 builder = self._site.respond(request)
             if isinstance(builder, ResponseBuilder):
-                return self._finish(head, request, builder)
-            return self._finish_later(head, request, builder)
+                return self._finish(head, request, builder, self._is_draining)
+            return self._finish_later(head, request, builder, self._is_draining)
         except FileSystemError as error:
             path = os.fsdecode(request.path)
             self._hooks.complain(f"cannot read {path}: {error.reason}")
@@ -346,17 +346,28 @@ class Gateway:
             raise self._internal_error() from None
 
     def _finish_later(
-        self, head: bytes, request: Request, pending: PendingBuilder
+        self, head: bytes, request: Request, pending: PendingBuilder, is_last: bool
     ) -> PendingResponse:
-        return self._finish(head, request, (yield from pending))
+        return self._finish(head, request, (yield from pending), is_last)
 
-    def _finish(self, head: bytes, request: Request, builder: ResponseBuilder) -> Response:
-        """Return the response, and cache it where its builder says so."""
+    def _finish(
+        self, head: bytes, request: Request, builder: ResponseBuilder, is_last: bool
+    ) -> Response:
+        """Return the response, and cache it where its builder says so.
+
+        Args:
+            head: of the request.
+            request: what was made of the head.
+            builder: of the response.
+            is_last: whether a drain had begun when the request arrived, so that the response closes
+                the connection.  If a drain begins later, the requests that the client has pipelined
+                are still to be served.
+        """
         header = request.header
         # Whether a client that was not asked for its body will send it cannot be known.
         keep_alive = (
             header.keep_alive
-            and not self._is_draining
+            and not is_last
             and not header.expects_continue
             and builder.status not in CLOSING
         )
@@ -374,7 +385,7 @@ class Gateway:
             # A client that did not ask for the close may be sending its next request.
             lingers=header.keep_alive or header.expects_continue,
             # A request with a body is not understood by its head alone.
-            is_cacheable=header.body_length == 0 and not self._is_draining,
+            is_cacheable=header.body_length == 0 and not is_last,
         )
         if response.cacheability is Cacheability.FILE:
             cached = builder.cached

@@ -148,8 +148,11 @@ def _respond_to_other_method(method: str, policy: PathPolicy) -> ResponseBuilder
 
 
 def _with_error_pages(pending: PendingBuilder, policy: PathPolicy, path: bytes) -> PendingBuilder:
-    """Return the same steps, with a page for an error in one of them."""
+    """Return the same steps, with a page for an error in one of them.
+
+    The page is not cacheable: the steps may have begun in an earlier second.
+    """
     try:
         return (yield from pending)
     except HTTPError as error:
-        return error_builder(error, policy, path)
+        return error_builder(error, policy, path)._replace(cacheability=Cacheability.NEVER)
