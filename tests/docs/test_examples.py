@@ -39,7 +39,7 @@ def example(page: str, path: str) -> Block:
 @pytest.mark.parametrize("command", MAKE)
 def test_make_command_of_a_page_is_a_target(command: str) -> None:
     done = subprocess.run(
-        ["make", "--dry-run", *shlex.split(command)[1:]],
+        ["make", "--dry-run", *shlex.split(command, comments=True)[1:]],
         cwd=ROOT,
         capture_output=True,
         text=True,
