@@ -9,7 +9,7 @@
 # make coverage
 #              measure what of httpd/ “make test” runs, in all processes: build/coverage/html/index.html
 # make lint    ruff and mypy
-# make fuzz    try inputs that nobody thought of: TARGET=parser, SECONDS=60 for each target
+# make fuzz    try unexpected inputs: TARGET=parser, SECONDS=60 for each target
 # make bench   measure: BENCH=fairness, idle, slow, spread or race
 # make race    phttpd side by side with nginx, lighttpd, h2o and others: benchmarks/results/race.md, in
 #              15 minutes; ARGS=--quick for a few minutes, ARGS=--help for more; as root it installs
@@ -116,7 +116,7 @@ race:
 report: $(VENV)/installed-report
 	$(BIN)/python -m benchmarks.siege --time $(TIME) $(if $(REPORT),--output $(REPORT)) $(ARGS)
 
-# The same commit gives the same bytes, whatever the umask of whoever packs it.
+# The same commit gives the same bytes, whatever the umask of the user.
 dist:
 	@changed=$$(git status --porcelain) || exit 1; test -z "$$changed" || \
 	    { echo "$$changed"; echo "only what is committed is packed; commit this first" >&2; exit 1; }
@@ -160,8 +160,8 @@ install-files:
 	install -m 644 etc/logrotate.d/phttpd $(DESTDIR)/etc/logrotate.d/phttpd
 	test -e $(DESTDIR)/etc/phttpd/phttpd.yaml || sed -f etc/installed.sed etc/phttpd.yaml | $(PLACE) \
 	    > $(DESTDIR)/etc/phttpd/phttpd.yaml
-	for page in phttpd.8 phttpd.yaml.5; do folder=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
-	    install -d $$folder && $(PLACE) docs/man/$$page > $$folder/$$page || exit 1; done
+	for page in phttpd.8 phttpd.yaml.5; do directory=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
+	    install -d $$directory && $(PLACE) docs/man/$$page > $$directory/$$page || exit 1; done
 ifeq ($(DESTDIR),)
 	$(SYSTEM_PYTHON) -m compileall -q $(LIBRARY)
 	systemd-sysusers $(PREFIX)/lib/sysusers.d/phttpd.conf

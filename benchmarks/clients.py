@@ -15,7 +15,7 @@ from benchmarks.kinds import HOST
 from benchmarks.processes import Address
 
 TIMEOUT = 60.0
-"""Seconds that a single connection or answer may take before the benchmark gives up."""
+"""Seconds that a single connection or response may take before the benchmark gives up."""
 
 PER_ADDRESS = 10_000
 """Connections from one address of 127.0.0.0/8; a third of the ports that Linux hands out."""
@@ -69,12 +69,12 @@ def close(opened: Sequence[socket.socket]) -> None:
 
 
 def read_head(client: socket.socket) -> tuple[int, int]:
-    """Read an answer's head; return the length of its body and how much of that came along."""
+    """Read a response's head; return the length of its body and how much of that came along."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = client.recv(HEAD_LIMIT)
         if not piece or len(received) > HEAD_LIMIT:
-            raise MeasurementError(f"no answer but {received[:200]!r}")
+            raise MeasurementError(f"no response but {received[:200]!r}")
         received += piece
     head, _, body = received.partition(b"\r\n\r\n")
     length = LENGTH.search(head)
@@ -84,12 +84,12 @@ def read_head(client: socket.socket) -> tuple[int, int]:
 
 
 def read_response(client: socket.socket) -> None:
-    """Read a whole answer."""
+    """Read a whole response."""
     length, received = read_head(client)
     while received < length:
         piece = client.recv(min(length - received, 1 << 20))
         if not piece:
-            raise MeasurementError(f"the answer ended after {received} of {length} bytes")
+            raise MeasurementError(f"the response ended after {received} of {length} bytes")
         received += len(piece)
 
 
@@ -186,7 +186,7 @@ def download_again(port: int, path: str, seconds: float) -> list[float]:
             while received < length:
                 piece = client.recv_into(buffer, min(length - received, len(buffer)), DISCARD)
                 if not piece:
-                    raise MeasurementError(f"the answer ended after {received} of {length} bytes")
+                    raise MeasurementError(f"the response ended after {received} of {length} bytes")
                 received += piece
             before, now = now, time.monotonic()
             durations.append(now - before)
@@ -197,7 +197,7 @@ def download_again(port: int, path: str, seconds: float) -> list[float]:
 
 @dataclass
 class Arrivals:
-    """Connections that come one after another at a given pace, and how long the answers took."""
+    """Connections that come one after another at a given pace, and how long the responses took."""
 
     port: int
     path: str
@@ -206,9 +206,9 @@ class Arrivals:
     latencies: list[float] = field(default_factory=list)
 
     def come(self, count: int, gap: float) -> None:
-        """Open more connections `gap` seconds apart, send one request on each, read the answers.
+        """Open more connections `gap` seconds apart, send one request on each, read the responses.
 
-        The next one comes on time even if answers are late.
+        The next connection comes on time even if responses are late.
         """
         head = request(self.path)
         sent: dict[int, tuple[float, socket.socket]] = {}
@@ -230,7 +230,7 @@ class Arrivals:
         epoll: select.epoll,
         sent: dict[int, tuple[float, socket.socket]],
     ) -> None:
-        """Read answers until a time, or until all are read."""
+        """Read responses until a time, or until all are read."""
         deadline = time.monotonic() + TIMEOUT if due is None else due
         while sent or due is not None:
             left = deadline - time.monotonic()

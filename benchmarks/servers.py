@@ -60,7 +60,7 @@ def spawn(setup: Setup, directory: Path) -> Iterator[tuple[subprocess.Popen[byte
     """Start a server for a `with` block, and yield it with its port before it is ready."""
     port = free_port()
     command = KINDS[setup.kind].command(setup, directory, port)
-    # Nobody compiles an installed program anew at every start, whatever holds for this checkout.
+    # An installed program is compiled once, so its bytecode is used here too.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with (directory / "output").open("wb") as output, pinned(setup.core):
         process = subprocess.Popen(

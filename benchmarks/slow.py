@@ -1,10 +1,10 @@
-"""1000 clients that are slow on purpose, or a few that make work: does one beside them notice?
+"""Clients that are slow on purpose, or cause much work: how long does another client wait?
 
-slowhttptest plays them, in each of its modes: heads that never end (Slowloris), bodies that never
-end, answers that are hardly read, and heads with hundreds of overlapping ranges.  All the while one
-client asks for 4 kB, every time over a new connection.  The figures are the time that it waits,
-before and during the attack, the PSS of the whole tree of processes, and how many of the attack's
-connections the server has closed by the end.
+slowhttptest plays 1000 slow clients, in each of its modes: heads that never end (Slowloris), bodies
+that never end, responses that are hardly read, and heads with hundreds of overlapping ranges.
+Meanwhile, one client requests 4 kB again and again, each time over a new connection.  The figures
+are the time that it waits, before and during the attack, the PSS of all processes of the server,
+and how many of the attack's connections the server has closed at the end.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Connections arrive at a given pace, each makes one request and stays open.  Meanwhile the owner of
 each connection is looked up in /proc: the worker by its descriptors, the loop by what its epoll
-instance watches.  Looked at are connections that stay idle after a small answer, downloads that
-trickle at 100 KB/s, and a burst.  The answer times show what an even spread costs the client.
+instance watches.  Looked at are connections that stay idle after a small response, downloads that
+trickle at 100 KB/s, and a burst.  The response times show what an even spread costs the client.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Case:
     count: int
     gap: float
     trickle: float = 0
-    """Seconds of a download that the client reads slowly; 0 for a small answer."""
+    """Seconds of a download that the client reads slowly; 0 for a small response."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +90,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case went: the spread at each look, and the answer times in seconds."""
+    """How a case went: the spread at each look, and the response times in seconds."""
 
     spreads: list[Spread]
     latencies: list[float]

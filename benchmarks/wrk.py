@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from benchmarks.environment import MeasurementError, pinned, program
 
 TIMEOUT = 10
-"""Seconds that one answer may take."""
+"""Seconds that one response may take."""
 
 # Seconds in the units that wrk prints times in.
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
@@ -19,7 +19,7 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw: answers in total and per second, latency in seconds, answers that failed."""
+    """What wrk saw: responses in total and per second, latency in seconds, failed responses."""
 
     responses: int
     per_second: float

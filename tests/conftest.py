@@ -71,8 +71,8 @@ def machine_is_shared_or_not(
     alone = request.node.get_closest_marker("alone") is not None
     directory = tmp_path_factory.getbasetemp().parent  # common to all processes of this run
     with ExitStack() as stack:
-        # Whoever wants to be alone holds the first lock while he waits for the second one, so that
-        # no other test begins meanwhile.
+        # A test that is marked as `alone` holds the first lock while it waits for the second, so
+        # that no other test begins meanwhile.
         with locked(directory / "next", alone=alone):
             stack.enter_context(locked(directory / "running", alone=alone))
         yield

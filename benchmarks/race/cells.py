@@ -48,12 +48,12 @@ class Cell:
 
     Args:
         title: for the table.
-        path: asked for, and the name of the file with the right answer.
+        path: asked for, and the name of the file with the right response.
         racers: who takes part, keys of KINDS.
         connections: kept busy by the load.
         fields: further field lines of the request.
-        status: of the right answer.
-        part: bytes of the file that the right answer has; None for all of them.
+        status: of the right response.
+        part: bytes of the file that the right response has; None for all of them.
         pipelined: requests sent at once.
         script: a Lua file that makes the requests, and its arguments.
         revalidates: whether each server's own entity tag is sent along.

@@ -1,4 +1,4 @@
-"""Whether a server answers a cell's requests rightly: nobody wins by answering wrongly."""
+"""Whether a server sends the right response to each request of a cell; others take no part."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check(port: int, cell: Cell, docroot: Path) -> None:
     """Send a cell's requests to a server over one connection, and look at every byte.
 
     Raises:
-        MeasurementError: an answer is wrong.
+        MeasurementError: a response is wrong.
     """
     fields = fields_of(port, cell)
     with connected(port) as client:
@@ -50,13 +50,13 @@ def check(port: int, cell: Cell, docroot: Path) -> None:
                     raise MeasurementError("the connection was not closed")
                 return
         if rest:
-            raise MeasurementError(f"bytes behind the last answer: {rest[:200]!r}")
+            raise MeasurementError(f"bytes behind the last response: {rest[:200]!r}")
 
 
 def ask(
     client: socket.socket, rest: bytes, cell: Cell, path: str, fields: list[str], docroot: Path
 ) -> bytes:
-    """Send one batch of requests, check the answers, and return what came behind them."""
+    """Send one batch of requests, check the responses, and return what came behind them."""
     client.sendall(request(path, fields) * cell.pipelined)
     for _ in range(cell.pipelined):
         head = read_head(client, rest)
@@ -78,7 +78,7 @@ def fields_of(port: int, cell: Cell) -> list[str]:
 
 
 def response_of(port: int, cell: Cell) -> bytes:
-    """Return the bytes of a server's answer to a cell's request."""
+    """Return the bytes of a server's response to a cell's request."""
     with connected(port) as client:
         client.sendall(request(cell.path, fields_of(port, cell)))
         head = read_head(client)
@@ -123,14 +123,14 @@ def receive(client: socket.socket) -> bytes:
     except ConnectionResetError:  # the end came before the request
         piece = b""
     if not piece:
-        raise MeasurementError("the answer ended too early")
+        raise MeasurementError("the response ended too early")
     return piece
 
 
 def read_head(client: socket.socket, received: bytes = b"") -> Head:
     while b"\r\n\r\n" not in received:
         if len(received) > HEAD_LIMIT:
-            raise MeasurementError(f"no answer but {received[:200]!r}")
+            raise MeasurementError(f"no response but {received[:200]!r}")
         received += receive(client)
     raw, end, behind = received.partition(b"\r\n\r\n")
     status = re.match(rb"HTTP/1\.1 (\d{3}) ", raw)

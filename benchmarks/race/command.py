@@ -3,7 +3,7 @@
 Each kind of request is a cell.  Its servers run side by side, each with one worker on one core; wrk
 loads them in turns from another core.  So what the machine does to one it does to the others.  The
 figure that counts is CPU time per request, user and system, of all processes of a server.  Every
-server's answers are checked before it is measured.
+server's responses are checked before it is measured.
 
 A whole race takes less than 15 minutes and writes race.md, race.svg and race.json to
 benchmarks/results.  One of some cells or servers, or a quick one, only prints its table, unless
@@ -123,7 +123,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=int, metavar="N", help="at most (default: 3 or 5)")
     add("--seconds", type=int, metavar="S", help="per round, at least (default: 1 or 2)")
     add("--output", type=Path, metavar="DIR", help="where to write race.md, race.svg, race.json")
-    add("--from", dest="source", type=Path, metavar="FILE", help="write them anew from a race.json")
+    add(
+        "--from", dest="source", type=Path, metavar="FILE", help="write them again from a race.json"
+    )
     add("--against", type=Path, metavar="FILE", help="show what has changed since a race.json")
     add("--server-core", type=int, default=cores[0], metavar="N", help=f"default: {cores[0]}")
     add("--client-core", type=int, default=cores[-1], metavar="N", help=f"default: {cores[-1]}")
@@ -234,7 +236,7 @@ def run_cell(
     results: Results,
     bar: Progress,
 ) -> None:
-    """Measure all servers of a cell that answer rightly."""
+    """Measure all servers of a cell that answer correctly."""
     cell = plan.cells[name]
     measured: dict[str, list[Round]] = {}
     failures: dict[str, str] = {}
@@ -266,7 +268,7 @@ def run_side_by_side(
     docroot: Path,
     bar: Progress,
 ) -> tuple[dict[str, list[Round]], dict[str, str]]:
-    """Start the servers of a cell, check their answers, and load those that answer rightly.
+    """Start the servers of a cell, check their responses, and load those that answer correctly.
 
     Returns:
         The rounds of each server, and why a server has none.
@@ -304,7 +306,7 @@ def start(
     running: dict[str, servers.Server],
     stack: ExitStack,
 ) -> servers.Server:
-    """Start one server and check its answers; it stops with the stack."""
+    """Start one server and check its responses; it stops with the stack."""
     setup = kinds.Setup(
         racer,
         docroot,
@@ -320,7 +322,7 @@ def start(
 
 
 def line(name: str, results: Results) -> str:
-    """Return a cell's outcome in one line, for whoever waits."""
+    """Return a cell's outcome in one line, for the person who waits."""
     parts = [
         f"{racer} {page.number(own.cpu)}"
         for racer in results.rounds[name]

@@ -89,7 +89,7 @@ def threads(ground: Ground) -> Figures:
 
 
 def beside_downloads(ground: Ground) -> Figures:
-    """Time to the answer of 4 kB, beside 64 downloads of 1 GB."""
+    """Time to the response of 4 kB, beside 64 downloads of 1 GB."""
     figures: Figures = {}
     for kind in (US, AS_SHIPPED, "lighttpd", "h2o"):
         with servers.run(ground.setup(kind)) as server:
@@ -123,7 +123,7 @@ def _ask_during(downloads: Thread, port: int, ground: Ground) -> list[float]:
 
 
 def start(ground: Ground) -> Figures:
-    """Time from the command to the first answer, the interpreter's start included."""
+    """Time from the command to the first response, the interpreter's start included."""
     figures = {}
     for kind in (US, AS_SHIPPED):
         setup = ground.setup(kind, pinned=False)

@@ -29,7 +29,7 @@ class Round:
     """Requests."""
 
     p50: float | None
-    """Microseconds to the end of the answer, and the 99th percentile; None if there are too few."""
+    """Microseconds to the end of a response, and the 99th percentile; None if there are too few."""
 
     p99: float | None
 
@@ -41,7 +41,7 @@ def measure(server: Server, cell: Cell, seconds: int, core: int) -> Round:
     """Load a server with a cell's requests from a core.
 
     Raises:
-        MeasurementError: an answer was wrong, or a connection broke.
+        MeasurementError: a response was wrong, or a connection broke.
     """
     if not cell.by_downloads:
         return _measure_by_wrk(server, cell, seconds, core)
@@ -115,7 +115,7 @@ def in_turns(
 ) -> tuple[dict[str, list[Round]], dict[str, str]]:
     """Measure several servers side by side: each round of one has a round of the others beside it.
 
-    Another one begins each round, since what one leaves behind may be dear for the next.
+    Another one begins each round, since what one leaves behind may slow down the next.
 
     Returns:
         The rounds of each server, and why a server has none: it failed.

@@ -6,7 +6,7 @@ with its defaults.  Beyond that, phttpd gets 1024 and 2048 users, and persistent
 Where a server breaks down, its series ends, and the report says so.
 
 The report is written twice: FILE.json has the figures, FILE.pdf is made of them.  With --from
-nothing is measured, and the PDF is made anew from a JSON file.
+nothing is measured, and the PDF is made from a JSON file.
 
 Needed: Linux, `pip install --group report`, and the Debian package siege.
 

@@ -192,7 +192,7 @@ def facts(values: dict[str, str]) -> Table:
 
 
 def method(report: Report) -> Iterator[str]:
-    """Say how it was measured, so that anybody can do it again."""
+    """Say how it was measured, so that it can be repeated."""
     yield (
         f"Each column of a table is one run of “siege --benchmark --time={report.seconds}s "
         f"--concurrent=N http://127.0.0.1:PORT/{report.page}”. The page has {report.page_bytes} "

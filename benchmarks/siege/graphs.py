@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from benchmarks.siege.figures import CLOSE, KEEP_ALIVE, PHTTPD, SEQUENTIAL, Report
 
-# Colours that anybody can tell apart, and marks for those who print in grey.
+# Colours that colour-blind readers can tell apart, and marks for a print in grey.
 STYLES = {
     (SEQUENTIAL, CLOSE): ("original web server (Project 1)", "#b45309", "s"),
     (PHTTPD, CLOSE): ("phttpd (Project 2)", "#1d4ed8", "o"),

@@ -37,7 +37,7 @@ def machine() -> dict[str, str]:
 
 
 def setting(name: str) -> str:
-    """Return a setting of the kernel; some are not to be seen in a container."""
+    """Return a setting of the kernel; some cannot be seen in a container."""
     try:
         return Path("/proc/sys", name).read_text().strip()
     except FileNotFoundError:

@@ -124,7 +124,7 @@ class Runner:
 
         Args:
             users: how many.
-            rate: transactions per second that are to be expected; 0 if nobody knows.
+            rate: the expected transactions per second; 0 if unknown.
             completed: seconds of the series that are over.
         """
 

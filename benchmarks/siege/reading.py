@@ -45,7 +45,7 @@ def reading(report: Report) -> list[str]:
 
 
 def comparison(sequential: Series, phttpd: Series) -> Iterator[str]:
-    """Compare the best rates, who was ahead, and the largest number of users that both had."""
+    """Compare the best rates, those with equal users, and those with the most users of both."""
     yield f"{best('The original web server', sequential)} {best('phttpd', phttpd)}"
     ours, theirs = phttpd.sound, sequential.sound
     common = [users for users in ours if users in theirs]

@@ -27,7 +27,7 @@ DEADLINE = 20.0
 """Seconds that a server may take to start or to stop."""
 
 PATIENCE = 60.0
-"""Seconds that an answer may take while the server is still busy with what Siege left behind."""
+"""Seconds that a response may take while the server is still busy with what Siege left behind."""
 
 POLL = 0.02
 """Seconds between two looks at whether a server is ready."""

@@ -1,4 +1,4 @@
-"""The race itself: a tiny one is run, wrong answers are found out, figures are read rightly."""
+"""The race itself: a tiny one is run, wrong responses are detected, figures are read correctly."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n"
     ],
 )
 def test_race_finds_out_wrong_responses(tmp_path: Path, response: bytes, wrong: str | None) -> None:
-    """The floor says whatever it is told to."""
+    """The floor sends whatever the test gives it."""
     require.command("gcc", "gcc")
     (tmp_path / "4k.txt").write_bytes(RIGHT)
     with servers.run(kinds.Setup("floor", tmp_path, response=response)) as server:

@@ -1,6 +1,6 @@
 """One headless Chromium, driven through Debian's chromedriver.
 
-Everything that the browser had to complain about is kept: console messages, requests that failed
+Everything that the browser complained about is recorded: console messages, requests that failed
 or were answered with an error, and requests to anywhere but the server.
 """
 

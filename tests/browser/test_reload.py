@@ -38,6 +38,6 @@ def test_reload_shows_a_page_that_has_changed(copied: Path) -> None:
         assert browser.text("h1") == "How it works"
         page.write_text(page.read_text().replace("<h1>How it works", "<h1>How it worked"))
         deadline = time.monotonic() + DEADLINE
-        while browser.text("h1") != "How it worked":  # an answer may be used for a second
+        while browser.text("h1") != "How it worked":  # a response may be used for a second
             assert time.monotonic() < deadline
             browser.driver.refresh()

@@ -19,16 +19,16 @@ ETAG = "@ETAG@"
 
 @dataclass(frozen=True)
 class Case:
-    """One request and what is known about its answer."""
+    """One request and what is known about its response."""
 
     name: str
     clause: str
-    """The RFC and section, or the sentence of the specification, that demands this answer."""
+    """The RFC and section, or the sentence of the specification, that demands this response."""
     request: bytes
     status: int | tuple[int, ...]
     """Several, where the clause leaves a choice; all replays must then make the same one."""
     body: bytes | None = None
-    """The body of a 200 or 206; other answers have a body of their own making."""
+    """The body of a 200 or 206; other responses have a body of their own making."""
     body_pattern: bytes | None = None
     """Where the body has something of the server's own making, what must match it in full."""
     keeps: bool = True
@@ -50,12 +50,12 @@ class Case:
         return bool(LAST.search(self.request))
 
     def keeps_after(self, status: int) -> bool:
-        """Whether the connection stays open after an answer with this status."""
+        """Whether the connection stays open after a response with this status."""
         return self.keeps and status not in CLOSING
 
     @property
     def may_keep(self) -> bool:
-        """Whether the connection stays open after some of the answers."""
+        """Whether the connection stays open after some of the responses."""
         return any(map(self.keeps_after, self.statuses))
 
     def bytes(self, etag: str) -> bytes:
@@ -63,7 +63,7 @@ class Case:
         return self.request.replace(ETAG.encode(), etag.encode())
 
     def check(self, response: Response) -> None:
-        """Assert all that the case knows about its answer."""
+        """Assert all that the case knows about its response."""
         assert response.status in self.statuses, f"{self.clause}: {self.request[:200]!r}"
         closes = not self.keeps_after(response.status)
         assert (response.get("Connection") == "close") == closes, (

@@ -32,7 +32,7 @@ def with_fields(count: int) -> bytes:
 LINES = [
     Case("line-of-8000", LINE, line_of(8000), 200, PLAIN),
     Case("line-of-8190", LINE, line_of(8 * KIB - 2), 200, PLAIN),
-    *[  # whether the line end counts is nobody's business, but it must not depend on the arrival
+    *[  # the line end may or may not count, but that must not depend on how the bytes arrive
         Case(f"line-of-{size}", LINE, line_of(size), (200, 414), PLAIN)
         for size in (8 * KIB - 1, 8 * KIB)
     ],

@@ -30,7 +30,7 @@ def part(name: str, ranges: str, first: int, last: int) -> Case:
 
 
 def whole(name: str, *lines: str, clause: str = IGNORE) -> Case:
-    """Field lines that change nothing: all of /plain.txt is the answer."""
+    """Field lines that change nothing: all of /plain.txt is the response."""
     return Case(name, clause, plain(*lines), 200, PLAIN, fields={"Content-Range": None})
 
 

@@ -69,7 +69,7 @@ def ways(data: bytes, recv: int, dice: random.Random) -> Iterator[list[bytes]]:
     """
     yield [data]
     if recv >= RECV_SIZES[1]:
-        yield [data]  # now the server may remember the answer
+        yield [data]  # now the server may remember the response
         yield data.splitlines(keepends=True)
         yield byte_by_byte(data)
         yield at_random(data, dice)

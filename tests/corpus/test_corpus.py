@@ -1,7 +1,7 @@
-"""Replays every case in every way, over servers with every recv size: one request, one answer.
+"""Replays every case in every way, over servers with every recv size: one request, one response.
 
-The answer to the whole request, received with the usual recv size, is checked against the case.
-All other answers must equal it, but for the clock.
+The response to the whole request, received with the usual recv size, is checked against the case.
+All other responses must equal it, but for the clock.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def etag(port: int) -> str:
 
 @cache
 def response_to(port: int, name: str) -> Response:
-    """The answer to a case that is sent whole."""
+    """The response to a case that is sent whole."""
     case = CASES[name]
     with Client(port) as client:
         client.send(case.bytes(etag(port)))
@@ -105,7 +105,7 @@ def test_persistent_connection_takes_the_same_request_again(
     case, port = CASES[name], servers[USUAL].port
     response = response_to(port, name).timeless()
     if closes(name, response):
-        return  # of the answers that the case allows it is one that closes
+        return  # of the responses that the case allows it is one that closes
     data = case.bytes(etag(port))
     with Client(port) as client:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""What the README, the tutorial and the how-to pages tell a user to type prints what they show."""
+"""The commands of the tutorial and the how-to pages print what the pages show."""
 
 from __future__ import annotations
 

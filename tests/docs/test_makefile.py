@@ -1,4 +1,4 @@
-"""What the head of the Makefile tells people to type is there."""
+"""The targets and examples in the head of the Makefile exist."""
 
 from __future__ import annotations
 

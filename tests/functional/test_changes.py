@@ -1,4 +1,4 @@
-"""A changed file is seen soon, and no answer ever mixes the old file with the new one.
+"""A changed file is seen soon, and no response ever mixes the old file with the new one.
 
 Each test asks again and again, with the same bytes over one connection, so that the server has
 every reason to use what it remembers.
@@ -25,18 +25,18 @@ LARGE = 300_000
 
 
 def ask_until(client: Client, target: str, wanted: Callable[[Response], bool]) -> list[Response]:
-    """Ask until an answer is the wanted one; return all answers, the wanted one last."""
+    """Ask until a response is the wanted one; return all responses, the wanted one last."""
     responses = []
     deadline = time.monotonic() + SOON
     while time.monotonic() < deadline:
         responses.append(client.ask(target))
         if wanted(responses[-1]):
             return responses
-    raise AssertionError(f"not seen in {SOON} s; the last answer: {responses[-1]}")
+    raise AssertionError(f"not seen in {SOON} s; the last response: {responses[-1]}")
 
 
 def ask_twice(client: Client, target: str, *lines: str) -> Response:
-    """Ask until the server keeps the file, and return its answer."""
+    """Ask until the server keeps the file, and return its response."""
     client.ask(target, *lines)
     return client.ask(target, *lines)
 
@@ -236,7 +236,7 @@ def test_link_that_is_turned_outwards_is_not_found(
 
 
 def test_file_that_changes_all_the_time_is_never_mixed(client: Client, path: Path) -> None:
-    """Every answer is one of the files that there have been, whole and with its own fields."""
+    """Every response is one of the files that there have been, whole and with its own fields."""
     contents = [b"a" * 10, b"b" * 5000, b"c" * LARGE, b"d" * LARGE]
     bodies: dict[str, bytes] = {}
     for content in contents * 15:

@@ -175,7 +175,7 @@ def test_slow_reader_gets_every_byte(server: Server) -> None:
 
 
 def test_error_reaches_a_client_that_is_still_sending(server: Server) -> None:
-    """RFC 9112, section 9.6: closing at once would reset the connection and lose the answer."""
+    """RFC 9112, section 9.6: closing at once would reset the connection and lose the response."""
     with Client(server.port) as client:
         client.send(request("/", "Content-Length: 3000000", method="POST"))
         for _ in range(30):

@@ -1,4 +1,4 @@
-"""The fields of an answer: all that the specification asks for, with the right values."""
+"""The fields of a response: all that the specification asks for, with the right values."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_date_moves_on(client: Client) -> None:
 
 
 def dated(client: Client, path: Path, nanoseconds: int) -> Response:
-    """Return the answer to a new file that was modified at this time."""
+    """Return the response to a new file that was modified at this time."""
     path.write_bytes(b"x")
     os.utime(path, ns=(nanoseconds, nanoseconds))
     return client.ask(f"/{path.name}")

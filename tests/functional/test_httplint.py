@@ -1,4 +1,4 @@
-"""Every kind of answer before httplint, the checker of messages that REDbot is made of."""
+"""Every kind of response before httplint, the checker of messages that REDbot is made of."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ rules:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of answer, and the request that it is for."""
+    """A kind of response, and the request that it is for."""
 
     status: int
     target: str = "/plain.txt"
@@ -140,7 +140,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def lint(kind: Kind, response: Response) -> Iterator[Note]:
-    """Yield what httplint has to say about an answer that has just arrived."""
+    """Yield what httplint has to say about a response that has just arrived."""
     asked = HttpRequestLinter()
     target = kind.target if kind.target[0] != "/" else f"http://localhost{kind.target}"
     asked.process_request_topline(kind.method.encode(), target.encode(), kind.version.encode())

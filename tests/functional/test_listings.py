@@ -303,7 +303,7 @@ def test_listing_whose_clients_go_away_leaves_nothing(site: Path, reset: bool) -
 
 
 def test_listing_that_nobody_takes_is_given_up(site: Path) -> None:
-    """Whatever it has pipelined, and wherever its answers stopped to fit into the socket."""
+    """Whatever it has pipelined, and wherever its responses stopped to fit into the socket."""
     (site / "7k").write_bytes(bytes(7000))
     settings = {"send_timeout": "1s", "keepalive_timeout": "1s", "header_timeout": "1s"}
     with serve_with(site, listing=True, **settings) as server, ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Clients that speak another protocol are told so at once, and are not waited for."""
+"""Bytes of another protocol are answered 400 at once, without waiting for more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.server import DEADLINE, Server
 def test_bytes_that_cannot_become_a_request_get_400_and_not_408(
     server: Server, data: bytes
 ) -> None:
-    """Nothing more is sent, so whoever waited for more would answer 408 in the end."""
+    """The client sends no more, so a server that waited would answer 408 in the end."""
     with Client(server.port) as client:
         client.send(data)
         assert client.response().status == 400

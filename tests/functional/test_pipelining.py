@@ -27,7 +27,7 @@ def test_pipeline_of_sixteen_is_answered_in_order(server: Server) -> None:
 
 @pytest.mark.parametrize("recv", [1, 100, 65536])
 def test_pipeline_of_known_and_new_requests_is_answered_in_order(docroot: Path, recv: int) -> None:
-    """They are answered several at a time, but each has its answer, in its place."""
+    """They are answered several at a time, but each has its response, in its place."""
     chance = random.Random(recv)
     known = ["/notes.txt", "/", "/sizes/0.bin", f"/sizes/{LONG}.bin", "/missing"]
     others = ["/notes.txt?%d", "/missing%d", "/docs?%d", "/five.bin?%d", "/%%6eotes.txt?%d"]

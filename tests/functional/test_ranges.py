@@ -1,4 +1,4 @@
-"""Several ranges in one answer: each part is what was asked for, by the word of another parser."""
+"""Several ranges in one response: each part has the requested bytes, as another parser reads it."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_ranges_have_each_the_type_that_a_rule_sets(client: Client) -> None:
 
 
 def test_ranges_of_each_response_have_a_boundary_of_their_own(server: Server) -> None:
-    """Whoever may write files cannot know what will stand between the parts of one."""
+    """A user who may write a file cannot know the boundary between its parts."""
     seen = set()
     for number in range(5):
         with Client(server.port) as client:

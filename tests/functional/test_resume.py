@@ -139,7 +139,7 @@ def test_resumed_download_of_a_shorter_file_adds_nothing(
 def test_curl_with_an_old_validator_gets_the_whole(
     server: Server, file: Path, tmp_path: Path
 ) -> None:
-    """It does not want the whole where it has asked for the rest; then one starts anew."""
+    """It does not accept the whole file in place of the rest; the user starts over."""
     out = tmp_path / "out.bin"
     condition = f"If-Range: {ask(server.port, f'/{file.name}')['ETag']}"
     size = interrupt(server, file, curl, out)
@@ -184,7 +184,7 @@ def test_wget_that_asks_for_newer_files_gets_changes(
 
 
 def test_aria2c_goes_by_the_size(server: Server, file: Path, tmp_path: Path) -> None:
-    """It sends no condition either, but refuses a file of another size; then one starts anew."""
+    """It sends no condition either, but refuses a file of another size; the user starts over."""
     out = tmp_path / "out.bin"
     size = interrupt(server, file, aria2c, out)
     begun = out.read_bytes()
@@ -200,7 +200,7 @@ def test_aria2c_goes_by_the_size(server: Server, file: Path, tmp_path: Path) -> 
 
 
 def test_aria2c_with_a_checksum(server: Server, file: Path, tmp_path: Path) -> None:
-    """Without one, nobody could tell that a file of the same size is another one."""
+    """Without a checksum, another file of the same size is not noticed."""
     out = tmp_path / "out.bin"
     interrupt(server, file, aria2c, out)
     new = NEW[: len(OLD)]

@@ -1,4 +1,4 @@
-"""A connection goes on after every kind of answer, and blank lines between requests do no harm."""
+"""A connection goes on after every kind of response; blank lines between requests do no harm."""
 
 from __future__ import annotations
 

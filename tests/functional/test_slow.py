@@ -1,4 +1,4 @@
-"""Attacks by slowness, small ones: they must not keep anybody else waiting (`benchmarks.slow`)."""
+"""Small attacks by slowness: they must not keep other clients waiting (`benchmarks.slow`)."""
 
 from __future__ import annotations
 

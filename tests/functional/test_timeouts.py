@@ -22,7 +22,7 @@ UNREAD = 64 * MIB
 
 @pytest.fixture(scope="module")
 def hasty(docroot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that waits for no one."""
+    """A server with short timeouts."""
     config = tmp_path_factory.mktemp("hasty") / "phttpd.yaml"
     config.write_text(
         f"docroot: {docroot}\nkeepalive_timeout: 500ms\nheader_timeout: 500ms\nsend_timeout: 3s\n"
@@ -85,7 +85,7 @@ def test_client_that_does_not_read_is_cut_off(hasty: Server) -> None:
 
 
 def test_client_that_reads_a_little_is_not_cut_off(hasty: Server) -> None:
-    """The send timeout counts from the last progress, not from the start of the answer."""
+    """The send timeout counts from the last progress, not from the start of the response."""
     with Client(hasty.port, receive_buffer=65536) as client:
         client.send(request("/unread.bin"))
         client.head()

@@ -1,4 +1,4 @@
-"""The same requests on fresh connections, all over one, and all at once: the answers are equal."""
+"""The same requests on fresh connections, over one, and all at once: the responses are equal."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REQUESTS = [(method, request(target, *lines, method=method)) for method, target,
 
 @pytest.fixture(scope="module")
 def fresh(server: Server) -> list[Response]:
-    """The answers on fresh connections."""
+    """The responses on fresh connections."""
     responses = []
     for method, data in REQUESTS:
         with Client(server.port) as client:

@@ -1,4 +1,4 @@
-"""Fuzz targets that need a directory to serve: paths, and the whole way from bytes to an answer.
+"""Fuzz targets that need a directory to serve: paths, and the whole way from bytes to a response.
 
 What must not get out lies beside the directory and behind symbolic links in it
 (`tests.corpus.site`).
@@ -80,7 +80,7 @@ def check_path(opener: Docroot, docroot: Path, data: bytes) -> None:
 
 
 def check_responses(gateway: Gateway, data: bytes) -> None:
-    """Do with some requests what a connection does, and read the answers like a strict client."""
+    """Do with some requests what a connection does, and read the responses like a strict client."""
     buffer = bytearray(data)
     for _ in range(MAX_REQUESTS):
         is_head = False
@@ -107,7 +107,7 @@ def check_responses(gateway: Gateway, data: bytes) -> None:
 
 
 def check_wire(response: Response, *, is_head: bool) -> None:
-    """Assert that an answer is framed as its head says, and that nothing in it is secret."""
+    """Assert that a response is framed as its head says, and that nothing in it is secret."""
     head, end, body = (response.wire + response.behind).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
     for part in response.body.segments:

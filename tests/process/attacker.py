@@ -1,4 +1,4 @@
-"""Somebody who may write in a docroot: pairs of names change places without pause.
+"""An attacker who may write in a docroot: pairs of names change places without pause.
 
     python -m tests.process.attacker NAME...
 

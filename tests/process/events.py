@@ -83,7 +83,7 @@ class LogFile:
 
 
 class Process:
-    """A process that somebody else started: what is done to it hits it, or nobody."""
+    """A process that is no child: a signal to it reaches this process or none."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

@@ -59,7 +59,7 @@ def write_config(path: Path, **settings: Setting) -> Path:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses, below those that the kernel gives to clients."""
+    """Return a port that is not in use, below those that the kernel gives to clients."""
     while True:
         port = random.randint(10000, 30000)
         with socket.socket() as probe, suppress(OSError):
@@ -68,7 +68,7 @@ def free_port() -> int:
 
 
 def refused(port: int) -> bool:
-    """Tell whether nobody listens on a port of this machine."""
+    """Tell whether no process listens on a port of this machine."""
     if proc.listens(port):  # a connection in the last moments of a drain may take a second
         return False
     with socket.socket() as probe:

@@ -28,7 +28,7 @@ class Load:
         port: of the server on 127.0.0.1.
         count: of clients.
         retry: whether they ask again, as browsers do, when the server closes a connection that was
-            idle just before, instead of an answer (RFC 9112, section 9.3.1).
+            idle just before, instead of a response (RFC 9112, section 9.3.1).
     """
 
     def __init__(self, port: int, count: int, *, retry: bool = False) -> None:
@@ -48,7 +48,7 @@ class Load:
         self.end()
 
     def end(self) -> None:
-        """Return once all clients have got their last answers."""
+        """Return once all clients have got their last responses."""
         self._stop.set()
         for thread in self._threads:
             thread.join(DEADLINE)

@@ -164,7 +164,7 @@ def test_reload_keeps_the_passed_sockets(site: Path, listener: socket.socket) ->
 
 
 def test_restart_under_load_fails_no_request(site: Path, listener: socket.socket) -> None:
-    """Who connects while nobody serves waits for the next server; nobody is refused or reset."""
+    """A client that connects between two servers waits, and is neither refused nor reset."""
     with Load(port_of(listener), 6, retry=True) as load:
         for _ in range(3):
             with activated(site, listener):

@@ -166,7 +166,7 @@ def test_all_downloads_of_the_file_end(site: Path, file: Path) -> None:
 def test_download_whose_bytes_stay_is_finished(
     site: Path, file: Path, event: Callable[[Path], bytes], part: range
 ) -> None:
-    """And whoever asks next gets what there is then."""
+    """And the next request gets the file that is there then."""
     line = f"Range: bytes={part.start}-{part.stop - 1}"
     with foreground(site) as server, begin(server, line) as client:
         content = event(file)

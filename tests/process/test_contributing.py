@@ -1,4 +1,4 @@
-"""What CONTRIBUTING and SECURITY tell people to type and to read works and is there.
+"""The commands of CONTRIBUTING work, and the paths in CONTRIBUTING and SECURITY exist.
 
 The commands run in a copy of the checkout that has the virtual environment of the tests.
 """

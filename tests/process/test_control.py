@@ -176,7 +176,7 @@ def test_status_while_a_worker_hangs(site: Path) -> None:
 
 
 def test_second_stop_waits_and_cuts_no_download(site: Path) -> None:
-    """Only a second signal is for who is in a hurry."""
+    """Only a second signal cuts downloads; a second command does not."""
     with (site / "large").open("wb") as file:
         file.truncate(20_000_000)
     with daemon(site, verbose=True) as server, Client(server.port, receive_buffer=65536) as client:

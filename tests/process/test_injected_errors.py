@@ -245,7 +245,7 @@ SUPERVISOR_CALLS = {
 def test_the_supervisor_goes_on_when_a_system_call_fails(
     site: Path, call: str, tmp_path: Path
 ) -> None:
-    """It is told to reload, and then loses a worker."""
+    """It reloads, and then loses a worker."""
     with foreground(site, workers=1, threads=1, errors=".") as server:
         injected = 0
         for error in SUPERVISOR_CALLS[call].split():
@@ -260,7 +260,7 @@ def test_the_supervisor_goes_on_when_a_system_call_fails(
             server.signal(SIGHUP)
             server.out.wait_for(" notice supervisor.* reloaded")
         assert injected, "nothing has failed"
-        until(lambda: not proc.zombies(server.pid), "nobody is left unburied")
+        until(lambda: not proc.zombies(server.pid), "no zombie is left")
 
 
 def _reload(server: Foreground) -> None:

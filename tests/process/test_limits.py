@@ -76,7 +76,7 @@ def test_connections_beyond_the_descriptors_wait(site: Path) -> None:
 
 
 def more(clients: list[Client]) -> bool:
-    """Tell whether any more of the clients get an answer, given a moment."""
+    """Tell whether any more of the clients get a response, given a moment."""
     served = readable(clients, 0)
     return bool(readable([client for client in clients if client not in served], 0.3))
 
@@ -207,7 +207,7 @@ def server_sockets(server: Foreground) -> int:
 
 
 def test_refused_connections_are_bounded(site: Path) -> None:
-    """Whoever is refused does not hang up, and may send more."""
+    """Refused clients do not close their connections, and may send more."""
     large(site)
     with foreground(site, workers=1, threads=2, max_connections=8) as server:
         held = server_sockets(server)

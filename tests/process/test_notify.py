@@ -1,4 +1,4 @@
-"""What the service manager hears: readiness, reloads, figures, the watchdog, and a drain's time."""
+"""What the service manager is sent: readiness, reloads, figures, watchdog, and time for a drain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 def told(manager: Manager, **more: str) -> dict[str, str]:
-    """Return what to add to the environment of a server, so that it speaks to the manager."""
+    """Return what to add to the environment of a server, so that it notifies the manager."""
     return {"NOTIFY_SOCKET": manager.address, **more}
 
 
@@ -67,7 +67,7 @@ def test_manager_that_does_not_read_blocks_nothing(site: Path) -> None:
     idle = Manager(manager.address)
     with foreground(site, env=told(idle), workers=1, threads=1) as server:
         config = config_of(site)
-        for _ in range(20):  # more than the kernel keeps for who does not read
+        for _ in range(20):  # more than the kernel keeps for a socket that is not read
             assert run("-c", config, "reload").returncode == 0
         assert ask(server.port, "/").status == 200
     with idle:

@@ -105,7 +105,7 @@ def build(site: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> list[st
         listener.bind("socket.txt~")
     try:
         os.mknod(site / "device.txt~", stat.S_IFCHR | 0o666, os.makedev(1, 5))  # /dev/zero
-    except PermissionError:  # who is not root cannot make it
+    except PermissionError:  # only root can make it
         os.mkfifo(site / "device.txt~")
     return [str(site / name) for name in (*links, *no_files)]
 
@@ -144,7 +144,7 @@ def ask_for_everything(port: int, number: int) -> dict[str, set[int]]:
 def test_race_of_paths_never_serves_a_file_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: int | str
 ) -> None:
-    """Neither when every request is looked up anew, nor when files are looked at once a second."""
+    """Neither when every request looks up the file, nor when files are validated once a second."""
     outside = tmp_path / "outside"
     build_outside(outside)
     docroot = tmp_path / "site"

@@ -105,7 +105,7 @@ def test_daemon_survives_its_terminal(site: Path) -> None:
         said = os.read(terminal, 4096)
     except OSError:  # EIO: every other end is closed
         said = b""
-    os.close(terminal)  # the line is dropped: whoever is still on it gets SIGHUP
+    os.close(terminal)  # a hangup: processes that are still attached get SIGHUP
     assert done.returncode == 0
     assert re.fullmatch(rb"phttpd: serving [^\n]* in the background [^\n]*\r\n", said)
     with Process(server.pid) as supervisor:

@@ -161,7 +161,7 @@ def test_stop_serves_a_request_whose_head_is_half_received(site: Path, keep_aliv
         assert (response.status, response.body) == (200, b"<p>hello\n")
         assert response["Connection"] == "close"
         assert client.rest() == b""
-        client.close()  # or the server lingers a moment, lest a reset destroys the answer
+        client.close()  # or the server lingers a moment, lest a reset destroys the response
         assert server.process.wait(SOON) == 0
 
 

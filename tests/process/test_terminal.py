@@ -1,4 +1,4 @@
-"""What a person at a terminal is told: where the server is found, once, and never in the way."""
+"""What a server prints on a terminal: its addresses, once, without ever blocking."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_line_for_a_terminal_never_waits_and_leaves_it_blocking(
 ) -> None:
     ours, theirs = pty.openpty()
     monkeypatch.setattr(terminal, "_STDERR", theirs)
-    for number in range(5000):  # far more than a terminal keeps for who does not read
+    for number in range(5000):  # far more than a terminal keeps when it is not read
         terminal.say(f"{number} {'x' * 100}")
     assert not fcntl.fcntl(theirs, fcntl.F_GETFL) & os.O_NONBLOCK
     assert os.read(ours, 100).startswith(b"0 xxx")

@@ -117,7 +117,7 @@ def test_upgrade_under_load_fails_no_request(server: Daemon) -> None:
     assert load.failed == []
     assert got.digest() == hashlib.sha256(data).digest()
     assert len(set(pids)) == 4
-    until(lambda: not any(proc.stat(pid) for pid in pids[:3]), "those of before have ended")
+    until(lambda: not any(proc.stat(pid) for pid in pids[:3]), "the former supervisors have ended")
     until(lambda: len(server.workers()) == 2, "two workers")
     until(lambda: len(proc.descriptors(server.pid)) == len(before), "the same descriptors")
 
@@ -307,7 +307,7 @@ def pid_of(site: Path) -> int:
 
 
 def upgrade_by_signal(server: Foreground, site: Path) -> int:
-    """Upgrade whoever is in front and return the pid of the new supervisor."""
+    """Upgrade the server in the foreground, and return the pid of the new supervisor."""
     os.kill(pid_of(site), signal.SIGUSR2)
     return int(server.out.wait_for(r"upgraded: pid (\d+) serves")[1])
 

@@ -1,4 +1,4 @@
-"""Started as root: the socket is bound first, and those who serve are somebody else."""
+"""Started as root: the socket is bound first, and the workers run as another user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = pwd.getpwnam("nobody")
 
 @pytest.fixture
 def site() -> Iterator[Path]:
-    """A docroot that everybody may read, all directories above it included."""
+    """A docroot that all users may read, including the directories above it."""
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         docroot = Path(directory, "site")
@@ -68,7 +68,7 @@ def test_port_for_root_only_is_served_by_the_user(site: Path) -> None:
         nobodies = [str(NOBODY.pw_uid)] * 2
         until(
             lambda: [proc.status(pid, "Uid")[1] for pid in server.workers()] == nobodies,
-            "a replacement that is nobody, too",
+            "a replacement that runs as nobody, too",
         )
         assert ask(997, "/").status == 200
 

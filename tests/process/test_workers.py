@@ -1,4 +1,4 @@
-"""The pool of workers: its names, its evenness, and what happens when somebody dies."""
+"""The pool of workers: its names, its evenness, and what happens when a process dies."""
 
 from __future__ import annotations
 

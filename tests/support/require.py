@@ -25,7 +25,7 @@ _is_root_declared = False
 
 
 def declare(packages: Set[str], *, root: bool) -> None:
-    """Take note of what the markers of the next test say."""
+    """Record what the markers of the next test say."""
     global _packages, _is_root_declared  # one test at a time
     _packages, _is_root_declared = packages, root
 

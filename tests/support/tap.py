@@ -101,7 +101,7 @@ class Tap:
             server.shutdown(socket.SHUT_RDWR)
 
     def _pause(self, size: int) -> None:
-        """Take note that so many bytes have come, and wait for `on_full` if they are too many."""
+        """Count so many bytes, and wait for `on_full` if they are too many."""
         with self._lock:
             had_room = self._room >= 0
             self._room -= size

@@ -115,7 +115,7 @@ class Machine:
         os.unlink(path)
 
     def _is_up(self, notify: socket.socket) -> bool:
-        """Hear what nspawn has to say, see NOTIFY_SOCKET in systemd-nspawn(1)."""
+        """Receive the messages of nspawn; see NOTIFY_SOCKET in systemd-nspawn(1)."""
         try:
             said = notify.recv(4096).decode()
         except TimeoutError:
@@ -206,7 +206,7 @@ class Machine:
             for directory, directories, files in os.walk(layer):
                 for path in (Path(directory, name) for name in (*directories, *files)):
                     name = f"{top}/{path.relative_to(layer)}"
-                    # Byte code is written by whoever runs a program first.
+                    # Bytecode is written by the user who runs a program first.
                     if word in name and "__pycache__" not in path.parts and not _is_whiteout(path):
                         found.add(name)
         return found

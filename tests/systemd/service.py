@@ -115,5 +115,5 @@ class Service:
         return out.splitlines()
 
     def until_active(self) -> None:
-        """Wait until the start has come to its end, whoever asked for it."""
+        """Wait until the start has ended, whichever process requested it."""
         until(lambda: self.show("ActiveState") == "active", "an active service")

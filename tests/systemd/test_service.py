@@ -201,7 +201,7 @@ def test_watchdog_ends_a_service_with_a_stuck_process(service: Service, who: str
 
 
 def until_fed(service: Service) -> None:
-    """Wait until the watchdog was fed once more."""
+    """Wait until the watchdog has been fed again."""
     before = service.show("WatchdogTimestampMonotonic")
     until(lambda: service.show("WatchdogTimestampMonotonic") != before, "food for the watchdog")
 
@@ -266,7 +266,7 @@ def test_instances_serve_beside_each_other(service: Service) -> None:
 
 @pytest.mark.debian("logrotate")
 def test_logrotate_under_load_loses_no_line(service: Service) -> None:
-    """Every answer has its line, in one file or the other, and no line is torn."""
+    """Every response has its line, in one file or the other, and no line is torn."""
     require.command("logrotate", "logrotate")
     log = "/var/log/phttpd/phttpd.log"
     run = service.machine.run

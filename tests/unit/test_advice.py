@@ -1,4 +1,4 @@
-"""What the operator is told of users that only root can give; the rest is tested with servers."""
+"""Warnings about `user` and `group`; the others are tested with servers."""
 
 from __future__ import annotations
 

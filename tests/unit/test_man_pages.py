@@ -1,4 +1,4 @@
-"""The man pages tell of every option and every key, with its default."""
+"""The manual pages have every option, and every key with its default."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def get(
 def get_until(
     client: Client, target: str, accept: str, wanted: Callable[[Response], bool]
 ) -> list[Response]:
-    """Ask, with the same bytes, until an answer is the wanted one."""
+    """Ask, with the same bytes, until a response is the wanted one."""
     responses = []
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:

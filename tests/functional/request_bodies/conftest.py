@@ -39,6 +39,6 @@ def server(site: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def hasty(site: Path) -> Iterator[Server]:
-    """A server that waits for no one."""
+    """A server with short timeouts."""
     with serve_with(site, header_timeout="1s") as server:
         yield server

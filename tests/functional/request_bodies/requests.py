@@ -11,7 +11,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 def filling(size: int) -> bytes:
-    """A body that anybody would take for requests who does not know where it ends."""
+    """A body that looks like requests to a server that mistakes its length."""
     return (SMUGGLED * (size // len(SMUGGLED) + 1))[:size]
 
 
@@ -51,7 +51,7 @@ def check_between_others(port: int, data: bytes, status: int = 405, method: str 
 
 
 def check_refused(client: Client, status: int) -> None:
-    """Assert that this is the last answer, whatever is sent behind the request."""
+    """Assert that this is the last response, whatever is sent behind the request."""
     response = client.response()
     assert response.status == status
     assert response["Connection"] == "close"

@@ -92,7 +92,7 @@ def test_drain_waits_for_the_body(site: Path) -> None:
 
 
 def test_expect_gets_the_final_response_instead_of_100(server: Server) -> None:
-    """RFC 9110 §10.1.1: a final status in place of 100, and then nobody knows what comes next."""
+    """RFC 9110 §10.1.1: a final status comes in place of 100, and the connection ends."""
     for lines in (["Content-Length: 5"], [CHUNKED], [f"Content-Length: {LIMIT + 1}"]):
         for method, status in (("GET", 200), ("PUT", 405)):
             with Client(server.port) as client:

@@ -4,9 +4,9 @@ The file that `PHTTPD_TEST_FAULTS` names has an order a line, as long as it exis
 
 * ``raise EVENT TEXT``: an audit event (docs.python.org, “Audit events table”) with TEXT in its
   first argument raises RuntimeError.
-* ``say BYTES``: a worker that boots sends these bytes, in hexadecimal, on the line to the
+* ``say BYTES``: a worker that boots sends these bytes, in hexadecimal, on the channel to the
   supervisor, with a descriptor, and then waits.
-* ``hang-up``: a worker that boots closes that line, and then waits.
+* ``hang-up``: a worker that boots closes that channel, and then waits.
 
 Every import is noted in the file that `PHTTPD_TEST_IMPORTS` names.  A new supervisor that takes the
 place of a running one waits for the end of the FIFO that `PHTTPD_TEST_GATE` names.
@@ -56,8 +56,8 @@ def look(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def be_hostile(word: str, arguments: list[str]) -> NoReturn:
-    """Do what a worker may do that somebody else has got hold of."""
-    fd, end = find_line()
+    """Do what a worker may do that an attacker controls."""
+    fd, end = find_channel()
     if word == "say":
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))
         end.sendmsg([bytes.fromhex("".join(arguments))], [rights])
@@ -68,8 +68,8 @@ def be_hostile(word: str, arguments: list[str]) -> NoReturn:
         signal.pause()
 
 
-def find_line() -> tuple[int, socket.socket]:
-    """Return the worker's end of the line to the supervisor: the only socket of its kind."""
+def find_channel() -> tuple[int, socket.socket]:
+    """Return the worker's end of the channel to the supervisor: the only socket of its kind."""
     for name in os.listdir("/proc/self/fd"):
         try:
             end = socket.socket(fileno=os.dup(int(name)))
@@ -78,7 +78,7 @@ def find_line() -> tuple[int, socket.socket]:
         if end.family == socket.AF_UNIX and end.type == socket.SOCK_SEQPACKET:
             return int(name), end
         end.close()
-    raise AssertionError("no line to the supervisor")
+    raise AssertionError("no channel to the supervisor")
 
 
 if GATE and "PHTTPD_UPGRADE" in os.environ:

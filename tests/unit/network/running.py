@@ -150,7 +150,7 @@ def is_closed(client: Client) -> bool:
 
 
 def wait_for_connections(running: RunningLoop, count: int) -> None:
-    """Let the loop answer a client of ours, until it holds so many others."""
+    """Serve a client of the test until the loop holds so many other connections."""
     while True:
         with running.connect() as client:
             client.ask("/a.txt")

@@ -37,7 +37,7 @@ def test_accepted_sockets_are_ready_for_use() -> None:
 
 
 def test_acceptor_in_a_flood_leaves_time_for_others() -> None:
-    """One call accepts a bounded number; the level-triggered listener tells of the rest."""
+    """One call accepts a bounded number; the level-triggered listener reports the rest."""
     with bench([0]) as made:
         made.connect(200)
         made.accept()
@@ -103,7 +103,7 @@ def test_acceptor_never_holds_twice_the_mean(counts: list[int]) -> None:
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=16))
 @settings(max_examples=100)
 def test_acceptor_with_the_fewest_connections_never_steps_back(counts: list[int]) -> None:
-    """So there is always somebody to accept."""
+    """So at least one loop always accepts."""
     with bench(counts, counts.index(min(counts))) as made:
         made.connect()
         made.accept()
@@ -212,7 +212,7 @@ def test_acceptor_never_rests_while_a_loop_may_block() -> None:
         assert len(made.accepted) == 1
         assert made.acceptor.returns_at == later + REST
         command()
-        command()  # who is back already stays so
+        command()  # a loop that is back already stays so
         made.acceptor.drain()
         made.listeners.wake_resting_loops()
         assert made.commands == [command]

@@ -32,7 +32,7 @@ class Door:
         self.running = RunningLoop(site, settings, Scoreboard.create(1, 1, 1), verbose=False)
         self.loop = self.running.loop
         self.loop._tick()
-        for _ in range(3):  # then the answer is known
+        for _ in range(3):  # then the response is known
             assert self.ask().body == BODY
 
     def accept(self) -> None:

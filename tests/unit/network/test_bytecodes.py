@@ -1,7 +1,7 @@
 """The bytecodes of a hit, a close and a cold request are bounded on each Python that is installed.
 
 Each minor version compiles to bytecodes of its own, and so has bounds of its own.  The bounds are
-what was measured, rounded up: whoever makes a request cheaper lowers them here.
+what was measured, rounded up.  A change that makes a request cheaper lowers them.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def test_pipelined_requests_for_a_byte_of_a_large_file_are_served(site: Path, ta
 
 
 def test_pipelining_client_does_not_keep_others_waiting(site: Path) -> None:
-    """It gets a bounded number of answers, then it is the other one's turn."""
+    """It gets a bounded number of responses, then it is the other one's turn."""
     running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1))
     with running.connect() as greedy, running.connect() as modest:
         greedy.send(request("/a.txt") * 600)

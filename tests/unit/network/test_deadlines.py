@@ -19,7 +19,7 @@ from tests.unit.network.running import (
 
 
 def test_connection_without_a_request_is_closed(site: Path) -> None:
-    """Is closed without a word: there is nothing to answer."""
+    """It is closed without a response: there is no request."""
     settings = replace(SETTINGS, header_timeout=SHORT)
     with running_loop(site, settings) as running, running.connect() as client:
         assert client.rest() == b""

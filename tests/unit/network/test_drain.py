@@ -50,7 +50,7 @@ def test_drain_finishes_a_request_whose_head_is_arriving(site: Path) -> None:
 
 
 def test_drain_finishes_a_download_and_then_ends(site: Path) -> None:
-    """Also when its head has promised to keep the connection: nobody waits for a timeout."""
+    """Also when its head has promised to keep the connection: the drain waits for no timeout."""
     content = os.urandom(30_000_000)
     write(site / "large.bin", content)
     with running_loop(site) as running, running.connect() as client:

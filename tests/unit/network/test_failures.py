@@ -1,4 +1,4 @@
-"""What disks, networks and the kernel fail to do is told, and ends no more than one connection."""
+"""Failures of disks, networks and the kernel are logged, and end one connection at most."""
 
 from __future__ import annotations
 

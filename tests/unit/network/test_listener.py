@@ -94,7 +94,7 @@ def test_listeners_on_several_addresses_accept() -> None:
 @pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
 def test_listeners_of_both_families_share_a_port() -> None:
     """`::` alone must not take IPv4 as well, or 0.0.0.0 could not be had beside it."""
-    address = ("", 0)  # a port that nobody has in either family
+    address = ("", 0)  # a port that is free in both families
     with socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True) as probe:
         port = probe.getsockname()[1]
     with listening(["::"], port), listening(["0.0.0.0"], port):
@@ -196,7 +196,7 @@ def test_listener_passes_tcp_nodelay_to_accepted_sockets(tcp_nodelay: bool, pres
 
 
 def test_listener_without_handshakes_refuses_new_clients() -> None:
-    """Who has got through is served, who comes later is not let in, and nobody is reset."""
+    """Established connections are served, later ones are not made, and none is reset."""
     (listener,) = listen(["127.0.0.1"], 0, 16)
     with listener, socket.socket() as early, socket.socket() as late:
         early.settimeout(10)

@@ -75,7 +75,7 @@ def test_descriptors_for_a_connection_run_out(site: Path) -> None:
 
 
 def test_descriptors_for_a_file_run_out(site: Path) -> None:
-    """The answer is 503 and not 404, and the connection ends."""
+    """The response is 503 and not 404, and the connection ends."""
     with running_loop(site) as running, running.connect() as client:
         for _ in range(2):  # the second one is answered when all accepting is done
             assert client.ask("/nothing").status == 404

@@ -113,7 +113,7 @@ def make_response(directory: Path, segments: tuple[bytes | range, ...]) -> Respo
 
 
 def make_lasting(directory: Path, segments: tuple[bytes | range, ...]) -> Response:
-    """Make an answer from a snapshot, whose file has been overwritten since."""
+    """Make a response from a snapshot, whose file has been overwritten since."""
     response = make_response(directory, segments)
     assert isinstance(response.body.source, OpenFile)
     snapshot = response.body.source.snapshot()

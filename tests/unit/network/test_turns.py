@@ -1,4 +1,4 @@
-"""A turn receives first and sends then: a client that sleeps need not be woken by each answer."""
+"""A turn receives first and sends then: a client that sleeps need not be woken by each response."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def peers(loop: Loop, clock: pytest.MonkeyPatch) -> Iterator[tuple[Peer, Peer]]:
 
 
 def test_queued_responses_go_out_at_the_end_of_a_turn(loop: Loop, peers: tuple[Peer, Peer]) -> None:
-    for _ in range(3):  # unknown, known by its file, known to the memo
+    for _ in range(3):  # unknown, known by its file, in the response cache
         for peer in peers:
             peer.ask("/a.txt")
         assert [peer.received() for peer in peers] == [b"", b""]
         loop.queue.send()
         assert all(peer.received().startswith(OK) for peer in peers)
     loop.queue.send()
-    assert [peer.received() for peer in peers] == [b"", b""], "each answer is sent once"
+    assert [peer.received() for peer in peers] == [b"", b""], "each response is sent once"
 
 
 def test_queued_responses_go_out_before_a_slice_of_a_download(

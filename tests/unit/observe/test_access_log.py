@@ -251,7 +251,7 @@ def test_access_lines_of_many_processes_do_not_mix_on_a_pipe(trouble: Trouble) -
 
 
 class FullPipe:
-    """A pipe that nobody reads until the test does."""
+    """A pipe that is not read until the test does."""
 
     def __init__(self) -> None:
         self.read_fd, self.write_fd = os.pipe()

@@ -1,4 +1,4 @@
-"""The line between supervisor and worker: whole messages, descriptors, and the end."""
+"""The channel between two processes: whole messages, descriptors, and the end."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_end_of_the_other_side_is_received(pair: tuple[Channel, Channel]) -> Non
     assert theirs.receive() is None
     assert theirs.receive() is None
     with must_end():
-        theirs.send(Message.READY)  # to nobody
+        theirs.send(Message.READY)  # without a reader
 
 
 @pytest.mark.parametrize("end", ["exit", "kill"])
@@ -151,7 +151,7 @@ def test_channel_is_a_socket_that_keeps_messages_whole(pair: tuple[Channel, Chan
 @example(data=b"", descriptors=1)
 @example(data=b" ready", descriptors=0)
 def test_channel_receives_any_bytes(data: bytes, descriptors: int) -> None:
-    """From a process that may belong to somebody else."""
+    """From a process that an attacker may control."""
     ours, theirs = Channel.pair()
     before = open_descriptors()
     raw = socket.socket(fileno=os.dup(theirs.fileno()))

@@ -1,4 +1,4 @@
-"""The report of a start, on a descriptor whose number is somebody else's afterwards."""
+"""The report of a start, on a descriptor whose number is used again afterwards."""
 
 from __future__ import annotations
 

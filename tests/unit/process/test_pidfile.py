@@ -1,4 +1,4 @@
-"""The pidfile: its lock is the truth, and nobody's file is taken away."""
+"""The pidfile: its lock counts, and no other file is removed or overwritten."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def lock_of(path: Path) -> Path:
 
 
 def find_from_outside(path: Path) -> str:
-    """Ask in a child, for whoever opens and closes the file in our process drops our lock."""
+    """Ask in a child, since opening and closing the file in this process drops its lock."""
     return run_in_child(lambda: find_supervisor(str(path)))
 
 
@@ -110,7 +110,7 @@ def test_lock_without_a_holder_finds_no_supervisor(path: Path) -> None:
     assert find_supervisor(str(path)) is None
     assert find_supervisor(str(path / "below-a-file-that-is-none")) is None
     path.write_text("1\n")
-    assert find_supervisor(str(path)) is None, "a number without a lock is nobody"
+    assert find_supervisor(str(path)) is None, "a number without a lock names no supervisor"
 
 
 def test_lock_of_another_process_is_refused(path: Path) -> None:
@@ -216,7 +216,7 @@ def test_lock_is_taken_and_released_in_turns(path: Path) -> None:
     assert not path.exists()
 
 
-# ---------------------------------------------------------------- who may hold it
+# ---------------------------------------------------------------- users that may hold it
 
 
 @pytest.mark.root
@@ -369,7 +369,7 @@ def test_pidfile_with_our_own_pid_is_replaced(path: Path) -> None:
 
 
 def test_pidfile_that_is_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
-    """Somebody else's file must not be overwritten through it."""
+    """A file of another user must not be overwritten through the link."""
     target = tmp_path / "precious"
     target.write_text("")
     path.symlink_to(target)

@@ -1,4 +1,4 @@
-"""Who is said to have a port: the process, or at least its user."""
+"""The owner of a port, as messages name it: the process, or at least its user."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 
 @pytest.fixture
 def top() -> Iterator[Path]:
-    """A directory that everybody may enter, and its owner alone may write."""
+    """A directory that all users may enter, and only its owner may write."""
     top = Path(tempfile.mkdtemp())
     top.chmod(0o755)
     (top / "precious").write_text("precious\n")

@@ -145,7 +145,7 @@ def test_inbox_descriptors_are_closed_and_not_inherited() -> None:
         assert not os.get_inheritable(fd)
     inbox.close()
     assert opened_since(before) == []
-    os.kill(os.getpid(), signal.SIGHUP)  # taken note of by nobody, and no error
+    os.kill(os.getpid(), signal.SIGHUP)  # recorded by no inbox, and no error
 
 
 PROBE = """

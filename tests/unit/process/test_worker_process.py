@@ -1,4 +1,4 @@
-"""What the supervisor makes of the words of a worker, which may belong to somebody else."""
+"""What the supervisor does with the messages of a worker, which an attacker may control."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.guard import must_end, open_descriptors, opened_since
 
 @contextmanager
 def a_worker() -> Iterator[tuple[WorkerProcess, socket.socket]]:
-    """A child that does nothing, and its end of the line."""
+    """A child that does nothing, and its end of the channel."""
     ours, theirs = Channel.pair()
     end = socket.socket(fileno=os.dup(theirs.fileno()))
     theirs.close()

@@ -23,7 +23,7 @@ SHIPPED_TEXT = SHIPPED.read_text("utf-8")
 
 
 def shipped_lines() -> dict[str, list[tuple[bool, str]]]:
-    """Return for each key in the shipped file whether it is in force, and its value.
+    """Return for each key in the shipped file whether it is set or commented out, and its value.
 
     Lines of a value that begin with a blank belong to it.
     """

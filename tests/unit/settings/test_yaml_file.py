@@ -70,7 +70,7 @@ def test_unknown_key_unlike_any_is_reported_with_its_line(write: Write, key: str
 def test_key_that_is_no_word_is_reported_with_its_line(write: Write, key: str) -> None:
     (problem,) = problems_of(write(f"{key}: 1"))
     assert ":2: " in problem
-    assert "Node" not in problem, "nobody wants to see objects of PyYAML"
+    assert "Node" not in problem, "objects of PyYAML are not shown"
 
 
 @pytest.mark.parametrize(
