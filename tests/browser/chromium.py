@@ -74,7 +74,7 @@ Promise.all(addresses.map(get)).then(done);
 
 @dataclass
 class Traffic:
-    """What went over the network since it was last asked for."""
+    """Network traffic since the last call."""
 
     responses: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Browser:
         self.run("document.querySelector(arguments[0]).click()", variant_key)
 
     def type(self, variant_key: str, text: str) -> None:
-        """Put a text into a field, in the place of what is there."""
+        """Replace the text of a field."""
         script = "const [field, text] = [document.querySelector(arguments[0]), arguments[1]];"
         self.run(
             f"{script} field.value = text; field.dispatchEvent(new Event('input'))",
@@ -129,7 +129,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
     def inaccessible(self) -> list[str]:
-        """Return what axe-core finds wrong with the page, for people who see or move less well."""
+        """Return the accessibility faults that axe-core finds in the page."""
         found = Axe().run(self.driver)
         return [
             f"{violation['id']}: {node['html']}"
@@ -156,7 +156,7 @@ class Browser:
         )
 
     def traffic(self) -> Traffic:
-        """Return the responses, and what went wrong, since the last call."""
+        """Return the responses and the failures since the last call."""
         seen = Traffic()
         for entry in self._log("performance"):
             event = json.loads(entry["message"])["message"]

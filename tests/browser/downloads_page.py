@@ -58,7 +58,7 @@ class Downloads:
         return record
 
     def message(self) -> str:
-        """Return what the page tells the person, once it does."""
+        """Wait for the message of the page, and return it."""
         return str(self.browser.wait("!message.hidden && message.textContent"))
 
 

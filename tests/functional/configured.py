@@ -15,7 +15,7 @@ from tests.support.server import Server, serve
 
 @contextmanager
 def serve_with(docroot: Path, **settings: Any) -> Iterator[Server]:
-    """Run a server of one loop, which says of each thing in what order it was done.
+    """Run a server of one loop, whose log shows the order in which things were done.
 
     Args:
         docroot: the directory to serve.

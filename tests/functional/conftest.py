@@ -29,7 +29,7 @@ def server(docroot: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="package")
 def lone_loop(docroot: Path) -> Iterator[Server]:
-    """A server with a single loop, where whatever holds that up holds up everyone."""
+    """A server with a single loop: what blocks the loop keeps all clients waiting."""
     with serve(docroot, "--workers", "1", "--threads", "1") as server:
         yield server
 

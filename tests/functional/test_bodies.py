@@ -1,4 +1,4 @@
-"""What arrives is what is on the disk: bodies of all sizes, whole and in ranges."""
+"""Content arrives as it is on the disk: files of all sizes, whole and in ranges."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A changed file is seen soon, and no response ever mixes the old file with the new one.
+"""A changed file is seen soon, and no response mixes the old file with the new one.
 
-Each test asks again and again, with the same bytes over one connection, so that the server has
-every reason to use what it remembers.
+Each test sends the same bytes again and again over one connection, so that the server can use its
+caches.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ Description: a package with nothing in it
 
 
 def run(*arguments: str, **more: str) -> bytes:
-    """Return what a command writes, which must be content."""
+    """Run a command that must succeed, and return its output."""
     done = subprocess.run(
         arguments,
         capture_output=True,

@@ -22,7 +22,7 @@ def curl() -> str:
 
 
 def run(curl: str, *arguments: str) -> bytes:
-    """Return what curl writes, which must be content with everything."""
+    """Run curl, which must succeed, and return its output."""
     done = subprocess.run(
         [curl, "--silent", "--show-error", "--noproxy", "*", *arguments],
         check=False,

@@ -1,4 +1,4 @@
-"""Precompressed forms: which one is sent to whom, and what is said of it (RFC 9110 §12.5.3)."""
+"""Precompressed forms: the choice for each client, and their fields (RFC 9110 §12.5.3)."""
 
 from __future__ import annotations
 

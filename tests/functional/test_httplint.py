@@ -140,7 +140,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def lint(kind: Kind, response: Response) -> Iterator[Note]:
-    """Yield what httplint has to say about a response that has just arrived."""
+    """Yield the notes of httplint about a response."""
     asked = HttpRequestLinter()
     target = kind.target if kind.target[0] != "/" else f"http://localhost{kind.target}"
     asked.process_request_topline(kind.method.encode(), target.encode(), kind.version.encode())

@@ -1,6 +1,4 @@
-"""Directories are listed: what a client gets, and what the others notice of it, which is
-nothing.
-"""
+"""Listings of directories: their content, and that other clients are not kept waiting."""
 
 from __future__ import annotations
 
@@ -89,7 +87,7 @@ def names(client: Client, target: str) -> list[str]:
     return [entry["name"] for entry in json.loads(client.ask(target, JSON).body)]
 
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- responses
 
 
 @pytest.mark.parametrize("lines", [[], [JSON]], ids=["html", "json"])
@@ -295,7 +293,7 @@ def test_listing_whose_clients_go_away_leaves_nothing(site: Path, reset: bool) -
                 addresses.add(gone.address)
         while addresses:
             addresses.discard(server.out.wait_for("connection ([0-9.:]+) closed: client")[1])
-        while True:  # what was kept of this second is given up in the next one
+        while True:  # a listing of this second is dropped in the next one
             if held_for_clients(worker) <= before:
                 break
             client.ask("/a.txt")
@@ -303,7 +301,7 @@ def test_listing_whose_clients_go_away_leaves_nothing(site: Path, reset: bool) -
 
 
 def test_listing_that_nobody_takes_is_given_up(site: Path) -> None:
-    """Whatever it has pipelined, and wherever its responses stopped to fit into the socket."""
+    """Whatever it has pipelined, and wherever its socket became full."""
     (site / "7k").write_bytes(bytes(7000))
     settings = {"send_timeout": "1s", "keepalive_timeout": "1s", "header_timeout": "1s"}
     with serve_with(site, listing=True, **settings) as server, ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What the server remembers stays bounded, however much it is asked."""
+"""The memory of the caches stays bounded, whatever clients request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 PAGE = 7 * 1024
 TARGETS = 20_000
 BOUND = 40 * MIB
-"""The 16 MiB that the server may remember and as much again for what it weighs, and some air."""
+"""The 16 MiB of the cache, as much again for the objects of Python, and a margin."""
 
 
 def proportional_size(pid: int) -> int:

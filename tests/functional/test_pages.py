@@ -1,4 +1,4 @@
-"""Error pages: small, readable, in need of nothing else, and with an honest head."""
+"""Error pages: small, readable, self-contained, and with a correct head."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ every_error = pytest.mark.parametrize(
 
 
 class Page(HTMLParser):
-    """Collects from a page what the tests look at."""
+    """Collects the parts of a page that the tests check."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,6 +1,4 @@
-"""From the target to the file: names, directories, hidden files, links, and what is no file at
-all.
-"""
+"""From a target to a file: names, directories, hidden files, links, and special files."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_pipeline_of_known_and_new_requests_is_answered_in_order(docroot: Path, 
 
 
 def test_pipeline_of_a_client_that_does_not_read_is_held_back(server: Server) -> None:
-    """What does not fit into the socket waits, and nothing is lost or doubled."""
+    """Bytes that do not fit into the socket wait, and none is lost or sent twice."""
     with Client(server.port, receive_buffer=4096) as client:
         client.ask(f"/sizes/{LONG}.bin")
         client.send(request(f"/sizes/{LONG}.bin") * 200, request("/notes.txt"))

@@ -1,7 +1,7 @@
-"""Interrupted downloads, resumed by other people's clients, also when the file has changed since.
+"""Interrupted downloads, resumed by other programs, also when the file has changed since.
 
-A server can tell that the rest would not fit only if it is asked for it with If-Range (RFC 9110
-§13.1.5).  For each client is shown what it sends, and what comes of that.
+A server can tell that the rest would not fit only if the request has If-Range (RFC 9110 §13.1.5).
+The test of each client shows its requests, and the file that it ends with.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def test_resumed_download_fetches_the_rest(
 def test_resumed_download_of_a_changed_file_without_a_validator_is_wrong(
     server: Server, file: Path, tmp_path: Path, client: Client
 ) -> None:
-    """`curl -C -` and `wget -c` ask for the rest of whatever there is now, and get it."""
+    """`curl -C -` and `wget -c` request the rest of the present file, and get it."""
     out = tmp_path / "out.bin"
     size = interrupt(server, file, client, out)
     change(file)
@@ -241,7 +241,7 @@ def test_aria2c_fetches_sixteen_ranges_at_once(
     (docroot / "large.bin").unlink()
     assert sha256(out) == sha256(content)
     first, *others = tap.asked
-    assert "\r\nRange: " not in first  # it finds out the size, and goes on as the first of sixteen
+    assert "\r\nRange: " not in first  # the request for the size goes on as the first of sixteen
     ranges = {match[1] for head in others if (match := re.search(r"Range: bytes=(\d+)-", head))}
     assert len(ranges) >= 15
 

@@ -78,7 +78,7 @@ def test_connection_goes_on_after_each_kind_of_response(server: Server, name: st
 
 
 def test_connection_goes_on_after_each_kind_in_each_order(server: Server) -> None:
-    """Pipelined, so that whatever one of them leaves behind meets the next."""
+    """Pipelined, so that a byte too many or too few of one response breaks the next."""
     pairs = [kind for pair in itertools.product(KEEPING.values(), repeat=2) for kind in pair]
     small = [
         kind for kind in pairs if b"/large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n" not in kind[1]

@@ -1,6 +1,6 @@
-"""Downloads by other people's clients, while something happens to the file or to its name.
+"""Downloads by other programs, while the file or its name changes.
 
-What a client gets is one version of the file, whole, as long as the server still has that version.
+A client gets one version of the file, whole, as long as the server still has that version.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def download(
     """Run a client, and let something happen while it gets the file.
 
     Returns:
-        Its exit status, and what it asked.
+        Its exit status, and its requests.
     """
 
     def happen() -> None:

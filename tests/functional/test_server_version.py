@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["without", "with"])
 def server_and_value(site: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Server, str]]:
-    """A server, and what its field says."""
+    """A server, and its field `Server`."""
     value = f"phttpd/{__version__}" if request.param else "phttpd"
     with serve_with(site, server_version=request.param, listing=True) as server:
         yield server, value

@@ -23,7 +23,7 @@ KIB = 1024
 CACHE = 16 * MIB
 READERS = 400
 EACH = 16 * KIB
-"""A connection, its response of up to 8 KiB that needs no claim, and what the allocator adds."""
+"""A connection, its response of up to 8 KiB without a claim, and overhead of the allocator."""
 SLACK = 6 * MIB
 """For modules that are loaded late, and memory that the allocator keeps."""
 PART = 128 * KIB

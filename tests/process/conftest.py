@@ -1,4 +1,4 @@
-"""What the process tests share: a small site, and the promise that no process is left behind."""
+"""Fixtures of the process tests: a small site, and a check that no process is left running."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_process_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Kill whatever a test has started and left, however it hides; leaving something is an error.
+    """Kill the processes that a test has left running; to leave one is an error.
 
     All that a test starts inherits a mark in its environment.
     """

@@ -1,4 +1,4 @@
-"""Waiting for what happens: the exit of a process, a line in a file, a fact that becomes true.
+"""Waiting for events: the exit of a process, a line in a file, a condition that becomes true.
 
 Each wait has a generous deadline and ends with the event, not with the clock.
 """

@@ -1,4 +1,4 @@
-"""A process that holds the lock of a pidfile and says of itself what no terminal should obey.
+"""A process that holds the lock of a pidfile, and has control characters in its name.
 
     python -m tests.process.impostor PIDFILE
 

@@ -16,7 +16,7 @@ _LINE = re.compile(r"^[0-9]+ +[a-z]", re.MULTILINE)
 
 
 class Trace:
-    """What strace has seen, complete after the end of the block."""
+    """The calls that strace has seen, complete after the end of the block."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -181,7 +181,7 @@ def foreground(
 
 
 class Daemon:
-    """A phttpd in the background: its configuration, and what it left on the disk."""
+    """A phttpd in the background: its configuration, and its files."""
 
     def __init__(self, docroot: Path, /, **settings: Setting) -> None:
         self.docroot = docroot

@@ -1,4 +1,4 @@
-"""A service manager for tests: reads what a server says to $NOTIFY_SOCKET (sd_notify(3))."""
+"""A service manager for tests: reads what a server sends to $NOTIFY_SOCKET (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Manager:
                 return match
 
     def rest(self) -> list[str]:
-        """Return what has been said and not waited for."""
+        """Return the messages that were not waited for."""
         found = []
         while not self._messages.empty():
             found.append(self._messages.get())

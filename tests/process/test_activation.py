@@ -179,7 +179,7 @@ def test_connection_between_two_servers_is_served_by_the_next(
     site: Path, listener: socket.socket
 ) -> None:
     with activated(site, listener):
-        silent = Client(port_of(listener))  # before and after, it has not said a word
+        silent = Client(port_of(listener))  # before and after, it has sent nothing
     between = Client(port_of(listener))
     between.send(request("/"))
     with activated(site, listener), silent, between:

@@ -1,4 +1,4 @@
-"""What is allowed and yet not what it seems is said, at the start and by --check."""
+"""Warnings of settings without effect, at the start and by --check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that shows the assignment line by line: each of its commands prints what it says."""
+"""The page about the assignment: each command prints what the page shows."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_assignment_page_commands_print_what_it_says(tmp_path: Path) -> None:
     try:
         out, errors = shell.communicate(timeout=4 * DEADLINE)
     finally:
-        with suppress(ProcessLookupError):  # what it has left running
+        with suppress(ProcessLookupError):  # its background processes too
             os.killpg(shell.pid, signal.SIGKILL)
         shell.wait()
     assert (shell.returncode, errors) == (0, "")

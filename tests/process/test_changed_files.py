@@ -1,6 +1,4 @@
-"""What arrives is one version of a file: a change of what is sent ends the download visibly, and
-nothing else does.
-"""
+"""A client gets one version of a file: only a change of the bytes ends a download, visibly."""
 
 from __future__ import annotations
 
@@ -55,7 +53,7 @@ CHANGES = pytest.mark.parametrize(
     [truncate, truncate_to_nothing, overwrite, overwrite_by_more, write_anew],
     ids=lambda change: change.__name__,
 )
-"""In place: what the open file has is not what was announced."""
+"""In place: the open file does not have the announced content any more."""
 
 
 def replace(path: Path) -> bytes:
@@ -132,7 +130,7 @@ def test_change_ends_the_download(site: Path, file: Path, change: Callable[[Path
         got = client.rest()
         assert len(got) < SIZE
         if change in (truncate, truncate_to_nothing):
-            assert OLD.startswith(got), "what came is spliced"
+            assert OLD.startswith(got), "the received bytes are spliced of two versions"
         line = server.err.wait_for(warning).string
         text = f"/large changed during a download by 127.0.0.1:{port}; the transfer was ended"
         assert re.search(rf"warning loop \d\.\d\[\d+\]: \S*{re.escape(text)}$", line)
@@ -184,7 +182,7 @@ def test_part_before_the_place_of_a_truncation_is_finished(site: Path, file: Pat
 
 
 def test_file_that_is_written_all_the_time_can_be_downloaded(site: Path, file: Path) -> None:
-    """As a log or a recording: each client gets what there was when it asked."""
+    """As a log or a recording: each client gets the size at the time of its request."""
     with foreground(site) as server, file.open("ab", buffering=0) as log:
         for _ in range(3):
             log.write(b"line\n")

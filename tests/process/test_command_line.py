@@ -1,4 +1,4 @@
-"""A directory or a command: what is read and written, and what phttpd says to who says neither."""
+"""A directory or a command: the files that are read and written, and messages for neither."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.server import DEADLINE, READY, Lines
 USAGE = 64
 UNAVAILABLE = 69
 BARE = (sys.executable, "-S", "-m", "httpd")
-"""An interpreter without any package: what an archive meets that has just been unpacked."""
+"""An interpreter without any package, as for an archive that has just been unpacked."""
 
 
 class Started:
@@ -68,7 +68,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Iterator[list[Started]]:
-    """Servers that a test starts; whatever happens, they are ended."""
+    """Servers that a test starts, and that are ended with it."""
     started: list[Started] = []
     yield started
     for server in started:

@@ -1,4 +1,4 @@
-"""The second word: stop, reload and status of a running daemon."""
+"""Commands to a running daemon: stop, reload and status."""
 
 from __future__ import annotations
 

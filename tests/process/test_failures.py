@@ -1,4 +1,4 @@
-"""What can't start says so before the prompt comes back: one clear line and the right status."""
+"""A start that fails says so before the command returns: one clear line, and an exit status."""
 
 from __future__ import annotations
 

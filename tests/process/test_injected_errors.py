@@ -1,7 +1,7 @@
 """Each system call of a server fails, in every plausible way, while clients use it.
 
-Whatever fails: no process ends, spins or leaks a descriptor, and what a client receives completely
-is right.  When nothing fails any more, all is as before.
+No process ends, spins or leaks a descriptor, and each complete response is right.  When the calls
+succeed again, the server works as before.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ LOOP_CALLS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "shutdown": ("ENOTCONN", ALWAYS),
     "setsockopt": ("ENOBUFS EINVAL", ALWAYS),
     "getsockopt,getsockname": ("ENOBUFS", ALWAYS),
-    # The last one: what is not closed, because that fails, stays open.
+    # The last one: a descriptor whose close() fails stays open.
     "close": ("EIO EINTR", SOMETIMES),
 }
-"""What fails, how, and which of the calls of a thread."""
+"""The call that fails, its error, and its number among the calls of a thread."""
 MOST_CALLS = 2000
 """Calls of a server while one visitor is there: far more than it needs, and far less than it makes
 in the same time if it spins."""
@@ -64,7 +64,7 @@ FRESH = {"new.bin": 9000, "coded.txt": 3000, "coded.txt.gz": 500}
 
 
 class Response(NamedTuple):
-    """What was received completely."""
+    """The responses that were received completely."""
 
     status: int
     fields: Mapping[str, str]
@@ -102,7 +102,7 @@ class Visitor:
     def visit(self, port: int) -> bool:
         """Ask for everything; return whether all of it was served.
 
-        A part of what was asked for may fail, but nothing that is served may be wrong.
+        Some requests may fail, but no response may be wrong.
         """
         directory = self._site / f"visit{next(self._visits)}"
         directory.mkdir()

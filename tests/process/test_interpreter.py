@@ -1,4 +1,4 @@
-"""An interpreter that is too old says so, and nothing else."""
+"""An interpreter that is too old is reported in one line."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 def told(manager: Manager, **more: str) -> dict[str, str]:
-    """Return what to add to the environment of a server, so that it notifies the manager."""
+    """Return the variables by which a server notifies the manager."""
     return {"NOTIFY_SOCKET": manager.address, **more}
 
 

@@ -1,6 +1,4 @@
-"""Whoever may write in the docroot can swap names as fast as he likes, and nobody gets to see what
-lies outside of it.
-"""
+"""A user who may write in the docroot swaps names, and no client gets a file outside of it."""
 
 from __future__ import annotations
 
@@ -132,7 +130,7 @@ def ask_for_everything(port: int, number: int) -> dict[str, set[int]]:
             assert str(OUTSIDE_SIZE).encode() not in response.body, target
             if response.status == 200 and response["Content-Type"] != "application/json":
                 assert response.body == FINE, target
-        with Client(port) as client:  # what it leads to may change while it is sent
+        with Client(port) as client:  # the target may change while it is sent
             client.send(request(spell("/large.bin", chance), "Connection: close"))
             if client.head().status == 200:
                 assert client.rest() == FINE * (LARGE // len(FINE))

@@ -1,4 +1,4 @@
-"""The pidfile: one daemon each, a stale one is replaced, what is not ours is left alone."""
+"""The pidfile: one daemon each; a stale one is replaced, and other files are left alone."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_lock_of_another_user_on_a_stale_pidfile_means_nothing(site: Path) -> No
 
 @pytest.mark.parametrize("word", ["status", "stop", "reload"])
 def test_name_of_a_process_gives_the_terminal_no_orders(site: Path, word: str) -> None:
-    """It has the lock, so its word counts; but it is shown, not obeyed."""
+    """It holds the lock, so its name is shown, without the control characters."""
     server = Daemon(site)
     with subprocess.Popen(
         [sys.executable, "-m", "tests.process.impostor", str(server.pidfile)],

@@ -1,4 +1,4 @@
-"""Silent unless asked: not a byte on the console, whatever clients do."""
+"""Without --verbose, nothing is written to the console, whatever clients do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping: what was begun is finished, what waits is closed, a second signal ends it all."""
+"""Stopping: requests are finished, idle connections closed; a second signal ends all."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def accepted(server: Foreground, client: Client) -> bool:
 
 
 def freeze(server: Foreground) -> list[int]:
-    """Stop all workers where they are, so that what comes in waits in the kernel."""
+    """Stop all workers (SIGSTOP), so that new connections wait in the kernel."""
     workers = server.workers()
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
@@ -161,7 +161,7 @@ def test_stop_serves_a_request_whose_head_is_half_received(site: Path, keep_aliv
         assert (response.status, response.body) == (200, b"<p>hello\n")
         assert response["Connection"] == "close"
         assert client.rest() == b""
-        client.close()  # or the server lingers a moment, lest a reset destroys the response
+        client.close()  # otherwise the server lingers, since a reset could destroy the response
         assert server.process.wait(SOON) == 0
 
 
@@ -231,7 +231,7 @@ def test_stop_serves_pipelined_requests_in_order(site: Path, large: bytes) -> No
         server.signal(signal.SIGTERM)
         server.out.wait_for("draining")
         assert client.body(len(large)) == large
-        # The head of the download did not say that it is the last; what does say so, is.
+        # The head of the download did not announce the end; that of the last response does.
         response = client.response()
         assert response.body == b"next\n"
         while "Connection" not in response:

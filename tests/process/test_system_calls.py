@@ -26,7 +26,7 @@ from tests.support.require import command
 pytestmark = pytest.mark.debian("strace")
 
 REQUESTS = 20
-"""Of each kind; what most of them have in common counts."""
+"""Requests of each kind; the calls that most of them make count."""
 
 PIPELINED = 16
 """Requests that are sent at once."""
@@ -36,10 +36,10 @@ MIB = 1 << 20
 LARGE = 16 * MIB
 
 MEMORY = {"brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "futex"}
-"""What the allocator and the interpreter do now and then."""
+"""Calls that the allocator and the interpreter make now and then."""
 
 WAY_TO_A_FILE = 3
-"""A look at the docroot, a look at what the name means, and opening it below the docroot."""
+"""Looking up the docroot and the name, and opening the file below the docroot."""
 
 READING = 3
 
@@ -77,11 +77,11 @@ LINE = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)")
 
 
 class Turn(NamedTuple):
-    """What a loop did between two waits, the first one included."""
+    """The calls of a loop from one wait to the next."""
 
     calls: tuple[str, ...]
     request: str
-    """What the path begins with."""
+    """The beginning of the path."""
     sent: int
     """Bytes of a file."""
 

@@ -189,7 +189,7 @@ def test_upgrade_changes_the_port(server: Daemon) -> None:
 
 
 def test_upgrade_runs_new_code_and_survives_broken_code(site: Path) -> None:
-    """The server runs from a copy, of which a part is changed: it is that which starts."""
+    """The server runs from a copy of the code, which is changed between upgrades."""
     code = site.with_name("code")
     shutil.copytree(ROOT / "httpd", code / "httpd", ignore=shutil.ignore_patterns("__pycache__"))
     service, about = code / "httpd" / "service.py", code / "httpd" / "__init__.py"
@@ -276,7 +276,7 @@ def test_upgrade_with_a_relative_path_and_no_directory_changes_nothing(site: Pat
 def in_front(
     site: Path, *files: socket.socket, manager: Manager | None = None
 ) -> Iterator[Foreground]:
-    """Run a server in the foreground for a `with` block; what took its place ends with it."""
+    """Run a server in the foreground for a `with` block; its successors end with it."""
     config = write_config(
         site.with_name("site.yaml"),
         docroot=str(site),

@@ -1,4 +1,4 @@
-"""The wheel that `pip wheel .` builds: what is in it, and what it says of itself."""
+"""The wheel that `pip wheel .` builds: its files and its metadata."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_wheel_offers_no_extras_and_needs_two_packages(metadata: Message) ->
 
 
 def test_the_wheel_claims_each_python_that_has_bounds(metadata: Message) -> None:
-    """Those that the guard of bytecodes knows, from the oldest that is allowed on."""
+    """The versions that the guard of bytecodes knows, from the oldest supported one on."""
     claimed = {
         value.rpartition(" ")[2]
         for value in metadata.get_all("Classifier", [])

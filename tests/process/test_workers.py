@@ -70,7 +70,7 @@ def test_killed_worker_cuts_only_its_own_clients(site: Path) -> None:
         load.more(500)
         victim = server.workers()[0]
         with Process(victim) as process:
-            process.signal(signal.SIGSTOP)  # so that what it holds is known
+            process.signal(signal.SIGSTOP)  # so that its descriptors are known
             until(lambda: proc.stopped(victim), "stopped")
             its_own = proc.clients(victim, server.port)
             process.signal(signal.SIGKILL)

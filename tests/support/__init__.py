@@ -1,1 +1,1 @@
-"""What several tests share: starting servers, talking raw HTTP to them."""
+"""What several levels of tests use: a server, raw HTTP, requirements."""

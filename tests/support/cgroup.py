@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def limited(controller: str, **limits: str) -> Iterator[list[str]]:
-    """Make a group for a `with` block, and return what runs a command inside when put before it.
+    """Make a group for a `with` block, and return the prefix of a command that runs in it.
 
     Args:
         controller: ``cpu`` or ``memory``.

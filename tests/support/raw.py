@@ -70,7 +70,7 @@ class Response:
         return replace(self, fields=tuple(fields), body=body)
 
     def headless(self) -> Response:
-        """Return what a HEAD of the same would have given: everything but the body."""
+        """Return the response that HEAD should get: the same without the body."""
         return replace(self, body=b"")
 
 

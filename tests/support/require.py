@@ -47,7 +47,7 @@ def command(name: str, package: str) -> str:
 
 
 def packages(*names: str) -> None:
-    """Skip the test unless these Debian packages are installed; what they have is no command."""
+    """Skip the test unless these Debian packages, which have no command, are installed."""
     _check_marker(*names)
     for name in names:
         query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", name]

@@ -1,4 +1,4 @@
-"""Runs a real phttpd in the foreground for a test and waits for what it says.
+"""Runs phttpd in the foreground for a test, and waits for lines of its output.
 
 Used by every test that needs a server.  Nothing here sleeps: readiness, log lines and exits are
 events, waited for with a generous deadline.
@@ -129,7 +129,7 @@ class Server:
 
 @contextmanager
 def serve(docroot: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[Server]:
-    """Run a server for a `with` block; afterwards it must stop cleanly and have said no error."""
+    """Run a server for a `with` block; afterwards it must stop without an error."""
     server = Server(docroot, *options, env=env)
     try:
         yield server

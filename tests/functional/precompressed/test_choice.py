@@ -1,4 +1,4 @@
-"""Which form a client gets, and what the head says of it."""
+"""The form that a client gets, and its header fields."""
 
 from __future__ import annotations
 

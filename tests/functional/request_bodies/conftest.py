@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=[1, 2, 3, 100, 65536])
 def any_recv(site: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Servers that take in what comes in pieces of different sizes."""
+    """Servers that receive in pieces of different sizes."""
     with serve_with(site, recv=request.param, max_body=LIMIT) as server:
         yield server
 

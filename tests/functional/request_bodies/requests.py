@@ -51,7 +51,7 @@ def check_between_others(port: int, data: bytes, status: int = 405, method: str 
 
 
 def check_refused(client: Client, status: int) -> None:
-    """Assert that this is the last response, whatever is sent behind the request."""
+    """Assert that this is the last response, although more bytes follow the request."""
     response = client.response()
     assert response.status == status
     assert response["Connection"] == "close"

@@ -1,4 +1,4 @@
-"""What the access log says of requests with bodies."""
+"""The access log of requests with bodies."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_log_has_a_duration_that_counts_from_the_first_byte(site: Path) -> None:
 
 
 def time_until_logged(server: Server, begin: float) -> float:
-    """Let the only loop do something else, so that it has done with what came before."""
+    """Wait for another response of the only loop, so that it has finished what came before."""
     with Client(server.port) as other:
         assert other.ask("/missing").status == 404
     return time.monotonic() - begin

@@ -118,7 +118,7 @@ def test_body_that_looks_like_a_request_is_not_served(server: Server) -> None:
 
 
 def test_head_without_its_body_is_remembered_apart(server: Server) -> None:
-    """What is remembered goes by the bytes of a head, and a body is not part of it."""
+    """The key of the response cache is the head, and a body is no part of it."""
     bare = request("/a", "Content-Length: 0")
     full = request("/a", f"Content-Length: {len(SMUGGLED)}")
     with Client(server.port) as client:

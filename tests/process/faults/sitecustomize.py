@@ -30,7 +30,7 @@ _is_looking = False
 
 
 def hook(event: str, arguments: tuple[Any, ...]) -> None:
-    """Look at an event, but for those that this causes itself."""
+    """Look at an event, unless this function caused it."""
     global _is_looking  # noqa: PLW0603
     if event not in EVENTS or _is_looking:
         return
