@@ -1,4 +1,4 @@
-"""Commands beside serving: what a person or a script asks of a daemon that runs.
+"""Commands to a running daemon: stop, reload, upgrade and status.
 
 Each module is imported only for its command: a server does without them.
 """

@@ -1,4 +1,4 @@
-"""Who talks: listening sockets, event loops and connections.
+"""The network: listening sockets, event loops, and connections from accept to close.
 
-Called by `httpd.process`; imports `httpd.site`, `httpd.protocol` and `httpd.observe`.
+Called by `httpd.process`; imports `httpd.gateway` and the rooms below it, and `httpd.observe`.
 """

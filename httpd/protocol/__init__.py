@@ -1,5 +1,5 @@
 """What HTTP means: bytes in and values out.
 
-Pure functions of their arguments: no sockets, files, clocks, threads or logs.  Called by
-`httpd.site` and `httpd.network`; imports nothing of this package but itself.
+Pure functions of their arguments: no sockets, files, clocks, threads or logs.  Imported by
+the rooms above it; imports nothing of this package but itself.
 """

@@ -1,4 +1,4 @@
-"""A response: all that a connection needs to know in order to send it."""
+"""A response: what a connection needs in order to send it, and where it may be cached."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Claim(Protocol):
 
 
 class Cacheability(enum.Enum):
-    """Where a response may be cached; decided by whoever makes it, obeyed by the gateway."""
+    """Where a response may be cached: decided in `httpd.site`, obeyed by `httpd.gateway`."""
 
     NEVER = enum.auto()
     """Nowhere: the next request may get another response."""

@@ -1,5 +1,5 @@
 """What is served: from a `Request` to a `Response`, through files below the docroot.
 
-Called by `httpd.network`; imports `httpd.files` and `httpd.protocol` only.  Every object here
+Called by `httpd.gateway`; imports `httpd.files` and `httpd.protocol` only.  Every object here
 belongs to one loop and is used by no other thread.
 """
