@@ -38,7 +38,7 @@ FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
 # The minor version and the header section of most requests: field lines and the empty line, in
 # which no value has blanks behind it.  `PLAIN_FIELD` finds the name and value of each line.
 PLAIN_SECTION = re.compile(
-    rf"[0-9]\r\n(?:{_TCHAR.decode()}++:[ \t]*+(?:[\t -~\x80-\xff]*[!-~\x80-\xff])?\r\n)++\r\n"
+    rf"[0-9]\r\n(?:{_TCHAR.decode()}++:[ \t]*+(?:[\t -~\x80-\xff]*[!-~\x80-\xff])?\r\n)+\r\n"
 )
 PLAIN_FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
 
@@ -86,11 +86,13 @@ WEIGHTED = re.compile(
     r"(?:[ \t]*;[ \t]*[Qq]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
 )
 
-# quoted-string (RFC 9110 §5.6.4)
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+# quoted-string (RFC 9110 §5.6.4).  No group is repeated possessively: Python 3.11 before 3.11.5 may
+# find a match where there is none.
+_QDTEXT = rb"[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]*+"
+_QUOTED = rb'"%b(?:\\[\t\x20-\x7e\x80-\xff]%b)*"' % (_QDTEXT, _QDTEXT)
 
 # chunk-size [ chunk-ext ] (RFC 9112 §7.1); more digits would be a size that nobody means.
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+%b++(?:[ \t]*+=[ \t]*+(?:%b++|%b))?+)*+"
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+%b++(?:[ \t]*+=[ \t]*+(?:%b++|%b))?)*"
     % (_TCHAR, _TCHAR, _QUOTED)
 )

@@ -186,7 +186,7 @@ def _decode_path(path: bytes) -> bytes | None:
 
 _PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
 _SEGMENT = rb"(?!\.)[%b]++" % re.escape(_PCHAR.removesuffix(b"/"))
-is_literal_path = re.compile(rb"(?=/)(?:/%b)*+/?" % _SEGMENT).fullmatch
+is_literal_path = re.compile(rb"(?=/)(?:/%b)*/?" % _SEGMENT).fullmatch
 """Matches a path that means what it says, as most do: nothing is percent-encoded, and no segment is
 empty or begins with a dot.  Such a path is canonical, and its names need no decoding."""
 _ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in range(256))

@@ -1,7 +1,7 @@
 """Finds the Pythons on this machine that phttpd runs on: those in PATH and those of pyenv.
 
-`python -m tests.support.pythons` prints version and path of one for each other minor version than
-its own, oldest first.
+`python -m tests.support.pythons` prints version and path of each other version than its own, oldest
+first.
 """
 
 from __future__ import annotations
@@ -47,9 +47,12 @@ def installed() -> tuple[Python, ...]:
 
 
 def others() -> list[Python]:
-    """Return the newest interpreter of each minor version but the one that runs this."""
-    newest = {python.minor: python for python in installed()}
-    return [python for minor, python in newest.items() if minor != sys.version_info[:2]]
+    """Return one interpreter for each version but that of the interpreter which runs this.
+
+    Two versions that differ in their last number only do not behave alike either: Debian's 3.11.2
+    lacks repairs of `re` that 3.11.7 has.
+    """
+    return [python for python in installed() if python.version != sys.version_info[:3]]
 
 
 def _candidates() -> Iterator[str]:
@@ -77,4 +80,4 @@ def _ask(path: str) -> Python | None:
 
 if __name__ == "__main__":
     for each in others():
-        print("{}.{}".format(*each.minor), each.path)
+        print("{}.{}.{}".format(*each.version), each.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,15 @@ def test_no_inheritance_among_our_own_classes_but_exceptions(path: Path) -> None
             known = ("NamedTuple", "Protocol", "enum.Enum", "enum.IntEnum", "enum.StrEnum")
             others = [base for base in bases if base not in (*ours, *known)]
             assert others in ([], ["argparse.ArgumentParser"]), node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_no_group_is_repeated_possessively(path: Path) -> None:
+    """Python before 3.11.5 may then match what does not match (bugs.python.org gh-106052)."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            assert not re.search(r"\(\?.*\)(?:[*+?]|\{[0-9,]+\})\+", text), f"{path}: {text}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)

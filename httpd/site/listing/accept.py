@@ -7,7 +7,7 @@ import re
 from httpd.protocol.negotiation import MAX_ELEMENTS
 
 # quoted-string (RFC 9110 §5.6.4); one without an end goes on to the end of the field.
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?')
+_QUOTED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*"?')
 # qvalue (RFC 9110 §12.4.2)
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
