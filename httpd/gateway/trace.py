@@ -12,8 +12,8 @@ from httpd.protocol.response import PendingResponse, Response
 class TracedGateway:
     """Has the methods of a gateway that connections call.
 
-    It takes the place of the gateway where the log is verbose, so that nothing is spent on tracing
-    where it is not.
+    It takes the place of the gateway where the operator asks for that, so that tracing costs
+    nothing elsewhere.
 
     Args:
         gateway: has the responses.

@@ -139,8 +139,14 @@ class Loop:
         return Gateway(Site(frontend.site, caches.files), caches, hooks)
 
     def _make_handler(self, gateway: Gateway) -> Callable[[int, object], None]:
-        traced = TracedGateway(gateway, self.log.debug) if self.log.verbose else gateway
-        handler = AcceptHandler(self.context, traced, self._connections, self.queue, self._failures)
+        is_traced = self.log.verbose and self.context.limits.log_cache_level
+        handler = AcceptHandler(
+            self.context,
+            TracedGateway(gateway, self.log.debug) if is_traced else gateway,
+            self._connections,
+            self.queue,
+            self._failures,
+        )
         return handler.on_accept
 
     # ---------------------------------------------------------------- from other threads

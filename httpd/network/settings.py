@@ -99,3 +99,9 @@ class LoopSettings:
         "1MiB",
         "The largest request body that is read and discarded. A larger one is answered with 413.",
     )
+    log_cache_level: bool = key(
+        FLAG,
+        False,
+        "With `verbose`: log as well which level of the cache had each response, which costs as"
+        " much as the line of the request.",
+    )

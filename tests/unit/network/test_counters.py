@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from httpd.observe.scoreboard import Column, Scoreboard
@@ -62,7 +63,8 @@ def test_counters_continue_in_the_worker_that_replaces_a_dead_one(site: Path) ->
         assert board.column(Column.REQUESTS)[0] == expected
 
 
-def test_verbose_log_names_the_cache_level_of_each_response(site: Path) -> None:
-    with running_loop(site) as running, running.connect() as client:
+def test_verbose_log_names_the_cache_level_if_asked(site: Path) -> None:
+    settings = replace(SETTINGS, log_cache_level=True)
+    with running_loop(site, settings) as running, running.connect() as client:
         client.ask("/nothing")
         running.log.wait_for("debug loop .*: cache level built: GET /nothing HTTP/1.1$")
