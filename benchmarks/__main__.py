@@ -3,7 +3,7 @@
     fairness   1000 downloads of a 100 GB file: does every one move, equally, in little memory?
     idle       what do 5000 idle keep-alive connections cost in memory?
     spread     do connections spread evenly over the workers and their loops, however they arrive?
-    slow       1000 clients that are slow on purpose: does a well-behaved one beside them notice?
+    slow       1000 clients that are slow on purpose: how long does another client wait?
     race       CPU time per request, requests per second, latency and memory, side by side with
                nginx, lighttpd, h2o, Apache, and the servers of the Python world
 
@@ -13,9 +13,9 @@ are options.  `--json FILE` also writes everything as JSON.  `--help` after a na
 options.
 
 Needed: Linux, `pip install --group bench` (rich, matplotlib); for `race` also the group race, the
-Debian packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc if there is to be a floor;
-`make race` sees to all that.  `slow` needs slowhttptest; `idle` compares with nginx if it is there.
-`--server nginx` measures nginx in place of phttpd.
+Debian packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc for the floor;
+`make race` installs all of them.  `slow` needs slowhttptest; `idle` compares with nginx if it is
+there.  `--server nginx` measures nginx in place of phttpd.
 
 Exit status: 0 all bars are met, 1 one is missed or the server fails, 2 wrong usage, 69 something
 needed is not there.

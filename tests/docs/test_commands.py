@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,10 +23,10 @@ from tests.docs.pages import (
     transcripts,
 )
 from tests.docs.pages import pages as all_pages
-from tests.process.launch import environment, free_port
+from tests.process.launch import free_port
 from tests.process.launch import run as phttpd
+from tests.process.shell import run_script
 from tests.support import require
-from tests.support.server import DEADLINE
 
 PAGES = [
     path
@@ -74,7 +69,10 @@ def test_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> N
         for program in PACKAGES.keys() & set(re.findall(r"[\w-]+", command.text)):
             require.command(program, PACKAGES[program])
     expected, script = translate(page)
-    shell = run_script(script, tmp_path)
+    programs, home = tmp_path / "bin", tmp_path / "home"
+    programs.mkdir()
+    home.mkdir()
+    shell = run_script(script, programs, cwd=home, env={"HOME": str(home), "TMPDIR": str(tmp_path)})
     printed = re.split(rf"{END} (\d+)\n", shell.stdout)
     results = list(zip(printed[::2], printed[1::2], strict=False))
     for command, (text, status) in zip(expected, results, strict=False):
@@ -128,33 +126,6 @@ def shell_line(command: Command, default: str) -> str:
     url = f"http://localhost:{port[1] if port else default}/"
     wait = f"curl --silent --output /dev/null --retry 20 --retry-connrefused {url}"
     return f"{text} > server.log 2>&1 & server=$!; {wait}"
-
-
-def run_script(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script in an empty directory, and end what it has left running."""
-    programs, home = directory / "bin", directory / "home"
-    programs.mkdir()
-    home.mkdir()
-    (programs / "phttpd").write_text(f'#!/bin/sh\nexec {sys.executable} -m httpd "$@"\n')
-    (programs / "phttpd").chmod(0o755)
-    env = environment({"HOME": str(home), "TMPDIR": str(directory), "LC_ALL": "C.UTF-8"})
-    shell = subprocess.Popen(
-        ["bash", "-c", script],
-        env={**env, "PATH": f"{programs}:{env['PATH']}:/usr/sbin:/sbin"},
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    )
-    try:
-        out, errors = shell.communicate(timeout=4 * DEADLINE)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)
-        shell.wait()
-    return subprocess.CompletedProcess(shell.args, shell.returncode, out, errors)
 
 
 def config_ids() -> Iterator[str]:

@@ -76,19 +76,19 @@ def test_commands_of_contributing_that_take_long_are_among_its_commands() -> Non
 
 @pytest.mark.debian("git")
 @pytest.mark.parametrize("words", EXECUTED)
-def test_a_command_of_contributing_succeeds(checkout: Path, words: str) -> None:
+def test_command_of_contributing_succeeds(checkout: Path, words: str) -> None:
     done = run(["sh", "-c", words], checkout)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words.startswith("make ")])
-def test_a_target_of_contributing_exists(words: str) -> None:
+def test_target_of_contributing_exists(words: str) -> None:
     done = run(["make", "--dry-run", *shlex.split(words, comments=True)[1:]], ROOT)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
-def test_a_path_that_the_page_names_exists(name: str) -> None:
+def test_path_that_the_page_names_exists(name: str) -> None:
     paths = [one or other for one, other in PATH.findall((ROOT / name).read_text("utf-8"))]
     assert len(paths) > 5
     assert [path for path in paths if not (ROOT / path).exists()] == []

@@ -165,7 +165,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
 
 
 @pytest.mark.parametrize("call", LOOP_CALLS)
-def test_loops_go_on_when_a_system_call_fails(sweep: Sweep, call: str, tmp_path: Path) -> None:
+def test_loop_goes_on_when_a_system_call_fails(sweep: Sweep, call: str, tmp_path: Path) -> None:
     server, visitor, worker, descriptors = sweep
     errors, times = LOOP_CALLS[call]
     injected = 0
@@ -197,7 +197,7 @@ DRAIN_CALLS = {
 
 
 @pytest.mark.parametrize("call", DRAIN_CALLS)
-def test_a_drain_ends_when_a_system_call_fails(
+def test_drain_ends_when_a_system_call_fails(
     call: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for error in DRAIN_CALLS[call].split():
@@ -242,9 +242,7 @@ SUPERVISOR_CALLS = {
 
 
 @pytest.mark.parametrize("call", SUPERVISOR_CALLS)
-def test_the_supervisor_goes_on_when_a_system_call_fails(
-    site: Path, call: str, tmp_path: Path
-) -> None:
+def test_supervisor_goes_on_when_a_system_call_fails(site: Path, call: str, tmp_path: Path) -> None:
     """It reloads, and then loses a worker."""
     with foreground(site, workers=1, threads=1, errors=".") as server:
         injected = 0

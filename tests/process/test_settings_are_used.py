@@ -49,11 +49,11 @@ def keys_read(site: Path, env: Mapping[str, str] = {}, **settings: bool) -> set[
     return set(record.read_text().split())
 
 
-def test_each_key_is_read_by_the_code_that_serves(site: Path) -> None:
+def test_key_is_read_by_the_code_that_serves(site: Path) -> None:
     assert set(KEYS) - keys_read(site) == set(), "declared, and never read"
 
 
-def test_a_key_that_nothing_reads_is_found(site: Path) -> None:
+def test_key_that_nothing_reads_is_found(site: Path) -> None:
     read = keys_read(site, {"UNUSED_KEY": "1"}, never_read=True)
     assert UNUSED not in read
     assert read == set(KEYS)

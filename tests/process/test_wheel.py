@@ -46,7 +46,7 @@ def metadata(wheel: zipfile.Path) -> Message:
     return HeaderParser().parsestr((info / "METADATA").read_text("utf-8"))
 
 
-def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: zipfile.Path) -> None:
+def test_wheel_has_the_whole_package_and_nothing_else(wheel: zipfile.Path) -> None:
     assert {each.name for each in wheel.iterdir()} == {
         "httpd",
         f"phttpd-{__version__}.dist-info",
@@ -61,21 +61,19 @@ def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: zipfile.Path) -
     assert "httpd/py.typed" in names
 
 
-def test_the_wheel_names_its_licence_as_an_expression(
-    wheel: zipfile.Path, metadata: Message
-) -> None:
+def test_wheel_names_its_licence_as_an_expression(wheel: zipfile.Path, metadata: Message) -> None:
     assert metadata["License-Expression"] == "MIT"
     assert metadata.get_all("License-File") == ["LICENSE"]
     licence = wheel / f"phttpd-{__version__}.dist-info" / "licenses" / "LICENSE"
     assert licence.read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-def test_the_wheel_offers_no_extras_and_needs_two_packages(metadata: Message) -> None:
+def test_wheel_offers_no_extras_and_needs_two_packages(metadata: Message) -> None:
     assert metadata.get_all("Provides-Extra") is None
     assert metadata.get_all("Requires-Dist") == ["python-daemon", "pyyaml"]
 
 
-def test_the_wheel_claims_each_python_that_has_bounds(metadata: Message) -> None:
+def test_wheel_claims_each_python_that_has_bounds(metadata: Message) -> None:
     """The versions that the guard of bytecodes knows, from the oldest supported one on."""
     claimed = {
         value.rpartition(" ")[2]

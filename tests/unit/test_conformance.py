@@ -22,7 +22,7 @@ PLACES = sorted({name for row in ROWS for name in re.findall("`(.+?)`", row[2])}
 SHOWN_BY = sorted({name for row in ROWS for name in re.findall("`(.+?)`", row[3])})
 
 
-def test_every_requirement_has_a_place_and_a_test() -> None:
+def test_requirement_has_a_place_and_a_test() -> None:
     assert len(ROWS) > 80
     for row in ROWS:
         assert len(row) == 4, row
@@ -30,12 +30,12 @@ def test_every_requirement_has_a_place_and_a_test() -> None:
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_the_place_exists(name: str) -> None:
+def test_place_of_a_requirement_exists(name: str) -> None:
     assert pkgutil.resolve_name(f"httpd.{name}") is not None
 
 
 @pytest.mark.parametrize("name", SHOWN_BY)
-def test_the_test_exists(name: str) -> None:
+def test_test_of_a_requirement_exists(name: str) -> None:
     path, _, function = name.partition("::")
     assert (TESTS / path).is_file()
     assert not function or function in functions(path)

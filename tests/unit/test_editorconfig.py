@@ -52,7 +52,7 @@ def faults(path: Path, content: bytes) -> Iterator[str]:
 
 
 @pytest.mark.debian("git")
-def test_every_file_agrees_with_editorconfig() -> None:
+def test_file_of_the_repository_agrees_with_editorconfig() -> None:
     wrong = {
         str(path.relative_to(ROOT)): found
         for path in tracked()
@@ -72,11 +72,13 @@ def test_every_file_agrees_with_editorconfig() -> None:
         ("Makefile", b"a:\n    b\n", "indent_style"),
     ],
 )
-def test_a_file_that_disagrees_is_found(name: str, content: bytes, fault: str) -> None:
+def test_file_that_disagrees_with_editorconfig_is_found(
+    name: str, content: bytes, fault: str
+) -> None:
     assert fault in list(faults(ROOT / name, content))
 
 
-def test_editors_and_ruff_agree_on_the_length_of_a_line() -> None:
+def test_editorconfig_and_ruff_agree_on_the_length_of_a_line() -> None:
     ruff = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]
     assert get_properties(str(ROOT / "httpd" / "cli.py"))["max_line_length"] == str(
         ruff["line-length"]

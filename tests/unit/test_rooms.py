@@ -73,19 +73,19 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_nothing_but_the_standard_library_and_two_packages(path: Path) -> None:
+def test_imports_are_of_the_standard_library_and_two_packages(path: Path) -> None:
     tops = {module.split(".")[0] for module in imports_of(path)}
     assert tops - {"httpd"} <= sys.stdlib_module_names | DEPENDENCIES
     assert not tops & BORROWED
 
 
-def test_the_protocol_is_pure() -> None:
+def test_protocol_is_pure() -> None:
     for path in (ROOT / "httpd" / "protocol").glob("*.py"):
         assert not {module.split(".")[0] for module in imports_of(path)} & IMPURE, path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_no_inheritance_among_our_own_classes_but_exceptions(path: Path) -> None:
+def test_classes_inherit_from_none_of_our_own_but_exceptions(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ClassDef):
             bases = [ast.unparse(base) for base in node.bases]
@@ -96,7 +96,7 @@ def test_no_inheritance_among_our_own_classes_but_exceptions(path: Path) -> None
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_no_group_is_repeated_possessively(path: Path) -> None:
+def test_regular_expressions_repeat_no_group_possessively(path: Path) -> None:
     """Python before 3.11.5 may then match what does not match (bugs.python.org gh-106052)."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
@@ -105,20 +105,20 @@ def test_no_group_is_repeated_possessively(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_no_global_that_changes(path: Path) -> None:
+def test_globals_never_change(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         assert not isinstance(node, ast.Global), path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_every_module_says_what_it_is_for_and_is_read_in_minutes(path: Path) -> None:
+def test_module_says_what_it_is_for_and_is_read_in_minutes(path: Path) -> None:
     text = path.read_text("utf-8")
     assert ast.get_docstring(ast.parse(text)), path
     assert text.count("\n") < 600, path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_every_function_fits_on_a_screen(path: Path) -> None:
+def test_function_fits_on_a_screen(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef):
             has_docstring = ast.get_docstring(node) is not None and len(node.body) > 1
@@ -128,6 +128,6 @@ def test_every_function_fits_on_a_screen(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["__init__.py", "__main__.py"])
-def test_what_an_old_interpreter_reads(name: str) -> None:
+def test_module_that_checks_the_version_is_readable_for_old_interpreters(name: str) -> None:
     """No syntax newer than Python 3.6, at module level and in functions."""
     ast.parse((ROOT / "httpd" / name).read_text("utf-8"), feature_version=(3, 6))

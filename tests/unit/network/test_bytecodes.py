@@ -57,12 +57,12 @@ def measured(python: str) -> dict[str, list[float]]:
     return counts
 
 
-def test_the_python_of_the_tests_has_bounds() -> None:
+def test_bytecodes_of_the_python_of_the_tests_have_bounds() -> None:
     assert sys.version_info[:2] in BOUNDS
 
 
 @pytest.mark.parametrize("minor", BOUNDS, ids=lambda minor: "{}.{}".format(*minor))
-def test_a_request_runs_no_more_bytecodes(minor: tuple[int, int]) -> None:
+def test_bytecodes_of_a_request_are_within_their_bounds(minor: tuple[int, int]) -> None:
     found = [python for python in pythons.installed() if python.minor == minor]
     if not found:
         pytest.skip("Python {}.{} is not installed".format(*minor))

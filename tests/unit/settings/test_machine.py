@@ -131,7 +131,7 @@ def test_version_1_limits_are_those_of_the_group_and_all_above(
     assert tree(HYBRID, V1_OWN, files) == ([cores], [memory])
 
 
-def test_a_container_without_a_namespace_sees_its_group_as_the_root_of_the_mount() -> None:
+def test_container_without_a_namespace_sees_its_group_as_the_root_of_the_mount() -> None:
     mountinfo = (
         "50 40 0:29 /docker/abc /sys/fs/cgroup/memory ro master:11 - cgroup cgroup rw,memory\n"
         "51 40 0:28 /docker/abc /sys/fs/cgroup/cpu ro master:12 - cgroup cgroup rw,cpu\n"
@@ -148,7 +148,7 @@ def test_a_container_without_a_namespace_sees_its_group_as_the_root_of_the_mount
     assert tree(mountinfo, "4:memory:/docker/abcd\n", files)[1] == [GIB]
 
 
-def test_a_mount_point_with_blanks_and_a_group_with_a_colon() -> None:
+def test_mount_point_with_blanks_and_group_with_a_colon_are_read() -> None:
     mountinfo = r"30 23 0:26 / /control\040groups\134 rw - cgroup2 none rw" + "\n"
     files = {"/control groups\\/a:b/memory.max": f"{GIB}"}
     assert tree(mountinfo, "0::/a:b\n", files)[1] == [GIB]
@@ -158,21 +158,21 @@ def test_a_mount_point_with_blanks_and_a_group_with_a_colon() -> None:
     "mountinfo", [None, "", "\n", " - \n", "1 2 3 - cgroup2\n", "x - cgroup\n"]
 )
 @pytest.mark.parametrize("own", [None, "", "\n", "0\n", "0:\n", "::\n", "0::\n", "nonsense"])
-def test_where_nothing_is_known_of_groups_everything_is_left(
+def test_machine_without_control_groups_has_no_limit(
     mountinfo: str | None, own: str | None
 ) -> None:
     assert tree(mountinfo, own, {}) == ALL
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_any_text_in_the_files_leaves_a_core(cpu: str, memory: str) -> None:
+def test_group_files_of_any_text_leave_a_core(cpu: str, memory: str) -> None:
     cores, (left,) = v2("/a", a__cpu_max=cpu, a__memory_max=memory)
     assert 1 <= cores[0] <= 8
     assert 0 <= left <= PHYSICAL
 
 
 @pytest.mark.parametrize("cpu", ["", "max", "1 0", "0 100000", "-1 100000", "a b", "1 2 3", "½ 1"])
-def test_a_quota_that_makes_no_sense_is_none_or_one_core(cpu: str) -> None:
+def test_quota_that_makes_no_sense_is_none_or_one_core(cpu: str) -> None:
     assert v2("/a", a__cpu_max=cpu)[0] == [1 if cpu == "0 100000" else 8]
 
 
@@ -188,11 +188,11 @@ def test_a_quota_that_makes_no_sense_is_none_or_one_core(cpu: str) -> None:
         (0, 0),
     ],
 )
-def test_the_cache_is_a_small_share_of_what_there_is(memory: int, share: int) -> None:
+def test_cache_is_a_small_share_of_the_memory(memory: int, share: int) -> None:
     assert cache_share(memory) == share
 
 
-def test_what_this_machine_has() -> None:
+def test_machine_of_the_tests_has_cores_and_memory() -> None:
     assert 1 <= count_cores() <= len(os.sched_getaffinity(0))
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert 0 < share_memory() <= cache_share(physical)

@@ -28,7 +28,7 @@ def test_generated_files_are_what_the_settings_declare(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_generated_file_that_was_edited_is_named_with_the_command_to_run(
+def test_generated_file_that_was_edited_is_named_with_the_command_to_run(
     copy: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     before = (copy / name).read_text()
@@ -41,7 +41,7 @@ def test_a_generated_file_that_was_edited_is_named_with_the_command_to_run(
     assert (copy / name).read_text() == before
 
 
-def test_a_generated_file_that_is_missing_is_written(copy: Path) -> None:
+def test_generated_file_that_is_missing_is_written(copy: Path) -> None:
     path = copy / "docs/reference/settings.md"
     before = path.read_text()
     path.unlink()
@@ -49,14 +49,14 @@ def test_a_generated_file_that_is_missing_is_written(copy: Path) -> None:
     assert path.read_text() == before
 
 
-def test_a_manual_page_without_the_marks_is_refused() -> None:
+def test_manual_page_without_the_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="the page has no lines"):
         replace_keys(".Sh NAME\n")
 
 
 @pytest.mark.debian("groff-base")
 @pytest.mark.parametrize("page", ["phttpd.8", "phttpd.yaml.5"])
-def test_a_manual_page_has_no_warnings_of_groff(page: str) -> None:
+def test_manual_page_has_no_warnings_of_groff(page: str) -> None:
     groff = require.command("groff", "groff-base")
     done = subprocess.run(
         [groff, "-mdoc", "-ww", "-K", "utf8", "-T", "utf8", "-z", ROOT / "docs/man" / page],
@@ -81,11 +81,11 @@ def test_a_manual_page_has_no_warnings_of_groff(page: str) -> None:
         (r"A \ and `\n`", [r"A \e and", r".Ql \en"]),
     ],
 )
-def test_a_help_text_becomes_macros_of_mdoc(help_text: str, lines: list[str]) -> None:
+def test_help_text_becomes_macros_of_mdoc(help_text: str, lines: list[str]) -> None:
     assert text.mdoc(help_text, {"send_timeout"}).split("\n") == lines
 
 
-def test_a_help_text_becomes_a_comment() -> None:
+def test_help_text_becomes_a_comment() -> None:
     help_text = "`*` is any part of `a-name`."
     assert text.comment(help_text, 20, "# a  ", "#    ") == "# a  “*” is any part\n#    of a-name."
 
@@ -94,5 +94,5 @@ def test_a_help_text_becomes_a_comment() -> None:
     ("value", "written"),
     [("*", '"*"'), ("64KiB", "64KiB"), (8080, "8080"), (True, "true"), (None, "null"), ([], "[]")],
 )
-def test_a_default_is_written_as_yaml(value: object, written: str) -> None:
+def test_default_is_written_as_yaml(value: object, written: str) -> None:
     assert text.scalar(value) == written
