@@ -19,7 +19,7 @@ from httpd import __version__
 from httpd.advice import advise
 from httpd.configuration import Settings, changed_keys
 from httpd.gateway.frontend import Frontend
-from httpd.network.listener import Listener, format_url, open_listeners
+from httpd.network.listener import Listener, format_url, open_listeners, set_options
 from httpd.network.settings import ListenSettings
 from httpd.observe.log import Log, is_journal, may_block, name_thread, open_console
 from httpd.observe.relay import Relay
@@ -194,6 +194,7 @@ class Service:
         return Plan(
             worker=worker,
             listeners=listeners,
+            listen=settings.listen,
             facts=self._facts(settings, listeners.values()),
             log_fd=log_fd,
             remarks=_remarks(self._settings, settings, has_own_sockets=PASSED not in listeners),
@@ -208,8 +209,10 @@ class Service:
         if previous is not None:
             present, has_own = previous.sockets, PASSED not in previous.listeners
         if present and not has_own:
-            sockets = open_listeners(settings.listen, present, are_passed=True)
-            return {PASSED: [Listener(one, frontend) for one in sockets]}
+            if previous is None and self._predecessor is None:
+                for one in present:
+                    set_options(one, settings.listen)
+            return {PASSED: [Listener(one, frontend) for one in present]}
         sockets = _open_listeners(settings.listen, present)
         if previous is None:
             self._close_unused(sockets)

@@ -93,19 +93,14 @@ class _Place(NamedTuple):
 
 
 def open_listeners(
-    settings: ListenSettings,
-    present: Sequence[socket.socket] = (),
-    *,
-    are_passed: bool = False,
+    settings: ListenSettings, present: Sequence[socket.socket] = ()
 ) -> list[socket.socket]:
     """Bind and listen, except where a socket of this server listens already.
 
     Args:
         settings: where to listen, and how.
         present: the listening sockets of this server, which are used again where they fit, and are
-            not closed.
-        are_passed: whether a service manager has opened `present`; these sockets are then used as
-            they are, and no others.
+            not changed or closed.
 
     Returns:
         Non-blocking sockets, in the order of `settings.host`; those of `present` among them.
@@ -113,10 +108,6 @@ def open_listeners(
     Raises:
         OSError: a host is not known, or an address cannot be bound; `filename` says which.
     """
-    for listener in present:
-        _adopt(listener, settings)
-    if are_passed:
-        return list(present)
     listeners: list[socket.socket] = []
     try:
         for place in _find_places(settings.host, settings.port):
@@ -127,8 +118,6 @@ def open_listeners(
             if listener not in present:
                 listener.close()
         raise
-    for listener in listeners:
-        listener.listen(settings.backlog)
     return listeners
 
 
@@ -232,8 +221,11 @@ def divert_newcomers(listener: socket.socket) -> None:
         stop_handshakes(listener)
 
 
-def _adopt(listener: socket.socket, settings: ListenSettings) -> None:
-    """Give a listening socket that was passed to us the options of one of ours, if it has them."""
+def set_options(listener: socket.socket, settings: ListenSettings) -> None:
+    """Give an open listening socket the options of one of ours, if it has them.
+
+    The options belong to the socket, so they hold for all processes at once.
+    """
     listener.setblocking(False)
     if listener.family != socket.AF_UNIX:
         try:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from httpd.network.listener import Listener
+from httpd.network.listener import Listener, set_options
+from httpd.network.settings import ListenSettings
 from httpd.observe.settings import LogSettings
 from httpd.process.settings import ProcessSettings
 from httpd.process.worker import WorkerSettings
@@ -41,6 +42,7 @@ class Plan:
         worker: settings for each of the worker processes, and how many there are.
         listeners: open listening sockets and their roles, by the endpoint that they were opened
             for.  A reload keeps the sockets of an endpoint that stays.
+        listen: the options of the listeners, which `set_options` sets.
         facts: for ``phttpd status``.
         log_fd: the log file, if it is another one than before; to be closed when it is in use.
         remarks: settings that have changed and need a restart, a sentence for each.
@@ -48,6 +50,7 @@ class Plan:
 
     worker: WorkerSettings
     listeners: Mapping[Endpoint, Sequence[Listener]]
+    listen: ListenSettings
     facts: dict[str, Any]
     log_fd: int | None = None
     remarks: Sequence[str] = ()
@@ -81,6 +84,16 @@ class Plan:
     def own_sockets(self) -> list[socket.socket]:
         """The sockets that no service manager keeps when this server ends."""
         return [one.socket for endpoint in self.own_endpoints for one in self.listeners[endpoint]]
+
+    def set_options(self) -> None:
+        """Set the options of the listeners; a service manager's keep their backlog.
+
+        The generation before uses the same sockets, so this has to wait until the plan is in force.
+        """
+        for listener in self.sockets:
+            set_options(listener, self.listen)
+        for listener in self.own_sockets:
+            listener.listen(self.listen.backlog)
 
 
 def close_listeners(plan: Plan, keep: Plan | None = None) -> None:

@@ -194,6 +194,7 @@ class Rollout:
         leaving, generations.serving = generations.serving, candidate
         generations.candidate = None
         candidate.board.phase = Phase.SERVING
+        plan.set_options()
         self._log.verbose = plan.log.verbose
         if plan.log_fd is not None:
             generations.use_log_file(plan.log_fd, self._log)

@@ -18,6 +18,7 @@ from httpd.network.listener import (
     format_address,
     format_peer,
     open_listeners,
+    set_options,
     stop_handshakes,
 )
 from httpd.network.settings import ListenSettings
@@ -177,22 +178,37 @@ def test_listener_has_its_options() -> None:
                 assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-@pytest.mark.parametrize("present", ["none", "own", "passed"])
-@pytest.mark.parametrize("tcp_nodelay", [True, False])
-def test_listener_passes_tcp_nodelay_to_accepted_sockets(tcp_nodelay: bool, present: str) -> None:
-    """Also where the listening socket was there before, with the opposite."""
-    before = ListenSettings(host=("127.0.0.1",), port=0, tcp_nodelay=not tcp_nodelay)
-    now = replace(before, tcp_nodelay=tcp_nodelay)
-    sockets = [] if present == "none" else open_listeners(before)
-    (listener,) = open_listeners(now, sockets, are_passed=present == "passed")
-    assert sockets in ([], [listener])
-    with listener, socket.create_connection(listener.getsockname()) as client:
+def passes_nodelay(listener: socket.socket) -> bool:
+    """Tell whether a socket that was accepted from a listener has TCP_NODELAY."""
+    with socket.create_connection(listener.getsockname()) as client:
         client.sendall(b"x")
         listener.settimeout(10)
         connection, _ = listener.accept()
         with connection:
-            found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert bool(found) == tcp_nodelay
+            return bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
+@pytest.mark.parametrize("tcp_nodelay", [True, False])
+def test_new_listener_passes_tcp_nodelay_to_accepted_sockets(tcp_nodelay: bool) -> None:
+    settings = ListenSettings(host=("127.0.0.1",), port=0, tcp_nodelay=tcp_nodelay)
+    (listener,) = open_listeners(settings)
+    with listener:
+        assert passes_nodelay(listener) == tcp_nodelay
+
+
+@pytest.mark.parametrize("tcp_nodelay", [True, False])
+def test_present_listener_has_other_options_only_when_they_are_set(tcp_nodelay: bool) -> None:
+    """A reload may still fail when the listeners are open."""
+    before = ListenSettings(host=("127.0.0.1",), port=0, tcp_nodelay=not tcp_nodelay)
+    now = replace(before, tcp_nodelay=tcp_nodelay)
+    sockets = open_listeners(before)
+    (listener,) = open_listeners(now, sockets)
+    with listener:
+        assert sockets == [listener]
+        assert passes_nodelay(listener) != tcp_nodelay
+        set_options(listener, now)
+        assert not listener.getblocking()
+        assert passes_nodelay(listener) == tcp_nodelay
 
 
 def test_listener_without_handshakes_refuses_new_clients() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 
 from httpd.gateway.frontend import Frontend
 from httpd.network.listener import Listener
+from httpd.network.settings import ListenSettings
 from httpd.process.plan import PASSED, Endpoint, Plan, close_listeners
 from tests.unit.network.running import site_settings
 
 FRONTEND = Frontend(site_settings(Path("/")))
+LISTEN = ListenSettings(tcp_nodelay=False, backlog=7)
 FIRST, SECOND = Endpoint(("127.0.0.1",), 8080), Endpoint(("::1",), 8443)
 
 
@@ -30,7 +33,7 @@ def make_plan(sockets: Mapping[Endpoint, Sequence[socket.socket]]) -> Plan:
         endpoint: [Listener(one, FRONTEND) for one in listed]
         for endpoint, listed in sockets.items()
     }
-    return Plan(worker=cast(Any, None), listeners=listeners, facts={})
+    return Plan(worker=cast(Any, None), listeners=listeners, listen=LISTEN, facts={})
 
 
 def test_plan_sockets_of_all_endpoints_have_a_fixed_order(sockets: list[socket.socket]) -> None:
@@ -55,3 +58,16 @@ def test_close_listeners_keeps_those_of_the_other_plan(sockets: list[socket.sock
     assert [one.fileno() == -1 for one in sockets] == [True, False, False]
     close_listeners(new)
     assert all(one.fileno() == -1 for one in sockets)
+
+
+@pytest.mark.parametrize(("endpoint", "backlog"), [(FIRST, 7), (PASSED, 5)])
+def test_plan_sets_all_options_but_the_backlog_of_a_service_manager(
+    endpoint: Endpoint, backlog: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=5) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        make_plan({endpoint: [listener]}).set_options()
+        assert not listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        # tcp(7): of a listening socket, tcpi_sacked is the length of its queue.
+        info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        assert struct.unpack_from("=I", info, 28)[0] == backlog

@@ -37,8 +37,17 @@ def rollout(generations: Generations) -> Rollout:
     return Rollout(generations, pool, status, log, unused, unused, unused)
 
 
-def make_generation(number: int, *listeners: socket.socket) -> Generation:
-    """Return a generation without workers, with as much of a plan as there has to be."""
+def make_generation(
+    number: int, *listeners: socket.socket, changed: list[int] | None = None
+) -> Generation:
+    """Return a generation without workers, with as much of a plan as there has to be.
+
+    Args:
+        number: of the generation.
+        listeners: its sockets.
+        changed: gets the number when the options of the listeners are set.
+    """
+    changed = [] if changed is None else changed
     plan = SimpleNamespace(
         facts={"docroot": "/", "addresses": []},
         sockets=listeners,
@@ -46,6 +55,7 @@ def make_generation(number: int, *listeners: socket.socket) -> Generation:
         log_fd=None,
         process=SimpleNamespace(workers=1, threads=1, drain_timeout=5.0),
         remarks=(),
+        set_options=lambda: changed.append(number),
     )
     return Generation(number, cast(Plan, plan), Scoreboard.create(1, 1, number))
 
@@ -94,3 +104,16 @@ def test_generation_that_left_unasked_while_it_hands_over_drains(
         rollout.check_leaving()
         assert old.is_draining()
         assert old.board.phase is Phase.DRAINING
+
+
+def test_candidate_changes_no_listener_until_it_serves(
+    generations: Generations, rollout: Rollout
+) -> None:
+    changed: list[int] = []
+    generations.serving = make_generation(1)
+    generations.candidate = make_generation(2, changed=changed)
+    rollout.give_up(70, "why")
+    assert changed == []
+    generations.candidate = make_generation(3, changed=changed)
+    rollout.check_candidate()
+    assert changed == [3]
