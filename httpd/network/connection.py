@@ -103,7 +103,7 @@ class Connection:
         self._download: Download | None = None  # the running response, if it takes several turns
         self._received = 0  # bytes of the last read; more may wait if it read all that it asked for
         self._close_reason = "answered"  # after the last response
-        self._started = 0.0  # when the running request began to arrive
+        self._started = context.now  # when the running request began to arrive
 
     def __repr__(self) -> str:
         host, port = self._transport.peer
