@@ -20,5 +20,5 @@ class Bar:
 
     @property
     def text(self) -> str:
-        """The limit with its sign."""
+        """The limit with its comparison sign."""
         return f"{'≥' if self.at_least else '≤'} {self.limit:g}"

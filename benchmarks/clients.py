@@ -52,7 +52,7 @@ def connect(port: int, number: int, receive_buffer: int | None = None) -> socket
 def connections(
     port: int, requests: Sequence[bytes], receive_buffer: int | None = None
 ) -> Iterator[list[socket.socket]]:
-    """Open one connection per request and send it, as fast as it goes; close all at the end."""
+    """Open one connection per request and send it, as fast as possible; close all at the end."""
     opened: list[socket.socket] = []
     try:
         for number, head in enumerate(requests):
@@ -127,10 +127,10 @@ def download(
     flags: int = 0,
     tick: Callable[[], None],
 ) -> Downloads:
-    """Receive for some windows of time what was asked for on every connection, a large file.
+    """Receive the requested large file on every connection, for some windows of time.
 
-    Each connection that has something gets one small read in turn, so that the shares are the
-    server's doing and not the client's.  `tick` is called at the start and about once a second.
+    Each connection that has data gets one small read in turn, so that the shares are the
+    server's and not the client's.  `tick` is called at the start and about once a second.
     """
     result = Downloads()
     for client in opened:
@@ -260,14 +260,14 @@ class Arrivals:
 
 
 def trickle(opened: Sequence[socket.socket], rate: int, seconds: float) -> int:
-    """Read so many bytes a second from every connection; return how many got less for once."""
+    """Read so many bytes a second from every connection; return how many had less at some time."""
     turn = 0.1
     buffer = memoryview(bytearray(int(rate * turn)))
     short = set()
     due = time.monotonic()
     for _ in range(int(seconds / turn)):
         due += turn
-        time.sleep(max(0.0, due - time.monotonic()))  # this is the pace, not a wait for anything
+        time.sleep(max(0.0, due - time.monotonic()))  # this is the pace, not a wait for an event
         for client in opened:
             client.setblocking(False)
             try:

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Samples:
-    """What is looked up about the server while the clients receive."""
+    """Figures of the server that are read while the clients receive."""
 
     server: Server
     bar: Progress

@@ -1,7 +1,7 @@
-"""Clients that ask for much work with few bytes: what does one beside them notice?
+"""Clients that cause much work with few bytes: how long does another client wait?
 
-`python -m benchmarks.flood KIND PORT SECONDS CLIENTS` plays them, each over a connection of its
-own, which it opens again whenever the server closes it.  `benchmarks.slow` measures meanwhile.
+`python -m benchmarks.flood KIND PORT SECONDS CLIENTS` plays these clients, each over a connection
+of its own, which it opens again when the server closes it.  `benchmarks.slow` measures meanwhile.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ KINDS: dict[str, Callable[[], Iterator[bytes]]] = {
 
 
 def drain(connection: socket.socket) -> None:
-    """Read and drop whatever comes."""
+    """Read and discard all that arrives."""
     try:
         while connection.recv(1 << 20):
             pass

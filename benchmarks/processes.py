@@ -1,4 +1,4 @@
-"""What /proc tells of a running server: its processes, memory, CPU time, and open files.
+"""What /proc shows of a running server: its processes, memory, CPU time, and open files.
 
 All of it is seen from outside, so that it means the same for every server.
 """

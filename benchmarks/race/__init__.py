@@ -1,1 +1,1 @@
-"""The race: phttpd side by side with other servers, request kind by request kind."""
+"""The race: phttpd side by side with other servers, for each kind of request."""

@@ -1,4 +1,4 @@
-"""The kinds of requests that are raced, who takes part in each, and for how long."""
+"""The kinds of requests of the race, the servers that take part in each, and for how long."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.race import site
 US = "phttpd"
 AS_SHIPPED = "nginx"
 RIVALS = ("nginx", "nginx-cache", "lighttpd", "h2o")
-"""Whose best the ratio is to."""
+"""The servers to the best of which the ratio is given."""
 
 C = (US, *RIVALS)
 WITH_FLOOR = (*C, "floor")
@@ -48,8 +48,8 @@ class Cell:
 
     Args:
         title: for the table.
-        path: asked for, and the name of the file with the right response.
-        racers: who takes part, keys of KINDS.
+        path: of the request, and the name of the file with the right content.
+        racers: the servers that take part, keys of KINDS.
         connections: kept busy by the load.
         fields: further field lines of the request.
         status: of the right response.
@@ -60,9 +60,9 @@ class Cell:
         by_downloads: whether the load is a client of ours that discards what it receives; wrk
             would rather measure itself.
         log: whether the servers log the requests.
-        starts_anew: whether the servers do so for each round.
+        starts_anew: whether the servers are started again for each round.
         rounds: of each server, an odd number.
-        warm_up: rounds before these, which are told apart.
+        warm_up: rounds before these, which are reported separately.
         seconds: of load in a round, at least.
     """
 
@@ -125,7 +125,7 @@ CELLS = {
         "mix of 10 000 files",
         f"/{site.MIX}",
         script=script("mix", site.MIX_FILES),
-        warm_up=1,  # each file has to be asked for twice until it is kept
+        warm_up=1,  # a file is cached at its second request
         seconds=4,
     ),
     "miss": Cell("4 kB, a query that is always new", script=script("miss")),

@@ -20,7 +20,7 @@ from benchmarks.race.cells import Cell
 PIECE = 1 << 20
 
 SAMPLES = 50
-"""Files of the mix that are looked at."""
+"""Files of the mix that are checked."""
 
 ENTITY_TAG = re.compile(rb"\r\nETag: *(\S+)", re.IGNORECASE)
 
@@ -35,7 +35,7 @@ class Head(NamedTuple):
 
 
 def check(port: int, cell: Cell, docroot: Path) -> None:
-    """Send a cell's requests to a server over one connection, and look at every byte.
+    """Send a cell's requests to a server over one connection, and check every byte.
 
     Raises:
         MeasurementError: a response is wrong.

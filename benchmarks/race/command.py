@@ -1,7 +1,7 @@
 """phttpd side by side with nginx, lighttpd, h2o, Apache and the servers of the Python world.
 
 Each kind of request is a cell.  Its servers run side by side, each with one worker on one core; wrk
-loads them in turns from another core.  So what the machine does to one it does to the others.  The
+loads them in turns from another core, so that changes of the machine affect all of them.  The
 figure that counts is CPU time per request, user and system, of all processes of a server.  Every
 server's responses are checked before it is measured.
 
@@ -41,7 +41,7 @@ from benchmarks.report import Report, console
 RESULTS = servers.PROJECT / "benchmarks" / "results"
 
 OVERHEAD = 0.15
-"""Seconds that a round takes beside its load: wrk's start and end, and a look around."""
+"""Seconds that a round takes beside its load: start and end of wrk, and reading of figures."""
 
 SPARE = 1000
 """Connections that servers can hold beside those of the load."""
@@ -60,7 +60,7 @@ class Plan:
     seconds: int | None
 
     def paths(self) -> set[str]:
-        """Return what is asked for."""
+        """Return the paths of all requests."""
         asked = {path for name in self.questions for path in further.QUESTIONS[name].paths}
         return asked | {cell.path for cell in self.cells.values()}
 
@@ -82,7 +82,7 @@ class Plan:
         return run_up + rounds * (self.seconds_of(cell) + OVERHEAD)
 
     def total(self) -> float:
-        """Return the seconds that all of it takes, about."""
+        """Return about how many seconds the whole race takes."""
         return sum(map(self.estimate, self.cells.values())) + sum(
             further.QUESTIONS[name].seconds for name in self.questions
         )
@@ -159,7 +159,7 @@ def read_results(path: Path) -> Results:
 
 
 def prepare(plan: Plan, output: Path | None) -> None:
-    """See to all that a plan needs before it runs."""
+    """Prepare all that a plan needs before it runs."""
     require(plan)
     most = max(cell.connections for cell in plan.cells.values())
     allow_files(most + SPARE + kinds.OPEN_FILES)
@@ -201,7 +201,7 @@ def require(plan: Plan) -> None:
 
 
 def race(plan: Plan, args: argparse.Namespace, output: Path | None) -> Results:
-    """Run all cells and answer all questions; after each one, save what is known."""
+    """Measure all cells and questions, and save the results after each one."""
     results = Results(machine=machine.describe())
     with directory(None) as docroot, progress() as bar:
         total = bar.add_task("writing the files", total=plan.total())
