@@ -402,6 +402,13 @@ def successor_of_the_test(
             server.kill()
 
 
+def take_over(channel: socket.socket) -> None:
+    """Let a successor take over, as its predecessor does."""
+    assert channel.recv(100) == b"ready 0"
+    channel.send(b"take-over ")
+    assert channel.recv(100) == b"serving "
+
+
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
     """A process that does nothing until it is killed."""
@@ -425,9 +432,7 @@ def test_successor_stopped_before_the_hang_up_waits_for_its_predecessor(
     site: Path, stranger: subprocess.Popen[bytes]
 ) -> None:
     with successor_of_the_test(site, stranger.pid) as (server, channel, _):
-        assert channel.recv(100) == b"ready 0"
-        channel.send(b"take-over ")
-        assert channel.recv(100) == b"serving "
+        take_over(channel)
         with Process(server.pid) as supervisor:
             server.signal(signal.SIGTERM)
             server.out.wait_for("draining")
@@ -442,9 +447,7 @@ def test_successor_stopped_by_its_predecessor_ends_first(
     site: Path, stranger: subprocess.Popen[bytes]
 ) -> None:
     with successor_of_the_test(site, stranger.pid) as (server, channel, _):
-        assert channel.recv(100) == b"ready 0"
-        channel.send(b"take-over ")
-        assert channel.recv(100) == b"serving "
+        take_over(channel)
         channel.send(b"drain ")
         assert server.stop() == 0
 
@@ -455,9 +458,7 @@ def test_successor_stopped_at_once_stops_its_predecessor_after_the_hang_up(
     with (site / "large").open("wb") as file:
         file.truncate(64 * MIB)
     with successor_of_the_test(site, stranger.pid) as (server, channel, listener):
-        assert channel.recv(100) == b"ready 0"
-        channel.send(b"take-over ")
-        assert channel.recv(100) == b"serving "
+        take_over(channel)
         with Client(listener.getsockname()[1], receive_buffer=4096) as client:
             client.send(request("/large"))
             client.head()

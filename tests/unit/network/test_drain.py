@@ -11,7 +11,7 @@ import pytest
 from httpd.network import pace
 from httpd.network.send_budget import MOST
 from httpd.observe.scoreboard import Scoreboard
-from tests.support.raw import request
+from tests.support.raw import Client, request
 from tests.support.server import DEADLINE
 from tests.unit.network.running import (
     CLOSED,
@@ -35,18 +35,23 @@ def test_drain_closes_idle_connections_at_once(site: Path) -> None:
         running.join()
 
 
+def expect_last_response(running: RunningLoop, client: Client) -> None:
+    """Receive the response to a request for a.txt, after which the loop ends."""
+    response = client.response()
+    assert response.body == b"content of a"
+    assert response["Connection"] == "close"
+    assert client.rest() == b""
+    client.close()
+    running.join()
+
+
 def test_drain_finishes_a_request_whose_head_is_arriving(site: Path) -> None:
     with running_loop(site) as running, running.connect() as client:
         client.send(b"GET /a.txt HTTP/1.1\r\nHo")
         wait_for_connections(running, 1)
         assert running.drain().wait(DEADLINE)
         client.send(b"st: a\r\n\r\n")
-        response = client.response()
-        assert response.body == b"content of a"
-        assert response["Connection"] == "close"
-        assert client.rest() == b""
-        client.close()
-        running.join()
+        expect_last_response(running, client)
 
 
 def test_drain_finishes_a_download_and_then_ends(site: Path) -> None:
@@ -70,12 +75,7 @@ def test_drain_serves_all_requests_that_were_sent(site: Path) -> None:
         client.head()
         assert running.drain().wait(DEADLINE)
         client.body(20_000_001)
-        response = client.response()
-        assert response.body == b"content of a"
-        assert response["Connection"] == "close"
-        assert client.rest() == b""
-        client.close()
-        running.join()
+        expect_last_response(running, client)
 
 
 def test_drain_serves_the_backlog(site: Path) -> None:
