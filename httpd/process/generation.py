@@ -1,6 +1,6 @@
 """A generation: workers that were forked together, with one plan and one scoreboard.
 
-Called by `httpd.process.supervisor` and its parts, .
+Called by `httpd.process.supervisor` and its parts.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ listeners (sd_listen_fds(3)) and one end of a channel.  The successor boots like
 4. The predecessor introduces it to the service manager, drains, and closes the channel.  When the
    successor is told to stop, it waits until the predecessor has ended as well.
 
-If the successor ends before step 4, the predecessor goes on as if nothing had happened.  If the
+If the successor ends before step 4, the predecessor goes on as if nothing had happened.  A
+successor that is told to stop before step 3 sends FAILED, and drains on its own.  If the
 predecessor is told to drain before step 4, it sends DRAIN, and waits until the successor has ended.
 
 `httpd.process.predecessor` is the other end.  Called by `httpd.process.rollout`,
