@@ -327,7 +327,7 @@ def _find_unused(
 def _cost(response: Response) -> int:
     """Return the bytes that a response takes beside the content of the file it was made of."""
     content, _, source, _ = response.body
-    cost = len(response.wire) + _OVERHEAD
+    cost = len(response.head) + _OVERHEAD
     if source and content is source.content and len(content) > JOINED:
         return cost
     return cost + len(content)

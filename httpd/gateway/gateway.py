@@ -316,7 +316,7 @@ class Gateway:
             if response is None:
                 return None
             # A download is finished with the version that it begins with: the newest one.
-            if response.length and not current.is_in_place():
+            if response.body.segments and not current.is_in_place():
                 return None
         except OutOfDescriptorsError:
             return None
@@ -399,4 +399,4 @@ class Gateway:
 
     def _internal_error(self) -> HTTPError:
         self._hooks.log_exception()
-        return HTTPError(500, "The server made a mistake, which its log tells of.")
+        return HTTPError(500, "Internal server error. The error log has the details.")

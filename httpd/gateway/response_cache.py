@@ -62,8 +62,8 @@ class ResponseCache:
         if is_of_file:
             cost += _FILE_OVERHEAD
         else:
-            cost += len(response.wire) + len(response.behind) + _OVERHEAD
-        if cost <= self._room and not response.length:
+            cost += len(response.head) + response.after_head + _OVERHEAD
+        if cost <= self._room and not response.body.segments:
             key = _make_key(head) if is_of_file else head
             if key is not None and key not in self.responses:
                 self._room -= cost

@@ -80,18 +80,18 @@ class AcceptHandler:
             Whether that was possible.
         """
         response = self._gateway.exact(data)
-        if response is None or response.lingers or response.behind or response.length:
+        if response is None or response.lingers or response.after_head:
             return False
         if len(data) == self._recv:  # there may be more, and closing would reset the connection
             return False
-        wire = response.wire
+        head = response.head
         try:
-            sent = Transport.write(fd, wire)
+            sent = Transport.write(fd, head)
         except OSError:  # the connection will get it as well
             return False
-        if sent < len(wire):
+        if sent < len(head):
             connection = self._connect(fd, address)
-            self._failures.guard(connection, partial(connection.resume, response, (wire,), sent))
+            self._failures.guard(connection, partial(connection.resume, response, (head,), sent))
             return True
         self._context.requests += 1
         self._context.sent += sent

@@ -27,8 +27,7 @@ def log_response(
         unsent: bytes of the response that were not sent.
         started: when the request began to arrive, by the monotonic clock.
     """
-    size = len(response.wire) + len(response.behind) + response.length
-    sent = size - unsent
-    body = max(0, len(response.body.content) + response.length - unsent)
+    sent = len(response.head) + response.after_head - unsent
+    body = max(0, (len(response.body.content) or response.after_head) - unsent)
     duration = time.monotonic() - started
     log.add(transport.peer[0].encode(), head, response.status, body, duration, sent)

@@ -301,7 +301,11 @@ class Connection:
         cached = reader.take_cached(most)
         if not cached:
             return 0
-        parts = [part for _, response in cached for part in (response.wire, response.behind)]
+        parts = [
+            part
+            for _, response in cached
+            for part in (response.head, response.body.content if response.after_head else b"")
+        ]
         sent = send_parts(self._transport, parts)
         self._started = reader.started
         for place, (self._head, response) in enumerate(cached, 1):
@@ -385,18 +389,18 @@ class Connection:
 
     def begin(self, response: Response) -> None:
         """Send a response, all of it at once if the socket accepts that."""
-        wire = response.wire
-        size = len(wire)
+        head = response.head
+        size = len(head)
         try:
-            if response.behind:
-                size += len(response.behind)
-                sent = self._transport.writev(self.fd, (wire, response.behind))
-            elif response.length:
-                size += response.length
-                budget = self._context.send_budget.slice
-                sent = send_beginning(self._transport, response, budget)
+            if not response.after_head:
+                sent = self._transport.write(self.fd, head)
             else:
-                sent = self._transport.write(self.fd, wire)
+                size += response.after_head
+                if response.body.segments:
+                    budget = self._context.send_budget.slice
+                    sent = send_beginning(self._transport, response, budget)
+                else:
+                    sent = self._transport.writev(self.fd, (head, response.body.content))
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -405,7 +409,8 @@ class Connection:
             self._context.sent += sent
             self._finish(response)
             return
-        self.resume(response, (wire, response.behind), sent)
+        content = response.body.content if response.after_head else b""
+        self.resume(response, (head, content), sent)
 
     def resume(self, response: Response, parts: Sequence[bytes], sent: int) -> None:
         """Continue with a response of which the socket accepted a part.
@@ -504,7 +509,7 @@ class Connection:
         has_more = self._received == context.recv
         if self._reader is not None and self._reader.buffer:
             has_more = True
-        may_send = has_more or response.lingers or response.length
+        may_send = has_more or response.lingers or response.body.segments
         has_room = self._interest or context.room.may_linger()
         if not may_send or not has_room:
             self.close(self._close_reason)

@@ -39,11 +39,11 @@ def take_cached(
             break
         head = bytes(buffer[start:end])
         response = recall(head)
-        if response is None or response.length:
+        if response is None or response.body.segments:
             break
         cached.append((head, response))
         start = end
-        size += len(response.wire) + len(response.behind)
+        size += len(response.head) + response.after_head
         if not response.keep_alive:
             break
     if len(cached) < 2:

@@ -40,7 +40,7 @@ def send_beginning(transport: Transport, response: Response, budget: int) -> int
     Raises:
         OSError: of the socket.
     """
-    head, first, source = response.wire, response.body.segments[0], response.body.source
+    head, first, source = response.head, response.body.segments[0], response.body.source
     sent = transport.send_first(head)
     if sent == len(head) and source and source.is_snapshot and isinstance(first, range):
         try:
@@ -87,7 +87,7 @@ class Transfer:
         if sent:
             segments = (segments[0][sent:], *segments[1:])
         self._segments = iter((*left, *segments))  # which come last
-        self._waiting = sum(map(len, left)) + response.length - sent  # bytes of part and segments
+        self._waiting = sum(map(len, left)) + sum(map(len, segments))  # bytes of part and segments
         self._source = source = response.body.source
         self._promised = _NO_PART  # of the file, if others may write it
         self._parts = 0  # ranges among `_segments`

@@ -130,23 +130,21 @@ class Response:
 
     Attributes:
         second: that of `dates`.
-        wire: the head, and a small body, so that both are sent by one system call.
-        behind: a larger body that is in memory.
-        length: the bytes of the segments of the body.
+        head: the head, with a small body joined to it, so that both are sent by one system call.
+        after_head: the bytes of a body that is not joined to the head.
     """
 
     __slots__ = (
-        "behind",
+        "after_head",
         "body",
         "cacheability",
         "expires",
         "fields",
+        "head",
         "keep_alive",
-        "length",
         "lingers",
         "second",
         "status",
-        "wire",
     )
 
     def __init__(
@@ -171,7 +169,7 @@ class Response:
         self.cacheability: Final = cacheability
         self.expires: Final = expires
         self.second: Final = dates.second
-        self.wire: Final = b"".join(
+        self.head: Final = b"".join(
             (
                 _STATUS_LINES[status],
                 dates.rendered.get(expires) or dates.lines(expires),
@@ -179,11 +177,12 @@ class Response:
                 content if is_joined else b"",
             )
         )
-        self.behind: Final = b"" if is_joined else content
-        self.length: Final = sum(map(len, segments)) if segments else 0
+        self.after_head: Final = (
+            sum(map(len, segments)) if segments else 0 if is_joined else len(content)
+        )
 
     def __repr__(self) -> str:
-        size = len(self.wire) + len(self.behind) + self.length
+        size = len(self.head) + self.after_head
         return f"<Response {self.status}, {size} bytes, cacheable: {self.cacheability.name}>"
 
     def dated(self, dates: DateHeaders) -> Response:

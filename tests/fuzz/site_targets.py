@@ -24,6 +24,7 @@ from tests.corpus.site import SECRET
 from tests.fuzz.pure_targets import Target, error_status
 from tests.support import raw
 from tests.unit.gateway.gateways import done, make_gateway
+from tests.unit.protocol.responses import in_memory
 
 INDEX = ("index.html",)
 RULES = (
@@ -108,7 +109,7 @@ def check_responses(gateway: Gateway, data: bytes) -> None:
 
 def check_wire(response: Response, *, is_head: bool) -> None:
     """Assert that a response is framed as its head says, and that nothing in it is secret."""
-    head, end, body = (response.wire + response.behind).partition(b"\r\n\r\n")
+    head, end, body = in_memory(response).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
     for part in response.body.segments:
         if isinstance(part, range):

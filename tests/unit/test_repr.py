@@ -52,7 +52,7 @@ def test_repr_of_a_cached_file_has_its_path_and_its_responses(site: Path) -> Non
 
 def test_repr_of_a_response_has_its_status_its_size_and_where_it_may_be_cached() -> None:
     response = Response(404, b"\r\n", DateHeaders(1, 0))
-    size = len(response.wire)
+    size = len(response.head)
     assert repr(response) == f"<Response 404, {size} bytes, cacheable: NEVER>"
 
 

@@ -47,7 +47,7 @@ def size_of(file_cache: FileCache) -> int:
     """Return the bytes of contents and responses that a file cache holds."""
     return sum(
         len(own.original.content or b"")
-        + sum(len(key) + len(kept.wire + kept.body.content) for key, kept in own.responses.items())
+        + sum(len(key) + len(kept.head + kept.body.content) for key, kept in own.responses.items())
         for own in file_cache.by_path.values()
     )
 

@@ -33,6 +33,7 @@ from tests.unit.gateway.gateways import done, make_gateway, respond
 from tests.unit.guard import open_descriptors, opened_since
 from tests.unit.network.running import site_settings
 from tests.unit.protocol.heads import head
+from tests.unit.protocol.responses import in_memory
 from tests.unit.site.directories import write, write_sparse
 
 LARGE = SMALL_FILE + 1000
@@ -157,7 +158,7 @@ def show(response: Response | int) -> object:
     """Return all of an answer but what tells the time, and what stands between several ranges."""
     if isinstance(response, int):
         return response
-    head, _, body = (response.wire + response.behind).partition(b"\r\n\r\n")
+    head, _, body = in_memory(response).partition(b"\r\n\r\n")
     assert body == response.body.content
     found = BOUNDARY.search(head)
     boundary = found[1] if found else b"no boundary"
@@ -179,7 +180,7 @@ def show(response: Response | int) -> object:
         else:
             sent.append(segment.replace(boundary, b"*"))
     shown = (list(fields.items()), lifetime, body.replace(boundary, b"*"), sent)
-    return (response.status, *shown, response.length, response.keep_alive, response.lingers)
+    return (response.status, *shown, response.after_head, response.keep_alive, response.lingers)
 
 
 class Remembered(RuleBasedStateMachine):
@@ -229,7 +230,7 @@ class Remembered(RuleBasedStateMachine):
         response = self.loop.ask(data)
         assert show(response) == show(ask_anew(self.root, data))
         assert show(self.loop.ask(data)) == show(response)
-        if isinstance(response, Response) and (found := TAG.search(response.wire)):
+        if isinstance(response, Response) and (found := TAG.search(response.head)):
             self.tags[where, coding] = found[1].decode()
 
     def ask_all(self) -> None:
@@ -542,7 +543,7 @@ def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path)
         file.write(b"more")
     second = loop.ask(data)
     assert isinstance(second, Response)
-    assert second.length == LARGE + 4
+    assert second.after_head == LARGE + 4
 
 
 @pytest.mark.parametrize("lines", [[], ["Range: bytes=0-"]], ids=["remembered", "kept"])
@@ -558,13 +559,13 @@ def test_a_download_behind_a_link_that_leads_elsewhere(
             os.utime(path, ns=(OLD, OLD))
         (tmp_path / version / "now").symlink_to(now)
     loop = ManualLoop(tmp_path / "site")
-    assert loop.ask_twice("/now/large.bin").length == LARGE
+    assert loop.ask_twice("/now/large.bin").after_head == LARGE
     (tmp_path / link).unlink()
     (tmp_path / link).symlink_to(to)
     loop.gateway.invalidate_root()
     response = loop.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
-    assert response.length == LARGE + 1
+    assert response.after_head == LARGE + 1
     (tmp_path / link).unlink()
     loop.gateway.invalidate_root()
     response = loop.ask(head(*lines, target="/now/large.bin"))

@@ -14,12 +14,12 @@ from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.parser import VERSION
 from httpd.protocol.response import Body, Cacheability, Response
 from tests.unit.protocol.heads import head
-from tests.unit.protocol.responses import make_response
+from tests.unit.protocol.responses import in_memory, make_response
 
 
-def response(size: int = 100, behind: int = 0, *, is_of_file: bool = False) -> Response:
+def response(size: int = 100, content: int = 0, *, is_of_file: bool = False) -> Response:
     cacheability = Cacheability.FILE if is_of_file else Cacheability.HEAD
-    return make_response(size, Body(bytes(behind)), cacheability=cacheability)
+    return make_response(size, Body(bytes(content)), cacheability=cacheability)
 
 
 def find(response_cache: ResponseCache, data: bytes) -> Response | None:
@@ -130,7 +130,7 @@ def test_what_does_not_fit_drives_out_nothing() -> None:
     response_cache = ResponseCache(10_000)
     response_cache.remember(b"small", response())
     response_cache.remember(b"large", response(10_000))
-    response_cache.remember(b"behind", response(100, 10_000))
+    response_cache.remember(b"large", response(100, 10_000))
     response_cache.remember(b"x" * 10_000, response())
     assert set(response_cache.responses) == {b"small"}
 
@@ -158,10 +158,10 @@ def test_no_budget_is_no_memo() -> None:
 def test_heads_and_answers_never_exceed_the_budget(flood: list[tuple[int, int, int]]) -> None:
     budget = 20_000
     response_cache = ResponseCache(budget)
-    for number, (head_size, wire_size, behind) in enumerate(flood):
-        response_cache.remember(b"%d" % number + bytes(head_size), response(wire_size, behind))
+    for number, (head_size, least, content) in enumerate(flood):
+        response_cache.remember(b"%d" % number + bytes(head_size), response(least, content))
         used = sum(
-            len(head) + len(own.wire + own.behind) for head, own in response_cache.responses.items()
+            len(head) + len(in_memory(own)) for head, own in response_cache.responses.items()
         )
         assert used <= budget
 

@@ -35,9 +35,9 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = {
-    (3, 11): Bounds(hit=174, close=156, cold=1501, cold_frames=36, first=1819, first_frames=42),
-    (3, 12): Bounds(hit=158, close=138, cold=1382, cold_frames=36, first=1666, first_frames=42),
-    (3, 13): Bounds(hit=162, close=143, cold=1394, cold_frames=36, first=1658, first_frames=42),
+    (3, 11): Bounds(hit=172, close=153, cold=1496, cold_frames=36, first=1814, first_frames=42),
+    (3, 12): Bounds(hit=156, close=135, cold=1376, cold_frames=36, first=1660, first_frames=42),
+    (3, 13): Bounds(hit=158, close=139, cold=1386, cold_frames=36, first=1650, first_frames=42),
 }
 
 

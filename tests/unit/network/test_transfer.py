@@ -23,7 +23,7 @@ from tests.unit.site.directories import open_path, write
 SIZE = SMALL_FILE + 3 * TAIL
 BUDGET = SIZE // 4
 OLD = b"o" * SIZE
-HEAD = Response(200, b"\r\n", DATES).wire
+HEAD = Response(200, b"\r\n", DATES).head
 LAST = 100 * TAIL
 """More than there are moments."""
 
@@ -124,7 +124,7 @@ def make_lasting(directory: Path, segments: tuple[bytes | range, ...]) -> Respon
 
 def begin(directory: Path, segments: tuple[bytes | range, ...]) -> Transfer:
     response = make_response(directory, segments)
-    return Transfer(response, (response.wire,), 0)
+    return Transfer(response, (response.head,), 0)
 
 
 def expected(segments: tuple[bytes | range, ...]) -> bytes:
@@ -343,7 +343,7 @@ def test_transfer_of_a_snapshot_is_complete(
 ) -> None:
     ours, theirs = ends
     response = make_lasting(tmp_path, segments)
-    transfer = Transfer(response, (response.wire,), 0)
+    transfer = Transfer(response, (response.head,), 0)
     received = b""
     while transfer.unsent():
         received += theirs.recv(transfer.send(to(ours), BUDGET, SIZE), socket.MSG_WAITALL)
@@ -367,8 +367,8 @@ def test_send_beginning_and_transfer_send_all_of_it(
     first = len(segments[0]) if make is make_lasting and isinstance(segments[0], range) else 0
     assert sent == len(HEAD) + min(budget, first)
     received = theirs.recv(sent, socket.MSG_WAITALL)
-    transfer = Transfer(response, (response.wire,), sent)
-    assert transfer.unsent() == len(HEAD) + response.length - sent
+    transfer = Transfer(response, (response.head,), sent)
+    assert transfer.unsent() == len(HEAD) + response.after_head - sent
     while transfer.unsent():
         received += theirs.recv(transfer.send(to(ours), BUDGET, SIZE), socket.MSG_WAITALL)
     assert received == expected(segments)
@@ -383,7 +383,7 @@ def test_send_beginning_to_a_full_socket_sends_what_fits(tmp_path: Path, room: i
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
         sent = send_beginning(to(ours), response, SIZE)
         assert len(HEAD) <= sent < len(HEAD) + SIZE
-        transfer = Transfer(response, (response.wire,), sent)
+        transfer = Transfer(response, (response.head,), sent)
         received = theirs.recv(sent, socket.MSG_WAITALL)
         while transfer.unsent():
             received += theirs.recv(transfer.send(to(ours), BUDGET, SIZE), socket.MSG_WAITALL)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from httpd.protocol.response import NO_BODY, Body, Cacheability, DateHeaders, Response
 
 DATES = DateHeaders(1, 1_000_000_000)
-_LEAST = len(Response(200, b"", DATES).wire)
+_LEAST = len(Response(200, b"", DATES).head)
+
+
+def in_memory(response: Response) -> bytes:
+    """Return what is sent of a response before any segments."""
+    return response.head + (response.body.content if response.after_head else b"")
 
 
 def make_response(
