@@ -1,8 +1,7 @@
 """The media type of a file by its name: a table of our own, the same on every host.
 
-`mimetypes` gives the long tail from its built-in table; what matters on the web is listed here,
-since that table differs between versions of Python and the host's ``/etc/mime.types`` between
-hosts.
+The types that matter on the web are listed here; `mimetypes` adds rare ones from its built-in
+table.  That table differs between versions of Python, and ``/etc/mime.types`` between hosts.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ _COMPRESSIBLE = """
     application/x-tex application/xml font/collection font/otf font/ttf image/bmp image/x-icon
     model/gltf-binary model/obj model/stl
 """
-"""Types that compress well, beside text and what is made of JSON or XML."""
+"""Types that compress well, in addition to text and the types in ``+json`` and ``+xml``."""
 
 _INNER_EXTENSIONS: Mapping[bytes, bytes] = {
     **dict.fromkeys((b"br", b"gz", b"z", b"zst"), b""),
@@ -146,7 +145,7 @@ _INNER_EXTENSIONS: Mapping[bytes, bytes] = {
     b"tgz": b".tar",
     b"wmz": b".wmf",
 }
-"""What stands for an extension that tells of a coding, in the name of what is coded."""
+"""For an extension that implies a content coding: the extension of the decoded file."""
 
 _UNKNOWN = "application/octet-stream"
 
@@ -186,7 +185,7 @@ def guess_media_type(name: bytes) -> str:
 
 
 def guess_inner_type(name: bytes) -> str:
-    """Return the media type of what a file with a content coding is when that is undone."""
+    """Return the media type of the decoded content of a file with a content coding."""
     stem, _, extension = name.rpartition(b".")
     inner = _INNER_EXTENSIONS.get(extension.lower())
     if inner is not None and stem:
@@ -215,7 +214,7 @@ def content_types(charset: str | None) -> Mapping[str, str]:
     one (RFC 8259 §8.1).
 
     Args:
-        charset: of text; None to say nothing of it.
+        charset: of text; None to leave it out.
     """
     return {
         media_type: f"{media_type}; charset={charset}"

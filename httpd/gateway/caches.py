@@ -1,4 +1,4 @@
-"""What the loops of a worker remember together: opened files, and the responses of this second."""
+"""The caches that the loops of a worker share: opened files, and the responses of this second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from httpd.files.file_cache import FileCache
 from httpd.gateway.response_cache import ResponseCache
 
 _SHARE = 16
-"""The response cache may take this part of the budget, beside what the file cache holds."""
+"""The response cache may take this part of the budget, in addition to the file cache."""
 
 
 class Caches:
@@ -31,8 +31,7 @@ class Caches:
     def responses(self, second: int) -> ResponseCache:
         """Return the response cache of a second.
 
-        A loop that is late gets a cache that takes nothing in: what such a loop has validated is of
-        the second before.
+        A loop that is late gets a cache of no size, since its validations are of an earlier second.
 
         Args:
             second: of the monotonic clock.
@@ -45,8 +44,9 @@ class Caches:
             return self._current if second == self._second else ResponseCache(0)
 
     def _on_evicted(self, size: int) -> None:
-        """Close the response cache once much was evicted: it may hold responses that were made of
-        evicted files, so that their memory is not free.
+        """Close the response cache when the file cache has evicted much.
+
+        The responses in it may refer to evicted files, whose memory would not be free otherwise.
         """
         with self._lock:
             self._evicted += size

@@ -1,4 +1,4 @@
-"""The role of a listener: what the clients that connect to it are served."""
+"""The role of a listener: the site that its clients get."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Frontend:
     The field Host has no effect: a site for another host would be chosen here.
 
     Args:
-        site: what is served, over plain HTTP.
+        site: the site to serve, over plain HTTP.
     """
 
     site: SiteSettings

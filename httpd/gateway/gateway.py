@@ -5,8 +5,8 @@
     3  variant      path and variant key, validated each second  for one minute   `FileCache`
     4  build        `Site.respond`
 
-A response is a function of the request head and of the disk within this second.  Whatever the
-levels may do follows from that.
+A response is a function of the request head and of the disk within this second.  So each level may
+return a response that an earlier request got, as long as head and disk are the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from httpd.files.file_cache import CachedFile
 from httpd.gateway.caches import Caches
 from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
-from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_plain
+from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_common_request
 from httpd.protocol.response import Cacheability, DateHeaders, PendingResponse, Response
 from httpd.protocol.target import (
     PERCENT,
@@ -35,7 +35,7 @@ from httpd.site.rules import NO_POLICY
 from httpd.site.site import Site
 
 HEADERS = 1024 * 1024
-"""Bytes that the parsed header sections may take that a gateway remembers."""
+"""Bytes that the cached header sections of a gateway may take."""
 _HEAD = b"HEAD "
 _CLOSE = "Connection: close\r\n"
 _KEEP_ALIVE = "Connection: keep-alive\r\n"
@@ -43,10 +43,10 @@ _KEEP_ALIVE = "Connection: keep-alive\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What a gateway asks of the loop that it serves.
+    """The calls from a gateway to its loop.
 
     Args:
-        before_blocking: called before a disk may keep the loop waiting.
+        before_blocking: called before a disk access that may block the loop.
         free_descriptors: called when descriptors or memory have run out, before one more try.
         complain: logs an error that may come with each request.
         log_exception: logs the exception that is being handled.
@@ -62,8 +62,8 @@ class Gateway:
     """The one entrance for the request heads that a loop receives.
 
     Args:
-        site: what is served.
-        caches: those of the worker.
+        site: the site to serve.
+        caches: of the worker.
         hooks: of the loop.
 
     Attributes:
@@ -109,7 +109,7 @@ class Gateway:
     # ---------------------------------------------------------------- time
 
     def begin_second(self, second: int) -> None:
-        """Begin a second: everything is to be validated again.
+        """Begin a second: every cached file is validated again before its next use.
 
         Args:
             second: of the monotonic clock.
@@ -121,16 +121,16 @@ class Gateway:
             self._use(self._caches.responses(second))
 
     def drain(self) -> None:
-        """Let every response close its connection from now on, so that no cached one is right."""
+        """Have every response close its connection from now on, so that no cached one is used."""
         self._is_draining = True
         self._use(ResponseCache(0))
 
     def release(self) -> None:
-        """Close the files that nobody downloads, to free descriptors."""
+        """Close the files that no client is being sent, to free descriptors."""
         self._site.release()
 
     def take_docroot_fault(self) -> OSError | None:
-        """Return why a request since the last call met no docroot, or None."""
+        """Return the error of a request since the last call that found no docroot, or None."""
         fault, self._site.docroot_fault = self._site.docroot_fault, None
         return fault
 
@@ -146,7 +146,7 @@ class Gateway:
         """
         if response := self.exact(head):
             return response
-        # A head of this size is far below all limits for heads, so that they need not be looked at.
+        # A head of this size is far below all limits, so that none needs a check.
         if len(head) >= MAX_REQUEST_LINE or self._is_draining:
             return None
         line, _, rest = head.partition(VERSION)
@@ -160,17 +160,17 @@ class Gateway:
     def respond(self, head: bytes) -> Response | PendingResponse | None:
         """Return the response to a head that arrived alone and in one piece, as most do.
 
-        To be called after `exact`; asks each of the other levels once.
+        Call it after `exact`: it asks each of the other levels once.
 
         Args:
             head: any bytes.
 
         Returns:
-            None while draining, and for anything but a whole head of the usual kind without a
-            body: then `parse` and `respond_to` are the way.
+            None while draining, and for anything but a whole head of the common kind without a
+            body: then call `parse` and `respond_to`.
 
         Raises:
-            HTTPError: when something is wrong on our side.
+            HTTPError: an internal error, or a failure of the disk.
         """
         if len(head) >= MAX_REQUEST_LINE or self._is_draining:
             return None
@@ -184,7 +184,7 @@ class Gateway:
             return None
         if (response := self._recall_variant(head, line, header)) or header.body_length != 0:
             return response
-        request = read_plain(line, header)
+        request = read_common_request(line, header)
         return None if request is None else self._build(head, request)
 
     def parse(self, head: bytes) -> Request:
@@ -192,27 +192,27 @@ class Gateway:
         return self._parser.parse(head)
 
     def respond_to(self, head: bytes, request: Request) -> Response | PendingResponse:
-        """Return the response to a request that has arrived wholly.
+        """Return the response to a request that has arrived whole.
 
         Args:
-            head: its head.
-            request: what `parse` made of the head.
+            head: of the request.
+            request: the result of `parse` for the head.
 
         Raises:
-            HTTPError: when something is wrong on our side.
+            HTTPError: an internal error, or a failure of the disk.
         """
         if not self._is_draining:
-            # The header section is known by now, and another loop may have made the response.
+            # Another loop may have made the response meanwhile.
             line = head.partition(VERSION)[0]
             if response := self._recall_variant(head, line, request.header):
                 return response
         return self._build(head, request)
 
     def resume(self, pending: PendingResponse) -> Response | None:
-        """Take a step of a pending response; return the response after the last one.
+        """Take a step of a pending response; return the response after the last step.
 
         Raises:
-            HTTPError: when something is wrong on our side.
+            HTTPError: an internal error, or a failure of the disk.
         """
         self._hooks.before_blocking()
         try:
@@ -230,11 +230,11 @@ class Gateway:
         return None
 
     def refuse(self, error: HTTPError, *, head_only: bool) -> Response:
-        """Return the last response to a connection that is not served.
+        """Return the last response of a connection, whose request is refused.
 
         Args:
-            error: what is wrong.
-            head_only: whether the bytes look like a HEAD request, whose response has no body.
+            error: the reason.
+            head_only: whether the request looks like a HEAD request, whose response has no body.
         """
         return error_builder(error, NO_POLICY).finish(
             self._close_lines,
@@ -247,7 +247,7 @@ class Gateway:
         )
 
     def level_of(self, head: bytes) -> str:
-        """Return the name of the level that has the response to a head, without asking it.
+        """Return the name of the level that has the response to a head, without making one.
 
         Args:
             head: any bytes.
@@ -275,12 +275,12 @@ class Gateway:
     # ---------------------------------------------------------------- the levels
 
     def _recall_variant(self, head: bytes, line: bytes, header: Header) -> Response | None:
-        """Return the response of level 3: of a file that was served before.
+        """Return the response of level 3: of a cached file, to an earlier request.
 
         Args:
             head: the whole head.
             line: its request line without the version; any bytes.
-            header: what the rest of the head means.
+            header: the parsed version and header section of the head.
         """
         variant_key = header.variant_key
         if not variant_key:
@@ -306,7 +306,7 @@ class Gateway:
         return self._validate(head, cached, variant_key)
 
     def _validate(self, head: bytes, cached: CachedFile, variant_key: bytes) -> Response | None:
-        """Return the response of level 3 if its file is what the disk has in this second."""
+        """Return the response of level 3 if its file is unchanged on the disk in this second."""
         try:
             current = self._site.lookup.revalidate(cached)
             if current is None:
@@ -315,12 +315,12 @@ class Gateway:
             response = responses.get(variant_key)
             if response is None:
                 return None
-            # A download is finished with the version that it begins with: the newest one.
+            # A download is of one version from beginning to end, so it begins with the newest.
             if response.body.segments and not current.is_in_place():
                 return None
         except OutOfDescriptorsError:
             return None
-        # Not back to the second before, when this loop is late: others send the same response.
+        # When this loop is late, another loop may have a newer date in the response already.
         if response.second < self._dates.second:
             response = responses[variant_key] = response.dated(self._dates)
         self._responses.remember(head, response)
@@ -357,14 +357,14 @@ class Gateway:
 
         Args:
             head: of the request.
-            request: what was made of the head.
+            request: the parsed head.
             builder: of the response.
             is_last: whether a drain had begun when the request arrived, so that the response closes
                 the connection.  If a drain begins later, the requests that the client has pipelined
                 are still to be served.
         """
         header = request.header
-        # Whether a client that was not asked for its body will send it cannot be known.
+        # A client that waits for 100 (Continue) may still send its body or not: nothing tells.
         keep_alive = (
             header.keep_alive
             and not is_last
@@ -382,9 +382,9 @@ class Gateway:
             self._files.claim,
             head_only=is_head,
             keep_alive=keep_alive,
-            # A client that did not ask for the close may be sending its next request.
+            # A client that wants to keep the connection may be sending its next request.
             lingers=header.keep_alive or header.expects_continue,
-            # A request with a body is not understood by its head alone.
+            # The head of a request with a body does not determine the response.
             is_cacheable=header.body_length == 0 and not is_last,
         )
         if response.cacheability is Cacheability.FILE:

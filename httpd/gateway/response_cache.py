@@ -1,18 +1,17 @@
 """The response cache of a worker: from the exact bytes of a request head to its response, for one
 second.
 
-The meaning of a head is a pure function of its bytes, and clients send the same bytes again and
-again.  Only a query, which means nothing for a file, and needless percent-encoding may be new each
-time: a head that has one of these is found without.  What is not cached here is looked up in the
-file cache, which costs a microsecond more.  So a flood of distinct heads can fill this cache, and
-do no more than that.
+The meaning of a head is a pure function of its bytes, and clients send the same bytes repeatedly.
+Only a query, which a file ignores, and needless percent-encoding may differ each time: the key of
+such a head leaves them out.  On a miss, the response is looked up in the file cache, which costs a
+microsecond more.  So a flood of distinct heads can fill this cache, and has no other effect.
 """
 
 from __future__ import annotations
 
 from httpd.protocol.parser import VERSION
 from httpd.protocol.response import Cacheability, Response
-from httpd.protocol.target import PERCENT, QUESTION_MARK, canonical_path, plain_path
+from httpd.protocol.target import PERCENT, QUESTION_MARK, canonical_path, decode_target_path
 
 _OVERHEAD = 800
 _FILE_OVERHEAD = 250
@@ -22,40 +21,40 @@ _GET = b"GET "
 class ResponseCache:
     """The responses of one second, shared by the loops of a worker.
 
-    Loops take no lock: the worst that comes of that is a head that is counted twice.
+    Loops take no lock: at worst, a head is counted twice.
 
     Args:
-        budget: bytes that it may take beside what the file cache holds anyway.
+        budget: bytes that the cache may take, in addition to the file cache.
     """
 
     __slots__ = ("_room", "responses")
 
     def __init__(self, budget: int) -> None:
         self.responses: dict[bytes | tuple[bytes | None, bytes], Response] = {}
-        """By the whole head, or by its path and what follows the target."""
+        """By the whole head, or by its decoded path and the rest of the head after the target."""
         self._room = budget
 
     def find(self, line: bytes, rest: bytes) -> Response | None:
-        """Return the response to a head that was remembered with another query or spelling.
+        """Return the response to a head that was cached with another query or spelling.
 
         Args:
             line: a request line up to its version, with a query or percent-encoding; any bytes.
-            rest: what follows the version in a head of less than `MAX_REQUEST_LINE` bytes.
+            rest: the bytes after `VERSION`, in a head of less than `MAX_REQUEST_LINE` bytes.
         """
         if not line.startswith(_GET):
             return None
-        return self.responses.get((plain_path(line[4:]), rest))
+        return self.responses.get((decode_target_path(line[4:]), rest))
 
     def remember(self, head: bytes, response: Response) -> None:
-        """Let `response` be the response to `head`, if there is room for it.
+        """Cache the response to a head, if there is room.
 
-        A response of cacheability FILE is to be one that the file cache holds, so that only the
-        head takes room.
+        The file cache must hold a response of cacheability FILE already, so that only the head
+        takes room.
 
         Args:
             head: of a request.
-            response: one that is cacheable.  It is not remembered if it holds a file open: a
-                download is to be of the version that the file has when it begins.
+            response: a cacheable response.  One that holds a file open is not cached, since each
+                download begins with the newest version of the file.
         """
         is_of_file = response.cacheability is Cacheability.FILE
         cost = len(head)
@@ -70,7 +69,7 @@ class ResponseCache:
                 self.responses[key] = response
 
     def close(self) -> None:
-        """Drop everything, and take nothing in any more."""
+        """Drop all responses, and cache no further ones."""
         self._room = 0
         self.responses.clear()
 
@@ -80,6 +79,6 @@ def _make_key(head: bytes) -> bytes | tuple[bytes, bytes] | None:
     line, _, rest = head.partition(VERSION)
     if QUESTION_MARK not in line and PERCENT not in line:
         return head
-    path = plain_path(line[4:]) if line.startswith(_GET) else None
-    # What is no path at all could look like one that is not canonical.
+    path = decode_target_path(line[4:]) if line.startswith(_GET) else None
+    # Without this check, a malformed target could share the key of a path that is not canonical.
     return (path, rest) if path is not None and path == canonical_path(path) else None

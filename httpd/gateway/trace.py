@@ -17,7 +17,7 @@ class TracedGateway:
 
     Args:
         gateway: has the responses.
-        log: is told the level and the request line of each response.
+        log: called with the level and the request line of each response.
     """
 
     __slots__ = ("_gateway", "_log", "invalidate_root", "parse", "refuse", "resume")

@@ -1,7 +1,7 @@
 """Request bodies: where they end (RFC 9112 §6 and §7.1).
 
-A server of files has no use for what is in them.  They are read so that the next request on the
-connection begins where the client says that it does.
+A server of files does not use the content of a body.  The body is read to find where the next
+request on the connection begins.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_TRAILER_LINE = 8 * 1024
 """Bytes of a line of the trailer section, with its CRLF."""
 
 CHUNKS = 64
-"""Chunks that one call skips at the most: the work of a turn does not grow with what arrives."""
+"""The most chunks that one call skips, so that the work of a turn is bounded."""
 MAX_EXCESS = 16 * 1024
 """Bytes by which the framing of the chunks may exceed their data (RFC 9112 §7.1.1)."""
 
@@ -29,8 +29,8 @@ class Body:
     """The body of one request, on its way in.
 
     Args:
-        buffer: what was received from the body's first byte on.  The owner adds to it; what belongs
-            to the body is dropped from its front.
+        buffer: the received bytes, beginning with the first byte of the body.  The owner appends
+            to the buffer; the bytes of the body are deleted from its front.
         length: bytes of the body, or None when it is chunked.
         limit: bytes that it may have, counting the framing of chunks.
     """
@@ -44,10 +44,10 @@ class Body:
         self._steps = self._skip_chunks() if length is None else self._skip(length)
 
     def is_complete(self) -> bool:
-        """Drop what has arrived of the body, and tell whether that was the end of it.
+        """Drop the bytes of the body that have arrived, and tell whether the body has ended.
 
         Raises:
-            HTTPError: 400 for what is no chunk or for chunks with hardly any data, 413 for a body
+            HTTPError: 400 for a malformed chunk or for chunks with hardly any data, 413 for a body
                 over its limit, 431 for too many trailer fields.
         """
         self._chunks_left = CHUNKS

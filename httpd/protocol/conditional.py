@@ -1,4 +1,4 @@
-"""Conditional requests: does the client have what it asks for already (RFC 9110 §13)?"""
+"""Conditional requests: does the client already have the current version (RFC 9110 §13)?"""
 
 from __future__ import annotations
 

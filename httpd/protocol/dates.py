@@ -13,7 +13,10 @@ from functools import lru_cache
 
 EARLIEST = -62_135_596_800
 LATEST = 253_402_300_799
-"""The years 1 to 9999, in seconds since the epoch: what comes before or after has no HTTP date."""
+"""The first and the last second of the years 1 to 9999, in seconds since the epoch.
+
+No earlier or later time has an HTTP date.
+"""
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -38,7 +41,7 @@ _FORMATS = (
 def format_date(seconds: int) -> str:
     """Return the IMF-fixdate of `seconds` since the epoch, from EARLIEST to LATEST.
 
-    Files that were put in place together often have the same, so some are remembered.
+    Files that were deployed together often have the same date, so the last dates are cached.
     """
     now = time.gmtime(seconds)
     return (

@@ -11,14 +11,14 @@ import re
 # token = 1*tchar (RFC 9110 §5.6.2)
 _TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 
-# What may be in a target: visible ASCII and all bytes beyond ASCII.  Clients send characters there
-# that RFC 3986 would have encoded; only what could end the target or a line must not be in it.
+# The bytes that may be in a target: visible ASCII and all bytes beyond ASCII.  Clients send
+# characters that RFC 3986 wants percent-encoded; only the ends of a target and a line are refused.
 _TARGET = rb"!-~\x80-\xff"
 
 # request-line CRLF, request-line = method SP request-target SP HTTP-version (RFC 9112 §3)
 REQUEST_LINE = re.compile(rb"(%b+) ([%b]+) HTTP/([0-9])\.([0-9])\r\n" % (_TCHAR, _TARGET))
 
-# What may become a request line, after the one empty line that is tolerated (RFC 9112 §2.2)
+# The beginnings of a request line, after the one empty line that is tolerated (RFC 9112 §2.2)
 REQUEST_BEGINNING = re.compile(
     rb"\r?|(?:\r\n)?(?:%b*|%b+ [%b]*|%b+ [%b]+ %b)"
     % (
@@ -29,20 +29,20 @@ REQUEST_BEGINNING = re.compile(
 
 # A request line without version, for the two methods and the form of target that nearly all use:
 # origin-form = absolute-path [ "?" query ] (RFC 9112 §3.2.1)
-PLAIN_REQUEST = re.compile(rb"(GET|HEAD) (/[!\"$->@-~\x80-\xff]*)(\?[!\"$-~\x80-\xff]*)?")
+COMMON_REQUEST_LINE = re.compile(rb"(GET|HEAD) (/[!\"$->@-~\x80-\xff]*)(\?[!\"$-~\x80-\xff]*)?")
 
 # field-line = field-name ":" OWS field-value OWS (RFC 9112 §5);
 # field-value holds HTAB, SP, VCHAR and obs-text only (RFC 9110 §5.5).
 FIELD_LINE = re.compile(rb"(%b+):([\t\x20-\x7e\x80-\xff]*)" % _TCHAR)
 
 # The minor version and the header section of most requests: field lines and the empty line, in
-# which no value has blanks behind it.  `PLAIN_FIELD` finds the name and value of each line.
-PLAIN_SECTION = re.compile(
+# which no value has blanks behind it.  `COMMON_FIELD` finds the name and value of each line.
+COMMON_SECTION = re.compile(
     rf"[0-9]\r\n(?:{_TCHAR.decode()}++:[ \t]*+(?:[\t -~\x80-\xff]*[!-~\x80-\xff])?\r\n)+\r\n"
 )
-PLAIN_FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
+COMMON_FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
 
-# What is right to send: no obs-text, and the blanks around a value are no part of it.
+# The fields that a server may send: no obs-text, and no blanks around a value.
 FIELD_NAME = re.compile(_TCHAR.decode() + "+")
 FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 
@@ -57,7 +57,7 @@ HOST = re.compile(
 )
 
 # A host name or an IPv4 address, with an optional port, as nearly all clients send it
-PLAIN_HOST = re.compile(r"[0-9A-Za-z.\-]+(?::[0-9]*)?")
+COMMON_HOST = re.compile(r"[0-9A-Za-z.\-]+(?::[0-9]*)?")
 
 # absolute-form = scheme "://" authority path-abempty [ "?" query ] (RFC 9112 §3.2.2)
 ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?#]*)([^?#]*)(\?[^#]*)?")
@@ -65,10 +65,10 @@ ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?#]*)([^?#]*)(\?[^#]
 # origin-form = absolute-path [ "?" query ] (RFC 9112 §3.2.1)
 ORIGIN_FORM = re.compile(rb"(/[^?#]*)(\?[^#]*)?")
 
-# Content-Length = 1*DIGIT (RFC 9110 §8.6); a leading zero is a sign of somebody playing games.
+# Content-Length = 1*DIGIT (RFC 9110 §8.6); a leading zero hints at request smuggling.
 CONTENT_LENGTH = re.compile(r"0|[1-9][0-9]{0,18}")
 
-# The end of a head.  A bare LF is found too, so that it is refused at once and not waited behind.
+# The end of a head.  A bare LF counts too, so that it is refused at once.
 HEAD_END = re.compile(rb"\n\r?\n")
 
 # entity-tag = [ weak ] opaque-tag (RFC 9110 §8.8.3), as an element of a list (§5.6.1)
@@ -91,7 +91,7 @@ WEIGHTED = re.compile(
 _QDTEXT = rb"[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]*+"
 _QUOTED = rb'"%b(?:\\[\t\x20-\x7e\x80-\xff]%b)*"' % (_QDTEXT, _QDTEXT)
 
-# chunk-size [ chunk-ext ] (RFC 9112 §7.1); more digits would be a size that nobody means.
+# chunk-size [ chunk-ext ] (RFC 9112 §7.1); no real chunk has a size of more digits.
 CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+%b++(?:[ \t]*+=[ \t]*+(?:%b++|%b))?)*"
     % (_TCHAR, _TCHAR, _QUOTED)

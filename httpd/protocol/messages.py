@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Status(NamedTuple):
-    """What phttpd knows of a status code.
+    """The properties of a status code.
 
     `phrase` is its reason phrase (RFC 9110 §15).  `close_reason` is empty unless the connection is
     closed after a response with this status; then it is the reason that the log gives for that.
@@ -46,17 +46,17 @@ CLOSING = frozenset(number for number, status in STATUSES.items() if status.clos
 
 
 class Header(NamedTuple):
-    """What a request head says beside its method and target: its version and its header section.
+    """The parsed version and header section of a request head.
 
     `fields` maps lower-case names to values; repeated fields are joined with a comma (RFC 9110
     §5.3).  `body_length` is the bytes of the body that follows, or None when it is chunked.
     `expects_continue` tells that the client waits to be asked for that body (RFC 9110 §10.1.1).
 
-    `is_plain` tells that it has neither a condition nor a Range (RFC 9110 §13.1, §14.2).
+    `is_plain` tells that the request has neither a condition nor a Range (RFC 9110 §13.1, §14.2).
 
     Two requests for a file that have the same `variant_key` get the same response (RFC 9111 §4.1).
-    The key is empty where no cached response may be used: where a body follows, as such a request
-    is not understood by its head alone.
+    The key is empty where a body follows, since the head alone does not determine the response to
+    such a request.
     """
 
     minor_version: int
@@ -92,7 +92,7 @@ class Request(NamedTuple):
 
 
 class HTTPError(Exception):
-    """A request that is answered with an error status.
+    """An error status for the response to a request.
 
     Args:
         status: a key of `STATUSES`.

@@ -1,4 +1,4 @@
-"""Content negotiation: what a client would rather have (RFC 9110 §12)."""
+"""Content negotiation: the preferences of a client (RFC 9110 §12)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def parse_weights(text: str) -> dict[str, int]:
 def rank_codings(accept: str | None, available: Iterable[str]) -> list[str]:
     """Return the content codings that a client accepts, the best one first (RFC 9110 §12.5.3).
 
-    A coding beats no coding unless the client says that it would rather have `IDENTITY`.
+    A coding beats no coding, unless the client prefers `IDENTITY`.
 
     Args:
-        accept: the value of Accept-Encoding; None if there is none, which takes anything, but says
-            nothing for a coding either.
-        available: the codings that there are, the best one first; the content is there without a
-            coding as well.
+        accept: the value of Accept-Encoding; None without that field: then any coding is
+            acceptable, and `IDENTITY` is the first choice.
+        available: the codings that exist, the best one first; the content without a coding always
+            exists.
     """
     if accept is None:
         return [IDENTITY, *available]
@@ -48,6 +48,6 @@ def rank_codings(accept: str | None, available: Iterable[str]) -> list[str]:
             weights.setdefault(name, weights[alias])
     others = weights.get("*", 0)
     found = {coding: weights.get(coding, others) for coding in available}
-    # What is not said of identity: it is acceptable, and nobody's favourite.
+    # Without a weight of its own, identity is acceptable, and the last choice.
     found[IDENTITY] = weights.get(IDENTITY, others if "*" in weights else 1)
     return sorted(filter(found.get, found), key=found.__getitem__, reverse=True)

@@ -26,28 +26,28 @@ _LONGEST_LINE = 2 + MAX_REQUEST_LINE + 2
 _BEGINNING = 256
 """Bytes of an incomplete request line that are looked at before it ends."""
 _TLS = b"\x16"
-"""What a TLS connection begins with: the type of a handshake record (RFC 8446 §5.1)."""
+"""The first byte of a TLS connection: the type of a handshake record (RFC 8446 §5.1)."""
 VERSION = b" HTTP/1."
-"""What separates the method and the target from the part that is the same in many heads."""
+"""Separates method and target from the rest of a head, which is the same in many heads."""
 _OVERHEAD = 2000
 _FRAMING = frozenset({"content-length", "expect", "transfer-encoding"})
 """The fields that announce a body (RFC 9112 §6, RFC 9110 §10.1.1)."""
 _NOT_PLAIN = CONDITIONS | {"if-range", "range"}
-"""The fields that decide what of a file is sent (RFC 9110 §13.1, §14.2)."""
+"""The fields that can lead to another response than the whole file (RFC 9110 §13.1, §14.2)."""
 
 
 def find_head_end(buffer: bytes | bytearray, start: int) -> int:
     """Return the length of the head that `buffer` begins with, or 0 when more bytes are needed.
 
     Args:
-        buffer: everything received and not yet used.
-        start: how many bytes of it an earlier call has seen.
+        buffer: the received bytes that were not used yet.
+        start: the number of these bytes that an earlier call has seen.
 
     Raises:
         HTTPError: 414 or 431 when the head is over its limits, complete or not; 400, 421 or 505
-            when more bytes cannot make a request of what is there.
+            when no further bytes can make a request of the buffer.
     """
-    # What ends a head is at most three bytes, so two of them may have been seen before.
+    # The end of a head takes three bytes at most, so two of them may have been seen before.
     match = grammar.HEAD_END.search(buffer, max(0, start - 2))
     end = match.end() if match else 0
     if 0 < end <= MAX_REQUEST_LINE:
@@ -62,11 +62,11 @@ def check_beginning(buffer: bytes | bytearray, start: int = 0) -> None:
     """Refuse bytes that cannot become a request, however many follow.
 
     The request line is checked as soon as it is complete, and before that by its first bytes: a
-    client of another protocol may wait for an answer, and would send nothing more.
+    client of another protocol may wait for a response and send nothing more.
 
     Args:
-        buffer: what a head begins with.
-        start: how many bytes of it an earlier call has accepted.
+        buffer: the beginning of a head.
+        start: the number of bytes that an earlier call has accepted.
 
     Raises:
         HTTPError: 400, 414, 421 or 505.
@@ -91,7 +91,7 @@ def parse_head(head: bytes, variant_fields: Iterable[str] | None = None) -> Requ
             None where no response is cached by a variant key.
 
     Raises:
-        HTTPError: 400, 414, 417, 421, 431, 501 or 505, for what RFC 9112 does not allow.
+        HTTPError: 400, 414, 417, 421, 431, 501 or 505, where RFC 9112 does not allow the head.
     """
     # The request line comes first, as `check_beginning` may see it before the rest is there.
     head = head.removeprefix(b"\r\n")  # an empty line is tolerated (RFC 9112 §2.2)
@@ -104,22 +104,23 @@ def parse_head(head: bytes, variant_fields: Iterable[str] | None = None) -> Requ
     )
 
 
-def read_plain_section(rest: bytes, variant_fields: Iterable[str] | None) -> Header | None:
-    """Return the same as `parse_head` makes of a header section, if that is of the usual kind.
+def read_common_section(rest: bytes, variant_fields: Iterable[str] | None) -> Header | None:
+    """Parse a header section of the common kind, as `parse_head` does, and quicker.
 
-    The result is true of each head with this section whose request line is right.
+    A section of that kind has neither repeated fields, nor a body, nor an unusual Host.  The result
+    is valid for each head that has this section and a valid request line.
 
     Args:
-        rest: what follows `VERSION` in a head; any bytes.
+        rest: the bytes of a head after `VERSION`; any bytes.
         variant_fields: see `parse_head`.
 
     Returns:
-        None where the section is wrong, or right in one of the less common ways.
+        None where the section is malformed or less common; `parse_head` tells which.
     """
     text = rest.decode("latin-1")
-    if grammar.PLAIN_SECTION.fullmatch(text) is None:
+    if grammar.COMMON_SECTION.fullmatch(text) is None:
         return None
-    lines = grammar.PLAIN_FIELD.findall(text, 3)  # behind the minor version and its CRLF
+    lines = grammar.COMMON_FIELD.findall(text, 3)  # behind the minor version and its CRLF
     fields: dict[str, str] = {}
     for name, value in lines:
         fields[name.lower()] = value
@@ -127,23 +128,23 @@ def read_plain_section(rest: bytes, variant_fields: Iterable[str] | None) -> Hea
         len(fields) < len(lines)
         or len(lines) > MAX_FIELDS
         or not _FRAMING.isdisjoint(fields)
-        or grammar.PLAIN_HOST.fullmatch(fields.get("host", "")) is None
+        or grammar.COMMON_HOST.fullmatch(fields.get("host", "")) is None
     ):
         return None
     return _make_header(fields, int(text[0]), variant_fields)
 
 
-def read_plain(line: bytes, header: Header) -> Request | None:
-    """Return the request that the parts of a head make; see `Parser.split`.
+def read_common_request(line: bytes, header: Header) -> Request | None:
+    """Return the request of a head whose header section is parsed already.
 
     Args:
-        line: a request line without its version; any bytes.
-        header: what the rest of the head means.
+        line: the request line without its version; any bytes.
+        header: the parsed version and header section.
 
     Returns:
-        None where the line is wrong, or right in one of the less common ways.
+        None where the line is malformed or less common; `parse_head` tells which.
     """
-    match = grammar.PLAIN_REQUEST.fullmatch(line)
+    match = grammar.COMMON_REQUEST_LINE.fullmatch(line)
     if match is None:
         return None
     method, path, query = match.groups(b"")
@@ -151,13 +152,13 @@ def read_plain(line: bytes, header: Header) -> Request | None:
 
 
 class Parser:
-    """Parses as `parse_head` does, and quicker where it has met the same header section before.
+    """Parses as `parse_head` does, with a cache of parsed header sections.
 
-    What follows the target in a head means the same whatever the target is, and a client sends it
-    again and again.
+    A client sends the same header section with each request.  Its meaning does not depend on the
+    target.
 
     Args:
-        budget: bytes that the remembered header sections may take.
+        budget: bytes that the cached header sections may take.
         variant_fields: see `parse_head`.
     """
 
@@ -168,25 +169,25 @@ class Parser:
         self._room = self._half = budget // 2
 
     def split(self, head: bytes) -> tuple[bytes, Header] | None:
-        """Return a request line without its version, and what the rest of the head means.
+        """Return the request line without its version, and the parsed rest of a head.
 
         Args:
             head: any bytes.
 
         Returns:
-            None if it cannot be said at once.  Otherwise, `head` is a whole head with nothing
-            behind it, if only the request line is right.
+            None if the header section is not cached.  Otherwise, `head` is exactly one whole head,
+            provided that its request line is valid.
         """
         line, _, rest = head.partition(VERSION)
         header = self.recall(rest)
-        # This is far below all limits for heads, so that they need not be looked at.
+        # A head of this size is far below all limits, so that none needs a check.
         return (line, header) if header and len(head) < MAX_REQUEST_LINE else None
 
     def recall(self, rest: bytes) -> Header | None:
-        """Return what a header section means that has been parsed before.
+        """Return a cached header section, parsed.
 
         Args:
-            rest: what follows `VERSION` in a head; any bytes.
+            rest: the bytes of a head after `VERSION`; any bytes.
         """
         header = self._known.get(rest)
         if header is None and (header := self._aging.get(rest)):
@@ -194,19 +195,19 @@ class Parser:
         return header
 
     def learn(self, rest: bytes) -> Header | None:
-        """Return what an unknown header section means; see `read_plain_section`.
+        """Parse a header section that is not cached, and cache it; see `read_common_section`.
 
         Args:
-            rest: what follows `VERSION` in a head; any bytes.
+            rest: the bytes of a head after `VERSION`; any bytes.
         """
-        header = read_plain_section(rest, self._variant_fields)
+        header = read_common_section(rest, self._variant_fields)
         if header is not None:
             self._remember(rest, header)
         return header
 
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""
-        if (known := self.split(head)) and (request := read_plain(*known)):
+        if (known := self.split(head)) and (request := read_common_request(*known)):
             return request
         request = parse_head(head, self._variant_fields)
         self._remember(head.partition(VERSION)[2], request.header)
@@ -313,8 +314,8 @@ def _check_host(fields: dict[str, str], authority: bytes | None, minor_version: 
     host = fields.get("host")
     if not host:
         if minor_version >= 1:
-            what = "no Host field" if host is None else "an empty Host field"
-            raise HTTPError(400, f"The request has {what}.")
+            fault = "no Host field" if host is None else "an empty Host field"
+            raise HTTPError(400, f"The request has {fault}.")
     elif not _is_host(host.encode("latin-1")):
         raise HTTPError(400, "The Host field is not a host name with an optional port.")
     if authority is not None and not _is_host(authority):

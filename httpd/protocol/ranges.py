@@ -6,7 +6,7 @@ from httpd.protocol import grammar
 from httpd.protocol.messages import HTTPError
 
 MAX_RANGES = 256
-"""Ranges in one request; who asks for more gets the whole (RFC 9110 §14.2, §17.15).
+"""The most ranges in one request; with more, the Range is ignored (RFC 9110 §14.2, §17.15).
 
 zchunk asks for up to 256.
 """
@@ -24,11 +24,11 @@ _DIGITS = 18
 def parse_ranges(text: str, size: int) -> list[range] | None:
     """Return the offsets that a Range field asks for, or None when the whole is to be sent.
 
-    Other units, malformed values and too many ranges are ignored, as RFC 9110 §14.2 allows.  So is
-    any range of nothing: a client that splits what it does not know the size of gets the empty
-    whole, and no error; and so are many ranges that are tiny, or that make more of a multipart body
-    than the whole is (§15.3.7.2, §17.15).  Ranges that overlap or touch are sent as one; others are
-    in the order of the request.
+    The field is ignored, as RFC 9110 §14.2 allows, for another unit, a malformed value or too many
+    ranges.  It is ignored for an empty representation: a client that splits a file of unknown size
+    gets the empty file and no error.  It is ignored for many ranges that are tiny, or whose
+    multipart body is larger than the representation (§15.3.7.2, §17.15).  Ranges that overlap or
+    touch are sent as one; others are in the order of the request.
 
     Args:
         text: the value of the Range field.

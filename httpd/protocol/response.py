@@ -25,7 +25,7 @@ class DateHeaders:
         date: seconds since the epoch.
 
     Attributes:
-        rendered: what `lines` has returned before, by its argument.
+        rendered: the results of `lines`, by its argument.
     """
 
     __slots__ = ("_date", "rendered", "second")
@@ -44,7 +44,7 @@ class DateHeaders:
 
 
 class Source(Protocol):
-    """What the body of a response is sent from: a file or a listing."""
+    """A file or a listing from which the body of a response is sent."""
 
     @property
     def name(self) -> bytes:
@@ -60,14 +60,14 @@ class Source(Protocol):
 
     @property
     def is_snapshot(self) -> bool:
-        """Whether nobody can change it."""
+        """Whether no other process can change the content."""
 
     def is_intact(self, part: range, *, is_last: bool) -> bool:
         """Tell whether a part is still what it was when the response was made.
 
         Args:
-            part: what the client was promised, in bytes of the source.
-            is_last: whether no other look comes before the client has all of it.
+            part: the bytes of the source that the head of the response announces.
+            is_last: whether this is the last check before the client has all of the part.
 
         Raises:
             OSError: of the source.
@@ -96,13 +96,14 @@ class Cacheability(enum.Enum):
 class Body(NamedTuple):
     """The body of a response: `content`, or else `segments`.
 
-    Whoever holds the bytes holds the body: `source` and `claim` are what they are claimed by.
+    `source` and `claim` keep the memory of the body claimed as long as the body is referred to.
 
     Args:
         content: all of the body, where that is in memory.
-        segments: what is sent one after the other: bytes, and ranges of what `source` contains.
-        source: what ranges are sent from, or what owns the memory of `content`.
-        claim: to the memory of the body, beside what `source` has claimed.
+        segments: the parts of the body in their order: bytes, and ranges of the content of
+            `source`.
+        source: the file or listing that the ranges are sent from, or that owns `content`.
+        claim: to the memory of the body, in addition to the claim of `source`.
     """
 
     content: bytes = b""
@@ -121,7 +122,7 @@ class Response:
         status: a key of `STATUSES`.
         fields: the header lines that do not depend on the time, up to the empty line.
         dates: of the second in which the response is sent.
-        body: what follows the head.
+        body: the whole body, also if it is joined to the head.
         keep_alive: whether the connection is kept open after the response.
         lingers: whether the client may still be sending when the connection is to be closed, as a
             client may that asked to keep it open.

@@ -10,9 +10,7 @@ from httpd.protocol import grammar
 from httpd.protocol.messages import HTTPError
 
 TARGET_CHARACTERS = bytes(byte for byte in range(0x21, 0x100) if byte not in b"#\x7f")
-"""What paths and queries are made of, as far as they are not refused; see
-`httpd.protocol.grammar`.
-"""
+"""The bytes that may be in a path or a query; see `httpd.protocol.grammar`."""
 # With `in`, Python looks for a number in bytes at once; for other bytes, only after it has tried to
 # take them for a number, which costs more than the search (`find` does not try).
 PERCENT = ord("%")
@@ -54,7 +52,7 @@ def parse_target(method: bytes, target: bytes) -> Target:
 
 
 def decode_path(path: bytes) -> bytes:
-    """Return the path that an absolute path means: what every policy and the file system see.
+    """Return the decoded path, which every policy and the file system get.
 
     The path is percent-decoded, then its dot segments are removed (RFC 3986 §5.2.4, §6.2.2.3), then
     its empty segments.  An encoded slash counts as a slash, since no file name can contain one.  So
@@ -86,7 +84,7 @@ def has_straight_slashes(path: bytes, decoded: bytes) -> bool:
 
     Args:
         path: as it was sent.
-        decoded: what `decode_path` returned for it.
+        decoded: the result of `decode_path` for it.
     """
     spelled = _decode(path) if PERCENT in path else path
     return spelled == decoded and path.count(b"/") == decoded.count(b"/")
@@ -124,8 +122,8 @@ def _remove_dot_segments(path: bytes) -> bytes | None:
 
 def _decode(text: bytes) -> bytes:
     try:
-        # ``%HH`` means what ``\xHH`` does in Python, whose own decoder is by far the quickest (but
-        # to find it by its name takes longer than to decode).
+        # ``%HH`` means the same as ``\xHH`` in Python, whose decoder is by far the quickest (but to
+        # look it up by its name takes longer than to decode).
         escaped = text.replace(b"\\", rb"\x5c").replace(b"%", rb"\x")
         decoded = unicode_escape_decode(escaped)[0].encode("latin-1")
     except UnicodeDecodeError:
@@ -149,7 +147,7 @@ def canonical_path(path: bytes) -> bytes | None:
     """
     if is_literal_path(path):
         return path
-    decoded = _decode_path(path) if PERCENT in path else path
+    decoded = _decode_or_none(path) if PERCENT in path else path
     decoded = None if decoded is None else _normalise(decoded)
     if decoded is None:
         return None
@@ -158,10 +156,10 @@ def canonical_path(path: bytes) -> bytes | None:
     return None if path.translate(None, TARGET_CHARACTERS) else encode_path(decoded).encode()
 
 
-def plain_path(target: bytes) -> bytes | None:
+def decode_target_path(target: bytes) -> bytes | None:
     """Return the path in a target without its query and percent-encoding.
 
-    Targets with the same plain path ask for the same, if that is a canonical path.
+    Targets with the same decoded path ask for the same file, if that path is canonical.
 
     Args:
         target: any bytes.
@@ -172,11 +170,11 @@ def plain_path(target: bytes) -> bytes | None:
     path, _, query = target.partition(b"?")
     if query and query.translate(None, TARGET_CHARACTERS):
         return None
-    return _decode_path(path) if PERCENT in path else path
+    return _decode_or_none(path) if PERCENT in path else path
 
 
-def _decode_path(path: bytes) -> bytes | None:
-    if not path.startswith(b"/"):  # an encoded slash must not make a path of what is none
+def _decode_or_none(path: bytes) -> bytes | None:
+    if not path.startswith(b"/"):  # an encoded slash at the beginning does not make a path
         return None
     try:
         return _decode(path)
@@ -187,8 +185,8 @@ def _decode_path(path: bytes) -> bytes | None:
 _PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
 _SEGMENT = rb"(?!\.)[%b]++" % re.escape(_PCHAR.removesuffix(b"/"))
 is_literal_path = re.compile(rb"(?=/)(?:/%b)*/?" % _SEGMENT).fullmatch
-"""Matches a path that means what it says, as most do: nothing is percent-encoded, and no segment is
-empty or begins with a dot.  Such a path is canonical, and its names need no decoding."""
+"""Matches a path that decodes to itself, as most do: nothing is percent-encoded, and no segment is
+empty or begins with a dot.  Such a path is canonical."""
 _ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in range(256))
 
 
@@ -200,16 +198,15 @@ def encode_path(path: bytes) -> str:
 def relative_with_slash(path: bytes, query: bytes) -> str:
     """Return a relative reference to a path with a slash at its end, with the query kept.
 
-    It is right also for a client that knows the path with another prefix, because a proxy strips
-    that.  Nothing in it is taken for a host or a scheme (RFC 3986 §4.2), even by a client that
-    drops the ``./``.
+    The reference is right also behind a proxy that strips a prefix of the path.  Nothing in it is
+    taken for a host or a scheme (RFC 3986 §4.2), even by a client that drops the ``./``.
 
     Args:
         path: as it was sent, with a name behind its last slash.
         query: as it was sent, with its question mark.
     """
     name = path[path.rfind(b"/") + 1 :]
-    # What was percent-encoded stays so; what the client left as it is, and should not, is encoded.
+    # Percent-encoding stays; characters that the client should have encoded are encoded.
     spelled = "".join([chr(byte) if byte == PERCENT else _ENCODED[byte] for byte in name])
     spelled = spelled.replace(":", "%3A")
     asked = "".join([chr(byte) if byte < 0x80 else _ENCODED[byte] for byte in query])

@@ -1,5 +1,5 @@
-"""What is served: from a `Request` to a `Response`, through files below the docroot.
+"""A site: from a `Request` to a `ResponseBuilder`, through files below the docroot.
 
-Called by `httpd.gateway`; imports `httpd.files` and `httpd.protocol` only.  Every object here
-belongs to one loop and is used by no other thread.
+Called by `httpd.gateway`; imports `httpd.files`, `httpd.protocol` and `httpd.settings` only.  Every
+object here belongs to one loop and is used by no other thread.
 """

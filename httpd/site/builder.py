@@ -1,7 +1,7 @@
-"""What a response says, and the bytes that say it.
+"""Builders of responses.
 
-The steps of a site make a `ResponseBuilder`; the gateway finishes it, once it is known how the
-connection goes on.
+The steps of a site make a `ResponseBuilder`; the gateway makes the response of it, once it knows
+whether the connection stays open.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ Segments = tuple[bytes | range, ...]
 
 
 class ResponseBuilder(NamedTuple):
-    """What a response says.
+    """A response without the fields that depend on the connection and the time.
 
     Args:
         status: a key of `STATUSES`.
         lines: the header lines, each with its CRLF, without those that every response has.
         cacheability: where the response may be cached.
-        policy: what the rules say about the header fields.
-        segments: of the body: bytes, and ranges of what `source` contains; None for no body, not
+        policy: the rules for the header fields.
+        segments: of the body: bytes, and ranges of the content of `source`; None for no body, not
             even an empty one.
-        source: a file or listing.
-        cached: what the file was chosen from, for a response that is cacheable with it.
+        source: the file or listing that the ranges are of.
+        cached: the cached file, for a response that is cacheable with it.
         expires: seconds for which clients may cache the response, or None.
         claim: to the memory that many segments take, or None.
     """
@@ -67,8 +67,8 @@ class ResponseBuilder(NamedTuple):
         """Make the response.
 
         Args:
-            first_lines: the header lines about the connection, and those that every response of
-                the site has, each with its CRLF.
+            first_lines: the Connection field, if there is one, and the header lines that every
+                response of the site has, each with its CRLF.
             dates: of this second.
             claim_memory: for a body that is read or copied into memory.
             head_only: whether to leave out the body that the head describes.
@@ -132,11 +132,11 @@ class ResponseBuilder(NamedTuple):
 
 
 PendingBuilder = Generator[None, None, ResponseBuilder]
-"""What a step returns that takes several turns of a loop, such as a listing."""
+"""A builder that takes several turns of a loop to make, such as one of a listing."""
 
 
 def _apply(policy: PathPolicy, lines: str) -> str:
-    """Return header lines as the rules want them."""
+    """Return header lines with the rules applied."""
     fields = tuple(tuple(line.split(": ", 1)) for line in lines.split("\r\n")[:-1])
     return to_lines(merge(fields, policy))  # type: ignore[arg-type]
 
@@ -149,16 +149,16 @@ def to_lines(fields: Fields) -> str:
 def page_builder(
     status: int, detail: str, fields: Fields, policy: PathPolicy, path: bytes
 ) -> ResponseBuilder:
-    """Return a page of the server's own, which clients must not store.
+    """Return a page of the server's own, which clients must not cache.
 
-    The gateway may cache it for the rest of the second, unless the server is at fault: that may be
-    over with the next request.
+    The gateway may cache the page for the rest of the second, unless the status is 5xx: the next
+    request may succeed.
 
     Args:
         status: a key of `STATUSES`.
-        detail: a sentence for the person who reads it.
+        detail: a sentence that explains the status.
         fields: more fields.
-        policy: what the rules say about the path.
+        policy: the rules for the path.
         path: of the request; empty where there is none.
     """
     return ResponseBuilder(
@@ -171,5 +171,5 @@ def page_builder(
 
 
 def error_builder(error: HTTPError, policy: PathPolicy, path: bytes = b"") -> ResponseBuilder:
-    """Return the page that tells of an error; see `page_builder`."""
+    """Return the page for an error; see `page_builder`."""
     return page_builder(error.status, error.detail, error.fields, policy, path)

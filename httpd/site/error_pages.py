@@ -1,6 +1,4 @@
-"""The page that comes with an error or a redirect: small, self-contained, and saying what
-happened.
-"""
+"""The page of an error or a redirect: small, self-contained, with a sentence that explains it."""
 
 from __future__ import annotations
 
@@ -12,8 +10,8 @@ POLICY = (
     "default-src 'none'; img-src 'self'; "
     "style-src 'sha256-rB7RfUmn7AL6O8hRKYDDiSjZSst7N77h5d9ZMgoL3Bw='"
 )
-"""Content-Security-Policy of the page: its style, known by its hash, and nothing else.  The hash is
-written down, as `hashlib` would take 4 MB to make it."""
+"""Content-Security-Policy of the page: it allows its own style, by its hash, and nothing else.  The
+hash is a constant, as importing `hashlib` would take 4 MB of memory."""
 
 _PAGE = """\
 <!DOCTYPE html>
@@ -44,8 +42,8 @@ footer {{ margin-top: 2.5rem; font-size: .8rem; opacity: .7; }}
 
 
 _DEEPEST = 100
-"""Names in a path from which a page leads home; the way from a longer one would be most of the
-page."""
+"""The most names in a path whose page has a link to the start page; from a deeper path, the link
+would be most of the page."""
 
 
 def render_page(status: int, detail: str, path: bytes = b"") -> bytes:
@@ -64,9 +62,9 @@ def render_page(status: int, detail: str, path: bytes = b"") -> bytes:
 
 
 def find_home(path: bytes) -> str:
-    """Return the way from a path to the start page of the site; empty where there is none to go.
+    """Return the link from a path to the start page of the site; empty where a page has no link.
 
-    It is relative, so that it is right behind a proxy as well that strips a prefix off the paths.
+    The link is relative, so that it is right also behind a proxy that strips a prefix of the path.
 
     Args:
         path: see `render_page`.  An empty segment counts, as it does for a client that resolves the

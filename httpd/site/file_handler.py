@@ -28,7 +28,7 @@ class FileHandler:
     Args:
         file_cache: claims memory.
         expires: seconds from now for which clients may cache files, where no rule says otherwise.
-        charset: of text files; None to say nothing of it.
+        charset: of text files; None to leave it out.
         clock: of the site.
     """
 
@@ -49,7 +49,7 @@ class FileHandler:
         expires = self._expires if policy.expires is None else policy.expires
         accept = request.header.fields.get("accept-encoding")
         if policy is NO_POLICY and not found.coded and (accept is None or ";" not in accept):
-            file, coding, vary = found.original, IDENTITY, ""  # as `choose` would say
+            file, coding, vary = found.original, IDENTITY, ""  # the same as `choose` returns
             etag, media_type = file.etag, file.media_type
         else:
             file, coding, etag, media_type, vary = choose(request, found, policy)
@@ -89,7 +89,7 @@ class FileHandler:
         """Evaluate the conditions of a request, and then its Range.
 
         Returns:
-            A 304, or the ranges that are asked for, or None for the whole file.
+            A 304, or the requested ranges, or None for the whole file.
 
         Raises:
             HTTPError: 412.
@@ -113,11 +113,14 @@ class FileHandler:
         etag: str | None,
         modified: int | None,
     ) -> list[range] | None:
-        """Return what a Range field asks for, which only GET can do (RFC 9110 §14.2).
+        """Return the ranges that the Range field of a GET requests (RFC 9110 §14.2).
 
-        Of a coded file that is one range or the whole: Content-Encoding would say of a multipart
-        body that all of it is coded.  The date of a precompressed form may be that of the file as
-        well, so that the client could mix both: that date does not count.
+        A coded file is sent as one range or whole, since Content-Encoding would mean that all of a
+        multipart body is coded.  A precompressed form may have the same date as the file, and the
+        client could mix the two, so If-Range with a date does not match a precompressed form.
+
+        Returns:
+            None for the whole file.
         """
         if chosen.file.coding != IDENTITY:
             modified = None
@@ -158,8 +161,8 @@ class FileHandler:
                 return ResponseBuilder(
                     200, lines, Cacheability.FILE, policy, whole, file, found, expires
                 )
-        # A new one each time: nobody can put it into the file (RFC 2046 §5.1.1).  So the response
-        # is not cacheable either.
+        # The boundary is random, so that no file can contain it on purpose (RFC 2046 §5.1.1).  So
+        # the response is not cacheable.
         boundary = os.urandom(15).hex()
         lines = f"Content-Type: multipart/byteranges; boundary={boundary}\r\n{lines}"
         segments = _multipart(boundary, content_type, ranges, size)

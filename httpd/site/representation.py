@@ -30,8 +30,8 @@ class Representation(NamedTuple):
         file: where its content is.
         coding: its content coding, or `IDENTITY`.
         etag: its entity tag.
-        media_type: what it is without the coding.
-        vary: the header line that says what the choice was made by, if there was one.
+        media_type: the media type of the content without the coding.
+        vary: the header line Vary, if the choice depends on the request.
     """
 
     file: OpenFile
@@ -42,12 +42,12 @@ class Representation(NamedTuple):
 
 
 def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Representation:
-    """Return the representation that a client likes best.
+    """Return the representation that the client prefers.
 
     Args:
         request: a GET or HEAD.
-        cached: what there is at its path.
-        policy: what the rules say about the path.
+        cached: the file at the path of the request.
+        policy: the rules for the path.
 
     Raises:
         HTTPError: 406 when the client accepts none.
@@ -76,11 +76,11 @@ def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Represen
 
 
 def _of_rule(original: OpenFile, coding: str) -> Representation:
-    """Return the only representation of a file that a rule says to be coded.
+    """Return the only representation of a file that is coded according to a rule.
 
-    It is sent whatever the client accepts (RFC 9110 §12.4.1 allows that), as other servers do: who
-    downloads a file and accepts no coding wants its bytes.  Its tag is another one than without
-    the rule, when the same bytes mean something else.
+    It is sent whatever the client accepts (RFC 9110 §12.4.1 allows that), as other servers do: a
+    client that accepts no coding downloads the coded bytes.  The entity tag differs from the one
+    without the rule, since the same bytes then have another meaning.
     """
     etag = f'{original.etag[:-1]}-{coding}"'
     media_type = guess_inner_type(original.name.rpartition(b"/")[2])
@@ -93,18 +93,19 @@ def _tags_of(cached: CachedFile) -> dict[str, str]:
 
 
 def _choose_for_range(fields: Mapping[str, str], tags: Mapping[str, str], ranked: list[str]) -> str:
-    """Return the coding of the representation of which a client wants a part.
+    """Return the coding of the representation of which the client requests a part.
 
-    That is the one that it names by an entity tag, as one does who goes on with a download.  Who
-    names none wants a part of the file: a part of a coded form is of no use alone.  An If-Range
-    that names none is answered with the whole of what the client likes best.
+    A client that resumes a download names the representation by its entity tag.  A client that
+    names none gets a part of the file without coding, since a part of a coded form is useless
+    alone.  If the entity tag in If-Range matches no representation, the client gets the whole of
+    the representation that it prefers.
 
     Args:
         fields: of a GET with a Range.
-        tags: of all representations by their codings; none if clients are not told.
+        tags: of all representations by their codings; empty if a rule removes the field ETag.
         ranked: acceptable codings, the best one first.
     """
-    plain_first = sorted(ranked, key=lambda coding: coding != IDENTITY)  # of what “*” names
+    plain_first = sorted(ranked, key=lambda coding: coding != IDENTITY)  # “*” matches any of them
     for name in _NAMING_FIELDS:
         if (named := fields.get(name)) is not None:
             for coding in plain_first:

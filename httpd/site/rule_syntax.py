@@ -1,6 +1,6 @@
 """The syntax of `rules` in the config file: lifetimes and header fields by path.
 
-`RULES` is the kind of the key; `httpd.site.rules` says what the rules mean.
+`RULES` is the kind of the key; `httpd.site.rules` has the meaning of the rules.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def _read_rules(tree: Any) -> tuple[Rule, ...]:
         tree: a `Tree`; an empty list is the default.
 
     Raises:
-        ConfigError: with everything that is wrong inside.
-        ValueError: with what is allowed, when there is something else than a list.
+        ConfigError: with all faults of the rules.
+        ValueError: the value is no list; the text says what is allowed.
     """
     if tree == [] or (isinstance(tree, Tree) and tree.is_null):
         return ()
@@ -60,13 +60,13 @@ def _read_rules(tree: Any) -> tuple[Rule, ...]:
 
 
 def _read_rule(tree: Tree, problems: list[str]) -> Rule:
-    """Return a rule; it is of no use when something was added to `problems`."""
+    """Return a rule, which is incomplete if a fault was added to `problems`."""
     before = len(problems)
     entries = tree.entries(problems, _PARTS)
     if entries is None:
         problems.append(refuse(tree.place, tree, "a path, and expires or headers or both"))
         return Rule(())
-    if len(problems) == before:  # else what seems to be missing may be misspelt
+    if len(problems) == before:  # else the missing key may be misspelt
         if "path" not in entries:
             problems.append(f"{tree.place}: a rule without path; expected {_PATTERN}")
         if not entries.keys() & {"expires", "headers"}:
@@ -144,7 +144,7 @@ _PATH_PATTERN = f"^({_NAME_PATTERN}|/({_NAME_PATTERN}/)*{_NAME_PATTERN}?)$"
 
 
 def _make_schema() -> dict[str, Any]:
-    """Return what `_read_rules` accepts as JSON Schema."""
+    """Return the JSON Schema of the values that `_read_rules` accepts."""
     path = {"type": "string", "pattern": _PATH_PATTERN}
     value = {"type": ["string", "number", "boolean"], "pattern": f"^{FIELD_VALUE.pattern}$"}
     headers = {

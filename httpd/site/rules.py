@@ -1,6 +1,7 @@
-"""What the operator's rules say about a path: how long clients may keep it, and its fields.
+"""Rules of the operator for paths: the lifetime of responses in clients, and header fields.
 
-Pure; the configuration makes `Rule`s, and the responder asks `Rules` once per distinct request.
+`httpd.site.rule_syntax` reads a `Rule` from the configuration.  A site asks `Rules` for the policy
+of a path when it makes a response.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ _OWN_FIELDS = """
     proxy-connection retry-after trailer transfer-encoding upgrade vary
 """
 OWN_FIELDS = frozenset(_OWN_FIELDS.split())
-"""Names of the fields that rules have no say in, in lower case: they frame the message, or tell
-what the server itself has done."""
+"""Names of the fields that rules cannot set or remove, in lower case: they frame the message, or
+describe what the server did."""
 VALIDATORS = frozenset({"etag", "last-modified"})
-"""Names of the fields that rules can take away, and not set."""
+"""Names of the fields that rules can remove but not set."""
 CODINGS = ("br", "compress", "deflate", "gzip", "zstd")
-"""What a rule may say of the content coding of a file (RFC 9110 §8.4.1)."""
+"""The content codings that a rule may set for a file (RFC 9110 §8.4.1)."""
 _LIFETIME_FIELDS = ("cache-control", "expires")
 _BODY_FIELDS = frozenset(
     {"content-disposition", "content-encoding", "content-language", "content-type"}
@@ -43,13 +44,12 @@ _FILE_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What applies to the paths that match one of some patterns.
+    """A rule for the paths that match one of some patterns.
 
     Args:
         paths: patterns, see `check_pattern`.
-        expires: seconds from now that clients may keep what they got, or None to leave that as it
-            is.
-        fields: names and values; None for a value takes the field away.
+        expires: seconds for which clients may cache the response; None to leave that unchanged.
+        fields: names and values; a value of None removes the field.
     """
 
     paths: tuple[str, ...]
@@ -58,12 +58,12 @@ class Rule:
 
 
 class PathPolicy(NamedTuple):
-    """What all the rules together say about one path.
+    """The effect of all rules together on one path.
 
     Args:
-        expires: seconds from now that clients may keep what they got, or None for the default.
+        expires: seconds for which clients may cache the response; None for the default.
         fields: to be set, in place of fields of the same name.
-        removed: names of fields to be left out, in lower case.
+        removed: names of the fields to be removed, in lower case.
     """
 
     expires: int | None = None
@@ -78,13 +78,11 @@ class PathPolicy(NamedTuple):
 
     @property
     def coding(self) -> str | None:
-        """The content coding that a file is said to have, `IDENTITY` for none; None where no rule
-        has a say in it.
-        """
+        """The content coding that the rules set, `IDENTITY` for none; None without such a rule."""
         return IDENTITY if "content-encoding" in self.removed else self.get("content-encoding")
 
     def keep_validators(self, etag: str, modified: int | None) -> tuple[str | None, int | None]:
-        """Return what conditions can be about: a client cannot know what is taken away.
+        """Return the validators that clients know, since the rules do not remove them.
 
         Args:
             etag: the entity tag of a representation.
@@ -96,17 +94,18 @@ class PathPolicy(NamedTuple):
         )
 
     def without_type(self) -> PathPolicy:
-        """Return what applies to several ranges, whose type each of them has (RFC 9110 §14.6)."""
+        """Return the policy for several ranges: each has its own Content-Type (RFC 9110 §14.6)."""
         return self._without(frozenset({"content-type"}))
 
     def for_not_modified(self) -> PathPolicy:
-        """Return what applies to a 304, which does not describe a body (RFC 9110 §15.4.5)."""
+        """Return the policy for a 304, which does not describe a body (RFC 9110 §15.4.5)."""
         return self._without(_BODY_FIELDS)
 
     def for_page(self) -> PathPolicy:
-        """Return what applies to a page of the server's own at the same path, such as an error.
+        """Return the policy for a page of the server's own at the same path, such as an error.
 
-        What a rule says of a file and its lifetime is wrong for it, and it has a policy of its own.
+        Rules for a file and its lifetime do not apply to the page, and the page has a
+        Content-Security-Policy of its own.
         """
         return self._without(_FILE_FIELDS)._replace(expires=None)
 
@@ -119,10 +118,10 @@ NO_POLICY = PathPolicy()
 
 
 class Rules:
-    """All rules, ready to be asked.
+    """All rules, compiled.
 
     Args:
-        rules: in the operator's order; what a later one says beats what an earlier one said.
+        rules: in the operator's order; a later rule overrides an earlier one.
     """
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
@@ -131,11 +130,11 @@ class Rules:
         )
 
     def find(self, path: bytes) -> PathPolicy:
-        """Return how a path is to be treated.
+        """Return the policy for a path.
 
         Args:
-            path: what `decode_path` made of the path of the request, so that ``//a`` and ``/%61``
-                cannot get around a rule for ``/a``.
+            path: the result of `decode_path` for the path of the request, so that ``//a`` and
+                ``/%61`` cannot evade a rule for ``/a``.
         """
         text = path.decode("utf-8", "surrogateescape")
         expires = None
@@ -145,7 +144,7 @@ class Rules:
                 continue
             if rule.expires is not None:
                 expires = rule.expires
-                for name in _LIFETIME_FIELDS:  # an earlier rule's are beaten, too
+                for name in _LIFETIME_FIELDS:  # of earlier rules
                     fields.pop(name, None)
             fields |= {name.lower(): (name, value) for name, value in rule.fields}
         if expires is None and not fields:
@@ -158,17 +157,17 @@ class Rules:
 
 
 def merge(fields: Fields, policy: PathPolicy) -> Fields:
-    """Return the fields of an answer as the rules want them.
+    """Return the fields of a response with the rules applied.
 
     Args:
-        fields: what the answer would have without rules.
-        policy: what the rules say.
+        fields: of the response without rules.
+        policy: the rules for the path.
     """
     if policy is NO_POLICY:
         return fields
     replaced = policy.removed.union(name.lower() for name, _ in policy.fields)
-    kept = tuple(field for field in fields if field[0].lower() not in replaced)
-    return kept + policy.fields
+    unchanged = tuple(field for field in fields if field[0].lower() not in replaced)
+    return unchanged + policy.fields
 
 
 # ---------------------------------------------------------------- patterns
@@ -178,8 +177,9 @@ def check_pattern(pattern: str) -> bool:
     """Tell whether a text is a pattern for paths.
 
     ``*`` stands for any characters of a name, ``?`` for one, and ``**`` in place of a name for any
-    number of names: ``/a/**`` is all that is below ``/a/``.  A pattern without a slash is for the
-    last name of a path, which is empty for a directory's own page; else it begins with one.
+    number of names: ``/a/**`` matches all paths below ``/a/``.  A pattern without a slash matches
+    the last name of a path, which is empty for the page of a directory; any other pattern begins
+    with a slash.
     """
     first, *names = pattern.split("/")
     if names and (first or "" in names[:-1]):
@@ -188,10 +188,10 @@ def check_pattern(pattern: str) -> bool:
 
 
 def _translate(pattern: str) -> str:
-    """Return the regular expression for a pattern; it takes time linear in the length of a path.
+    """Return the regular expression for a pattern, which takes time linear in the path's length.
 
-    The shortest match of what stands between two wildcards leaves the most to what follows.  So it
-    is never reconsidered, which is what the atomic groups say.
+    The shortest match of the text between two wildcards leaves the most for the following text.  So
+    the match is never reconsidered: the groups are atomic.
     """
     if "/" not in pattern:
         pattern = f"/**/{pattern}"

@@ -1,4 +1,4 @@
-"""What the operator says about a site: what is served, and as what."""
+"""The settings of a site: the directory, and how its files are served."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _CHARSET = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSettings:
-    """What the operator says about the site: times in seconds, sizes in bytes, paths absolute."""
+    """The settings of a site: times in seconds, sizes in bytes, paths absolute."""
 
     docroot: str = key(
         DIRECTORY,

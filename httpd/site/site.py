@@ -1,7 +1,7 @@
-"""What a site means: from a request to what the response says.  One site object serves one loop.
+"""A site: from a request to the builder of its response.  One site object serves one loop.
 
-A site is a sequence of steps, built once from its settings; a step that no setting asks for does
-not exist.  The first step that returns something decides, and an HTTPError becomes a page.
+A site is a sequence of steps, built once from its settings; a step that no setting enables does not
+exist.  The first step that returns a builder decides, and an HTTPError becomes an error page.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Site:
     """Responds to requests from the files below a docroot.
 
     Args:
-        settings: what the operator says about the site.
-        file_cache: that of the worker.
+        settings: of the site.
+        file_cache: of the worker.
 
     Attributes:
         common_lines: the header lines that every response has, each with its CRLF.
@@ -66,7 +66,7 @@ class Site:
         self._clock = clock = Clock()
         files = FileHandler(file_cache, settings.expires, settings.charset, clock)
         self.steps: list[Step] = [files]
-        # The response of a later step is not cached with a file, so what that reads does not count.
+        # Responses of later steps are not cached with a file, so their `reads` do not count.
         self.reads = frozenset[str]().union(*(step.reads for step in self.steps))
         self.steps.append(SlashRedirect())
         self._listings = None
@@ -78,7 +78,7 @@ class Site:
         self.begin_second(0, 0)
 
     def begin_second(self, second: int, date: int) -> None:
-        """Begin a second, in which everything is to be validated again.
+        """Begin a second: every cached file is validated again before its next use.
 
         Args:
             second: of the monotonic clock.
@@ -90,23 +90,23 @@ class Site:
             self._listings.begin_second()
 
     def release(self) -> None:
-        """Close the files that nobody downloads."""
+        """Close the files that no client is being sent."""
         self.lookup.release()
         if self._listings:
             self._listings.begin_second()
 
     def respond(self, request: Request) -> ResponseBuilder | PendingBuilder:
-        """Return what the response to a request says; errors of the request are responses, too.
+        """Return the builder of the response to a request; an HTTPError becomes an error page.
 
         Args:
-            request: what the parser made of the head.
+            request: the parsed request.
 
         Returns:
             A builder, or the steps that make one.
 
         Raises:
-            OutOfDescriptorsError: the caller may free some and try again.
-            FileSystemError: the operator should know.
+            OutOfDescriptorsError: the caller may free descriptors and try again.
+            FileSystemError: a fault that belongs in the log.
         """
         path, rules = request.path, self._rules
         if rules is None:
@@ -131,7 +131,7 @@ class Site:
 
 
 def find_policy(rules: Rules, path: bytes) -> PathPolicy:
-    """Return what the rules say about the path of a request: nothing if it cannot be decoded."""
+    """Return the policy for the path of a request; none if the path cannot be decoded."""
     try:
         return rules.find(decode_path(path))
     except HTTPError:
@@ -139,7 +139,7 @@ def find_policy(rules: Rules, path: bytes) -> PathPolicy:
 
 
 def _respond_to_other_method(method: str, policy: PathPolicy) -> ResponseBuilder:
-    """Respond to a method that asks for no file (RFC 9110 §9.1)."""
+    """Respond to a method other than GET and HEAD (RFC 9110 §9.1)."""
     if method == "OPTIONS":
         return ResponseBuilder(200, to_lines(_ALLOW), Cacheability.HEAD, policy.for_page())
     if method in _OTHER_METHODS:

@@ -1,4 +1,4 @@
-"""Sends clients that left out the slash at the end of a directory to the path with the slash."""
+"""Redirects from the path of a directory without a slash at its end to the path with it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def redirect_builder(request: Request, policy: PathPolicy) -> ResponseBuilder:
 
     Args:
         request: its path may end in an encoded slash or a dot segment.
-        policy: what the rules say about the path.
+        policy: the rules for the path.
     """
     location = ("Location", relative_with_slash(request.path, request.query))
     detail = "This is a directory; its address ends in a slash."

@@ -1,8 +1,8 @@
-"""What the steps of a site have in common.
+"""The interface of the steps of a site.
 
-A site asks its steps one after the other; the first that returns something decides.  The cached
-responses of a file are told apart by the request header fields that the steps declare (`reads`):
-whatever a step reads undeclared, another client would get the response that was made for it.
+A site asks its steps one after the other; the first that returns a builder decides.  The variant
+key of a cached response consists of the request header fields that the steps declare (`reads`).  If
+a step read an undeclared field, a client could get the response to a request with another value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from httpd.site.builder import PendingBuilder, ResponseBuilder
 from httpd.site.rules import PathPolicy
 
 Found = CachedFile | FoundDirectory
-"""What a path leads to."""
+"""The result of the lookup of a path."""
 
 
 class Clock:
@@ -52,9 +52,9 @@ class Step(Protocol):
         """Respond to a GET or HEAD request, or leave it to the next step.
 
         Args:
-            request: what the client asks for.
-            found: what its path leads to.
-            policy: what the rules say about the path.
+            request: of the client.
+            found: the result of the lookup of its path.
+            policy: the rules for the path.
 
         Returns:
             None to leave the request to the next step.

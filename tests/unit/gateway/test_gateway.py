@@ -1,7 +1,7 @@
-"""The two ways agree: what a loop remembers is what a new responder would answer.
+"""A response from the caches of a gateway is the same as the response of a new gateway.
 
-A state machine changes files behind the back of a loop that has remembered a lot, lets seconds
-pass, asks, and holds each answer against one that knows nothing of the past.
+A state machine changes files, lets seconds pass, and makes requests of a gateway whose caches are
+full.  Each response is compared with that of a gateway whose caches are empty.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ OLD = 1_000_000_000_000_000_000
 """Nanoseconds: modification times in 2001, which tell contents apart because all differ."""
 
 
-class ManualLoop:
+class ClockedGateway:
     """A gateway whose seconds pass when the test says so."""
 
     def __init__(self, root: Path, caches: Caches | None = None) -> None:
@@ -139,7 +139,7 @@ class ManualLoop:
             return error.status
 
     def ask_twice(self, target: str) -> Response:
-        """Return the second answer, which is kept."""
+        """Return the second response, which is cached."""
         data = head(target=target)
         self.ask(data)
         response = self.ask(data)
@@ -155,7 +155,7 @@ def ask_anew(root: Path, data: bytes) -> Response | int:
 
 
 def show(response: Response | int) -> object:
-    """Return all of an answer but what tells the time, and what stands between several ranges."""
+    """Return a response without its dates and the boundary of several ranges, to compare it."""
     if isinstance(response, int):
         return response
     head, _, body = in_memory(response).partition(b"\r\n\r\n")
@@ -193,7 +193,7 @@ class Remembered(RuleBasedStateMachine):
         self.root.mkdir()
         self.written = 0
         self.tags: dict[tuple[str, str], str] = {}
-        self.loop = ManualLoop(self.root)
+        self.clocked = ClockedGateway(self.root)
 
     @initialize()
     def fill(self) -> None:
@@ -220,16 +220,16 @@ class Remembered(RuleBasedStateMachine):
         coding: str = "",
         own_tag: bool = False,
     ) -> None:
-        """Ask, perhaps with the tag of the answer that was given to the same before."""
+        """Request a file, perhaps with the tag of the last response to the same request."""
         if coding:
             lines = [*lines, f"Accept-Encoding: {coding}"]
         if own_tag and (tag := self.tags.get((where, coding))):
             lines = [line for line in lines if not line.startswith("If-")]
             lines += [f"If-Range: {tag}", f"If-None-Match: {tag}"]
         data = head(*lines, method=method, target=where, minor=minor)
-        response = self.loop.ask(data)
+        response = self.clocked.ask(data)
         assert show(response) == show(ask_anew(self.root, data))
-        assert show(self.loop.ask(data)) == show(response)
+        assert show(self.clocked.ask(data)) == show(response)
         if isinstance(response, Response) and (found := TAG.search(response.head)):
             self.tags[where, coding] = found[1].decode()
 
@@ -241,12 +241,12 @@ class Remembered(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 2, LIFETIME + 1]))
     def wait(self, seconds: int) -> None:
         for _ in range(seconds):
-            self.loop.tick()
+            self.clocked.tick()
 
     @rule(seconds=st.sampled_from([0.02, 0.5, 7.25, 1e6]))
     def step(self, seconds: float) -> None:
         """The clock goes on at once, as after a suspend, or hardly."""
-        self.loop.tick(seconds)
+        self.clocked.tick(seconds)
 
     # ---------------------------------------------------------------- changing
 
@@ -281,10 +281,10 @@ class Remembered(RuleBasedStateMachine):
                     file.write(self.new_content())
             self.settle(path)
         for target in asked_meanwhile:
-            response = self.loop.ask(head(target=target))
+            response = self.clocked.ask(head(target=target))
             assert isinstance(response, Response)
             assert response.status in (200, 301, 403, 404), "what was, or what is"
-        self.loop.tick()
+        self.clocked.tick()
         self.ask_all()
 
     def new_content(self) -> bytes:
@@ -322,65 +322,67 @@ TestRemembered.settings = settings(
 )
 
 
-def recalled(loop: ManualLoop, target: str) -> Response:
-    response = loop.gateway.recall(head(target=target))
+def recalled(clocked: ClockedGateway, target: str) -> Response:
+    response = clocked.gateway.recall(head(target=target))
     assert response is not None
     return response
 
 
-def test_a_remembered_answer_has_the_same_body_and_the_new_time(tmp_path: Path) -> None:
+def test_cached_response_has_the_same_body_and_the_new_date(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "a", age=3600)
-    loop = ManualLoop(tmp_path)
-    first = loop.ask_twice("/a.txt")
-    assert recalled(loop, "/a.txt") is first
+    clocked = ClockedGateway(tmp_path)
+    first = clocked.ask_twice("/a.txt")
+    assert recalled(clocked, "/a.txt") is first
     for _ in range(5):
-        loop.tick()
-        again = recalled(loop, "/a.txt")
-        assert again.second == int(loop.now)
+        clocked.tick()
+        again = recalled(clocked, "/a.txt")
+        assert again.second == int(clocked.now)
         assert again.body is first.body
 
 
 @pytest.mark.parametrize("lines", [[], ["If-None-Match: *"], ["Range: bytes=0-0"]])
-def test_what_is_made_of_a_file_that_was_asked_for_once_is_not_kept(
+def test_response_of_a_file_that_was_requested_once_is_not_cached(
     tmp_path: Path, lines: list[str]
 ) -> None:
     """Neither by its file nor by its head."""
     write(tmp_path / "a.txt", "abc", age=3600)
-    loop = ManualLoop(tmp_path)
+    clocked = ClockedGateway(tmp_path)
     data = head(*lines, target="/a.txt")
-    first = loop.ask(data)
-    assert loop.gateway.recall(data) is None
-    second = loop.ask(data)
-    assert loop.gateway.recall(data) is second
+    first = clocked.ask(data)
+    assert clocked.gateway.recall(data) is None
+    second = clocked.ask(data)
+    assert clocked.gateway.recall(data) is second
     assert second is not first
 
 
-def test_several_ranges_have_a_boundary_of_their_own_each_time(tmp_path: Path) -> None:
+def test_several_ranges_have_another_boundary_each_time(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "abc", age=3600)
-    loop = ManualLoop(tmp_path)
-    loop.ask_twice("/a.txt")
+    clocked = ClockedGateway(tmp_path)
+    clocked.ask_twice("/a.txt")
     data = head("Range: bytes=0-0,2-2", target="/a.txt")
     bodies = {
-        response.body.content for _ in range(3) if isinstance(response := loop.ask(data), Response)
+        response.body.content
+        for _ in range(3)
+        if isinstance(response := clocked.ask(data), Response)
     }
     assert len(bodies) == 3
-    assert loop.gateway.recall(data) is None
+    assert clocked.gateway.recall(data) is None
 
 
-def test_files_that_are_asked_for_once_drive_out_nothing(tmp_path: Path) -> None:
-    loop = ManualLoop(tmp_path)  # with a store of 1 MiB
+def test_files_that_are_requested_once_evict_nothing(tmp_path: Path) -> None:
+    clocked = ClockedGateway(tmp_path)  # with a store of 1 MiB
     write(tmp_path / "a.txt", "a", age=3600)
-    loop.ask_twice("/a.txt")
+    clocked.ask_twice("/a.txt")
     for number in range(100):
         write(tmp_path / str(number), bytes(100_000), age=3600)
-        assert isinstance(loop.ask(head(target=f"/{number}")), Response)
-    assert set(loop.caches.files.by_path) == {b"/a.txt"}
+        assert isinstance(clocked.ask(head(target=f"/{number}")), Response)
+    assert set(clocked.caches.files.by_path) == {b"/a.txt"}
 
 
-def test_respond_to_a_head_of_the_usual_kind_needs_no_parsing_before(tmp_path: Path) -> None:
+def test_respond_to_a_common_head_needs_no_parsing_before(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write(tmp_path / name, name, age=3600)
-    gateway = ManualLoop(tmp_path).gateway
+    gateway = ClockedGateway(tmp_path).gateway
     twice = head("Accept: a", "Accept: b", target="/a")
     assert gateway.respond(twice) is None
     gateway.respond_to(twice, gateway.parse(twice))
@@ -412,10 +414,12 @@ def test_respond_to_a_head_of_the_usual_kind_needs_no_parsing_before(tmp_path: P
         "/x%2F%2e%2e/a.txt?b",
     ],
 )
-def test_another_spelling_is_recalled_at_once(tmp_path: Path, target: str) -> None:
+def test_another_spelling_of_a_cached_request_gets_its_response(
+    tmp_path: Path, target: str
+) -> None:
     write(tmp_path / "a.txt", "a", age=3600)
-    loop = ManualLoop(tmp_path)
-    assert loop.ask_twice("/a.txt") is recalled(loop, target)
+    clocked = ClockedGateway(tmp_path)
+    assert clocked.ask_twice("/a.txt") is recalled(clocked, target)
 
 
 @pytest.mark.parametrize(
@@ -433,51 +437,51 @@ def test_another_spelling_is_recalled_at_once(tmp_path: Path, target: str) -> No
         "a.txt",
     ],
 )
-def test_what_is_no_other_spelling_is_not_recalled(tmp_path: Path, target: str) -> None:
+def test_another_request_does_not_get_the_cached_response(tmp_path: Path, target: str) -> None:
     write(tmp_path / "a.txt", "a", age=3600)
-    loop = ManualLoop(tmp_path)
-    loop.ask_twice("/a.txt")
-    recalled(loop, "/%61.txt?b")  # by which others are known from now on
-    assert loop.gateway.recall(head(target=target)) is None
+    clocked = ClockedGateway(tmp_path)
+    clocked.ask_twice("/a.txt")
+    recalled(clocked, "/%61.txt?b")  # by which others are known from now on
+    assert clocked.gateway.recall(head(target=target)) is None
 
 
 @pytest.fixture
-def loops(tmp_path: Path) -> Iterator[tuple[ManualLoop, ManualLoop]]:
+def gateways(tmp_path: Path) -> Iterator[tuple[ClockedGateway, ClockedGateway]]:
     """Two loops of a worker, in the same second."""
     write(tmp_path / "a.txt", "a", age=3600)
-    first = ManualLoop(tmp_path)
-    second = ManualLoop(tmp_path, first.caches)
+    first = ClockedGateway(tmp_path)
+    second = ClockedGateway(tmp_path, first.caches)
     second.now = first.now
     second.tick(0)
     yield first, second
 
 
-def test_loops_share_what_they_remember(
-    tmp_path: Path, loops: tuple[ManualLoop, ManualLoop]
+def test_gateways_of_a_worker_share_their_caches(
+    tmp_path: Path, gateways: tuple[ClockedGateway, ClockedGateway]
 ) -> None:
-    first, second = loops
+    first, second = gateways
     write(tmp_path / "other.txt", "b", age=3600)
     second.ask_twice("/other.txt")
     first.ask(head(target="/a.txt"))  # from which it knows the header section
     assert recalled(first, "/other.txt") is recalled(second, "/other.txt")
 
 
-def test_a_loop_that_has_yet_to_learn_a_header_section_makes_no_second_answer(
-    loops: tuple[ManualLoop, ManualLoop],
+def test_gateway_without_the_parsed_header_section_uses_the_cached_response(
+    gateways: tuple[ClockedGateway, ClockedGateway],
 ) -> None:
-    first, second = loops
+    first, second = gateways
     response = first.ask_twice("/a.txt")
     assert second.ask(head(target="/a.txt")) is response
 
 
-def test_each_loop_begins_a_second_for_itself(
-    tmp_path: Path, loops: tuple[ManualLoop, ManualLoop]
+def test_gateway_begins_a_second_independently_of_others(
+    tmp_path: Path, gateways: tuple[ClockedGateway, ClockedGateway]
 ) -> None:
-    """What one remembers of its second is nothing to one that is in the next."""
-    first, second = loops
+    """A response that was cached in one second is not used in the next."""
+    first, second = gateways
     before = first.ask_twice("/a.txt")
     second.ask(head(target="/b.txt"))  # from which it knows the header section
-    assert recalled(second, "/a.txt") is before, "the memo is that of all loops"
+    assert recalled(second, "/a.txt") is before, "all gateways share the response cache"
     write(tmp_path / "a.txt", "b", age=3600)
     second.tick()
     after = second.ask_twice("/a.txt")
@@ -488,10 +492,10 @@ def test_each_loop_begins_a_second_for_itself(
     assert recalled(first, "/a.txt") is after
 
 
-def test_a_late_loop_does_not_set_the_time_of_an_answer_back(
-    loops: tuple[ManualLoop, ManualLoop],
+def test_late_gateway_does_not_set_the_date_of_a_response_back(
+    gateways: tuple[ClockedGateway, ClockedGateway],
 ) -> None:
-    late, other = loops
+    late, other = gateways
     late.ask(head(target="/b.txt"))  # from which it knows the header section
     other.tick()
     response = other.ask_twice("/a.txt")
@@ -500,12 +504,12 @@ def test_a_late_loop_does_not_set_the_time_of_an_answer_back(
 
 
 def test_response_that_another_loop_drops_meanwhile_is_not_added_again(
-    loops: tuple[ManualLoop, ManualLoop],
+    gateways: tuple[ClockedGateway, ClockedGateway],
 ) -> None:
     """What the file cache has not counted would be subtracted from its sums all the same."""
-    loop, _ = loops
-    loop.ask_twice("/a.txt")
-    cached = loop.caches.files.by_path[b"/a.txt"]
+    clocked, _ = gateways
+    clocked.ask_twice("/a.txt")
+    cached = clocked.caches.files.by_path[b"/a.txt"]
 
     class Dropping(dict[bytes, Response]):
         def get(self, key: bytes, default: object = None) -> Response:
@@ -513,17 +517,17 @@ def test_response_that_another_loop_drops_meanwhile_is_not_added_again(
             return self[key]
 
     cached.responses = Dropping(cached.responses)
-    loop.tick()
-    response = recalled(loop, "/a.txt")
-    assert response.second == int(loop.now)
+    clocked.tick()
+    response = recalled(clocked, "/a.txt")
+    assert response.second == int(clocked.now)
     assert not cached.responses
 
 
-def test_a_draining_loop_does_not_recall_what_others_remember(
-    loops: tuple[ManualLoop, ManualLoop],
+def test_draining_gateway_uses_no_cached_response(
+    gateways: tuple[ClockedGateway, ClockedGateway],
 ) -> None:
-    """Its answers close."""
-    first, second = loops
+    """Its responses close the connection."""
+    first, second = gateways
     first.ask_twice("/a.txt")
     second.gateway.drain()
     for _ in range(2):
@@ -531,24 +535,24 @@ def test_a_draining_loop_does_not_recall_what_others_remember(
         second.tick()
 
 
-def test_a_remembered_download_that_would_break_is_answered_anew(tmp_path: Path) -> None:
-    """Also within the second for which an answer is good."""
+def test_cached_download_that_would_break_is_made_again(tmp_path: Path) -> None:
+    """Also within the second for which a response is cached."""
     path = write_sparse(tmp_path / "large.bin", LARGE)
     os.utime(path, ns=(OLD, OLD))
-    loop = ManualLoop(tmp_path)
+    clocked = ClockedGateway(tmp_path)
     data = head(target="/large.bin")
-    first = loop.ask_twice("/large.bin")
-    assert loop.ask(data) is first
+    first = clocked.ask_twice("/large.bin")
+    assert clocked.ask(data) is first
     with path.open("ab") as file:
         file.write(b"more")
-    second = loop.ask(data)
+    second = clocked.ask(data)
     assert isinstance(second, Response)
     assert second.after_head == LARGE + 4
 
 
 @pytest.mark.parametrize("lines", [[], ["Range: bytes=0-"]], ids=["remembered", "kept"])
 @pytest.mark.parametrize(("link", "to"), [("site", "2"), ("1/now", "new")])
-def test_a_download_behind_a_link_that_leads_elsewhere(
+def test_download_through_a_link_that_is_changed_is_of_the_new_file(
     tmp_path: Path, link: str, to: str, lines: list[str]
 ) -> None:
     """The old file is whole, but whoever downloads it would be told that another took its place."""
@@ -558,30 +562,30 @@ def test_a_download_behind_a_link_that_leads_elsewhere(
             path = write_sparse(tmp_path / version / directory / "large.bin", size)
             os.utime(path, ns=(OLD, OLD))
         (tmp_path / version / "now").symlink_to(now)
-    loop = ManualLoop(tmp_path / "site")
-    assert loop.ask_twice("/now/large.bin").after_head == LARGE
+    clocked = ClockedGateway(tmp_path / "site")
+    assert clocked.ask_twice("/now/large.bin").after_head == LARGE
     (tmp_path / link).unlink()
     (tmp_path / link).symlink_to(to)
-    loop.gateway.invalidate_root()
-    response = loop.ask(head(*lines, target="/now/large.bin"))
+    clocked.gateway.invalidate_root()
+    response = clocked.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.after_head == LARGE + 1
     (tmp_path / link).unlink()
-    loop.gateway.invalidate_root()
-    response = loop.ask(head(*lines, target="/now/large.bin"))
+    clocked.gateway.invalidate_root()
+    response = clocked.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.status == (503 if link == "site" else 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_flood_of_large_files_leaves_few_descriptors_open(tmp_path: Path, method: str) -> None:
-    """Whoever keeps them, the files or the answers: in all there are no more than that."""
+def test_flood_of_large_files_leaves_few_descriptors_open(tmp_path: Path, method: str) -> None:
+    """The limit counts the descriptors of cached files and of cached responses together."""
     count = 3 * MAX_OPEN_FILES
     for number in range(count):
         write_sparse(tmp_path / str(number), LARGE)
-    loop = ManualLoop(tmp_path)
+    clocked = ClockedGateway(tmp_path)
     before = open_descriptors()
     for number in range(count):
         for _ in range(2):
-            assert show(loop.ask(head(target=f"/{number}", method=method)))
+            assert show(clocked.ask(head(target=f"/{number}", method=method)))
     assert len(opened_since(before)) <= MAX_OPEN_FILES + PINS

@@ -1,4 +1,4 @@
-"""The memo: answers to heads, and a budget that no flood gets over."""
+"""The response cache: responses by request head, and a budget that no flood exceeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find(response_cache: ResponseCache, data: bytes) -> Response | None:
     return response_cache.find(line, rest)
 
 
-def test_a_closed_one_remembers_nothing() -> None:
+def test_closed_response_cache_caches_nothing() -> None:
     response_cache = ResponseCache(100_000)
     first = response()
     response_cache.remember(b"head", first)
@@ -46,7 +46,7 @@ FOUND = head(target="/a%2eb?c")
 @pytest.mark.parametrize(
     "target", ["/a.b?", "/a.b?d", "/a.b?%", "/%61.b", "/%61%2E%62?e?f", "/a%2eb?c"]
 )
-def test_query_and_spelling_make_no_difference_to_a_file(target: str) -> None:
+def test_response_of_a_file_is_found_with_another_query_or_spelling(target: str) -> None:
     response_cache = ResponseCache(10_000)
     first = response(is_of_file=True)
     response_cache.remember(FOUND, first)
@@ -82,7 +82,7 @@ def test_query_and_spelling_make_no_difference_to_a_file(target: str) -> None:
         b"",
     ],
 )
-def test_what_is_another_request_is_not_found(data: bytes) -> None:
+def test_response_is_not_found_for_another_request(data: bytes) -> None:
     response_cache = ResponseCache(10_000)
     response_cache.remember(FOUND, response(is_of_file=True))
     assert find(response_cache, data) is None
@@ -91,7 +91,7 @@ def test_what_is_another_request_is_not_found(data: bytes) -> None:
 @pytest.mark.parametrize(
     "target", ["/a%3fb?", "/a%20b?", "/./a?", "/a%2f..%2fb?", "/..?", "//a?", "/a?#", "/a%?"]
 )
-def test_a_path_that_others_could_be_taken_for_is_not_remembered(target: str) -> None:
+def test_response_at_an_ambiguous_path_is_not_cached(target: str) -> None:
     response_cache = ResponseCache(10_000)
     response_cache.remember(head(target=target), response(is_of_file=True))
     response_cache.remember(head(target="/c?", method="HEAD"), response(is_of_file=True))
@@ -99,7 +99,7 @@ def test_a_path_that_others_could_be_taken_for_is_not_remembered(target: str) ->
         assert find(response_cache, head(target=other)) is None
 
 
-def test_what_is_not_made_of_a_file_is_known_by_its_bytes_only() -> None:
+def test_response_without_a_file_is_found_by_the_exact_head_only() -> None:
     response_cache = ResponseCache(10_000)
     page = response()
     response_cache.remember(FOUND, page)
@@ -107,26 +107,26 @@ def test_what_is_not_made_of_a_file_is_known_by_its_bytes_only() -> None:
     assert find(response_cache, FOUND) is None
 
 
-def test_spellings_take_room_once() -> None:
+def test_spellings_of_a_request_take_room_once() -> None:
     response_cache = ResponseCache(2000)
-    kept = response(is_of_file=True)
+    cached = response(is_of_file=True)
     for number in range(100):
-        response_cache.remember(head(target=f"/a?{number}"), kept)
-    response_cache.remember(head(target="/b?"), kept)
-    assert find(response_cache, head(target="/b?")) is kept
+        response_cache.remember(head(target=f"/a?{number}"), cached)
+    response_cache.remember(head(target="/b?"), cached)
+    assert find(response_cache, head(target="/b?")) is cached
     for number in range(100):
-        response_cache.remember(head(target=f"/{number}?"), kept)
+        response_cache.remember(head(target=f"/{number}?"), cached)
     assert find(response_cache, head(target="/99?")) is None
 
 
-def test_of_an_answer_that_is_made_of_a_file_only_the_head_takes_room() -> None:
+def test_response_of_a_file_takes_room_for_its_request_head_only() -> None:
     response_cache = ResponseCache(10_000)
     response_cache.remember(b"large", response(4000, 100_000, is_of_file=True))
     response_cache.remember(b"x" * 10_000, response(is_of_file=True))
     assert set(response_cache.responses) == {b"large"}
 
 
-def test_what_does_not_fit_drives_out_nothing() -> None:
+def test_response_that_does_not_fit_evicts_nothing() -> None:
     response_cache = ResponseCache(10_000)
     response_cache.remember(b"small", response())
     response_cache.remember(b"large", response(10_000))
@@ -135,7 +135,7 @@ def test_what_does_not_fit_drives_out_nothing() -> None:
     assert set(response_cache.responses) == {b"small"}
 
 
-def test_a_download_is_not_remembered() -> None:
+def test_response_of_a_download_is_not_cached() -> None:
     """It would hold its file open."""
     response_cache = ResponseCache(10_000)
     download = Body(segments=(range(1 << 30),))
@@ -144,7 +144,7 @@ def test_a_download_is_not_remembered() -> None:
     assert response_cache.responses == {}
 
 
-def test_no_budget_is_no_memo() -> None:
+def test_response_cache_without_a_budget_caches_nothing() -> None:
     response_cache = ResponseCache(0)
     response_cache.remember(b"head", response(0))
     assert response_cache.responses == {}
@@ -155,7 +155,7 @@ def test_no_budget_is_no_memo() -> None:
         st.tuples(st.integers(1, 3000), st.integers(0, 3000), st.integers(0, 3000)), max_size=200
     )
 )
-def test_heads_and_answers_never_exceed_the_budget(flood: list[tuple[int, int, int]]) -> None:
+def test_response_cache_never_exceeds_its_budget(flood: list[tuple[int, int, int]]) -> None:
     budget = 20_000
     response_cache = ResponseCache(budget)
     for number, (head_size, least, content) in enumerate(flood):
@@ -168,17 +168,19 @@ def test_heads_and_answers_never_exceed_the_budget(flood: list[tuple[int, int, i
 
 @pytest.mark.parametrize("is_of_file", [False, True])
 @pytest.mark.parametrize("query", [b"", b"?"])
-def test_real_memory_stays_within_the_budget(*, is_of_file: bool, query: bytes) -> None:
+def test_response_cache_takes_no_more_memory_than_its_budget(
+    *, is_of_file: bool, query: bytes
+) -> None:
     budget = 1024 * 1024
     response_cache = ResponseCache(budget)
-    kept = response(900, 100_000, is_of_file=True)
+    cached = response(900, 100_000, is_of_file=True)
     gc.collect()
     tracemalloc.start()
     try:
         for number in range(20_000):
             data = b"GET /%d%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (number, query)
             if is_of_file:
-                response_cache.remember(data, kept)
+                response_cache.remember(data, cached)
                 continue
             response_cache.remember(
                 data,

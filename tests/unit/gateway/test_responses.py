@@ -1,4 +1,4 @@
-"""From a request to its answer: every status, and the fields that belong to it."""
+"""From a request to its response: every status, and its header fields."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def size_of_segments(response: Response) -> int:
 
 
 def read(response: Response, request: Request | None = None) -> raw.Response:
-    """Take an answer apart as a strict client does, and check what is true of all."""
+    """Parse a response as a strict client does, and check what is true of all responses."""
     head, end, body = in_memory(response).partition(b"\r\n\r\n")
     seen = raw.parse_head(head + end)
     assert seen.status == response.status
@@ -146,7 +146,9 @@ HEADS = [data for data, _ in REQUESTS.values()]
 
 
 @pytest.mark.parametrize(("data", "status"), REQUESTS.values(), ids=REQUESTS)
-def test_every_status_has_its_fields(gateway: Gateway, data: bytes, status: int) -> None:
+def test_response_of_every_status_has_its_fields(
+    gateway: Gateway, data: bytes, status: int
+) -> None:
     response, seen = ask(gateway, data)
     assert response.status == status
     expected = FIELDS[status]
@@ -154,7 +156,7 @@ def test_every_status_has_its_fields(gateway: Gateway, data: bytes, status: int)
 
 
 @pytest.mark.parametrize("data", [data for data in HEADS if data.startswith(b"GET ")])
-def test_head_has_the_same_head(gateway: Gateway, data: bytes) -> None:
+def test_response_to_head_has_the_same_head_as_to_get(gateway: Gateway, data: bytes) -> None:
     """RFC 9110 §9.3.2; a Range counts only in GET (§14.2)."""
     _, got = ask(gateway, b"\r\n".join(x for x in data.split(b"\r\n") if x[:6] != b"Range:"))
     response, headed = ask(gateway, data.replace(b"GET", b"HEAD", 1))
@@ -162,7 +164,7 @@ def test_head_has_the_same_head(gateway: Gateway, data: bytes) -> None:
     assert response.status not in (206, 416)
 
 
-def test_fields_of_a_file(gateway: Gateway) -> None:
+def test_response_with_a_file_has_its_fields(gateway: Gateway) -> None:
     response, seen = ask(gateway, head(target="/a.txt"))
     assert seen.body == TEXT
     assert seen["Content-Type"] == "text/plain; charset=utf-8"
@@ -176,7 +178,7 @@ def test_fields_of_a_file(gateway: Gateway) -> None:
     assert response.keep_alive
 
 
-def test_a_large_file_is_sent_from_its_descriptor(gateway: Gateway) -> None:
+def test_large_file_is_sent_from_its_descriptor(gateway: Gateway) -> None:
     response, seen = ask(gateway, head(target="/large.bin"))
     assert (response.body.segments, response.after_head, response.body.content) == (
         (range(LARGE),),
@@ -192,14 +194,18 @@ def test_a_large_file_is_sent_from_its_descriptor(gateway: Gateway) -> None:
     ("ranges", "first", "last"),
     [("0-0", 0, 0), ("5-9", 5, 9), ("5-", 5, 19), ("-5", 15, 19), ("-99", 0, 19), ("0-99", 0, 19)],
 )
-def test_a_part_of_a_small_file(gateway: Gateway, ranges: str, first: int, last: int) -> None:
+def test_range_of_a_small_file_is_sent(
+    gateway: Gateway, ranges: str, first: int, last: int
+) -> None:
     _, seen = ask(gateway, head(f"Range: bytes={ranges}", target="/a.txt"))
     assert seen.body == TEXT[first : last + 1]
     assert seen["Content-Range"] == f"bytes {first}-{last}/20"
 
 
 @pytest.mark.parametrize("first", [5, 999, 1000, LARGE - 7, LARGE - 1])
-def test_a_part_of_a_large_file(gateway: Gateway, first: int) -> None:
+def test_range_of_a_large_file_is_sent_from_the_file_or_from_memory(
+    gateway: Gateway, first: int
+) -> None:
     """A large part is sent from the file, a small one from memory."""
     response, seen = ask(gateway, head(f"Range: bytes={first}-", target="/large.bin"))
     if LARGE - first > SMALL_FILE:
@@ -212,12 +218,12 @@ def test_a_part_of_a_large_file(gateway: Gateway, first: int) -> None:
     assert seen["Content-Range"] == f"bytes {first}-{LARGE - 1}/{LARGE}"
 
 
-def test_416_tells_the_length(gateway: Gateway) -> None:
+def test_response_416_has_the_length_of_the_file(gateway: Gateway) -> None:
     _, seen = ask(gateway, head("Range: bytes=20-", target="/a.txt"))
     assert seen["Content-Range"] == "bytes */20"
 
 
-def test_several_ranges_of_a_coded_file_are_the_whole(tmp_path: Path) -> None:
+def test_several_ranges_of_a_coded_file_get_the_whole(tmp_path: Path) -> None:
     """Content-Encoding would be about the multipart body, which is not coded."""
     write(tmp_path / "a.txt", TEXT)
     write(tmp_path / "a.txt.gz", b"\x1f\x8b" + TEXT)
@@ -234,7 +240,7 @@ def test_several_ranges_of_a_coded_file_are_the_whole(tmp_path: Path) -> None:
     assert "Content-Encoding" not in seen
 
 
-def test_if_range(gateway: Gateway) -> None:
+def test_if_range_decides_whether_the_range_counts(gateway: Gateway) -> None:
     etag = ask(gateway, head(target="/a.txt"))[1]["ETag"]
     for validator, status in (
         (etag, 206),
@@ -256,14 +262,14 @@ def test_if_range(gateway: Gateway) -> None:
     [("/nothing", 404), ("/sub", 301), ("/bare/", 403), ("/..", 400), ("/a.txt/", 404)],
 )
 @pytest.mark.parametrize("line", ["If-None-Match: *", "If-Match: *", 'If-Match: "x"', "Range: x"])
-def test_preconditions_of_what_is_no_file_do_not_count(
+def test_preconditions_without_a_file_are_ignored(
     gateway: Gateway, target: str, status: int, line: str
 ) -> None:
     """RFC 9110 §13.2.1: they are for what would otherwise be a 2xx or 412."""
     assert ask(gateway, head(line, target=target))[0].status == status
 
 
-def test_preconditions_come_before_ranges(gateway: Gateway) -> None:
+def test_preconditions_are_evaluated_before_ranges(gateway: Gateway) -> None:
     """RFC 9110 §13.2.2 and §14.2."""
     for line, status in (("If-None-Match: *", 304), ('If-Match: "x"', 412)):
         response, _ = ask(gateway, head("Range: bytes=99-", line, target="/a.txt"))
@@ -271,7 +277,7 @@ def test_preconditions_come_before_ranges(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("target", ["*", "/", "/a.txt", "/nothing", "http://localhost"])
-def test_options(gateway: Gateway, target: str) -> None:
+def test_options_request_gets_the_allowed_methods(gateway: Gateway, target: str) -> None:
     response, seen = ask(gateway, head("If-Match: x", method="OPTIONS", target=target))
     assert response.status == 200
     assert seen["Allow"] == "GET, HEAD, OPTIONS"
@@ -279,7 +285,7 @@ def test_options(gateway: Gateway, target: str) -> None:
     assert response.keep_alive
 
 
-def test_405_tells_what_is_allowed(gateway: Gateway) -> None:
+def test_response_405_has_the_allowed_methods(gateway: Gateway) -> None:
     response, seen = ask(gateway, head(method="DELETE", target="/a.txt"))
     assert seen["Allow"] == "GET, HEAD, OPTIONS"
     assert response.keep_alive
@@ -308,7 +314,9 @@ def test_405_tells_what_is_allowed(gateway: Gateway) -> None:
         ("/x/..%2fsub", "./..%2fsub/"),
     ],
 )
-def test_redirects(gateway: Gateway, target: str, location: str) -> None:
+def test_directory_without_a_slash_is_a_redirect(
+    gateway: Gateway, target: str, location: str
+) -> None:
     """Relative, so that it is right behind a proxy that strips a prefix (RFC 9110 §10.2.2)."""
     _, seen = ask(gateway, head(target=target))
     assert seen.status == 301
@@ -321,7 +329,7 @@ def test_redirects(gateway: Gateway, target: str, location: str) -> None:
 @pytest.mark.parametrize(
     "name", ["\\evil.example", "@evil", "a\nb", "é", '"><script>', "%41", "a:b"]
 )
-def test_redirects_to_strange_names(tmp_path: Path, name: str) -> None:
+def test_redirect_to_a_strange_name_leads_to_its_directory(tmp_path: Path, name: str) -> None:
     write(tmp_path / name / "index.html", "index")
     target = "/" + "".join(f"%{byte:02X}" for byte in name.encode())
     gateway = make(tmp_path)
@@ -334,7 +342,7 @@ def test_redirects_to_strange_names(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "target", ["/one%2F", "/one%2f", "/one/.", "/one/%2e", "/one/two/..", "/."]
 )
-def test_a_listing_has_an_address_that_its_links_are_relative_to(
+def test_listing_at_a_path_that_is_no_base_for_its_links_is_a_redirect(
     tmp_path: Path, target: str
 ) -> None:
     """The client may not resolve dot segments, and does not take an encoded slash for one."""
@@ -369,7 +377,7 @@ def test_a_listing_has_an_address_that_its_links_are_relative_to(
     ],
 )
 @pytest.mark.parametrize("target", ["/a.txt", "/sub", "/nothing", "/bare/"])
-def test_connection(
+def test_connection_field_follows_from_version_and_request(
     site: Path,
     minor: int,
     lines: Sequence[str],
@@ -398,17 +406,19 @@ def test_connection(
         (head('If-Match: "x"', target="/a.txt"), True),
     ],
 )
-def test_errors_that_end_the_connection(gateway: Gateway, data: bytes, keeps: bool) -> None:
+def test_errors_of_closing_statuses_close_the_connection(
+    gateway: Gateway, data: bytes, keeps: bool
+) -> None:
     assert ask(gateway, data)[0].keep_alive is keeps
 
 
-def test_a_body_may_still_be_on_its_way(gateway: Gateway) -> None:
+def test_connection_of_a_client_that_may_be_sending_lingers(gateway: Gateway) -> None:
     assert ask(gateway, head("Content-Length: 5"))[0].lingers
     assert not ask(gateway, head("Connection: close"))[0].lingers
 
 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status >= 400])
-def test_refusals(gateway: Gateway, status: int) -> None:
+def test_refusal_closes_the_connection(gateway: Gateway, status: int) -> None:
     error = HTTPError(status, "Because of <this>.", (("Retry-After", "1"),))
     response = gateway.refuse(error, head_only=False)
     headless = gateway.refuse(error, head_only=True)
@@ -423,7 +433,7 @@ def test_refusals(gateway: Gateway, status: int) -> None:
 # ---------------------------------------------------------------- trouble
 
 
-def test_403_and_503() -> None:
+def test_file_that_cannot_be_read_is_403_or_503() -> None:
     with open_directory() as root:
         write(root / "a.txt", "secret").chmod(0)
         write(root / "b.txt", "b")
@@ -440,7 +450,7 @@ def test_403_and_503() -> None:
 
 
 @pytest.mark.parametrize("expires", [0, 1, 86400 * 3650])
-def test_expires(site: Path, expires: int) -> None:
+def test_expires_is_the_date_and_the_lifetime(site: Path, expires: int) -> None:
     _, seen = ask(make(site, expires), head(target="/a.txt"))
     date, until = (parse_date(seen[name], 2026) for name in ("Date", "Expires"))
     assert date is not None
@@ -458,7 +468,7 @@ def test_last_modified_is_never_later_than_date(tmp_path: Path) -> None:
     assert modified <= date
 
 
-def test_every_answer_carries_the_time_of_its_second(gateway: Gateway) -> None:
+def test_response_has_the_date_of_its_second(gateway: Gateway) -> None:
     before = int(time.time())
     gateway.begin_second(10**6)
     _, seen = ask(gateway, head(target="/a.txt"))
@@ -468,7 +478,7 @@ def test_every_answer_carries_the_time_of_its_second(gateway: Gateway) -> None:
 
 @given(likely_heads() | st.sampled_from(HEADS))
 @settings(max_examples=400)
-def test_any_request_has_a_well_formed_answer(gateway: Gateway, data: bytes) -> None:
+def test_response_to_any_request_is_well_formed(gateway: Gateway, data: bytes) -> None:
     try:
         request = parse_head(data)
     except HTTPError as error:
@@ -478,7 +488,7 @@ def test_any_request_has_a_well_formed_answer(gateway: Gateway, data: bytes) -> 
 
 
 @pytest.mark.parametrize("count", [FEW_RANGES, FEW_RANGES + 1])
-def test_many_ranges_without_memory_for_their_framing_are_the_whole(site: Path, count: int) -> None:
+def test_many_ranges_without_memory_for_their_framing_get_the_whole(site: Path, count: int) -> None:
     specs = ",".join(f"{n * 500}-{n * 500 + 99}" for n in range(count))
     data = raw.request("/large.bin", f"Range: bytes={specs}")
     for budget in (0, 1 << 20):

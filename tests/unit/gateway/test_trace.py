@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from httpd.gateway.trace import TracedGateway
-from tests.unit.gateway.test_gateway import ManualLoop
+from tests.unit.gateway.test_gateway import ClockedGateway
 from tests.unit.protocol.heads import head
 from tests.unit.site.directories import settle, write
 
@@ -16,7 +16,7 @@ class Traced:
     """A gateway with the levels of the last response."""
 
     def __init__(self, root: Path) -> None:
-        self.loop = ManualLoop(root)
+        self.loop = ClockedGateway(root)
         self._told: list[str] = []
         self._gateway = TracedGateway(self.loop.gateway, self._told.append)
 

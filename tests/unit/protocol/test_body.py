@@ -54,11 +54,11 @@ def chunked(
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 100])
-def test_a_length(length: int) -> None:
+def test_body_with_a_length_ends_there(length: int) -> None:
     assert in_every_way(b"x" * length + NEXT, length) == NEXT
 
 
-def test_a_length_that_is_not_reached() -> None:
+def test_body_with_a_length_that_is_not_reached_is_incomplete() -> None:
     assert in_every_way(b"x" * 99, 100) is None
 
 
@@ -78,7 +78,7 @@ CHUNKED = {
 
 
 @pytest.mark.parametrize("wire", CHUNKED.values(), ids=CHUNKED)
-def test_chunks(wire: bytes) -> None:
+def test_chunked_body_ends_at_its_last_chunk(wire: bytes) -> None:
     assert in_every_way(wire + NEXT, None) == NEXT
     for end in range(len(wire)):
         assert feed([wire[:end]], None) is None
@@ -123,20 +123,20 @@ BAD = {
 
 
 @pytest.mark.parametrize("wire", BAD.values(), ids=BAD)
-def test_what_is_no_chunk(wire: bytes) -> None:
+def test_malformed_chunk_is_refused(wire: bytes) -> None:
     assert in_every_way(wire + NEXT, None) == 400
 
 
-def test_a_wrong_end_of_a_chunk_is_known_at_once() -> None:
+def test_wrong_end_of_a_chunk_is_refused_at_once() -> None:
     assert feed([b"5\r\nhelloX"], None) == 400
     assert feed([b"5\r\nhello\rX"], None) == 400
 
 
-def test_too_many_trailers() -> None:
+def test_trailers_beyond_the_limit_are_refused() -> None:
     assert in_every_way(chunked(trailers=b"a: b\r\n" * (MAX_FIELDS + 1)), None) == 431
 
 
-def test_the_limit() -> None:
+def test_body_over_its_limit_is_refused() -> None:
     assert feed([b""], 100, limit=100) is None
     assert feed([b""], 101, limit=100) == 413, "known before the first byte"
     assert feed([b"65\r\n"], None, limit=100) == 413, "as soon as a chunk says its size"
@@ -153,7 +153,7 @@ def test_the_limit() -> None:
     st.data(),
 )
 @settings(max_examples=200)
-def test_any_chunks_at_any_cut(
+def test_chunks_at_any_cut_have_one_outcome(
     chunks: list[bytes], extension: bytes, trailers: bytes, data: st.DataObject
 ) -> None:
     wire = chunked(*chunks, extension=extension, trailers=trailers) + NEXT
@@ -163,13 +163,13 @@ def test_any_chunks_at_any_cut(
 
 @given(st.binary(max_size=60) | st.text('05af;=" \r\n:x', max_size=40).map(str.encode))
 @settings(max_examples=500)
-def test_any_bytes_end_go_on_or_are_refused(wire: bytes) -> None:
+def test_chunked_body_of_any_bytes_ends_continues_or_is_refused(wire: bytes) -> None:
     outcome = in_every_way(wire, None)
     assert outcome is None or outcome in (400, 413, 431) or wire.endswith(outcome)  # type: ignore[arg-type]
 
 
 @given(st.binary(min_size=1, max_size=60), st.integers(0, 70), st.integers(0, 70))
-def test_any_bytes_of_a_length(wire: bytes, length: int, limit: int) -> None:
+def test_body_of_any_bytes_with_a_length_ends_there(wire: bytes, length: int, limit: int) -> None:
     outcome = in_every_way(wire, length, limit)
     if length > limit:
         assert outcome == 413
@@ -191,7 +191,7 @@ def test_any_bytes_of_a_length(wire: bytes, length: int, limit: int) -> None:
     ],
     ids=lambda wire: repr(wire[:12]),
 )
-def test_no_slow_path(wire: bytes) -> None:
+def test_chunked_body_takes_linear_time(wire: bytes) -> None:
     with must_end():
         feed([wire], None)
 
@@ -209,7 +209,7 @@ def test_chunks_beyond_the_bound_of_a_call_wait_for_the_next_one() -> None:
     assert buffer == NEXT
 
 
-def test_a_body_that_needs_more_bytes_is_not_paused() -> None:
+def test_body_that_needs_more_bytes_is_not_paused() -> None:
     buffer = bytearray(b"a\r\nten bytes.\r\n" * (CHUNKS - 1) + b"a\r\nten")
     body = Body(buffer, None, LIMIT)
     assert not body.is_complete()
@@ -218,7 +218,7 @@ def test_a_body_that_needs_more_bytes_is_not_paused() -> None:
 
 @given(st.lists(st.integers(1, 40), max_size=5 * CHUNKS))
 @settings(max_examples=50)
-def test_any_chunks_take_as_many_calls_as_their_number_needs(sizes: list[int]) -> None:
+def test_chunks_take_as_many_calls_as_their_number_needs(sizes: list[int]) -> None:
     buffer = bytearray(chunked(*[b"x" * size for size in sizes]) + NEXT)
     body = Body(buffer, None, LIMIT)
     calls = 1

@@ -45,7 +45,7 @@ def asctime(seconds: int) -> str:
 @example(951782400)  # 29 February 2000
 @example(2**31)
 @example(2**32)
-def test_round_trip(seconds: int) -> None:
+def test_date_is_parsed_as_it_was_formatted(seconds: int) -> None:
     text = format_date(seconds)
     assert len(text) == 29
     assert text == english(seconds, "%a, %d %b @ %H:%M:%S GMT")
@@ -53,28 +53,28 @@ def test_round_trip(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, EXAMPLE, 1_800_000_000])
-def test_like_the_standard_library(seconds: int) -> None:
+def test_date_agrees_with_the_standard_library(seconds: int) -> None:
     assert format_date(seconds) == email.utils.formatdate(seconds, usegmt=True)
 
 
-def test_every_second_of_a_day_and_every_day_of_a_leap_cycle() -> None:
+def test_date_of_every_day_of_a_leap_cycle_is_parsed() -> None:
     days = 4 * 365 + 1
     for seconds in [*range(0, 86400, 7), *range(0, days * 86400, 86400)]:
         assert parse_date(format_date(seconds), THIS_YEAR) == seconds
 
 
 @given(st.floats(0, 4e9))
-def test_fractions_are_rounded_down(seconds: float) -> None:
+def test_date_rounds_fractions_down(seconds: float) -> None:
     assert parse_date(format_date(seconds), THIS_YEAR) == int(seconds)
 
 
 @given(SECONDS)
-def test_asctime_round_trip(seconds: int) -> None:
+def test_asctime_date_is_parsed(seconds: int) -> None:
     assert parse_date(asctime(seconds), THIS_YEAR) == seconds
 
 
 @given(st.integers(2000, 2099), st.data())
-def test_rfc850_round_trip(this_year: int, data: st.DataObject) -> None:
+def test_rfc850_date_is_parsed(this_year: int, data: st.DataObject) -> None:
     """Every date of the last 49 years is unambiguous, in whatever year it is read."""
     first = int((datetime(this_year - 49, 1, 1, tzinfo=UTC) - EPOCH).total_seconds())
     last = int((datetime(this_year + 1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()) - 1
@@ -90,7 +90,7 @@ def test_rfc850_round_trip(this_year: int, data: st.DataObject) -> None:
         "Sun Nov  6 08:49:37 1994",
     ],
 )
-def test_the_three_formats(text: str) -> None:
+def test_date_is_parsed_in_three_formats(text: str) -> None:
     assert parse_date(text, THIS_YEAR) == EXAMPLE
 
 
@@ -111,7 +111,9 @@ def test_the_three_formats(text: str) -> None:
         (2099, "00", 2000),
     ],
 )
-def test_two_digit_years(this_year: int, digits: str, year: int) -> None:
+def test_year_of_two_digits_is_in_the_nearest_century(
+    this_year: int, digits: str, year: int
+) -> None:
     """RFC 9110 §5.6.7: what seems to be more than fifty years ahead is of the past."""
     parsed = parse_date(f"Monday, 01-Mar-{digits} 00:00:00 GMT", this_year)
     assert parsed is not None
@@ -129,7 +131,7 @@ def test_two_digit_years(this_year: int, digits: str, year: int) -> None:
         ("Tue, 30 Jun 2015 23:59:60 GMT", "Wed, 01 Jul 2015 00:00:00 GMT"),
     ],
 )
-def test_leap_seconds(text: str, same: str) -> None:
+def test_leap_second_is_parsed(text: str, same: str) -> None:
     """RFC 9110 §5.6.7: second = 2DIGIT, and 60 is allowed."""
     assert parse_date(text, THIS_YEAR) == parse_date(same, THIS_YEAR)
 
@@ -202,12 +204,12 @@ def test_leap_seconds(text: str, same: str) -> None:
     ],
     ids=repr,
 )
-def test_no_date(text: str) -> None:
+def test_malformed_date_is_none(text: str) -> None:
     assert parse_date(text, THIS_YEAR) is None
 
 
 @given(st.text(max_size=40), st.integers(1970, 9999))
-def test_any_text_is_no_date(text: str, this_year: int) -> None:
+def test_date_of_any_text_is_none(text: str, this_year: int) -> None:
     assert parse_date(text, this_year) is None
 
 
@@ -219,7 +221,7 @@ def test_any_text_is_no_date(text: str, this_year: int) -> None:
     st.integers(1970, 9999),
 )
 @settings(max_examples=1000)
-def test_one_wrong_character_never_fails_otherwise(
+def test_date_with_a_wrong_character_never_raises(
     seconds: int, form: Callable[[int], str], place: int, char: str, this_year: int
 ) -> None:
     text = form(seconds)
@@ -227,7 +229,7 @@ def test_one_wrong_character_never_fails_otherwise(
     assert parsed is None or FIRST <= parsed <= LAST + 1  # with the leap second
 
 
-def test_no_slow_path() -> None:
+def test_date_takes_linear_time() -> None:
     with must_end():
         parse_date("Sun, " * 500_000, THIS_YEAR)
         parse_date("0" * 2_000_000, THIS_YEAR)

@@ -61,7 +61,7 @@ def choose_coding(accept: str | None, available: Iterable[str]) -> str | None:
         ("br;q=2, gzip", "gzip"),
     ],
 )
-def test_with_all_codings(accept: str | None, expected: str | None) -> None:
+def test_codings_are_ranked_where_all_exist(accept: str | None, expected: str | None) -> None:
     assert choose_coding(accept, ALL) == expected
 
 
@@ -77,7 +77,9 @@ def test_with_all_codings(accept: str | None, expected: str | None) -> None:
         ("gzip;q=0.5, *;q=0.4", [], IDENTITY),
     ],
 )
-def test_with_some(accept: str, available: list[str], expected: str | None) -> None:
+def test_codings_are_ranked_where_some_exist(
+    accept: str, available: list[str], expected: str | None
+) -> None:
     assert choose_coding(accept, available) == expected
 
 
@@ -93,11 +95,11 @@ def test_with_some(accept: str, available: list[str], expected: str | None) -> N
         ("*;q=0", []),
     ],
 )
-def test_all_that_are_accepted_the_best_one_first(accept: str | None, expected: list[str]) -> None:
+def test_accepted_codings_are_ranked_by_weight(accept: str | None, expected: list[str]) -> None:
     assert rank_codings(accept, ALL) == expected
 
 
-def test_every_combination_against_the_words_of_the_rfc() -> None:
+def test_codings_of_every_combination_agree_with_the_rfc() -> None:
     """Nothing of weight 0 is sent, and nothing is heavier than what is sent."""
     weights = [None, 0, 300, 1000]
     names = ("gzip", "br", "identity", "*")
@@ -115,7 +117,7 @@ def test_every_combination_against_the_words_of_the_rfc() -> None:
 
 
 @given(st.text(max_size=40) | st.text("gzipbr*q=01.;, \t", max_size=40))
-def test_any_text(accept: str) -> None:
+def test_accept_encoding_of_any_text_is_understood(accept: str) -> None:
     weights = parse_weights(accept)
     assert all(0 <= weight <= 1000 for weight in weights.values())
     chosen = choose_coding(accept, ALL)
@@ -126,17 +128,17 @@ def test_any_text(accept: str) -> None:
         assert weights.get(chosen) != 0
 
 
-def test_weights() -> None:
+def test_weights_are_parsed_in_thousandths() -> None:
     found = parse_weights("a, B;q=0.5, c;q=0.001, a;q=0.1, text/html;q=1.000, d;q=0.")
     assert found == {"a": 1000, "b": 500, "c": 1, "text/html": 1000, "d": 0}
 
 
 @pytest.mark.parametrize("text", ["gzip," * 100_000, "gzip" * 100_000, " ;" * 200_000])
-def test_no_slow_path(text: str) -> None:
+def test_accept_encoding_takes_linear_time(text: str) -> None:
     with must_end():
         choose_coding(text, ALL)
 
 
-def test_what_comes_late_in_an_endless_list_does_not_count() -> None:
+def test_elements_beyond_the_limit_are_ignored() -> None:
     assert choose_coding("x," * (MAX_ELEMENTS - 1) + "gzip", ALL) == "gzip"
     assert choose_coding("x," * MAX_ELEMENTS + "gzip", ALL) == IDENTITY

@@ -64,7 +64,7 @@ def one_byte(byte: int) -> bytes:
 @example(b"GET / HTTP/1.1\r\n" + b"a" * MAX_HEAD + b"\n\n", [5])
 @example(b"GET / HTTP/2.0\r\nno colon\n\n", [16])
 @example(b"GET x HTTP/1.1\r\nno colon\r\n\r\n", [16])
-def test_any_bytes_in_any_pieces_have_one_outcome(data: bytes, places: list[int]) -> None:
+def test_head_of_any_bytes_in_any_pieces_has_one_outcome(data: bytes, places: list[int]) -> None:
     outcome = parse_whole(data)
     assert outcome is None or isinstance(outcome, Request) or outcome in STATUSES
     assert feed(cut(data, places)) == outcome
@@ -72,13 +72,13 @@ def test_any_bytes_in_any_pieces_have_one_outcome(data: bytes, places: list[int]
 
 @given(mutated_heads())
 @settings(max_examples=150)
-def test_byte_by_byte_is_like_whole(data: bytes) -> None:
+def test_head_byte_by_byte_has_the_same_outcome(data: bytes) -> None:
     assert feed(one_byte(byte) for byte in data) == parse_whole(data)
 
 
 @given(st.binary(max_size=200) | mutated_heads())
 @settings(max_examples=400)
-def test_parse_head_itself_never_fails_otherwise(data: bytes) -> None:
+def test_parse_head_of_any_bytes_raises_http_errors_only(data: bytes) -> None:
     """It is given a whole head, but does not rely on that."""
     try:
         parse_head(data)
@@ -88,14 +88,14 @@ def test_parse_head_itself_never_fails_otherwise(data: bytes) -> None:
 
 
 @given(likely_heads(), st.binary(max_size=60))
-def test_what_follows_a_head_does_not_change_it(data: bytes, rest: bytes) -> None:
+def test_bytes_after_a_head_do_not_change_it(data: bytes, rest: bytes) -> None:
     outcome = parse_whole(data)
     if outcome is not None:
         assert parse_whole(data + rest) == outcome
 
 
 @given(likely_heads())
-def test_a_head_that_lacks_its_end_is_waited_for(data: bytes) -> None:
+def test_head_without_its_end_needs_more(data: bytes) -> None:
     """Nothing is said about its fields before its last byte is there, but about its first line."""
     first_line = data.removeprefix(b"\r\n").partition(b"\r\n")[0]
     alone = parse_whole(join(first_line, "Host: localhost"))
@@ -129,7 +129,7 @@ VALID_HEADS = [
 
 
 @pytest.mark.parametrize("data", VALID_HEADS, ids=lambda data: repr(data[:24]))
-def test_every_beginning_of_a_request_may_become_one(data: bytes) -> None:
+def test_beginning_of_every_request_is_accepted(data: bytes) -> None:
     assert isinstance(parse_whole(data), Request)
     for size in range(len(data)):
         assert may_become_request(data[:size]), data[:size]
@@ -139,7 +139,7 @@ def test_every_beginning_of_a_request_may_become_one(data: bytes) -> None:
 
 @given(likely_heads() | mutated_heads(), st.integers(0, 1 << 16))
 @settings(max_examples=500)
-def test_what_cannot_become_a_request_never_does(data: bytes, size: int) -> None:
+def test_beginning_that_is_refused_never_becomes_a_request(data: bytes, size: int) -> None:
     beginning = data[: size % (len(data) + 1)]
     if isinstance(parse_whole(data), Request):
         assert may_become_request(beginning)
@@ -148,7 +148,7 @@ def test_what_cannot_become_a_request_never_does(data: bytes, size: int) -> None
         assert isinstance(parse_whole(data), int)
 
 
-def test_each_byte_after_each_beginning_is_judged_at_once() -> None:
+def test_byte_after_each_beginning_is_judged_at_once() -> None:
     """Exhaustively: whether a byte may follow is what the grammar of a whole head says."""
     line = b"GET /a HTTP/1.1\r\n"
     for size in range(len(line)):
@@ -199,7 +199,7 @@ def test_bytes_that_cannot_be_a_request_are_refused_at_once(data: bytes, needed:
     assert feed(one_byte(byte) for byte in data) == outcome
 
 
-def test_tls_is_named_as_such() -> None:
+def test_tls_on_a_plain_port_is_named_in_the_error() -> None:
     for data in CLIENT_HELLO, CLIENT_HELLO[:1], CLIENT_HELLO + b"\r\n":
         with pytest.raises(HTTPError) as error:
             find_head_end(data, 0)
@@ -242,11 +242,11 @@ def accepted_in(template: bytes) -> frozenset[int]:
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: v@\r\n\r\n", VALUE_BYTES, id="after-value"),
     ],
 )
-def test_bytes_allowed(template: bytes, allowed: frozenset[int]) -> None:
+def test_part_of_a_head_has_its_allowed_bytes(template: bytes, allowed: frozenset[int]) -> None:
     assert accepted_in(template) == allowed
 
 
-def test_bytes_arrive_as_they_were_sent() -> None:
+def test_bytes_of_target_and_values_are_unchanged() -> None:
     for byte in TARGET_BYTES:
         parsed = request(b"GET /a%bb HTTP/1.1\r\nHost: a\r\n\r\n" % one_byte(byte))
         assert parsed.path + parsed.query == b"/a%bb" % one_byte(byte)
@@ -280,12 +280,12 @@ def test_bytes_arrive_as_they_were_sent() -> None:
         pytest.param(b"GET / HTTP/1.1\r\n\tHost: a\r\n\r\n", id="tab-before-first-field"),
     ],
 )
-def test_bad_line_ends(data: bytes) -> None:
+def test_line_without_crlf_is_refused(data: bytes) -> None:
     assert parse_whole(data) == 400
     assert feed(one_byte(byte) for byte in data) == 400
 
 
-def test_one_empty_line_before_a_request_is_tolerated() -> None:
+def test_empty_line_before_a_request_is_tolerated() -> None:
     """RFC 9112 §2.2."""
     assert request(b"\r\n" + head()) == request(head())
 
@@ -295,7 +295,7 @@ def test_one_empty_line_before_a_request_is_tolerated() -> None:
     [b"", b"\r", b"\r\n", b"\r\nG", b"GET", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\nHost: a\r\n\r"],
     ids=repr,
 )
-def test_more_is_needed(data: bytes) -> None:
+def test_incomplete_head_needs_more(data: bytes) -> None:
     assert parse_whole(data) is None
 
 
@@ -328,12 +328,12 @@ def test_more_is_needed(data: bytes) -> None:
         pytest.param("PRI * HTTP/2.0", 505, id="http-2-preface"),
     ],
 )
-def test_bad_request_lines(line: str, status: int) -> None:
+def test_malformed_request_line_is_refused(line: str, status: int) -> None:
     assert parse_whole(join(line, "Host: a")) == status
 
 
 @pytest.mark.parametrize("minor", range(10))
-def test_every_minor_version_is_taken(minor: int) -> None:
+def test_minor_version_of_any_digit_is_accepted(minor: int) -> None:
     """RFC 9110 §2.5: a higher minor version is processed as the highest one that is known."""
     parsed = request(head(minor=minor))
     assert parsed.header.minor_version == minor
@@ -357,7 +357,7 @@ def long_target(length: int) -> str:
 @pytest.mark.parametrize(
     ("length", "status"), [(MAX_REQUEST_LINE, 0), (MAX_REQUEST_LINE + 1, 414), (20000, 414)]
 )
-def test_length_of_the_request_line(length: int, status: int, prefix: bytes) -> None:
+def test_request_line_over_its_limit_is_414(length: int, status: int, prefix: bytes) -> None:
     data = prefix + head(target=long_target(length))
     outcome = parse_whole(data)
     assert outcome == status if status else isinstance(outcome, Request)
@@ -365,7 +365,7 @@ def test_length_of_the_request_line(length: int, status: int, prefix: bytes) -> 
     assert feed([data[:8192], data[8192:8193], data[8193:8194], data[8194:]]) == outcome
 
 
-def test_an_endless_request_line_is_not_waited_for() -> None:
+def test_endless_request_line_is_refused_early() -> None:
     assert parse_whole(b"a" * MAX_REQUEST_LINE) is None
     assert parse_whole(b"a" * (MAX_REQUEST_LINE + 10)) == 414
 
@@ -377,7 +377,7 @@ def head_of(length: int) -> bytes:
 
 
 @pytest.mark.parametrize(("length", "status"), [(MAX_HEAD, 0), (MAX_HEAD + 1, 431)])
-def test_length_of_the_head(length: int, status: int) -> None:
+def test_head_over_its_limit_is_431(length: int, status: int) -> None:
     data = head_of(length)
     assert len(data) == length
     outcome = parse_whole(data)
@@ -386,19 +386,19 @@ def test_length_of_the_head(length: int, status: int) -> None:
     assert parse_whole(data + b"x" * 100) == outcome
 
 
-def test_an_endless_head_is_not_waited_for() -> None:
+def test_endless_head_is_refused_early() -> None:
     data = head()[:-2] + b"X: y\r\n" * MAX_HEAD
     assert parse_whole(data) == 431
     assert feed([data[:MAX_HEAD], data[MAX_HEAD:]]) == 431
 
 
 @pytest.mark.parametrize(("count", "status"), [(MAX_FIELDS, 0), (MAX_FIELDS + 1, 431)])
-def test_number_of_fields(count: int, status: int) -> None:
+def test_fields_over_their_limit_are_431(count: int, status: int) -> None:
     outcome = parse_whole(head(*[f"X-{n}: y" for n in range(count - 1)]))
     assert outcome == status if status else isinstance(outcome, Request)
 
 
-def test_a_thousand_requests_in_one_buffer() -> None:
+def test_head_is_found_before_a_thousand_requests() -> None:
     """What is behind the first head is not counted among its bytes."""
     assert isinstance(parse_whole(head() * 1000), Request)
 
@@ -417,7 +417,7 @@ PATHOLOGICAL = [
 
 
 @pytest.mark.parametrize("data", PATHOLOGICAL, ids=lambda data: repr(data[:12]))
-def test_no_slow_path(data: bytes) -> None:
+def test_head_takes_linear_time(data: bytes) -> None:
     """Five megabytes: linear time is milliseconds, quadratic time is hours."""
     with must_end():
         parse_whole(data)
@@ -427,14 +427,14 @@ def test_no_slow_path(data: bytes) -> None:
             pass
 
 
-def test_looking_again_begins_where_the_last_look_ended() -> None:
+def test_search_for_the_end_continues_where_it_stopped() -> None:
     """Thirty thousand looks at a head that grows byte by byte must not each begin anew."""
     data = head_of(MAX_HEAD)
     with must_end():
         assert isinstance(feed(one_byte(byte) for byte in data), Request)
 
 
-def test_the_end_is_found_across_every_cut() -> None:
+def test_end_of_a_head_is_found_across_every_cut() -> None:
     data = head("X: y")
     for place in range(len(data)):
         assert find_head_end(data, place) == len(data), place
@@ -458,7 +458,7 @@ def test_repeated_fields_are_joined_in_their_order() -> None:
     ["Host : a", "no colon", ":", ": x", "a b: c", " x: y", "X\x00: y", "\xe9: x", "(x): y"],
     ids=repr,
 )
-def test_bad_field_lines(line: str) -> None:
+def test_malformed_field_line_is_refused(line: str) -> None:
     assert parse_whole(head(line)) == 400
 
 
@@ -527,21 +527,21 @@ BAD_HOSTS = [
 
 
 @pytest.mark.parametrize("host", GOOD_HOSTS, ids=repr)
-def test_good_hosts(host: str) -> None:
+def test_valid_host_is_accepted(host: str) -> None:
     """RFC 9110 §7.2, RFC 3986 §3.2.2."""
     assert request(join("GET / HTTP/1.1", f"Host: {host}")).fields["host"] == host
 
 
 @pytest.mark.parametrize("minor", [0, 1])
 @pytest.mark.parametrize("host", BAD_HOSTS, ids=repr)
-def test_bad_hosts(host: str, minor: int) -> None:
+def test_malformed_host_is_refused(host: str, minor: int) -> None:
     """RFC 9112 §3.2: a Host field with an invalid value is answered 400."""
     assert parse_whole(join(f"GET / HTTP/1.{minor}", f"Host: {host}")) == 400
 
 
 @pytest.mark.parametrize("target", ["/", "http://localhost/", "*"])
 @pytest.mark.parametrize("minor", range(10))
-def test_a_missing_host(minor: int, target: str) -> None:
+def test_missing_host_is_refused_since_http_1_1(minor: int, target: str) -> None:
     """RFC 9112 §3.2: needed since HTTP/1.1, also with an absolute target."""
     outcome = parse_whole(join(f"OPTIONS {target} HTTP/1.{minor}"))
     assert outcome == 400 if minor else isinstance(outcome, Request)
@@ -550,7 +550,7 @@ def test_a_missing_host(minor: int, target: str) -> None:
 @pytest.mark.parametrize("target", ["/", "http://localhost/", "*"])
 @pytest.mark.parametrize("minor", range(10))
 @pytest.mark.parametrize("line", ["Host:", "Host: \t"])
-def test_an_empty_host_is_none(line: str, minor: int, target: str) -> None:
+def test_empty_host_is_refused_since_http_1_1(line: str, minor: int, target: str) -> None:
     """RFC 9110 §4.2.1: an http URI has a host; HTTP/1.0 needs none in its fields."""
     outcome = parse_whole(join(f"OPTIONS {target} HTTP/1.{minor}", line))
     assert outcome == 400 if minor else isinstance(outcome, Request)
@@ -558,19 +558,19 @@ def test_an_empty_host_is_none(line: str, minor: int, target: str) -> None:
 
 @pytest.mark.parametrize("minor", [0, 1])
 @pytest.mark.parametrize("second", ["localhost", "other", ""])
-def test_two_hosts(second: str, minor: int) -> None:
+def test_second_host_is_refused(second: str, minor: int) -> None:
     assert parse_whole(head(f"HOST: {second}", minor=minor)) == 400
 
 
 @pytest.mark.parametrize(
     "host", ["", ":80", "me@localhost", "a%", "a:b", "a:80:80", "[]", "[.]", "[::g]", "::1", "a\\b"]
 )
-def test_a_bad_host_in_an_absolute_target(host: str) -> None:
+def test_malformed_host_in_an_absolute_target_is_refused(host: str) -> None:
     """RFC 9110 §4.2.1: an empty host is invalid here, and so is userinfo (§4.2.4)."""
     assert parse_whole(head(target=f"http://{host}/")) == 400
 
 
-def test_an_absolute_target_overrules_the_host() -> None:
+def test_absolute_target_overrides_the_host() -> None:
     """RFC 9112 §3.2.2; but a bad Host is refused also then."""
     assert request(head(target="http://other/x")).path == b"/x"
     assert parse_whole(join("GET http://other/x HTTP/1.1", "Host: a b")) == 400
@@ -606,7 +606,9 @@ def test_an_absolute_target_overrules_the_host() -> None:
         (0, "keep-alives", False),
     ],
 )
-def test_keep_alive(minor: int, connection: str | None, keep_alive: bool) -> None:
+def test_keep_alive_follows_from_version_and_connection(
+    minor: int, connection: str | None, keep_alive: bool
+) -> None:
     """RFC 9112 §9.3."""
     lines = [] if connection is None else [f"Connection: {connection}"]
     assert request(head(*lines, minor=minor)).header.keep_alive is keep_alive
@@ -644,23 +646,23 @@ BAD_LENGTHS = [
 
 
 @pytest.mark.parametrize(("length", "has_body"), GOOD_LENGTHS.items())
-def test_good_content_lengths(length: str, has_body: bool) -> None:
+def test_valid_content_length_is_accepted(length: str, has_body: bool) -> None:
     assert request(head(f"Content-Length: {length}")).has_body is has_body
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "X"])
 @pytest.mark.parametrize("length", BAD_LENGTHS, ids=lambda text: repr(text[:9]))
-def test_bad_content_lengths(length: str, method: str) -> None:
+def test_malformed_content_length_is_refused(length: str, method: str) -> None:
     assert parse_whole(head(f"Content-Length: {length}", method=method)) == 400
 
 
 @pytest.mark.parametrize("second", ["5", "6"])
-def test_repeated_content_lengths(second: str) -> None:
+def test_repeated_content_length_is_refused(second: str) -> None:
     assert parse_whole(head("Content-Length: 5", f"content-length: {second}")) == 400
 
 
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "CHUNKED", " chunked\t"])
-def test_chunked(coding: str) -> None:
+def test_chunked_body_has_no_length(coding: str) -> None:
     """RFC 9112 §7: names of codings are case-insensitive."""
     assert request(head(f"Transfer-Encoding: {coding}")).has_body
 
@@ -683,31 +685,31 @@ def test_chunked(coding: str) -> None:
     ],
     ids=repr,
 )
-def test_chunked_is_not_the_final_coding(coding: str) -> None:
+def test_transfer_coding_without_chunked_at_its_end_is_refused(coding: str) -> None:
     """RFC 9112 §6.3: no length can be relied on, so the answer MUST be 400."""
     assert parse_whole(head(f"Transfer-Encoding: {coding}")) == 400
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "br,chunked", "x, y, chunked"])
-def test_a_coding_that_is_not_understood(coding: str) -> None:
+def test_unknown_transfer_coding_is_501(coding: str) -> None:
     """RFC 9112 §6.1: 501 is right here, and so is the stricter 400."""
     assert parse_whole(head(f"Transfer-Encoding: {coding}")) in {400, 501}
 
 
-def test_two_transfer_encodings() -> None:
+def test_repeated_transfer_encoding_is_refused() -> None:
     lines = ("Transfer-Encoding: chunked", "Transfer-Encoding: identity")
     assert parse_whole(head(*lines)) == 400
     assert parse_whole(head(*reversed(lines))) in {400, 501}
 
 
 @pytest.mark.parametrize("length", ["0", "5", "x"])
-def test_both_framings(length: str) -> None:
+def test_both_framings_are_refused(length: str) -> None:
     lines = ("Transfer-Encoding: chunked", f"Content-Length: {length}")
     assert parse_whole(head(*lines)) == 400
     assert parse_whole(head(*reversed(lines))) == 400
 
 
-def test_transfer_encoding_in_http_1_0() -> None:
+def test_transfer_encoding_in_http_1_0_is_refused() -> None:
     assert parse_whole(head("Transfer-Encoding: chunked", minor=0)) == 400
 
 
@@ -722,7 +724,7 @@ def test_transfer_encoding_in_http_1_0() -> None:
         ("100-continue, x", 417),
     ],
 )
-def test_expectations(expect: str, outcome: Outcome) -> None:
+def test_expectation_other_than_100_continue_is_417(expect: str, outcome: Outcome) -> None:
     """RFC 9110 §10.1.1."""
     parsed = parse_whole(head(f"Expect: {expect}"))
     assert parsed == outcome if outcome else isinstance(parsed, Request)
@@ -743,7 +745,7 @@ def parse_twice(parser: Parser, data: bytes) -> list[Request | int]:
 
 @given(st.lists(likely_heads() | mutated_heads(), min_size=1, max_size=5))
 @settings(max_examples=500)
-def test_a_known_header_section_means_the_same(heads: list[bytes]) -> None:
+def test_cached_header_section_is_parsed_the_same(heads: list[bytes]) -> None:
     """Whatever came before, and with every request line of it."""
     parser = Parser(100_000)
     lines = [data.partition(b" HTTP/1.")[0] for data in heads]
@@ -757,7 +759,7 @@ def test_a_known_header_section_means_the_same(heads: list[bytes]) -> None:
 
 @given(st.lists(likely_heads() | mutated_heads() | usual_heads(), min_size=1, max_size=5))
 @settings(max_examples=800)
-def test_plain_header_section_at_first_sight_means_the_same(heads: list[bytes]) -> None:
+def test_common_header_section_is_parsed_as_parse_head_does(heads: list[bytes]) -> None:
     """Where it is not told at first sight, the long way says what it means, or what is wrong."""
     for data in heads:
         rest = data.partition(b" HTTP/1.")[2]
@@ -781,7 +783,7 @@ def test_plain_header_section_at_first_sight_means_the_same(heads: list[bytes]) 
     ],
 )
 @pytest.mark.parametrize("minor", [0, 1, 9])
-def test_plain_header_section_is_understood_at_first_sight(lines: list[str], minor: int) -> None:
+def test_common_header_section_is_parsed_and_cached(lines: list[str], minor: int) -> None:
     data = head(*lines, minor=minor)
     parser = Parser(100_000, ["accept", "range"])
     header = parser.learn(data.partition(b" HTTP/1.")[2])
@@ -814,12 +816,12 @@ def test_plain_header_section_is_understood_at_first_sight(lines: list[str], min
         b"",
     ],
 )
-def test_unusual_header_section_is_left_to_the_long_way(data: bytes) -> None:
+def test_less_common_header_section_is_left_to_parse_head(data: bytes) -> None:
     assert Parser(100_000).learn(data.partition(b" HTTP/1.")[2]) is None
 
 
 @pytest.mark.parametrize("part", ["a", " ", "a ", ":", "a: ", "a:b\r\n", "\r\n", "\xff\t"])
-def test_header_section_at_first_sight_takes_linear_time(part: str) -> None:
+def test_common_header_section_takes_linear_time(part: str) -> None:
     rest = b"1\r\nHost: a\r\n" + (part * MAX_HEAD).encode("latin-1")
     with must_end():
         for end in (b"", b"\r\n\r\n", b"\0"):
@@ -835,7 +837,7 @@ def find_whole(data: bytes) -> bool:
         return False
 
 
-def test_what_is_known_is_told_by_its_parts() -> None:
+def test_split_returns_the_parts_of_a_head_whose_section_is_cached() -> None:
     parser = Parser(100_000)
     assert parser.split(head()) is None
     request = parser.parse(head(target="/a"))
@@ -848,7 +850,7 @@ def test_what_is_known_is_told_by_its_parts() -> None:
         parser.parse(long)
 
 
-def test_header_sections_are_forgotten_when_there_is_no_room() -> None:
+def test_header_section_is_evicted_when_there_is_no_room() -> None:
     parser = Parser(50_000)
     parser.parse(head("X: first"))
     for number in range(1000):
@@ -859,7 +861,7 @@ def test_header_sections_are_forgotten_when_there_is_no_room() -> None:
     assert parser.split(head("X: 999"))
 
 
-def test_a_header_section_in_use_is_never_forgotten() -> None:
+def test_header_section_in_use_is_never_evicted() -> None:
     parser = Parser(50_000)
     parser.parse(head())
     for number in range(1000):
@@ -880,7 +882,7 @@ def test_a_header_section_in_use_is_never_forgotten() -> None:
         ("If-Unmodified-Since: x", False),
     ],
 )
-def test_a_plain_request_has_neither_conditions_nor_ranges(line: str, *, is_plain: bool) -> None:
+def test_plain_request_has_neither_conditions_nor_ranges(line: str, *, is_plain: bool) -> None:
     assert parse_head(head(line)).header.is_plain is is_plain
 
 

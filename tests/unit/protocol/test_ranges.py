@@ -51,13 +51,13 @@ def model(first: int | None, last: int | None, size: int) -> range | int | None:
 
 @given(NUMBERS, NUMBERS, SIZES, st.sampled_from(["", "0", "000"]))
 @settings(max_examples=500)
-def test_like_the_model(first: int, last: int, size: int, zeros: str) -> None:
+def test_range_agrees_with_a_model(first: int, last: int, size: int, zeros: str) -> None:
     assert ask(f"bytes={zeros}{first}-{zeros}{last}", size) == model(first, last, size)
     assert ask(f"bytes={zeros}{first}-", size) == model(first, None, size)
     assert ask(f"bytes=-{zeros}{last}", size) == model(None, last, size)
 
 
-def test_every_small_case() -> None:
+def test_range_of_every_small_size_agrees_with_a_model() -> None:
     for size in range(7):
         for first in range(8):
             assert ask(f"bytes={first}-", size) == model(first, None, size)
@@ -123,7 +123,7 @@ def test_every_small_case() -> None:
     ],
     ids=lambda value: repr(value)[:24],
 )
-def test_of_twenty_bytes(text: str, expected: range | int | None) -> None:
+def test_range_of_twenty_bytes_has_its_offsets(text: str, expected: range | int | None) -> None:
     assert ask(text, 20) == expected
 
 
@@ -132,7 +132,7 @@ def test_of_twenty_bytes(text: str, expected: range | int | None) -> None:
     ["0-", "0-0", "5-", "-0", "0-1023", "-1", "-500", f"-{HUGE}", "0-1,5-6", f"{HUGE}-"],
     ids=lambda text: text[:12],
 )
-def test_a_range_of_an_empty_file_is_ignored(text: str) -> None:
+def test_range_of_an_empty_file_is_ignored(text: str) -> None:
     """RFC 9110 §14.2: what splits a file into ranges asks for the first one of an empty file, too.
 
     A 206 could not say “no byte”, and a 416 would be an error where nothing is wrong.
@@ -141,7 +141,7 @@ def test_a_range_of_an_empty_file_is_ignored(text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [2**31, 2**32 + 1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 + 1])
-def test_large_files(size: int) -> None:
+def test_range_of_a_large_file_has_its_offsets(size: int) -> None:
     assert ask(f"bytes={size - 1}-", size) == range(size - 1, size)
     assert ask(f"bytes={size}-", size) == 416
     assert ask("bytes=-1", size) == range(size - 1, size)
@@ -155,7 +155,7 @@ def test_large_files(size: int) -> None:
     SIZES,
 )
 @settings(max_examples=800)
-def test_any_text_is_a_range_a_416_or_ignored(text: str, size: int) -> None:
+def test_range_of_any_text_is_parsed_416_or_ignored(text: str, size: int) -> None:
     found = ask_all(text, size)
     if isinstance(found, list):
         assert found
@@ -204,7 +204,7 @@ def test_several_ranges_are_those_bytes_once(pairs: list[tuple[int, int]]) -> No
     assert not ends, "ranges that touch are sent as one"
 
 
-def test_256_ranges_are_not_too_many() -> None:
+def test_ranges_up_to_256_are_served() -> None:
     """As many as zchunk, and so dnf, asks a server for."""
     text = "bytes=" + ",".join(f"{n}-{n + 299}" for n in range(0, 256_000, 1000))
     found = parse_ranges(text, 1_000_000)
@@ -212,7 +212,7 @@ def test_256_ranges_are_not_too_many() -> None:
     assert len(found) == 256
 
 
-def test_too_many_ranges_are_not_worth_the_trouble() -> None:
+def test_ranges_beyond_256_are_ignored() -> None:
     text = "bytes=" + ",".join(f"{n}-{n + 99}" for n in range(0, 300 * (MAX_RANGES + 1), 300))
     assert parse_ranges(text, 1_000_000) is None
     found = parse_ranges(text.rpartition(",")[0], 1_000_000)
@@ -225,7 +225,7 @@ def spread(count: int, length: int) -> str:
     return "bytes=" + ",".join(f"{n}-{n + length - 1}" for n in range(0, 1000 * count, 1000))
 
 
-def test_many_tiny_ranges_are_ignored() -> None:
+def test_ranges_that_are_many_and_tiny_are_ignored() -> None:
     for count, length, is_sent in [
         (FEW_RANGES, 1, True),
         (FEW_RANGES + 1, 1, False),
@@ -246,9 +246,7 @@ def test_ranges_that_make_more_than_the_whole_are_ignored() -> None:
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=300), st.integers(1, 10**6))
-def test_what_is_built_for_many_ranges_is_no_more_than_the_whole(
-    starts: list[int], size: int
-) -> None:
+def test_body_of_many_ranges_is_no_larger_than_the_whole(starts: list[int], size: int) -> None:
     try:
         found = parse_ranges("bytes=" + ",".join(f"{n}-{n + 50}" for n in starts), size)
     except HTTPError:
@@ -268,7 +266,7 @@ def test_what_is_built_for_many_ranges_is_no_more_than_the_whole(
     ],
     ids=lambda text: text[:12],
 )
-def test_no_slow_path(text: str) -> None:
+def test_range_takes_linear_time(text: str) -> None:
     with must_end():
         ask(text, 20)
         ask(text, 2**63)

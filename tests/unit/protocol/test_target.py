@@ -13,11 +13,11 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import (
     canonical_path,
     decode_path,
+    decode_target_path,
     encode_path,
     has_straight_slashes,
     is_literal_path,
     parse_target,
-    plain_path,
     relative_with_slash,
 )
 from tests.unit.guard import must_end
@@ -83,7 +83,7 @@ def remove_dot_segments(path: bytes) -> bytes | None:
         ("CONNECT", "a:80", "", "", "a:80"),
     ],
 )
-def test_good_targets(
+def test_target_is_taken_apart(
     method: str, target: str, path: str, query: str, authority: str | None
 ) -> None:
     found = parse_target(method.encode(), target.encode())
@@ -120,13 +120,13 @@ def test_good_targets(
         ("GET", "javascript:alert(1)"),
     ],
 )
-def test_bad_targets(method: str, target: str) -> None:
+def test_malformed_target_is_refused(method: str, target: str) -> None:
     with pytest.raises(HTTPError) as error:
         parse_target(method.encode(), target.encode())
     assert error.value.status == 400
 
 
-def test_https_is_refused_where_there_is_no_tls() -> None:
+def test_https_target_is_refused() -> None:
     """RFC 9110 §7.4: a request for an https resource MUST be rejected on an insecure connection."""
     with pytest.raises(HTTPError):
         parse_target(b"GET", b"https://localhost/")
@@ -138,7 +138,9 @@ def test_https_is_refused_where_there_is_no_tls() -> None:
     st.sampled_from([b"GET", b"OPTIONS", b"CONNECT", b"X"]),
 )
 @settings(max_examples=500)
-def test_any_target_is_taken_apart_or_refused(start: bytes, rest: bytes, method: bytes) -> None:
+def test_target_of_any_bytes_is_taken_apart_or_refused(
+    start: bytes, rest: bytes, method: bytes
+) -> None:
     try:
         found = parse_target(method, start + rest)
     except HTTPError as error:
@@ -167,14 +169,14 @@ def test_any_target_is_taken_apart_or_refused(start: bytes, rest: bytes, method:
         ("/a/%2e%2e%2fb", "", "./%2e%2e%2fb/"),
     ],
 )
-def test_relative_references_with_a_slash(path: str, query: str, reference: str) -> None:
+def test_relative_reference_has_a_slash_at_its_end(path: str, query: str, reference: str) -> None:
     made = relative_with_slash(path.encode("latin-1"), query.encode("latin-1"))
     assert made == reference
 
 
 @given(VISIBLE | DOTTED, VISIBLE)
 @settings(max_examples=500)
-def test_a_reference_with_a_slash_leads_to_the_same_names(rest: bytes, query: bytes) -> None:
+def test_relative_reference_leads_to_the_same_names(rest: bytes, query: bytes) -> None:
     """Also below a prefix that the server does not know; and it never leads to another host."""
     path = b"/" + rest.replace(b"?", b"").replace(b"#", b"")
     # `urljoin` drops an empty segment before anybody resolves the dot segment that removes it.
@@ -251,12 +253,12 @@ def test_a_reference_with_a_slash_leads_to_the_same_names(rest: bytes, query: by
         ("/a;b=c", ["a;b=c"]),
     ],
 )
-def test_segments(path: str, segments: list[str]) -> None:
+def test_path_is_decoded(path: str, segments: list[str]) -> None:
     expected = [segment.encode("latin-1") for segment in segments]
     assert segments_of(path.encode("latin-1")) == expected
 
 
-def test_names_may_have_any_bytes_but_nul_and_slash() -> None:
+def test_path_may_have_any_bytes_but_nul() -> None:
     for byte in {*range(1, 256)} - {ord("/")}:
         assert segments_of(b"/a%%%02xb" % byte) == [b"a%cb" % byte]
         assert segments_of(b"/a%%%02Xb" % byte) == [b"a%cb" % byte]
@@ -293,7 +295,7 @@ def test_names_may_have_any_bytes_but_nul_and_slash() -> None:
         "/%25%00",
     ],
 )
-def test_bad_paths(path: str) -> None:
+def test_malformed_path_is_refused(path: str) -> None:
     with pytest.raises(HTTPError) as error:
         segments_of(path.encode())
     assert error.value.status == 400
@@ -301,7 +303,7 @@ def test_bad_paths(path: str) -> None:
 
 @given(VISIBLE)
 @settings(max_examples=500)
-def test_segments_agree_with_a_plain_decoder(tail: bytes) -> None:
+def test_decoded_path_agrees_with_a_simple_decoder(tail: bytes) -> None:
     try:
         segments = segments_of(b"/" + tail)
     except HTTPError as error:
@@ -338,7 +340,7 @@ def test_dot_segments_are_removed_in_every_spelling(tail: bytes) -> None:
 
 
 @given(st.lists(NAMES, min_size=1, max_size=5), st.booleans())
-def test_encoding_and_decoding_are_inverse(names: list[bytes], is_directory: bool) -> None:
+def test_encoded_path_is_decoded_to_the_same(names: list[bytes], is_directory: bool) -> None:
     path = encode_path(b"/" + b"/".join(names) + (b"/" if is_directory else b""))
     assert path.isascii()
     assert parse_target(b"GET", path.encode()).path == path.encode()
@@ -346,7 +348,7 @@ def test_encoding_and_decoding_are_inverse(names: list[bytes], is_directory: boo
 
 
 @given(st.binary(max_size=40))
-def test_an_encoded_path_has_only_characters_of_a_path(path: bytes) -> None:
+def test_encoded_path_has_only_characters_of_a_path(path: bytes) -> None:
     """RFC 3986 §3.3: pchar and slashes; and nothing that HTML or a header must escape."""
     encoded = encode_path(path)
     assert not set(encoded) & set('"<>\\^`{}|#?[] \t\r\n')
@@ -355,7 +357,7 @@ def test_an_encoded_path_has_only_characters_of_a_path(path: bytes) -> None:
 
 @given(st.binary(max_size=40) | st.text("%02eEf./a\0", max_size=30).map(str.encode))
 @settings(max_examples=500)
-def test_any_bytes_are_segments_or_refused(path: bytes) -> None:
+def test_path_of_any_bytes_is_decoded_or_refused(path: bytes) -> None:
     try:
         segments = segments_of(b"/" + path)
     except HTTPError as error:
@@ -366,7 +368,7 @@ def test_any_bytes_are_segments_or_refused(path: bytes) -> None:
         assert not any(b"/" in segment for segment in segments)
 
 
-def test_no_slow_path() -> None:
+def test_target_takes_linear_time() -> None:
     with must_end():
         for path in (
             b"/" * 500_000,
@@ -387,7 +389,7 @@ def test_no_slow_path() -> None:
     VISIBLE | st.lists(NAMES, max_size=4).map(lambda names: encode_path(b"/".join(names)).encode())
 )
 @settings(max_examples=500)
-def test_the_canonical_spelling_has_the_same_segments(rest: bytes) -> None:
+def test_canonical_path_decodes_to_the_same_path(rest: bytes) -> None:
     """Or there is none; and who asks for the canonical spelling asks for the same."""
     path = b"/" + rest
     canonical = canonical_path(path)
@@ -424,25 +426,25 @@ def test_slashes_are_straight_if_each_ends_a_segment_of_its_own(rest: bytes) -> 
     VISIBLE,
 )
 @settings(max_examples=500)
-def test_who_has_a_canonical_plain_path_asks_for_it(rest: bytes, query: bytes) -> None:
+def test_target_with_a_canonical_decoded_path_means_that_path(rest: bytes, query: bytes) -> None:
     path = b"/" + rest.replace(b"?", b"")
-    plain = plain_path(path + b"?" + query)
-    assert plain == plain_path(path) or (plain is None and b"#" in query)
+    plain = decode_target_path(path + b"?" + query)
+    assert plain == decode_target_path(path) or (plain is None and b"#" in query)
     if plain is not None and canonical_path(plain) == plain:
         assert canonical_path(path) == plain
 
 
 @given(VISIBLE | DOTTED)
-def test_what_begins_with_no_slash_is_no_path(target: bytes) -> None:
+def test_target_without_a_slash_has_no_path(target: bytes) -> None:
     """Even if its first byte is an encoded slash, or dot segments lead to one."""
     target = target.lstrip(b"/")
     assert (canonical_path(target) or b"")[:1] != b"/"
-    assert (plain_path(target) or b"")[:1] != b"/"
+    assert (decode_target_path(target) or b"")[:1] != b"/"
 
 
 @pytest.mark.parametrize("query", ["#", " ", "\0", "\x7f", "\t"])
-def test_what_is_no_query_has_no_plain_path(query: str) -> None:
-    assert plain_path(b"/a?b" + query.encode()) is None
+def test_target_with_a_malformed_query_has_no_path(query: str) -> None:
+    assert decode_target_path(b"/a?b" + query.encode()) is None
 
 
 @pytest.mark.parametrize(
@@ -465,7 +467,7 @@ def test_what_is_no_query_has_no_plain_path(query: str) -> None:
         ("/.git/a", "/.git/a"),
     ],
 )
-def test_canonical_spellings(path: str, canonical: str) -> None:
+def test_canonical_path_is_the_one_spelling(path: str, canonical: str) -> None:
     assert canonical_path(path.encode("latin-1")) == canonical.encode()
 
 
@@ -491,7 +493,7 @@ def test_canonical_spellings(path: str, canonical: str) -> None:
         "/\n",
     ],
 )
-def test_paths_without_a_canonical_spelling(path: str) -> None:
+def test_malformed_path_has_no_canonical_spelling(path: str) -> None:
     assert canonical_path(path.encode()) is None
 
 
@@ -500,7 +502,7 @@ def test_paths_without_a_canonical_spelling(path: str) -> None:
 @example(b"")
 @example(b"a//")
 @example(b".well-known/a")
-def test_a_literal_path_is_canonical_and_decoded(rest: bytes) -> None:
+def test_literal_path_is_canonical_and_decoded(rest: bytes) -> None:
     path = b"/" + rest
     if is_literal_path(path):
         assert path == canonical_path(path) == decode_path(path)

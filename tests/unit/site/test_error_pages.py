@@ -60,7 +60,7 @@ def read(page: bytes) -> Reader:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_every_status_has_a_page(status: int) -> None:
+def test_page_of_every_status_is_valid(status: int) -> None:
     page = render_page(status, "What happened.")
     reader = read(page)
     assert len(page) < 4096
@@ -73,7 +73,7 @@ def test_every_status_has_a_page(status: int) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
-def test_a_detail_is_text_and_never_markup(detail: str) -> None:
+def test_detail_of_a_page_is_text_and_never_markup(detail: str) -> None:
     tags = read(render_page(404, "x")).tags
     reader = read(render_page(404, detail))
     assert reader.paragraph == detail
@@ -83,7 +83,7 @@ def test_a_detail_is_text_and_never_markup(detail: str) -> None:
 @pytest.mark.parametrize(
     "detail", ["<script>alert(1)</script>", "</p></body>", "{status}", "{0}", "&lt;", "“..”", "%s"]
 )
-def test_nasty_details(detail: str) -> None:
+def test_detail_with_markup_is_escaped(detail: str) -> None:
     assert read(render_page(404, detail)).paragraph == detail
 
 
@@ -92,7 +92,7 @@ PATHS = st.lists(st.text("ab%2F.:", min_size=1, max_size=4).filter(lambda name: 
 
 
 @given(PATHS, st.booleans(), st.sampled_from(["", "/prefix", "/two/names"]))
-def test_the_way_home_leads_to_the_start_page(names: list[str], slash: bool, prefix: str) -> None:
+def test_link_of_a_page_leads_to_the_start_page(names: list[str], slash: bool, prefix: str) -> None:
     path = "/" + "/".join(names) + "/" * (slash and bool(names))
     home = find_home(path.encode())
     assert bool(home) is (path != "/")
@@ -102,14 +102,14 @@ def test_the_way_home_leads_to_the_start_page(names: list[str], slash: bool, pre
 
 
 @pytest.mark.parametrize("path", [b"", b"/", b"*", b"/" * 8000])
-def test_a_page_without_a_way_home(path: bytes) -> None:
+def test_page_without_a_way_to_the_start_page_has_no_link(path: bytes) -> None:
     assert find_home(path) == ""
     page = render_page(404, "x", path)
     assert "<a" not in page.decode()
     assert len(page) < 4096
 
 
-def test_the_policy_allows_the_styles_of_our_own_pages_and_no_other() -> None:
+def test_content_security_policy_allows_the_styles_of_a_page_only() -> None:
     """Content Security Policy Level 3, section 6.7.2: the hash is that of the element's text."""
     entry = Entry(b"a", False, 1, 0)
     listing = "".join(

@@ -60,13 +60,13 @@ def matches(pattern: str, path: str | bytes) -> bool:
         ("/é", ["/é"], ["/e"]),
     ],
 )
-def test_patterns(pattern: str, good: list[str], bad: list[str]) -> None:
+def test_pattern_matches_its_paths_only(pattern: str, good: list[str], bad: list[str]) -> None:
     assert check_pattern(pattern)
     assert [path for path in good if not matches(pattern, path)] == []
     assert [path for path in bad if matches(pattern, path)] == []
 
 
-def test_a_path_need_not_be_utf_8() -> None:
+def test_pattern_matches_a_path_that_is_not_utf_8() -> None:
     assert matches("/a?", b"/a\xff")
     assert matches("*.png", b"/\xff\xfe.png")
     assert not matches("/ÿ", b"/\xff")
@@ -76,7 +76,7 @@ def test_a_path_need_not_be_utf_8() -> None:
 @pytest.mark.parametrize(
     "pattern", ["", "a/b", "a/", "**/a", "//", "/a//b", "/a**", "/**a", "***", "/***/a", "**.js"]
 )
-def test_what_is_no_pattern(pattern: str) -> None:
+def test_malformed_pattern_is_refused(pattern: str) -> None:
     assert not check_pattern(pattern)
 
 
@@ -116,12 +116,12 @@ PATHS = st.lists(st.text("ab", max_size=5), min_size=1, max_size=6).map(
 @settings(max_examples=500)
 @example("/**/a*b/b", ["/ab/b/a/ab/b"])
 @example("/**/a/**/a/b", ["/a/a/a/b"])
-def test_patterns_mean_what_they_say(pattern: str, paths: list[str]) -> None:
+def test_pattern_agrees_with_a_model(pattern: str, paths: list[str]) -> None:
     assert [matches(pattern, path) for path in paths] == [expected(pattern, path) for path in paths]
 
 
 @given(st.text(max_size=20), PATHS)
-def test_every_text_is_no_pattern_or_works(text: str, path: str) -> None:
+def test_pattern_of_any_text_is_refused_or_works(text: str, path: str) -> None:
     if check_pattern(text):
         matches(text, path)
 
@@ -139,7 +139,7 @@ def test_every_text_is_no_pattern_or_works(text: str, path: str) -> None:
     ],
     ids=range(7),
 )
-def test_no_path_takes_long(pattern: str, path: str) -> None:
+def test_pattern_takes_linear_time(pattern: str, path: str) -> None:
     """Most of these take longer than the universe lasts if all ways to match are tried."""
     with must_end():
         assert not matches(pattern, path)
@@ -148,12 +148,12 @@ def test_no_path_takes_long(pattern: str, path: str) -> None:
 # ---------------------------------------------------------------- several rules
 
 
-def test_without_rules_nothing_is_different() -> None:
+def test_policy_without_rules_changes_nothing() -> None:
     assert Rules(()).find(b"/a") == PathPolicy() == (None, (), frozenset())
     assert Rules((Rule(("/b",), 1, (("A", "1"),)),)).find(b"/a") == PathPolicy()
 
 
-def test_all_rules_that_match_apply() -> None:
+def test_policy_has_all_rules_that_match() -> None:
     rules = Rules(
         (
             Rule(("/**",), 5, (("A", "1"), ("B", "1"))),
@@ -165,13 +165,13 @@ def test_all_rules_that_match_apply() -> None:
     assert rules.find(b"/other") == PathPolicy(6, (("A", "2"), ("B", "1")))
 
 
-def test_a_later_rule_takes_a_field_away_or_brings_it_back() -> None:
+def test_later_rule_removes_or_restores_a_field() -> None:
     set_it, take_it = Rule(("*",), None, (("X-A", "1"),)), Rule(("*",), None, (("x-a", None),))
     assert Rules((set_it, take_it)).find(b"/") == PathPolicy(None, (), frozenset({"x-a"}))
     assert Rules((take_it, set_it)).find(b"/") == PathPolicy(None, (("X-A", "1"),))
 
 
-def test_a_later_lifetime_beats_an_earlier_cache_control() -> None:
+def test_later_lifetime_overrides_an_earlier_cache_control() -> None:
     fields = (("Cache-Control", "immutable"), ("Expires", None), ("A", "1"))
     forever, never = Rule(("*",), 9, fields), Rule(("*.html",), 0)
     assert Rules((forever, never)).find(b"/a.html") == PathPolicy(0, (("A", "1"),))
@@ -180,7 +180,7 @@ def test_a_later_lifetime_beats_an_earlier_cache_control() -> None:
     )
 
 
-def test_what_applies_to_other_answers_than_a_file() -> None:
+def test_policy_for_other_responses_lacks_the_fields_of_a_file() -> None:
     lifetime, body, other = ("cache-control", "no-cache"), ("Content-Type", "text/x"), ("A", "1")
     attached, coded = ("Content-Disposition", "attachment"), ("Content-Encoding", "gzip")
     removed = frozenset({"expires", "server", "etag", "last-modified"})
@@ -189,13 +189,13 @@ def test_what_applies_to_other_answers_than_a_file() -> None:
     assert policy.for_page() == PathPolicy(None, (other,), frozenset({"server"}))
 
 
-def test_what_the_rules_say_of_the_coding() -> None:
+def test_policy_has_the_coding_that_a_rule_sets() -> None:
     assert PathPolicy().coding is None
     assert PathPolicy(None, (("content-encoding", "br"),)).coding == "br"
     assert PathPolicy(None, (), frozenset({"content-encoding"})).coding == "identity"
 
 
-def test_what_conditions_can_be_about() -> None:
+def test_policy_keeps_the_validators_that_no_rule_removes() -> None:
     assert PathPolicy().keep_validators('"1"', 5) == ('"1"', 5)
     assert PathPolicy(removed=frozenset({"etag"})).keep_validators('"1"', 5) == (None, 5)
     assert PathPolicy(removed=frozenset({"last-modified"})).keep_validators('"1"', 5) == (
@@ -210,17 +210,17 @@ DEFAULT = (("Server", "phttpd"), ("Content-Type", "text/html"), ("ETag", '"1"'))
 
 
 @pytest.mark.parametrize("rules", [(), (Rule(("/a",), 1),)])
-def test_path_that_no_rule_is_for_has_the_treatment_that_costs_nothing(
+def test_path_without_a_rule_has_the_constant_policy(
     rules: tuple[Rule, ...],
 ) -> None:
     assert Rules(rules).find(b"/b") is NO_POLICY
 
 
-def test_merging_nothing() -> None:
+def test_merge_without_a_policy_returns_the_same_fields() -> None:
     assert merge(DEFAULT, PathPolicy()) == DEFAULT
 
 
-def test_merging() -> None:
+def test_merge_replaces_fields_of_the_same_name() -> None:
     policy = PathPolicy(
         None, (("content-type", "text/x"), ("New", "1")), frozenset({"server", "absent"})
     )
@@ -232,7 +232,7 @@ FIELDS = st.lists(st.tuples(NAMES_OF_FIELDS, st.none() | st.just("1")), unique_b
 
 
 @given(st.lists(st.builds(Rule, st.just(("*",)), st.just(None), FIELDS.map(tuple)), max_size=4))
-def test_the_last_one_who_says_something_of_a_field_is_right(rules: list[Rule]) -> None:
+def test_last_rule_for_a_field_wins(rules: list[Rule]) -> None:
     default = tuple((name, "0") for name in ("A", "b", "AB", "C"))
     wanted = {name.lower(): value for name, value in default}
     for rule in rules:

@@ -157,7 +157,7 @@ def test_step_that_reads_an_undeclared_field_is_caught(site: Site, how: str) -> 
     assert not undeclared(Undeclared("not at all"), request, found, NO_POLICY)
 
 
-def test_variant_key_is_made_of_what_steps_declare(site: Site) -> None:
+def test_variant_key_is_made_of_the_fields_that_steps_declare(site: Site) -> None:
     """Up to the step that serves files: what later steps make is cached with no file."""
     handler = site.steps[0]
     assert site.reads == handler.reads
@@ -165,7 +165,7 @@ def test_variant_key_is_made_of_what_steps_declare(site: Site) -> None:
     assert handler.reads >= _NOT_PLAIN, "the handler relies on `Header.is_plain`"
 
 
-def test_step_that_no_setting_asks_for_does_not_exist(tmp_path: Path) -> None:
+def test_step_that_no_setting_enables_does_not_exist(tmp_path: Path) -> None:
     with_listing, without = (
         Site(SiteSettings(docroot=str(tmp_path), cache=0, listing=listing), FileCache(0))
         for listing in (True, False)
