@@ -1,7 +1,7 @@
 """The ABNF of RFC 9110 and RFC 9112 as regular expressions, each under the rule that it implements.
 
-Where one of them nests a repetition in a repetition, both are possessive, so every match takes time
-linear in its input.
+Where one of them nests a repetition in a repetition, there is one way only to divide the input
+between them, so every match takes time linear in its input.
 """
 
 from __future__ import annotations
