@@ -478,7 +478,14 @@ def test_successor_that_dies_before_its_predecessor_yields_changes_nothing(
     with Process(old) as supervisor:
         supervisor.signal(signal.SIGUSR2)
         server.log.wait_for(rf"notice supervisor\[{old}\]: upgrading")
-        supervisor.signal(signal.SIGSTOP)
+
+        def has_started_another() -> bool:
+            """Let the supervisor go on for a moment: stopped, it may not have forked yet."""
+            supervisor.signal(signal.SIGCONT)
+            supervisor.signal(signal.SIGSTOP)
+            return server.log.text().count("Using Python") == 2
+
+        until(has_started_another, "a successor that boots")
         new = int(server.log.wait_for(r"notice supervisor\[(\d+)\]: serving")[1])
         assert new != old
         with Process(new) as successor:
