@@ -194,7 +194,10 @@ class Rollout:
         leaving, generations.serving = generations.serving, candidate
         generations.candidate = None
         candidate.board.phase = Phase.SERVING
-        plan.set_options()
+        try:
+            plan.set_options()
+        except OSError as error:  # they serve as they are
+            self._log.warning(f"cannot set the options of the listeners: {error.strerror}")
         self._log.verbose = plan.log.verbose
         if plan.log_fd is not None:
             generations.use_log_file(plan.log_fd, self._log)
