@@ -29,6 +29,10 @@ for name, max_examples in (("quick", 50), ("whole", 200)):
     )
 settings.load_profile("whole")
 
+# A test that runs make is no part of the make that runs the tests: not of its variables either.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+
 LEVELS = {
     "browser": [pytest.mark.debian("chromium", "chromium-driver")],
     "systemd": [

@@ -29,7 +29,7 @@ def run_script(
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m httpd "$@"\n')
     command.chmod(0o755)
     inherited = environment({"LC_ALL": "C.UTF-8", **env})
-    shell = subprocess.Popen(
+    with subprocess.Popen(
         ["bash", "-c", script],
         env={**inherited, "PATH": f"{programs}:{inherited['PATH']}:/usr/sbin:/sbin"},
         cwd=cwd,
@@ -38,11 +38,10 @@ def run_script(
         stderr=subprocess.PIPE,
         text=True,
         process_group=0,
-    )
-    try:
-        out, errors = shell.communicate(timeout=4 * DEADLINE)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)
-        shell.wait()
+    ) as shell:
+        try:
+            out, errors = shell.communicate(timeout=4 * DEADLINE)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
     return subprocess.CompletedProcess(shell.args, shell.returncode, out, errors)
