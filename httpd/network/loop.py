@@ -176,11 +176,14 @@ class Loop:
         context = self.context
         poll = self._epoll.poll
         connections = self._connections.by_fd
+        # Each turn does this; a method that loops over the gateways would cost twice as much.
+        roots = [gateway.invalidate_root for gateway in self.gateways.values()]
         self._tick()
         while not context.is_draining or connections:
             events = poll(self._timeout(), _EVENTS)
             context.now = time.monotonic()
-            self._invalidate_roots()
+            for invalidate_root in roots:
+                invalidate_root()
             if context.now >= self._next_tick:
                 self._tick()
             self._acceptor.watch_again(context.now)
