@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,18 @@ def test_imports_are_of_the_standard_library_and_two_packages(path: Path) -> Non
     tops = {module.split(".")[0] for module in imports_of(path)}
     assert tops - {"httpd"} <= sys.stdlib_module_names | DEPENDENCIES
     assert not tops & BORROWED
+
+
+def test_modules_do_not_know_each_other() -> None:
+    """Nor under `TYPE_CHECKING`, nor in a function: no module imports one that leads back to it."""
+    names = {module_name(path): path for path in MODULES}
+    graph = {name: names.keys() & {*imports_of(path)} for name, path in names.items()}
+    assert len(graph) > 100
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_protocol_is_pure() -> None:
