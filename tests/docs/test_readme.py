@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 def test_readme_command_serves_a_directory(checkout: Checkout) -> None:
-    assert COMMANDS[1:] == [".venv/bin/phttpd ~/public"]
+    assert COMMANDS[1:] == [".venv/bin/phttpd ~/public", "make test"]
     words = [str(checkout.home / "public"), "--verbose", "--port", str(free_port())]
     assert checkout.interrupt_when_ready(*PHTTPD, *words) == (0, [])
 
