@@ -9,7 +9,7 @@ class Descriptor:
     """Owns an open file descriptor.
 
     Args:
-        fd: the descriptor, which nobody else may close.
+        fd: the descriptor, which only this object may close.
     """
 
     __slots__ = ("_fd",)

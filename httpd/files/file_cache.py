@@ -3,7 +3,7 @@
 Admission: a file enters the cache on its second request within a minute, so that scans (crawlers,
 backups) do not evict the working set.
 
-All loops of a worker share the cache.  A lookup takes no lock.  Whoever changes the cache takes the
+All loops of a worker share the cache.  A lookup takes no lock.  A thread that changes it takes the
 lock, and makes no system call meanwhile, except to close files that no client is being sent.
 """
 
@@ -63,7 +63,7 @@ class CachedFile:
     Attributes:
         responses: the responses that were made of the files, by variant key.
         was_admitted: whether the cache ever took the files in.
-        may_change: whether somebody may change a file in place, which is known once it is admitted.
+        may_change: whether a file can be changed in place, which is known once it is admitted.
     """
 
     __slots__ = (
@@ -105,7 +105,7 @@ class CachedFile:
         return f"<CachedFile {path}, {forms}, {len(self.responses)} responses>"
 
     def is_in_place(self) -> bool:
-        """Tell whether the files that somebody may change are at their names, unchanged."""
+        """Tell whether the files that can change in place are at their names, unchanged."""
         return not self.may_change or all(
             file.is_in_place() for file in (self.original, *self.coded.values()) if file.may_change
         )
