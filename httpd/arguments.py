@@ -42,7 +42,7 @@ A word that is a command is not taken for a directory; ./start is one.
 signals:
   TERM, INT, QUIT   drain: finish the requests in progress, then end; a second one ends at once
   HUP               read the configuration again; if it is bad, go on as before
-  USR1              open the log file again
+  USR1              open the log files again
   USR2              upgrade: start phttpd again, which takes over; if it cannot, go on as before
 
 exit status:

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from httpd.network.settings import ListenSettings, LoopSettings
-from httpd.observe.settings import LogSettings
+from httpd.observe.log import is_journal
+from httpd.observe.settings import JOURNAL, STDOUT, LogSettings
 from httpd.packages import needing_packages
 from httpd.process.settings import ProcessSettings
 from httpd.settings.declaration import Key, groups_of, titled
@@ -25,6 +26,7 @@ _AS_KEYS: Mapping[str, str] = MappingProxyType({})
 """Every option is called like its key."""
 _CONFIG_DIRECTORY = "/etc/phttpd"
 _RUNTIME_DIRECTORY = "/run"
+_STDOUT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Settings:
     loop: LoopSettings = field(metadata=titled("Connections and requests"))
     process: ProcessSettings = field(metadata=titled("Processes"))
     log: LogSettings = field(metadata=titled("The log"))
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where each value that was set stands, by key: the start of an error message."""
 
 
 GROUPS = tuple(groups_of(Settings))
@@ -113,7 +117,10 @@ def load(
     problems = Problems()
     values = _gather(config_file, options, spelling, problems)
     _require(config_file, values, problems)
-    settings = Settings(**{group.name: build(group.settings, values, problems) for group in GROUPS})
+    settings = Settings(
+        **{group.name: build(group.settings, values, problems) for group in GROUPS},
+        places={name: value.place for name, value in values.items()},
+    )
     if needs_docroot or problems.missing != ["docroot"] or len(problems.lines) > 1:
         problems.throw()
     return settings
@@ -143,7 +150,11 @@ def complete(settings: Settings, options: Mapping[str, Any], *, in_foreground: b
     """Return settings with what a daemon needs and was not told.
 
     The foreground logs to the terminal, unless an option names a log file.
+
+    Raises:
+        ConfigError: when the access log is to lead to what this process does not have.
     """
+    _require_console(settings, in_foreground=in_foreground)
     process, log = settings.process, settings.log
     if in_foreground:
         log = log if "log_file" in options else replace(log, log_file=None)
@@ -151,6 +162,19 @@ def complete(settings: Settings, options: Mapping[str, Any], *, in_foreground: b
         process = replace(process, pidfile=process.pidfile or _default_pidfile())
         log = replace(log, log_file=log.log_file or _default_log_file())
     return replace(settings, process=process, log=log)
+
+
+def _require_console(settings: Settings, *, in_foreground: bool) -> None:
+    """Refuse an access log that leads to a standard output or journal which is not there."""
+    target = settings.log.access_log
+    if target == STDOUT and not in_foreground:
+        why = "a daemon has no standard output"
+    elif target == JOURNAL and not (in_foreground and is_journal(_STDOUT)):
+        why = "standard output does not lead to the journal; a unit of systemd has that"
+    else:
+        return
+    place = settings.places.get("access_log", "access_log")
+    raise ConfigError([f"{place}: {target} is not possible here: {why}; give the path of a file"])
 
 
 def _gather(

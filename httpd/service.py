@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -21,32 +22,29 @@ from httpd.configuration import Settings, changed_keys
 from httpd.gateway.frontend import Frontend
 from httpd.network.listener import Listener, format_url, open_listeners, set_options
 from httpd.network.settings import ListenSettings
-from httpd.observe.log import Log, is_journal, may_block, name_thread, open_console
-from httpd.observe.relay import Relay
+from httpd.observe.log import Log, is_journal, name_thread
+from httpd.observe.settings import JOURNAL, STDOUT, LogSettings
 from httpd.process.descriptors import raise_descriptor_limit
 from httpd.process.errors import (
     EX_CONFIG,
     EX_NOINPUT,
     EX_NOPERM,
-    EX_OSERR,
     EX_UNAVAILABLE,
     StartError,
-    status_of,
 )
+from httpd.process.log_files import Console, LogFile, open_log_file
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
 from httpd.process.plan import PASSED, Endpoint, Plan
 from httpd.process.port_owner import describe_owner
 from httpd.process.predecessor import Predecessor
 from httpd.process.preload import preload
-from httpd.process.safe_path import open_file
 from httpd.process.signals import SignalInbox, make_inbox
 from httpd.process.successor import Command, Successor
 from httpd.process.supervisor import Supervisor
 from httpd.process.worker import WorkerSettings
 from httpd.settings.errors import ConfigError
 
-_LOG_MODE = 0o640
 _EVERY_ADDRESS = ("[::]", "0.0.0.0")
 _STDOUT, _STDERR = 1, 2
 _NEXT_START = "this comes into force with the next start"
@@ -79,7 +77,7 @@ class Service:
         self._passed = passed
         self._predecessor = predecessor
         self._pidfile = Pidfile(settings.process.pidfile) if settings.process.pidfile else None
-        self._relays: dict[tuple[int, int], Relay] = {}
+        self._console = Console()
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
 
     def run(self, on_ready: Callable[[], None]) -> int:
@@ -124,7 +122,7 @@ class Service:
         try:
             return self._serve(log, inbox, on_ready)
         finally:
-            self._close_relays(log)
+            self._console.close(log)
 
     def _serve(self, log: Log, inbox: SignalInbox, on_ready: Callable[[], None]) -> int:
         name_thread("supervisor")
@@ -137,7 +135,7 @@ class Service:
                 log.notice(f"listening at {format_url(listener)}, opened by the service manager")
         supervisor = Supervisor(
             self._make_plan,
-            _open_log_file,
+            open_log_file,
             log,
             inbox,
             Notifier.from_environment(os.environ, is_main=self._predecessor is None),
@@ -152,53 +150,49 @@ class Service:
     def _open_log(self) -> Log:
         settings = self._settings.log
         if settings.log_file:
-            output = errors = _open_log_file(settings.log_file)
+            output = errors = open_log_file(settings.log_file)
         else:
-            output, errors = self._open_console(_STDOUT), self._open_console(_STDERR)
+            output, errors = self._console.open(_STDOUT), self._console.open(_STDERR)
         journal = tuple(fd for fd in (output, errors) if is_journal(fd))
         return Log("supervisor", output, errors, settings.verbose, journal)
-
-    def _open_console(self, fd: int) -> int:
-        """Return a descriptor for a console that never blocks."""
-        console = open_console(fd)
-        if not may_block(console):
-            return console
-        status = os.fstat(console)
-        key = status.st_dev, status.st_ino
-        try:
-            relay = self._relays[key] = self._relays.get(key) or Relay(console)
-        except OSError as error:
-            raise StartError(EX_OSERR, f"cannot write to the console: {error.strerror}") from None
-        return relay.fd
-
-    def _close_relays(self, log: Log) -> None:
-        fds = [relay.fd for relay in self._relays.values()]
-        lost = sum(relay.close() for relay in self._relays.values())
-        if lost and log.errors not in fds:
-            log.error(f"bytes of the log that the console did not take: {lost}")
 
     # ---------------------------------------------------------------- the plan
 
     def _make_plan(self, previous: Plan | None) -> Plan:
         settings = self._settings if previous is None else self._load()
         log_fd, log_file = None, settings.log.log_file
-        if previous is not None and log_file not in (previous.log.log_file, None):
-            log_fd = _open_log_file(log_file)
-        worker = _worker_settings(settings, previous)
-        try:
+        with ExitStack() as opened:
+            if previous is not None and log_file not in (previous.log.log_file, None):
+                log_fd = open_log_file(log_file)
+                opened.callback(os.close, log_fd)
+            worker = _worker_settings(settings, previous)
+            access_logs = self._open_access_logs(settings.log, previous, opened)
             listeners = self._find_listeners(settings, Frontend(worker.site), previous)
-        except BaseException:
-            if log_fd is not None:
-                os.close(log_fd)
-            raise
+            opened.pop_all()
         return Plan(
             worker=worker,
             listeners=listeners,
             listen=settings.listen,
             facts=self._facts(settings, listeners.values()),
+            access_logs=access_logs,
             log_fd=log_fd,
             remarks=_remarks(self._settings, settings, has_own_sockets=PASSED not in listeners),
         )
+
+    def _open_access_logs(
+        self, settings: LogSettings, previous: Plan | None, opened: ExitStack
+    ) -> dict[str, LogFile]:
+        """Return the access logs by where they lead, opened where none of the same path is open."""
+        target = settings.access_log
+        if target is None:
+            return {}
+        if target in (JOURNAL, STDOUT):
+            return {target: LogFile(self._console.open(_STDOUT), is_console=True)}
+        if previous is not None and target in previous.access_logs:
+            return {target: previous.access_logs[target]}
+        file = LogFile(open_log_file(target), is_console=False)
+        opened.callback(file.close)
+        return {target: file}
 
     def _find_listeners(
         self, settings: Settings, frontend: Frontend, previous: Plan | None
@@ -240,6 +234,7 @@ class Service:
             "version": __version__,
             "docroot": settings.site.docroot,
             "log_file": settings.log.log_file,
+            "access_log": settings.log.access_log,
             "addresses": [format_url(one.socket) for listed in listeners for one in listed],
             "started": self._started,
         }
@@ -271,17 +266,6 @@ def _remarks(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[s
         else:
             remarks += [line for line in advice if line.startswith(key.name)]
     return remarks
-
-
-def _open_log_file(path: str) -> int:
-    try:
-        # O_NONBLOCK: a write to a full FIFO without a reader must not block.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
-        return open_file(path, flags, _LOG_MODE)
-    except OSError as error:
-        raise StartError(
-            status_of(error), f"cannot write the log file {path}: {error.strerror}"
-        ) from None
 
 
 def _open_listeners(

@@ -41,7 +41,8 @@ class AcceptHandler:
         self._queue = queue
         self._failures = failures
         self._recv = context.recv
-        self._reads_at_once = not context.log.verbose  # else the access log needs a connection
+        # What is logged of a connection needs one.
+        self._reads_at_once = context.access_log is None and not context.log.verbose
 
     def on_accept(self, fd: int, address: Any) -> None:
         """Serve an accepted connection at once, as its request has mostly arrived with it.

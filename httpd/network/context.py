@@ -32,7 +32,7 @@ class Context:
         send_budget: how much of each download is sent at a time.
         room: how many connections there may be.
         log: for messages.
-        access_log: for a line per request; None unless the log is verbose.
+        access_log: for a line per request, or None.
         watch: has the loop watch a connection for an event of epoll(7), instead of the one that it
             was watched for before.
         unwatch: has the loop forget a connection that is about to be closed.

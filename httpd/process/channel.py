@@ -47,7 +47,8 @@ class Message(enum.StrEnum):
     STOP = "stop"
     """Supervisor: end now."""
     LOG = "log"
-    """Supervisor: write the log to the descriptor that comes along."""
+    """Supervisor: write the log whose descriptor has the number that follows, in both processes, to
+    the descriptor that comes along."""
     NOTHING = ""
     """What `Channel.receive` returns when there is nothing to read; never sent."""
     NONSENSE = "?"

@@ -14,7 +14,7 @@ from httpd.observe.scoreboard import Phase
 from httpd.process.channel import Message
 from httpd.process.generation import LAST_WORDS_SECONDS
 from httpd.process.generations import Generations
-from httpd.process.plan import close_listeners
+from httpd.process.plan import close_plan
 from httpd.process.service_status import ServiceStatus
 from httpd.process.shutdown import machine_shuts_down
 
@@ -100,7 +100,7 @@ class Drain:
         generations.candidate = generations.serving = None
         for generation in leaving:
             if generation is not None:
-                close_listeners(generation.plan)
+                close_plan(generation.plan)
                 generations.former.append(generation)
                 generation.retire(Phase.STOPPING, self._seconds)
         self._log.notice("draining")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
 from httpd.process.channel import Message
 from httpd.process.others import ends_within
-from httpd.process.plan import Plan, close_listeners
+from httpd.process.plan import Plan, close_plan
 from httpd.process.worker_process import WorkerProcess
 
 LEAVE_SECONDS = 2.0
@@ -173,4 +173,4 @@ class Generation:
         """
         for process in self.processes.values():
             process.channel.close()
-        close_listeners(self.plan, keep=keep)
+        close_plan(self.plan, keep=keep)

@@ -69,5 +69,29 @@ class Generations:
         """
         os.dup2(fd, log.output, inheritable=False)
         for generation in self:
-            generation.send(Message.LOG, fd=fd)
+            generation.send(Message.LOG, str(log.output), fd)
+        os.close(fd)
+
+    def access_log_files(self) -> set[str]:
+        """Return the paths of the access logs that are in use."""
+        return {
+            path
+            for generation in self
+            for path, file in generation.plan.access_logs.items()
+            if not file.is_console
+        }
+
+    def use_access_log(self, path: str, fd: int) -> None:
+        """Let the workers that log requests to a path write to the file that is there now.
+
+        Args:
+            path: of the access log.
+            fd: of that file; it is closed.
+        """
+        for generation in self:
+            file = generation.plan.access_logs.get(path)
+            if file is not None:
+                if file.is_open:  # workers to come inherit it
+                    os.dup2(fd, file.fd, inheritable=False)
+                generation.send(Message.LOG, str(file.fd), fd)
         os.close(fd)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from httpd.network.listener import Listener, set_options
 from httpd.network.settings import ListenSettings
 from httpd.observe.settings import LogSettings
+from httpd.process.log_files import LogFile
 from httpd.process.settings import ProcessSettings
 from httpd.process.worker import WorkerSettings
 
@@ -44,6 +45,7 @@ class Plan:
             for.  A reload keeps the sockets of an endpoint that stays.
         listen: the options of the listeners, which `set_options` sets.
         facts: for ``phttpd status``.
+        access_logs: the open access logs, by where they lead.
         log_fd: the log file, if it is another one than before; to be closed when it is in use.
         remarks: settings that have changed and need a restart, a sentence for each.
     """
@@ -52,6 +54,7 @@ class Plan:
     listeners: Mapping[Endpoint, Sequence[Listener]]
     listen: ListenSettings
     facts: dict[str, Any]
+    access_logs: Mapping[str, LogFile] = field(default_factory=dict)
     log_fd: int | None = None
     remarks: Sequence[str] = ()
 
@@ -96,8 +99,8 @@ class Plan:
             listener.listen(self.listen.backlog)
 
 
-def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
-    """Close the listeners of a plan, except those that another plan uses as well.
+def close_plan(plan: Plan, keep: Plan | None = None) -> None:
+    """Close the listeners and access logs of a plan, except those that another plan uses as well.
 
     Args:
         plan: which is not used any more.
@@ -107,3 +110,7 @@ def close_listeners(plan: Plan, keep: Plan | None = None) -> None:
     for listener in plan.sockets:
         if listener not in kept:
             listener.close()
+    kept_logs = keep.access_logs.values() if keep is not None else ()
+    for log in plan.access_logs.values():
+        if log not in kept_logs:
+            log.close()

@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from httpd.observe import terminal
 from httpd.observe.log import Log
@@ -236,22 +237,24 @@ class Supervisor:
             self._rollout.request(number)
 
     def _open_logs(self) -> None:
-        """Let all processes write to the file that has the name of the log now."""
+        """Let all processes write to the files that have the names of the logs now."""
         generations = self._generations
         newest = generations.serving or next(reversed(generations.former), None)
-        if newest is not None and newest.plan.log.log_file is not None:
-            self._open_log(newest.plan.log.log_file)
+        if newest is not None and (log_file := newest.plan.log.log_file) is not None:
+            self._open_log(log_file, lambda fd: generations.use_log_file(fd, self._log))
+        for path in generations.access_log_files():
+            self._open_log(path, partial(generations.use_access_log, path))
         if self._predecessor is not None and self._predecessor.has_hung_up:
             self._predecessor.signal(signal.SIGUSR1)
 
-    def _open_log(self, path: str) -> None:
+    def _open_log(self, path: str, use: Callable[[int], None]) -> None:
         try:
             fd = self._open_log_file(path)
         except Exception as error:
             why = explain(error, self._log).text
             self._log.error(f"{why}; going on with the file that is open")
             return
-        self._generations.use_log_file(fd, self._log)
+        use(fd)
 
     def _begin_drain(self, *, is_replaced: bool = False) -> None:
         predecessor = self._predecessor

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
@@ -24,12 +24,14 @@ from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
+from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.observe.settings import LogSettings
 from httpd.process.channel import Channel, Message
 from httpd.process.descriptors import make_room
 from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
+from httpd.process.log_files import LogFile
 from httpd.process.privileges import drop_privileges
 from httpd.process.settings import ProcessSettings
 from httpd.process.signals import SignalInbox
@@ -65,6 +67,7 @@ def run_worker(
     index: int,
     settings: WorkerSettings,
     listeners: Sequence[Listener],
+    access_logs: Mapping[str, LogFile],
     board: Scoreboard,
     channel: Channel,
     log: Log,
@@ -75,9 +78,10 @@ def run_worker(
         index: number of the worker, from 0.
         settings: see `WorkerSettings`.
         listeners: shared with the other workers.
+        access_logs: likewise, by where they lead.
         board: shared scoreboard.
         channel: the worker's end of the channel to the supervisor.
-        log: for messages and, if verbose, the access log.
+        log: for messages and, if verbose, the requests.
     """
     inbox = SignalInbox(
         [signal.SIGTERM],
@@ -99,7 +103,7 @@ def run_worker(
                 return status
             if index == 0:  # the other workers find the same fault
                 log.warning(f"{text}; {NOT_YET}")
-        worker = _Worker(index, settings, listeners, board, channel, log)
+        worker = _Worker(index, settings, listeners, access_logs, board, channel, log)
     except OSError as error:
         status = EX_NOPERM if isinstance(error, PermissionError) else EX_WORKER
         channel.send(Message.FAILED, f"{status} {error.strerror}: {error.filename}")
@@ -113,12 +117,14 @@ class _Worker:
         index: int,
         settings: WorkerSettings,
         listeners: Sequence[Listener],
+        access_logs: Mapping[str, LogFile],
         board: Scoreboard,
         channel: Channel,
         log: Log,
     ) -> None:
         threads = settings.process.threads
         self._listeners = Listeners(listeners, threads)
+        self._access_logs = access_logs
         self._channel = channel
         self._log = log
         self._failed = False
@@ -139,8 +145,6 @@ class _Worker:
         self, index: int, number: int, settings: WorkerSettings, board: Scoreboard
     ) -> Loop:
         log = self._log.named(f"loop {index}.{number}")
-        access_format = FORMATS[settings.log.access_log_format]
-        access_log = AccessLog(log.output, log, access_format) if log.verbose else None
         row = index * settings.process.threads + number
         return Loop(
             row,
@@ -149,8 +153,19 @@ class _Worker:
             self._caches,
             board,
             log,
-            access_log,
+            self._make_access_log(log, settings.log),
         )
+
+    def _make_access_log(self, log: Log, settings: LogSettings) -> AccessLog | None:
+        """Return the access log of a loop: it leads to the verbose log, to `access_log`, or to
+        both.
+        """
+        names = {log.output: "the access log"} if log.verbose else {}
+        for target, file in self._access_logs.items():
+            if not any(os.path.samestat(os.fstat(fd), os.fstat(file.fd)) for fd in names):
+                names[file.fd] = f"the access log {target}"
+        writers = [LineWriter(fd, log, name) for fd, name in names.items()]
+        return AccessLog(FORMATS[settings.access_log_format], writers) if writers else None
 
     def run(self, inbox: SignalInbox) -> int:
         for loop in self._loops:
@@ -214,7 +229,7 @@ class _Worker:
             self._stop()
         elif message is Message.LOG and fd is not None:
             try:
-                os.dup2(fd, self._log.output)
+                os.dup2(fd, int(text))
             finally:
                 os.close(fd)
 

@@ -121,7 +121,10 @@ class WorkerPool:
         for other in self._generations:
             other.close_inherited(keep=plan)
         log = replace(self._log, verbose=plan.log.verbose)
-        return run_worker(index, plan.worker, plan.all_listeners, generation.board, channel, log)
+        listeners, access_logs = plan.all_listeners, plan.access_logs
+        return run_worker(
+            index, plan.worker, listeners, access_logs, generation.board, channel, log
+        )
 
 
 def back_off(failures: int) -> float:

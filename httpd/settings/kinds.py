@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ class Kind(NamedTuple):
             everything that is wrong inside the tree.
         is_path: a relative path is relative to the config file or, on the command line, to the
             working directory.
+        words: texts that are no paths, although `is_path`.
         parts: for a mapping, or a list of mappings: the help text of each of its keys.
     """
 
@@ -37,6 +38,7 @@ class Kind(NamedTuple):
     schema: Mapping[str, Any]
     reads_tree: bool = False
     is_path: bool = False
+    words: Collection[str] = ()
     parts: Mapping[str, str] = NO_PARTS
 
 

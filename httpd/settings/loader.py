@@ -88,7 +88,7 @@ def read_value(key: Key, value: Value | None, problems: Problems) -> Any:
         return key.without_value()
     raw = value.raw
     try:
-        if key.kind.is_path and isinstance(raw, str) and raw:
+        if key.kind.is_path and isinstance(raw, str) and raw and raw not in key.kind.words:
             raw = _make_absolute(raw, value.directory)
         return key.kind.read(raw)
     except NotThereError as error:

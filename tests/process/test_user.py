@@ -129,6 +129,20 @@ def test_log_of_root_is_written_and_reopened(site: Path) -> None:
         LogFile(server.log.path).wait_for('"GET /second ')
 
 
+def test_access_log_of_root_is_written_by_the_user_and_reopened(site: Path) -> None:
+    access = LogFile(site.with_name("access.log"))
+    with daemon(site, user="nobody", access_log=str(access.path)) as server:
+        ask(server.port, "/first")
+        access.wait_for('"GET /first ')
+        assert access.path.stat().st_uid == 0
+        access.path.rename(access.path.with_suffix(".1"))
+        os.kill(server.pid, signal.SIGUSR1)
+        until(
+            lambda: ask(server.port, "/again").status == 404 and '"GET /again ' in access.text(),
+            "a line in the new file",
+        )
+
+
 @pytest.fixture
 def logs(site: Path) -> Path:
     """A directory that the user who serves may write, with a file of root beside it."""
@@ -149,8 +163,12 @@ def test_log_that_is_a_link_of_another_user_is_not_followed(site: Path, logs: Pa
     precious = site.with_name("precious")
     link_as_nobody(logs / "phttpd.log", precious)
     link_as_nobody(logs / "sub", site.parent)
-    for name in ("phttpd.log", "sub/made/phttpd.log"):
-        done = Daemon(site, user="nobody", log_file=str(logs / name)).run()
+    for key, name in (
+        ("log_file", "phttpd.log"),
+        ("access_log", "phttpd.log"),
+        ("log_file", "sub/made/phttpd.log"),
+    ):
+        done = Daemon(site, user="nobody", **{key: str(logs / name)}).run()
         assert done.returncode == 77, done
         assert f"{logs}/{name.partition('/')[0]} is a symbolic link" in done.stderr
         assert len(done.stderr.splitlines()) == 1

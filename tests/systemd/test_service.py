@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import time
+from pathlib import Path
 from signal import Signals
 
 import pytest
@@ -264,28 +265,30 @@ def test_instances_serve_beside_each_other(service: Service) -> None:
     assert service.fetch().status == 200
 
 
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 @pytest.mark.debian("logrotate")
 def test_logrotate_under_load_loses_no_line(service: Service) -> None:
     """Every response has its line, in one file or the other, and no line is torn."""
     require.command("logrotate", "logrotate")
-    log = "/var/log/phttpd/phttpd.log"
+    log = "/var/log/phttpd/access.log"
     run = service.machine.run
-    service.drop_in(
-        "[Service]\nExecStart=\nExecStart=/usr/bin/phttpd --foreground --verbose --log-file "
-        f"{log} --config {CONFIG}\n"
-    )
+    service.configure(access_log=log)
     service.start()
     before = service.report()["requests"]
     with Load(80, 8) as load:
         for _ in range(3):
             load.more(200)
+            until(lambda: size(service.machine.path(log)), "lines; an empty log is not rotated")
             run("logrotate", "--force", "/etc/logrotate.d/phttpd")
             run("test", "-e", f"{log}.1")
             until(lambda: service.machine.path(log).exists(), "a new log file")
         load.more(200)
     assert load.failed == []
     service.stop()
-    text = run("sh", "-c", "zcat -f /var/log/phttpd/phttpd.log*")
+    text = run("sh", "-c", "zcat -f /var/log/phttpd/access.log*")
     requests = [line for line in text.splitlines() if '"GET / HTTP/1.1" 200 ' in line]
     assert len(requests) == load.answered + before
     for line in requests:
@@ -295,19 +298,23 @@ def test_logrotate_under_load_loses_no_line(service: Service) -> None:
 @pytest.mark.debian("logrotate")
 def test_logrotate_of_a_daemon_that_root_started_works(service: Service) -> None:
     require.command("logrotate", "logrotate")
-    machine, log = service.machine, "/var/log/phttpd.log"
+    machine, logs = service.machine, ("/var/log/phttpd.log", "/var/log/phttpd-access.log")
+    service.configure(access_log=logs[1])
     machine.run("phttpd", "start", "--verbose")
     try:
         assert service.fetch("/before").status == 404
+        until(lambda: all(size(machine.path(log)) for log in logs), "lines in both")
         machine.run("logrotate", "--force", "/etc/logrotate.d/phttpd")
-        until(lambda: machine.path(log).exists(), "a new log file")
+        for log in logs:
+            until(machine.path(log).exists, "a new log file")
         assert service.fetch("/after").status == 404
     finally:
         machine.run("phttpd", "stop")
-    old, new = (machine.path(name).read_text() for name in (f"{log}.1", log))
-    machine.run("sh", "-c", f"rm {log}*")
-    assert '"GET /before HTTP/1.1" 404 ' in old + new  # it may have been on its way
-    assert '"GET /after HTTP/1.1" 404 ' in new
+    for log in logs:
+        old, new = (machine.path(name).read_text() for name in (f"{log}.1", log))
+        machine.run("sh", "-c", f"rm {log}*")
+        assert '"GET /before HTTP/1.1" 404 ' in old + new  # it may have been on its way
+        assert '"GET /after HTTP/1.1" 404 ' in new
 
 
 def test_settings_without_effect_in_a_service_are_said_in_the_journal(service: Service) -> None:

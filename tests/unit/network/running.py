@@ -19,6 +19,7 @@ from httpd.network.settings import LoopSettings
 from httpd.network.transport import Transport
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
+from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.site.rules import Rule
@@ -81,7 +82,9 @@ class RunningLoop:
         self.log, self._log_fd = _pipe_lines()
         self.access, self._access_fd = _pipe_lines()
         log = Log("loop 0.0", self._log_fd, self._log_fd, verbose=verbose)
-        access_log = AccessLog(self._access_fd, log, FORMATS["combined"]) if verbose else None
+        access_log = (
+            AccessLog(FORMATS["combined"], [LineWriter(self._access_fd, log)]) if verbose else None
+        )
         frontend = Frontend(site_settings(docroot))
         listeners = Listeners([Listener(self.listener, frontend)], 1)
         caches = {frontend: Caches(frontend.site.cache)}

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd.observe.access_formats import FORMATS, describe_combined, quote
-from httpd.observe.access_log import FLUSH_AT, MAX_BACKLOG, AccessLog
+from httpd.observe.access_log import FLUSH_AT, AccessLog
+from httpd.observe.line_writer import MAX_BACKLOG, LineWriter
 from httpd.observe.log import MAX_LINE, Log
 from tests.unit.guard import must_end
 from tests.unit.protocol.heads import head as head_of
@@ -90,7 +91,7 @@ def numbers(data: bytes) -> list[int]:
 
 def test_access_line_has_all_fields(path: Path, fd: int, trouble: Trouble) -> None:
     head = head_of("Referer: http://a/", "User-Agent: curl/8.0 (x)", target="/a%20b?c")
-    access = AccessLog(fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
     access.add(b"::1", head, 206, 1234, 1.5, 1534)
     access.flush()
     match = LINE.fullmatch(path.read_bytes())
@@ -151,7 +152,9 @@ def test_access_line_has_every_byte_quoted_or_plain() -> None:
 @given(st.binary(max_size=200) | mutated_heads())
 def test_access_line_cannot_be_broken_by_a_client(head: bytes) -> None:
     read_fd, write_fd = os.pipe()
-    access = AccessLog(write_fd, Log("loop 0.0", 2, 2, verbose=False), FORMATS["combined"])
+    access = AccessLog(
+        FORMATS["combined"], [LineWriter(write_fd, Log("loop 0.0", 2, 2, verbose=False))]
+    )
     access.add(b"127.0.0.1", head, 400, 0, 0.0, 0)
     access.flush()
     os.close(write_fd)
@@ -179,7 +182,7 @@ def test_access_line_of_hostile_bytes_is_quoted_fast() -> None:
 
 
 def test_access_lines_are_collected_until_the_tick(path: Path, fd: int, trouble: Trouble) -> None:
-    access = AccessLog(fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
     add(access, 3)
     assert path.read_bytes() == b""
     access.tick()
@@ -192,7 +195,7 @@ def test_access_lines_are_collected_until_the_tick(path: Path, fd: int, trouble:
 def test_access_lines_beyond_the_buffer_are_written_without_a_tick(
     path: Path, fd: int, trouble: Trouble
 ) -> None:
-    access = AccessLog(fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
     add(access, 2000)
     assert path.stat().st_size >= FLUSH_AT
     access.flush()
@@ -205,7 +208,7 @@ def test_access_lines_of_many_processes_do_not_mix(path: Path, fd: int, trouble:
         pid = os.fork()
         if pid == 0:
             try:
-                access = AccessLog(fd, trouble.log, FORMATS["combined"])
+                access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
                 for number in range(2000):
                     add(access, 1, child * 10_000 + number)
                     if number % 100 == child:
@@ -230,7 +233,7 @@ def test_access_lines_of_many_processes_do_not_mix_on_a_pipe(trouble: Trouble) -
         if pid == 0:
             try:
                 os.close(read_fd)
-                access = AccessLog(write_fd, trouble.log, FORMATS["combined"])
+                access = AccessLog(FORMATS["combined"], [LineWriter(write_fd, trouble.log)])
                 for number in range(1000):
                     add(access, 1, child * 10_000 + number)
                     if number % 50 == child:
@@ -295,7 +298,7 @@ def read_all(access: AccessLog, pipe: FullPipe) -> bytes:
 
 
 def test_full_pipe_blocks_nothing_and_loses_no_line(full_pipe: FullPipe, trouble: Trouble) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(full_pipe.write_fd, trouble.log)])
     with must_end():
         add(access, 3000)
         access.tick()
@@ -308,7 +311,7 @@ def test_reader_that_lags_within_a_second_loses_no_line(
     full_pipe: FullPipe, trouble: Trouble
 ) -> None:
     """It reads a pipe's worth for each half of that much that is logged."""
-    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(full_pipe.write_fd, trouble.log)])
     count = 4 * MAX_BACKLOG // 100
     data = b""
     for number in range(count):
@@ -322,10 +325,11 @@ def test_reader_that_lags_within_a_second_loses_no_line(
 
 
 def test_lost_lines_are_counted_and_logged(full_pipe: FullPipe, trouble: Trouble) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(full_pipe.write_fd, trouble.log)])
     count = 2 * MAX_BACKLOG // 100
     with must_end(60):
         add(access, count)
+        access.flush()
     data = read_all(access, full_pipe)[full_pipe.filled :]
     kept = numbers(data)
     assert kept == list(range(len(kept))), "the first lines are kept, in their order"
@@ -341,7 +345,7 @@ def test_lost_lines_are_counted_and_logged(full_pipe: FullPipe, trouble: Trouble
 def test_backlog_is_bounded_while_nothing_can_be_written(
     full_pipe: FullPipe, trouble: Trouble
 ) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(full_pipe.write_fd, trouble.log)])
     with must_end(60):
         add(access, 3 * MAX_BACKLOG // 100)
         access.tick()
@@ -351,7 +355,7 @@ def test_backlog_is_bounded_while_nothing_can_be_written(
 
 
 def test_flush_with_patience_waits_for_a_slow_reader(full_pipe: FullPipe, trouble: Trouble) -> None:
-    access = AccessLog(full_pipe.write_fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(full_pipe.write_fd, trouble.log)])
     add(access, 2000)
     pid = os.fork()
     if pid == 0:
@@ -370,7 +374,7 @@ def test_flush_with_patience_waits_for_a_slow_reader(full_pipe: FullPipe, troubl
 def test_reader_that_has_gone_is_survived(trouble: Trouble) -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
-    access = AccessLog(write_fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(write_fd, trouble.log)])
     for _ in range(5):
         add(access, 1000)
         access.tick()
@@ -383,9 +387,27 @@ def test_reader_that_has_gone_is_survived(trouble: Trouble) -> None:
 # ---------------------------------------------------------------- a disk that is full
 
 
+def test_writers_get_the_same_lines_and_one_that_fails_keeps_none_from_the_other(
+    path: Path, fd: int, trouble: Trouble
+) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    failing = LineWriter(full, trouble.log, "the access log /dev/full")
+    access = AccessLog(FORMATS["combined"], [failing, LineWriter(fd, trouble.log)])
+    add(access, 3)
+    access.tick()
+    assert numbers(path.read_bytes()) == [0, 1, 2]
+    (told,) = trouble.lines()
+    assert "cannot write the access log /dev/full: No space left on device" in told
+    os.dup2(fd, full)
+    access.tick()
+    assert numbers(path.read_bytes()) == [0, 1, 2, 0, 1, 2]
+    assert "the access log /dev/full is written again; lines lost: 0" in trouble.lines()[0]
+    os.close(full)
+
+
 def test_full_disk_is_logged_once_and_so_is_its_end(path: Path, fd: int, trouble: Trouble) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    access = AccessLog(full, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(full, trouble.log)])
     for first in range(0, 50, 10):
         add(access, 10, first)
         access.tick()
@@ -407,7 +429,7 @@ def test_full_disk_is_logged_once_and_so_is_its_end(path: Path, fd: int, trouble
 
 def test_full_disk_counts_lost_lines(path: Path, fd: int, trouble: Trouble) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    access = AccessLog(full, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(full, trouble.log)])
     count = 2 * MAX_BACKLOG // 100
     add(access, count)
     access.tick()
@@ -422,7 +444,7 @@ def test_full_disk_counts_lost_lines(path: Path, fd: int, trouble: Trouble) -> N
 @pytest.mark.parametrize("room", [0, 1, 50, 99, 100, 101, 150, 250, 1000])
 def test_full_disk_leaves_no_half_line(path: Path, fd: int, trouble: Trouble, room: int) -> None:
     """No line is torn, lost or written twice, neither now nor when there is room again."""
-    access = AccessLog(fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
     add(access, 20)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
@@ -440,7 +462,7 @@ def test_full_disk_leaves_no_half_line(path: Path, fd: int, trouble: Trouble, ro
 
 def test_closed_descriptor_is_survived(trouble: Trouble) -> None:
     fd = os.open("/dev/null", os.O_WRONLY)
-    access = AccessLog(fd, trouble.log, FORMATS["combined"])
+    access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
     os.close(fd)
     add(access, 5)
     access.tick()

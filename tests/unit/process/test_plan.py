@@ -1,11 +1,13 @@
-"""The listeners of a plan, by endpoint."""
+"""The listeners of a plan, by endpoint, and its access logs."""
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +16,8 @@ import pytest
 from httpd.gateway.frontend import Frontend
 from httpd.network.listener import Listener
 from httpd.network.settings import ListenSettings
-from httpd.process.plan import PASSED, Endpoint, Plan, close_listeners
+from httpd.process.log_files import LogFile, open_log_file
+from httpd.process.plan import PASSED, Endpoint, Plan, close_plan
 from tests.unit.network.running import site_settings
 
 FRONTEND = Frontend(site_settings(Path("/")))
@@ -51,13 +54,27 @@ def test_plan_sockets_of_a_service_manager_are_not_own_ones(sockets: list[socket
     assert plan.own_endpoints == []
 
 
-def test_close_listeners_keeps_those_of_the_other_plan(sockets: list[socket.socket]) -> None:
+def test_close_plan_keeps_those_of_the_other_plan(sockets: list[socket.socket]) -> None:
     old = make_plan({FIRST: sockets[:2]})
     new = make_plan({SECOND: sockets[1:]})
-    close_listeners(old, keep=new)
+    close_plan(old, keep=new)
     assert [one.fileno() == -1 for one in sockets] == [True, False, False]
-    close_listeners(new)
+    close_plan(new)
     assert all(one.fileno() == -1 for one in sockets)
+
+
+def test_close_plan_closes_an_access_log_once_and_never_the_console(tmp_path: Path) -> None:
+    files = [LogFile(open_log_file(str(tmp_path / name)), is_console=False) for name in "ab"]
+    console = LogFile(os.dup(2), is_console=True)
+    old = replace(make_plan({}), access_logs={"a": files[0], "stdout": console})
+    new = replace(make_plan({}), access_logs={"a": files[0], "b": files[1]})
+    close_plan(new, keep=old)
+    assert [file.is_open for file in (*files, console)] == [True, False, True]
+    os.dup2(console.fd, files[1].fd)  # the kernel has given the number to another file
+    close_plan(new)
+    close_plan(old)
+    for fd in (console.fd, files[1].fd):
+        os.close(fd)
 
 
 @pytest.mark.parametrize(("endpoint", "backlog"), [(FIRST, 7), (PASSED, 5)])

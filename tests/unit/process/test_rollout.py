@@ -52,6 +52,7 @@ def make_generation(
         facts={"docroot": "/", "addresses": []},
         sockets=listeners,
         log=SimpleNamespace(verbose=False),
+        access_logs={},
         log_fd=None,
         process=SimpleNamespace(workers=1, threads=1, drain_timeout=5.0),
         remarks=(),

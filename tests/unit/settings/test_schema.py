@@ -50,6 +50,7 @@ GOOD = {
     "group": ["root", "0"],
     "pidfile": ["a.pid"],
     "log_file": ["/tmp/a.log"],
+    "access_log": ["access.log", "/tmp/a.log", "journal", "stdout", "off", '"off"', "false"],
     "access_log_format": ["combined", "json"],
 }
 BAD = {
@@ -99,6 +100,7 @@ BAD = {
     "group": ["[root]"],
     "pidfile": ['""', "5"],
     "log_file": ["{}"],
+    "access_log": ["true", "on", '""', "5", "[a.log]", "{}"],
     "access_log_format": ["JSON", "common", "[json]", "1"],
 }
 FLAGS = [name for name, key in KEYS.items() if key.kind is FLAG]
