@@ -11,15 +11,16 @@
 # make lint    ruff and mypy
 # make fuzz    try unexpected inputs: TARGET=parser, SECONDS=60 for each target
 # make bench   measure: BENCH=fairness, idle, slow, spread or race
-# make race    phttpd side by side with nginx, lighttpd, h2o and others: benchmarks/results/race.md, in
-#              15 minutes; ARGS=--quick for a few minutes, ARGS=--help for more; as root it installs
-#              what it needs
+# make race    phttpd side by side with nginx, lighttpd, h2o and others, in 15 minutes: the page of this
+#              kind of processor in benchmarks/results; ARGS=--quick for a few minutes, ARGS=--help for
+#              more; as root it installs what it needs
 # make report  lay Siege to phttpd and a sequential server: benchmarks/results/siege-report.pdf;
 #              TIME=2s for a quick look, which goes to build/siege-report.pdf
 # make dist    pack what is committed, source and report: dist/phttpd-VERSION.tar.gz
 # make site    build the documentation as a website into build/site
 # make docs    write what the settings declare into etc/phttpd.yaml, its JSON Schema, its manual page and
-#              docs/reference/settings.md; ARGS=--check compares only
+#              docs/reference/settings.md, and what the races found into README.md and docs/; ARGS=--check
+#              compares only
 # make deb     build the Debian package into dist/
 # make clean   remove what the others made
 #

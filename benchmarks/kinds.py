@@ -43,6 +43,7 @@ class Setup:
         prefix: words that the command is to run under.
         log: whether it logs requests to a file in its own directory.
         response: what the floor sends.
+        phttpd: the words that run phttpd; the checkout under this Python by default.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Setup:
     prefix: Sequence[str] = ()
     log: bool = False
     response: bytes = b""
+    phttpd: Sequence[str] = (sys.executable, "-m", "httpd")
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ app = StaticFiles(directory={docroot!r})
 
 def phttpd(setup: Setup, directory: Path, port: int) -> list[str]:
     config = write(directory / "phttpd.yaml", PHTTPD, setup, port, log=str(setup.log).lower())
-    return [sys.executable, "-m", "httpd", "--config", config, "--foreground"]
+    return [*setup.phttpd, "--config", config, "--foreground"]
 
 
 def nginx(setup: Setup, directory: Path, port: int, extra: str = "") -> list[str]:

@@ -46,6 +46,14 @@ def stat(pid: int) -> list[str]:
         return []
 
 
+def name_of(pid: int) -> str:
+    """Return the name of a process, or nothing when it is gone."""
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def cpu_seconds(root: int) -> float:
     """Return the user and system time of a tree of processes, children that have ended included."""
     # utime, stime, cutime and cstime are fields 14 to 17 of proc_pid_stat(5).

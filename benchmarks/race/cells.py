@@ -12,9 +12,11 @@ AS_SHIPPED = "nginx"
 RIVALS = ("nginx", "nginx-cache", "lighttpd", "h2o")
 """The servers to the best of which the ratio is given."""
 
+FLOOR = "floor"
+
 C = (US, *RIVALS)
-WITH_FLOOR = (*C, "floor")
-WITH_ALL_C = (*C, "apache", "floor")
+WITH_FLOOR = (*C, FLOOR)
+WITH_ALL_C = (*C, "apache", FLOOR)
 PYTHON = ("http.server", "gunicorn", "uvicorn", "cheroot", "granian")
 
 RACERS = (*WITH_ALL_C, *PYTHON)

@@ -39,7 +39,6 @@ def describe() -> dict[str, str]:
         "memory": f"{int(memory[1]) / 1e6:.0f} GB" if memory else "unknown",
         "kernel": platform.release(),
         "Python": platform.python_version(),
-        "load average at the start": f"{os.getloadavg()[0]:.2f}",
     }
 
 

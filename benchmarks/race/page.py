@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 from benchmarks.environment import MB
-from benchmarks.race import promises
-from benchmarks.race.cells import AS_SHIPPED, PYTHON, RIVALS, US
+from benchmarks.race import promises, quiet
+from benchmarks.race.cells import AS_SHIPPED, FLOOR, PYTHON, RIVALS, US
+from benchmarks.race.interpreter import Interpreter, optimisation
 from benchmarks.race.load import Round
 from benchmarks.race.results import Ratio, Results
 
 NONE = "–"
 
-BROAD = (US, *RIVALS, "apache", "floor")
+WIDTH = 100
+"""Columns of a line of text."""
+
+BROAD = (US, *RIVALS, "apache", FLOOR)
 
 METHOD = """\
 CPU time is user and system time of all processes of a server. Each server has one core and one
@@ -44,9 +49,10 @@ Access logs are off but where the cell says so, and the servers send comparable 
 
 def render(results: Results, plot: str | None) -> str:
     """Return the whole page; `plot` is the name of the picture."""
-    parts = ["# The race", "", "Written by `make race`; do not edit.", ""]
+    parts = [f"# The race: {results.processor}", "", "Written by `make race`; do not edit.", ""]
+    parts += noise(results)
     machine = "; ".join(f"{name}: {value}" for name, value in results.machine.items())
-    parts += [f"{machine}.", "", METHOD]
+    parts += [f"{machine}.", "", *interpreter(results), METHOD]
     versions = ", ".join(f"{name} {value}".strip() for name, value in results.versions.items())
     parts += [f"Versions: {versions}.", ""]
     if plot is not None:
@@ -55,8 +61,48 @@ def render(results: Results, plot: str | None) -> str:
     parts += promised(results)
     for title, show in FIGURES:
         parts += [f"## {title}", "", *broad(results, BROAD, show), ""]
-    parts += [*python_world(results), *further(results), *failures(results)]
+    parts += [*python_world(results), *further(results), *quietness(results)]
+    parts += failures(results)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def interpreter(results: Results) -> list[str]:
+    """Say which Python runs phttpd, and how it was built."""
+    if not results.interpreter:
+        return []
+    own = Interpreter(**results.interpreter)
+    package = f" of the package {own.package}" if own.package else ""
+    optimised = optimisation(own.configured, own.flags, own.package)
+    others = results.machine.get("Python", "unknown")
+    flags = " ".join(own.flags.split())
+    text = (
+        f"phttpd runs under `{own.path}`, which {own.why}: Python {own.version}{package}, built by "
+        f"{own.compiler}, {optimised}. The flags of its compiler were `{flags}`. The other Python "
+        f"servers run under Python {others}, in an environment of the project."
+    )
+    return [*wrap(text), ""]
+
+
+def noise(results: Results) -> list[str]:
+    """Say what keeps the results from being published."""
+    missed = [bar for bar in quiet.bars(results.noise, results.spreads()) if not bar.met]
+    if not missed:
+        return []
+    return (
+        ["**Not to be published**, since the machine was not quiet:", ""]
+        + [f"* {quiet.sentence(bar)}" for bar in missed]
+        + [""]
+    )
+
+
+def quietness(results: Results) -> list[str]:
+    rows = [
+        [bar.name, f"{bar.value:.2g}", bar.text, "met" if bar.met else "**missed**"]
+        for bar in quiet.bars(results.noise, results.spreads())
+    ]
+    if not rows:
+        return []
+    return ["## How quiet the machine was", "", *table(["", "measured", "limit", ""], rows), ""]
 
 
 def promised(results: Results) -> list[str]:
@@ -72,6 +118,11 @@ def promised(results: Results) -> list[str]:
 def summary(results: Results) -> str:
     """Return the table of CPU times, and what became of the promises."""
     return "\n".join([*costs(results), "", *promised(results)])
+
+
+def wrap(text: str) -> list[str]:
+    """Return a paragraph as lines."""
+    return textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

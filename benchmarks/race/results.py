@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,16 +12,27 @@ from typing import Any
 
 from benchmarks.race.cells import AS_SHIPPED, RIVALS, US
 from benchmarks.race.load import Round
+from benchmarks.race.quiet import Noise, bars
+
+# What the model name of a processor has beside vendor and family.
+NOISE = re.compile(
+    r"\([^)]*\)|@.*|\b(?:CPU|Processor|Gen|Virtual|version)\b|\S*\d\S*", re.IGNORECASE
+)
+
+WORD = re.compile(r"[A-Za-z0-9]+")
 
 
 @dataclass
 class Results:
     """The figures of a race, and what it was run on.
 
-    `rounds` and `failures` are by cell and server, `further` by question and figure.
+    `rounds` and `failures` are by cell and server, `further` by question and figure.  `interpreter`
+    is the Python that runs phttpd.  It and `noise` are empty in races that did not record them.
     """
 
     machine: dict[str, str] = field(default_factory=dict)
+    interpreter: dict[str, str] = field(default_factory=dict)
+    noise: Noise | None = None
     versions: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     rounds: dict[str, dict[str, list[Round]]] = field(default_factory=dict)
@@ -46,6 +58,8 @@ class Results:
                 cell: {server: [Round(**each) for each in own] for server, own in servers.items()}
                 for cell, servers in content["rounds"].items()
             }
+            if content.get("noise"):
+                content["noise"] = Noise(**content["noise"])
             return cls(**content)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not the result of a race: {error}") from None
@@ -66,6 +80,11 @@ class Results:
             _median([each.p99 for each in own]),
             median(each.pss for each in own),
         )
+
+    def cost(self, cell: str, server: str) -> float | None:
+        """Return the median CPU time per request of a server in a cell; None if it has none."""
+        own = self.medians(cell, server)
+        return own.cpu if own else None
 
     def best(self, cell: str) -> tuple[str, float] | None:
         """Return the rival with the least CPU time in a cell, and the time."""
@@ -89,6 +108,32 @@ class Results:
 
     def to_nginx(self, cell: str) -> Ratio | None:
         return self.ratio(cell, AS_SHIPPED)
+
+    def throughput(self, cell: str) -> float | None:
+        """Return our requests per second in a cell to those of the fastest rival."""
+        theirs = [own.per_second for name in RIVALS if (own := self.medians(cell, name))]
+        ours = self.medians(cell, US)
+        return ours.per_second / max(theirs) if ours and theirs else None
+
+    def spreads(self) -> dict[str, float]:
+        """Return how far the rounds' ratios to nginx are apart, by cell of several rounds."""
+        return {
+            cell: (ratio.most - ratio.least) / ratio.value
+            for cell, servers in self.rounds.items()
+            if len(servers.get(US, ())) > 1 and (ratio := self.to_nginx(cell))
+        }
+
+    @property
+    def processor(self) -> str:
+        """Vendor and family of the processor: “Intel Xeon” of “Intel(R) Xeon(R) CPU @ 2.20GHz”."""
+        model = self.machine.get("processor", "unknown")
+        words = WORD.findall(NOISE.sub(" ", model)) or WORD.findall(model)
+        return " ".join(words[:2])
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the machine was quiet enough for the results to be published."""
+        return all(bar.met for bar in bars(self.noise, self.spreads()))
 
     def all_failures(self) -> Iterator[tuple[str, str, str]]:
         """Yield cell, server and reason of what could not be measured."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from tests.support import require
 from tools.docs import text
 from tools.docs.__main__ import FILES, ROOT, run
 from tools.docs.man_page import replace_keys
+from tools.docs.race import replace_readme, replace_summary
+
+MADE = ("Threads in each worker.", "The ratios are those of CPU time", "| 4 kB, 64 ", "race on an")
+"""What the generated files have; each has one of these texts."""
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_generated_files_are_what_the_settings_declare(capsys: pytest.CaptureFixture[str]) -> None:
+def test_generated_files_are_what_they_are_made_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--check"]) == 0, capsys.readouterr().err
 
 
@@ -32,10 +37,11 @@ def test_generated_file_that_was_edited_is_named_with_the_command_to_run(
     copy: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     before = (copy / name).read_text()
-    edited = before.replace("Threads in each worker.", "Threads.")
+    made = next(text for text in MADE if text in before)
+    edited = before.replace(made, "Something else")
     (copy / name).write_text(edited)
     assert run(["--check"], copy) == 1
-    assert capsys.readouterr().err == (f"{name} is not what the settings declare; run: make docs\n")
+    assert capsys.readouterr().err == (f"{name} is not what it is made of; run: make docs\n")
     assert (copy / name).read_text() == edited, "--check writes nothing"
     assert run([], copy) == 0
     assert (copy / name).read_text() == before
@@ -49,9 +55,10 @@ def test_generated_file_that_is_missing_is_written(copy: Path) -> None:
     assert path.read_text() == before
 
 
-def test_manual_page_without_the_marks_is_refused() -> None:
+@pytest.mark.parametrize("replace", [replace_keys, replace_readme, replace_summary])
+def test_page_without_the_marks_is_refused(replace: Callable[[str], str]) -> None:
     with pytest.raises(ValueError, match="the page has no lines"):
-        replace_keys(".Sh NAME\n")
+        replace(".Sh NAME\n")
 
 
 @pytest.mark.debian("groff-base")

@@ -23,9 +23,9 @@ from tests.support import require
 from tests.support.server import DEADLINE
 
 if TYPE_CHECKING:
-    from benchmarks.race.command import Plan
+    from benchmarks.race.plan import Plan
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,21 +54,23 @@ def test_race_of_a_few_cells_writes_its_results(tmp_path: Path) -> None:
     options = ["--cells=close,304", "--servers=phttpd,nginx,floor", "--rounds=1"]
     done = race(*options, "--output", output)
     assert done.returncode == 0, done.stderr
-    results = json.loads((output / "race.json").read_text())
+    (figures,) = output.glob("race-*.json")
+    results = json.loads(figures.read_text())
     assert results["failures"] == {}
     assert list(results["rounds"]) == ["close", "304"]
     for own in results["rounds"].values():
         for name in ("phttpd", "nginx"):
             (only,) = own[name]
             assert min(only[key] for key in ("cpu", "per_second", "p50", "p99", "pss")) > 0
-    page = (output / "race.md").read_text()
+    page = figures.with_suffix(".md").read_text()
     assert "\n| 4 kB, `Connection: close` | " in page
-    assert (output / "race.svg").read_text().rstrip().endswith("</svg>")
+    assert figures.with_suffix(".svg").read_text().rstrip().endswith("</svg>")
 
     again = tmp_path / "again"
-    assert race("--from", output / "race.json", "--output", again).returncode == 0
-    for name in ("race.md", "race.svg", "race.json"):
-        assert (again / name).read_bytes() == (output / name).read_bytes()
+    assert race("--from", figures, "--output", again).returncode == 0
+    assert len(list(again.iterdir())) == 3
+    for file in again.iterdir():
+        assert file.read_bytes() == (output / file.name).read_bytes()
 
 
 def test_race_is_compared_with_an_earlier_one(tmp_path: Path) -> None:
@@ -131,20 +133,40 @@ def test_race_finds_out_wrong_responses(tmp_path: Path, response: bytes, wrong: 
             check(server.port, CELLS["4k"], tmp_path)
 
 
-def whole_plan() -> Plan:
-    from benchmarks.race import command  # noqa: PLC0415  # needs rich
+def plan_of(*options: str) -> Plan:
+    from benchmarks.race import command, plan  # noqa: PLC0415  # needs rich
 
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    return command.make_plan(parser.parse_args([]), whole=True)
+    return plan.make_plan(parser.parse_args(list(options)))
 
 
 def test_race_takes_less_than_a_quarter_of_an_hour() -> None:
-    assert whole_plan().total() < 15 * 60
+    assert plan_of().total() < 15 * 60
+
+
+@pytest.mark.parametrize(
+    ("options", "whole"),
+    [
+        ([], True),
+        (["--server-core=0"], True),
+        (["--quick"], False),
+        (["--cells=4k"], False),
+        (["--servers=phttpd,nginx"], False),
+        (["--questions=start"], False),
+        (["--rounds=1"], False),
+        (["--seconds=5"], False),
+        (["--python=/usr/bin/python3"], False),
+    ],
+)
+def test_race_is_whole_without_options_that_change_what_is_measured(
+    options: list[str], whole: bool
+) -> None:
+    assert plan_of(*options).whole is whole
 
 
 def test_race_for_first_requests_starts_its_servers_anew() -> None:
-    plan = whole_plan()
+    plan = plan_of()
     assert plan.starts_of(plan.cells["first"]) == [1, 1, 1]
     assert plan.starts_of(plan.cells["4k"]) == [5]
 
