@@ -15,7 +15,12 @@ from tools.docs.__main__ import FILES, ROOT, run
 from tools.docs.man_page import replace_keys
 from tools.docs.race import replace_readme, replace_summary
 
-MADE = ("Threads in each worker.", "The ratios are those of CPU time", "| 4 kB, 64 ", "race on an")
+MADE = (
+    "Threads in each worker.",
+    "The ratios are those of CPU time",
+    "kinds of requests of the race",
+    "| 4 kB, 64 connections |",
+)
 """What the generated files have; each has one of these texts."""
 
 
