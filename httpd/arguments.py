@@ -21,6 +21,12 @@ from httpd.settings.errors import refuse, suggest
 
 COMMANDS = ("start", "stop", "reload", "upgrade", "status")
 
+PREVIEW_OPTIONS = {
+    "--lan": "serve other machines too, at all addresses",
+    "--open": "open a browser",
+}
+"""The options of a preview, and what they do."""
+
 _USAGE = """\
 phttpd [options] DIR
        phttpd [options] start
@@ -29,11 +35,12 @@ phttpd [options] DIR
 _DESCRIPTION = """\
 Serve the files below a directory over HTTP/1.1, to thousands of clients at a time.
 
-With a directory, phttpd serves it in the foreground until Ctrl-C, without config file and pidfile;
-with “start”, it starts the daemon that the config file describes, and returns when it serves.
-“stop” lets the running daemon finish the requests in progress and waits for that; “reload” makes it
-read its configuration again, and “upgrade” replaces it by the code as it is on the disk, both
-without a failed request; “status” shows what it is doing.
+With a directory, phttpd previews it in the foreground until Ctrl-C, without config file and
+pidfile: for this machine only, at the next free port from 8080 on, with listings, and browsers ask
+again for each file.  With “start”, it starts the daemon that the config file describes, and returns
+when it serves.  “stop” lets the running daemon finish the requests in progress and waits for that;
+“reload” makes it read its configuration again, and “upgrade” replaces it by the code as it is on
+the disk, both without a failed request; “status” shows what it is doing.
 """
 
 _EPILOG = """\
@@ -110,6 +117,8 @@ def make_parser() -> _Parser:
         ("--daemon", True, "run in the background, as with a config file"),
     ):
         place.add_argument(option, dest="daemon", action="store_const", const=value, help=text)
+    for option, text in PREVIEW_OPTIONS.items():
+        add(option, action="store_true", help=f"with DIR: {text}")
     add("--check", action="store_true", help="check the configuration and exit")
     add("--json", action="store_true", help="with status: for programs")
     add("--version", action="version", version=f"phttpd {__version__}")
@@ -132,8 +141,9 @@ def _add_option(parser: _Parser, key: Key) -> None:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options, `command`, and `spelling`: how each option was called.
+    """Return the options, `command`, `previews`, and `spelling`: how each option was called.
 
+    `previews` tells whether a directory is served in the foreground without a config file.
     `command` is None if there is no command, directory, --config, --foreground, --daemon or
     --check.  An invalid command line ends the program.
 
@@ -152,6 +162,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name, option in parsed.spelling.items():
         if not _is_heeded(name, command):
             parser.error(f"{option} does not go with {command!r}")
+    _check_preview(parser, parsed)
     if parsed.config == "":
         parser.error(refuse("--config", parsed.config, "a path"))
     return parsed
@@ -164,6 +175,9 @@ def _read_word(parser: _Parser, parsed: argparse.Namespace) -> None:
         parsed.command = word
         return
     if word is not None:
+        if os.path.isfile(word):
+            parent = os.path.dirname(word) or "."
+            parser.error(f"{word!r} is a file; phttpd serves a directory, such as {parent!r}")
         if "/" not in word and not os.path.isdir(word):
             parser.error(f"{word!r} is neither a directory nor a command ({', '.join(COMMANDS)})")
         if parsed.docroot is not None:
@@ -172,6 +186,18 @@ def _read_word(parser: _Parser, parsed: argparse.Namespace) -> None:
     says_what = parsed.check or parsed.daemon is not None
     named = parsed.docroot is not None or parsed.config is not None
     parsed.command = "start" if says_what or named else None
+
+
+def _check_preview(parser: _Parser, parsed: argparse.Namespace) -> None:
+    """Set `previews`, and refuse the options of a preview where there is none."""
+    is_alone = parsed.config is None and parsed.daemon is not True
+    parsed.previews = is_alone and parsed.spelling.get("docroot") == "DIR"
+    if not parsed.previews:
+        for option in PREVIEW_OPTIONS:
+            if option in parsed.spelling.values():
+                parser.error(f"{option} goes with a directory, without --config and --daemon")
+    if parsed.lan and parsed.host is not None:
+        parser.error("--lan does not go with --host, which says where to listen")
 
 
 def _is_heeded(name: str, command: str) -> bool:

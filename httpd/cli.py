@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from httpd.service import Service
 
 _SHORT_HELP = """\
-usage: phttpd DIR                   serve a directory, in the foreground, at port 8080 or --port N
+usage: phttpd DIR                   preview a directory at http://localhost:8080/, until Ctrl-C
        phttpd start                 start the daemon of {config}
        phttpd --config FILE         start the daemon of another config file
        phttpd status | reload | upgrade | stop
@@ -103,6 +103,9 @@ def _carry_out(parsed: Namespace) -> int:
         config = default_config_file() or "the config file, of which there is none yet"
         write_error(_SHORT_HELP.format(config=config))
         return EX_USAGE
+    if parsed.command == parsed.word and os.path.isdir(parsed.word):
+        word = parsed.word
+        terminal.say(f"phttpd: {word!r} is the command; the directory is ./{word}")
     options = {
         name: value for name, value in vars(parsed).items() if name in KEYS and value is not None
     }
@@ -110,7 +113,7 @@ def _carry_out(parsed: Namespace) -> int:
     if config_file is None and parsed.daemon is None:
         options["daemon"] = False
     if parsed.check:
-        settings = load(config_file, options, parsed.spelling, needs_docroot=True)
+        settings = _load(parsed, options, config_file)
         if fault := _find_fault(settings):
             raise StartError(EX_NOINPUT, fault)
         return _check(config_file, settings)
@@ -129,6 +132,12 @@ def _check(config_file: str | None, settings: Settings) -> int:
     what = f"{settings.site.docroot} at {', '.join(urls)}, {workers}{user}"
     write_output(f"OK: {config_file or 'no config file'}: {what}")
     return EX_OK
+
+
+def _load(parsed: Namespace, options: dict[str, Any], config_file: str | None) -> Settings:
+    """Return the settings of a server whose docroot must exist."""
+    settings = load(config_file, options, parsed.spelling, needs_docroot=True)
+    return _adapt(settings, parsed, options) if parsed.previews else settings
 
 
 def _choose_config_file(parsed: Namespace) -> str | None:
@@ -174,10 +183,16 @@ def _start(parsed: Namespace, options: dict[str, Any], config_file: str | None) 
         names_relative_paths=_names_relative_paths(parsed, options),
     )
     predecessor = Predecessor.from_environment(os.environ)
-    if predecessor is None:
-        return _serve(parsed, options, config_file, command, None)
-    try:
+
+    def serve() -> int:
+        if parsed.previews:
+            return _preview(parsed, options, command, predecessor)
         return _serve(parsed, options, config_file, command, predecessor)
+
+    if predecessor is None:
+        return serve()
+    try:
+        return serve()
     except StartError as error:
         status, why = error.status, error.text
     except ConfigError as error:
@@ -226,6 +241,44 @@ def _serve(
     return _launch(service, passed, settings.process.pidfile)
 
 
+def _adapt(settings: Settings, parsed: Namespace, options: dict[str, Any]) -> Settings:
+    from httpd import preview  # noqa: PLC0415 - other servers do without
+
+    return preview.adapt(settings, options, lan=parsed.lan)
+
+
+def _preview(
+    parsed: Namespace, options: dict[str, Any], command: Command, predecessor: Predecessor | None
+) -> int:
+    from httpd import preview  # noqa: PLC0415
+    from httpd.service import Service  # noqa: PLC0415
+
+    options = {name: _anchor(name, value) for name, value in options.items()}
+
+    def reload() -> Settings:
+        settings = load(None, options, parsed.spelling)
+        return complete(_adapt(settings, parsed, options), options, in_foreground=True)
+
+    settings = _load(parsed, options, None)
+    passed = take_listeners(os.environ)
+    opened: list[socket.socket] = []
+    if predecessor is not None and predecessor.endpoint is not None:
+        options["port"] = predecessor.endpoint.port
+    elif not passed:
+        opened, port = preview.open_free_port(settings.listen, is_chosen="port" in options)
+        options["port"] = port
+    _warn(advise(settings))
+
+    def greet() -> None:
+        if predecessor is None:  # a successor has the same URLs
+            _announce(os.getpid())
+            is_local = "host" not in options and not parsed.lan
+            preview.greet(_find_urls(os.getpid())[1], is_local=is_local, opens=parsed.open)
+
+    service = Service(reload, reload(), command, passed, predecessor, opened)
+    return service.run(greet)
+
+
 def _find_fault(settings: Settings) -> str:
     """Return why the workers could not read the docroot; empty if they can."""
 
@@ -248,16 +301,21 @@ def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) 
 
 def _announce(supervisor: int | None) -> None:
     """Print the URLs of the server on a terminal."""
-    if not supervisor or not terminal.is_terminal():
-        return
+    if supervisor and terminal.is_terminal():
+        docroot, urls = _find_urls(supervisor)
+        is_here = supervisor == os.getpid()
+        how = "until Ctrl-C" if is_here else f"in the background with pid {supervisor}"
+        if urls:
+            terminal.say(f"phttpd: serving {docroot} {how}: {' '.join(urls)}")
+
+
+def _find_urls(supervisor: int) -> tuple[str, list[str]]:
+    """Return the docroot and the URLs of a server; no URLs if it has just ended."""
     try:
         facts = read_all(supervisor)[0].facts
-        urls = visible_urls(facts["addresses"], machine_addresses())
-    except (OSError, LookupError):
-        return  # the daemon has just ended, or may not be looked at: no reason to fail
-    is_here = supervisor == os.getpid()
-    how = "until Ctrl-C" if is_here else f"in the background with pid {supervisor}"
-    terminal.say(f"phttpd: serving {facts['docroot']} {how}: {' '.join(urls)}")
+        return facts["docroot"], visible_urls(facts["addresses"], machine_addresses())
+    except (OSError, LookupError):  # or it may not be looked at: no reason to fail
+        return "", []
 
 
 def _find_config(path: str) -> str:

@@ -61,6 +61,7 @@ class Service:
         passed: listening sockets that the service manager or a predecessor has opened.
         predecessor: the supervisor that passed them, or None: the service manager did, and they are
             used instead of host and port.
+        opened: listening sockets of host and port that this process has opened already.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class Service:
         command: Command,
         passed: Sequence[socket.socket],
         predecessor: Predecessor | None,
+        opened: Sequence[socket.socket] = (),
     ) -> None:
         self._reload = reload
         self._settings = settings
         self._command = command
         self._passed = passed
         self._predecessor = predecessor
+        self._opened = opened
         self._pidfile = Pidfile(settings.process.pidfile) if settings.process.pidfile else None
         self._console = Console()
         self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
@@ -207,7 +210,7 @@ class Service:
                 for one in present:
                     set_options(one, settings.listen)
             return {PASSED: [Listener(one, frontend) for one in present]}
-        sockets = _open_listeners(settings.listen, present)
+        sockets = _open_listeners(settings.listen, present or self._opened)
         if previous is None:
             self._close_unused(sockets)
         endpoint = Endpoint(settings.listen.host, settings.listen.port)
@@ -274,10 +277,16 @@ def _open_listeners(
     try:
         return open_listeners(settings, present)
     except OSError as error:
-        raise _explain_bind(error, present) from None
+        raise explain_bind(error, present) from None
 
 
-def _explain_bind(error: OSError, present: Sequence[socket.socket]) -> StartError:
+def explain_bind(error: OSError, present: Sequence[socket.socket]) -> StartError:
+    """Return the error of a start for an address that `open_listeners` could not bind.
+
+    Args:
+        error: which was raised.
+        present: the listening sockets of this server.
+    """
     host, _, port = error.filename.rpartition(":")
     what = f"cannot listen on {f'port {port}' if host in _EVERY_ADDRESS else error.filename}"
     if error.errno == errno.EADDRINUSE:

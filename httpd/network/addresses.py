@@ -9,18 +9,21 @@ import fcntl
 import re
 import socket
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 _SIOCGIFFLAGS, _SIOCGIFADDR = 0x8913, 0x8915  # netdevice(7)
 _UP_AND_RUNNING = 0x1 | 0x40
 _GLOBAL_SCOPE = 0x00
 _DEPRECATED_OR_TENTATIVE = 0x20 | 0x40  # IFA_F_… of linux/if_addr.h
+_LOOPBACK = ("127.0.0.1", "[::1]")
 _URL = re.compile(r"http://(\*|\[[^\]]+\]|[^:/]+):([0-9]+)/")
 
 
-def visible_urls(urls: Iterable[str], machine: Sequence[str]) -> list[str]:
-    """Return the URLs at which a browser finds a server.  A wildcard stands for all addresses of
-    this machine.
+def visible_urls(urls: Collection[str], machine: Sequence[str]) -> list[str]:
+    """Return the URLs at which a browser finds a server.
+
+    A wildcard stands for all addresses of this machine, and both loopback addresses together are
+    called localhost.
 
     Args:
         urls: of the listeners, as `httpd.network.listener.format_url` makes them.
@@ -33,7 +36,10 @@ def visible_urls(urls: Iterable[str], machine: Sequence[str]) -> list[str]:
             found.append(url)  # unix:
             continue
         host, port = match[1], "" if match[2] == "80" else f":{match[2]}"
-        found += [f"http://{name}{port}/" for name in _names(host, machine)]
+        loopback = {f"http://{name}:{match[2]}/" for name in _LOOPBACK}
+        is_pair = url in loopback and loopback <= {*urls}
+        names = ["localhost"] if is_pair else _names(host, machine)
+        found += [f"http://{name}{port}/" for name in names]
     return list(dict.fromkeys(found))
 
 

@@ -1,4 +1,4 @@
-"""What a line of the access log looks like: the Combined Log Format, or JSON.
+"""What a line of the access log looks like: the Combined Log Format, JSON, or a short one.
 
 Used by `httpd.observe.access_log`; nothing that a client sends can break a line or its quotes.
 """
@@ -6,14 +6,19 @@ Used by `httpd.observe.access_log`; nothing that a client sends can break a line
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 _MAX_TARGET = 2000
 _MAX_FIELD = 600
 
+SHORT = "short"
+_DEFAULT = b"\x1b[m"
+_COLOURS = {2: b"\x1b[32m", 3: b"\x1b[36m", 4: b"\x1b[33m", 5: b"\x1b[31m"}
+"""Green, cyan, yellow and red (console_codes(4)), by the first digit of the status."""
 _UNSAFE = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
 _CUT_ESCAPE = re.compile(rb"\\(?:x[0-9a-f]?)?\Z")
 _REFERER = re.compile(rb"\r\nreferer:[ \t]*([^\r\n]*)", re.IGNORECASE)
@@ -73,6 +78,44 @@ def describe_json(head: bytes, status: int, body: int, sent: int) -> tuple[bytes
     return b'%b,%b,"duration":' % (response, client), b',"sent":%d}\n' % sent
 
 
+def describe_short(head: bytes, status: int, body: int, _sent: int) -> tuple[bytes, bytes]:
+    """See `Format`: for a person who watches."""
+    return b"%d %b " % (status, _name_short(head)), b" s, %b\n" % _format_size(body)
+
+
+def describe_coloured(head: bytes, status: int, body: int, _sent: int) -> tuple[bytes, bytes]:
+    """See `Format`: the same with the status in a colour of its class."""
+    colour = _COLOURS.get(status // 100, _DEFAULT)
+    first = b"%b%d%b %b " % (colour, status, _DEFAULT, _name_short(head))
+    return first, b" s, %b\n" % _format_size(body)
+
+
+def _name_short(head: bytes) -> bytes:
+    """Return method and target."""
+    words = _request_line(head).split(b" ")
+    return quote(b" ".join(words[:2]), _MAX_TARGET)
+
+
+def _format_size(size: int) -> bytes:
+    """Return a number of bytes as listings show it."""
+    for unit, name in ((10**9, b"GB"), (10**6, b"MB"), (10**3, b"kB")):
+        if size >= unit:
+            return b"%.1f %b" % (size / unit, name)
+    return b"%d bytes" % size
+
+
+def choose_format(name: str, fds: Iterable[int]) -> Format:
+    """Return a format by its name: the short one in colours on a terminal that may have them.
+
+    Args:
+        name: a key of `FORMATS`.
+        fds: where the lines go.
+    """
+    if name == SHORT and all(map(os.isatty, fds)) and not os.environ.get("NO_COLOR"):
+        return FORMATS[SHORT]._replace(describe=describe_coloured)
+    return FORMATS[name]
+
+
 def _request_line(head: bytes) -> bytes:
     return head.lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r")
 
@@ -92,5 +135,10 @@ FORMATS: Mapping[str, Format] = {
         b'{"peer":"%b%b%b%.6f%b',
         lambda: time.strftime('","time":"%Y-%m-%dT%H:%M:%SZ",', time.gmtime()).encode(),
         describe_json,
+    ),
+    SHORT: Format(
+        b"%b%b%b%.3f%b",
+        lambda: time.strftime(" %H:%M:%S ").encode(),
+        describe_short,
     ),
 }

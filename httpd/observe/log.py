@@ -110,6 +110,7 @@ class Log:
         errors: descriptor for errors and warnings.
         verbose: whether notices and debug messages are written; a reload may change that.
         journal: those of the two descriptors that lead to the journal.
+        brief: whether debug messages are left out all the same.
         lost: how many messages could not be written, by descriptor; the next message that can be
             written reports it.
     """
@@ -119,6 +120,7 @@ class Log:
     errors: int
     verbose: bool
     journal: tuple[int, ...] = ()
+    brief: bool = False
     lost: dict[int, int] = field(default_factory=dict, compare=False)
 
     def named(self, role: str) -> Log:
@@ -139,8 +141,8 @@ class Log:
             self._write(self.output, "notice", text)
 
     def debug(self, text: str) -> None:
-        """Write details such as why a connection was closed, if `verbose`."""
-        if self.verbose:
+        """Write details such as why a connection was closed, if `verbose` and not `brief`."""
+        if self.verbose and not self.brief:
             self._write(self.output, "debug", text)
 
     def _write(self, fd: int, level: str, text: str) -> None:

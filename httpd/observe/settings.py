@@ -64,6 +64,8 @@ class LogSettings:
     access_log_format: str = key(
         one_of(*FORMATS),
         "combined",
-        "What the line of a request looks like: `combined`, for the Combined Log Format, or"
-        " `json`.",
+        "What the line of a request looks like: `combined`, for the Combined Log Format, `json`, or"
+        " `short`, for a person who watches.",
+        details="With `short`, the log does not say why each connection was closed, and on a"
+        " terminal the status is coloured, unless the environment variable `NO_COLOR` is set.",
     )

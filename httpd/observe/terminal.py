@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import select
 import stat
+import sys
+from collections.abc import Sequence
 
 from httpd.observe.log import printable
 
@@ -33,14 +35,32 @@ def say(text: str) -> None:
 
     The line is lost if the terminal accepts nothing (after Ctrl-S) or is closed.
     """
-    if not is_terminal():
+    if is_terminal():
+        _write(f"{printable(text)}\n")
+
+
+def draw(lines: Sequence[str]) -> None:
+    """Write a picture on the terminal, light on dark ground, if the terminal is large enough.
+
+    The picture consists of block characters, so that it needs UTF-8.
+    """
+    if not is_terminal() or sys.stderr.encoding.lower() != "utf-8":
         return
+    columns, rows = os.get_terminal_size(_STDERR)
+    if columns < max(map(len, lines)) or rows < len(lines):
+        return
+    before, after = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[97;40m", "\x1b[m")
+    for line in lines:
+        _write(f"{before}{line}{after}\n")
+
+
+def _write(text: str) -> None:
     fd = _open_again()
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     try:
         if poll.poll(0) == [(fd, select.POLLOUT)]:
-            os.write(fd, f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
+            os.write(fd, text.encode("utf-8", "backslashreplace"))
     except OSError:
         pass  # the terminal is closed or full; the server does not depend on it
     finally:

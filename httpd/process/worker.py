@@ -22,7 +22,7 @@ from httpd.network.acceptor import Listeners
 from httpd.network.listener import Listener
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
-from httpd.observe.access_formats import FORMATS
+from httpd.observe.access_formats import SHORT, choose_format
 from httpd.observe.access_log import AccessLog
 from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log, name_thread
@@ -90,7 +90,8 @@ def run_worker(
             *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
         ],
     )
-    log = replace(log, role=f"worker {index}", lost={})
+    brief = settings.log.access_log_format == SHORT
+    log = replace(log, role=f"worker {index}", brief=brief, lost={})
     name_thread(log.role)
     try:
         drop_privileges(settings.process.user, settings.process.group)
@@ -165,7 +166,11 @@ class _Worker:
             if not any(os.path.samestat(os.fstat(fd), os.fstat(file.fd)) for fd in names):
                 names[file.fd] = f"the access log {target}"
         writers = [LineWriter(fd, log, name) for fd, name in names.items()]
-        return AccessLog(FORMATS[settings.access_log_format], writers) if writers else None
+        return (
+            AccessLog(choose_format(settings.access_log_format, names), writers)
+            if writers
+            else None
+        )
 
     def run(self, inbox: SignalInbox) -> int:
         for loop in self._loops:

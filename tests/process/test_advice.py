@@ -32,7 +32,7 @@ def test_check_prints_what_it_checked(site: Path, tmp_path: Path) -> None:
 
 
 def test_check_of_a_directory_reads_no_config_file(site: Path) -> None:
-    done = run("--check", site, "--workers", "1")
+    done = run("--check", "--base", site, "--workers", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"OK: no config file: {site} at http://*:8080/, 1 worker of 4 loops\n"
 

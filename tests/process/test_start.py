@@ -256,7 +256,7 @@ def test_help_has_every_option_and_command(tmp_path: Path) -> None:
 def test_help_where_the_terminal_lacks_a_character(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, "")
-    assert r"with \u201cstart\u201d" in done.stdout
+    assert r"With \u201cstart\u201d" in done.stdout
 
 
 def test_status_where_the_terminal_lacks_a_character(site: Path) -> None:

@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -60,17 +60,22 @@ class Screen:
 
 @contextmanager
 def at_terminal(
-    *words: str | Path, everything: bool = False
+    *words: str | Path,
+    everything: bool = False,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    size: tuple[int, int] = (0, 0),
 ) -> Iterator[tuple[subprocess.Popen[bytes], Screen]]:
     """Run the command with a terminal as standard error, or as all three; it ends afterwards."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, size)
     process = subprocess.Popen(
         [*PHTTPD, *map(str, words)],
         stdin=theirs if everything else subprocess.DEVNULL,
         stdout=theirs if everything else subprocess.DEVNULL,
         stderr=theirs,
-        cwd=ROOT,
-        env=environment(),
+        cwd=cwd,
+        env=environment(env),
         process_group=0,
     )
     os.close(theirs)
@@ -92,7 +97,10 @@ def urls_at(port: int) -> list[str]:
 @pytest.mark.parametrize("everything", [False, True])
 def test_server_in_the_foreground_prints_its_urls_once(site: Path, everything: bool) -> None:
     port = free_port()
-    with at_terminal(site, "--port", str(port), everything=everything) as (process, screen):
+    with at_terminal("--base", site, "--port", str(port), everything=everything) as (
+        process,
+        screen,
+    ):
         screen.wait_for("serving .*\n")
         assert ask(port, "/").status == 200
         ask(port, "/missing")
@@ -105,7 +113,7 @@ def test_server_in_the_foreground_prints_its_urls_once(site: Path, everything: b
 
 def test_verbose_server_prints_no_wildcard_address(site: Path) -> None:
     port = free_port()
-    words = (site, "--port", str(port), "--verbose")
+    words = ("--base", site, "--port", str(port), "--verbose")
     with at_terminal(*words, everything=True) as (process, screen):
         screen.wait_for("phttpd: serving .*\n")
         os.killpg(process.pid, signal.SIGINT)

@@ -33,6 +33,11 @@ def test_visible_urls_leave_a_unix_socket_and_name_nothing_twice() -> None:
     assert visible_urls(urls, MACHINE) == found
 
 
+def test_visible_urls_call_both_loopback_addresses_localhost() -> None:
+    urls = ["http://127.0.0.1:8080/", "http://[::1]:8080/", "http://[::1]:8081/"]
+    assert visible_urls(urls, MACHINE) == ["http://localhost:8080/", "http://[::1]:8081/"]
+
+
 def test_machine_addresses_are_those_of_this_machine() -> None:
     for address in machine_addresses():
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.observe.access_formats import FORMATS, describe_combined, quote
+from httpd.observe.access_formats import FORMATS, choose_format, describe_combined, quote
 from httpd.observe.access_log import FLUSH_AT, AccessLog
 from httpd.observe.line_writer import MAX_BACKLOG, LineWriter
 from httpd.observe.log import MAX_LINE, Log
@@ -517,3 +517,34 @@ def test_json_line_is_never_too_long(text: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_json_line_of_any_bytes_is_valid(head: bytes) -> None:
     parse_json(head, 400)
+
+
+def test_short_line_names_what_a_person_looks_for() -> None:
+    first, second = FORMATS["short"].describe(HEAD, 404, 771, 1101)
+    assert (first, second) == (b"404 GET / ", b" s, 771 bytes\n")
+    sizes = {999: b"999 bytes", 1000: b"1.0 kB", 1_234_567: b"1.2 MB", 5 * 10**9: b"5.0 GB"}
+    for size, text in sizes.items():
+        assert FORMATS["short"].describe(HEAD, 200, size, size)[1] == b" s, %b\n" % text
+
+
+def test_short_line_is_as_safe_as_others() -> None:
+    first, _ = FORMATS["short"].describe(b"GET /\x1b[31m\xff HTTP/1.1\r\n\r\n", 400, 0, 0)
+    assert first == b"400 GET /\\x1b[31m\\xff "
+
+
+@pytest.mark.parametrize(("status", "colour"), [(200, 32), (304, 36), (404, 33), (503, 31)])
+def test_short_line_has_colours_on_a_terminal(
+    status: int, colour: int, fd: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    ours, theirs = os.openpty()
+    try:
+        described = choose_format("short", [theirs]).describe(HEAD, status, 0, 0)
+        assert described[0] == b"\x1b[%dm%d\x1b[m GET / " % (colour, status)
+        assert choose_format("short", [theirs, fd]) == FORMATS["short"]
+        assert choose_format("combined", [theirs]) == FORMATS["combined"]
+        monkeypatch.setenv("NO_COLOR", "1")
+        assert choose_format("short", [theirs]) == FORMATS["short"]
+    finally:
+        os.close(ours)
+        os.close(theirs)
