@@ -6,21 +6,24 @@
     slow       1000 clients that are slow on purpose: how long does another client wait?
     race       CPU time per request, requests per second, latency and memory, side by side with
                nginx, lighttpd, h2o, Apache, and the servers of the Python world
+    instructions
+               user-space instructions of a hit, of a miss by its parts, and of a listing
 
-Each one starts its own servers on free ports of 127.0.0.1 with files in a temporary directory,
-loads them for a bounded time, stops them, and prints a table of figures and one of bars.  The bars
-are options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows its
-options.
+Each one but the last starts its own servers on free ports of 127.0.0.1 with files in a temporary
+directory, loads them for a bounded time, stops them, and prints a table of figures and one of bars.
+The bars are options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows
+its options.
 
 Needed: Linux, `pip install --group bench` (rich, matplotlib); for `race` also the group race, the
 Debian packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc for the floor;
-`make race` installs all of them.  `slow` needs slowhttptest; `idle` compares with nginx if it is
-there.  `--server nginx` measures nginx in place of phttpd.
+`make race` installs all of them.  `slow` needs slowhttptest, and `instructions` valgrind; `idle`
+compares with nginx if it is there.  `--server nginx` measures nginx in place of phttpd.
 
 Exit status: 0 all bars are met, 1 one is missed or the server fails, 2 wrong usage, 69 something
 needed is not there.
 
-A quiet machine with at least two cores is assumed; the load average at the start is in the figures.
+A quiet machine with at least two cores is assumed, except by `instructions`; the load average at
+the start is in the figures.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ except ModuleNotFoundError:
 
 from benchmarks import fairness, idle, slow, spread
 from benchmarks.environment import MeasurementError, UnavailableError
+from benchmarks.instructions import command as instructions
 from benchmarks.race import command as race
 from benchmarks.report import Report
 
@@ -46,6 +50,7 @@ BENCHMARKS = {
     "spread": spread,
     "slow": slow,
     "race": race,
+    "instructions": instructions,
 }
 
 MISSED = 1

@@ -1,0 +1,1 @@
+"""Instructions that requests of each kind take, counted by callgrind."""
