@@ -126,7 +126,8 @@ def _check(config_file: str | None, settings: Settings) -> int:
     """Print warnings, and what the server would serve."""
     _warn(advise(settings))
     listen, process = settings.listen, settings.process
-    urls = [f"http://{format_address((host, listen.port))}/" for host in listen.host]
+    urls = [f"http://{format_address((name, listen.port))}/" for name in listen.names]
+    urls += map(str, listen.unix_addresses)
     workers = f"{count(process.workers, 'worker')} of {count(process.threads, 'loop')}"
     user = f", user {process.user}" if process.user else ""
     what = f"{settings.site.docroot} at {', '.join(urls)}, {workers}{user}"

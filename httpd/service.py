@@ -31,6 +31,7 @@ from httpd.process.errors import (
     EX_NOPERM,
     EX_UNAVAILABLE,
     StartError,
+    status_of,
 )
 from httpd.process.log_files import Console, LogFile, open_log_file
 from httpd.process.notify import Notifier
@@ -39,6 +40,7 @@ from httpd.process.plan import PASSED, Endpoint, Plan
 from httpd.process.port_owner import describe_owner
 from httpd.process.predecessor import Predecessor
 from httpd.process.preload import preload
+from httpd.process.safe_path import make_directory_of
 from httpd.process.signals import SignalInbox, make_inbox
 from httpd.process.successor import Command, Successor
 from httpd.process.supervisor import Supervisor
@@ -76,7 +78,7 @@ class Service:
         self._reload = reload
         self._settings = settings
         self._command = command
-        self._passed = passed
+        self._passed = predecessor.recognise(passed) if predecessor else passed
         self._predecessor = predecessor
         self._opened = opened
         self._pidfile = Pidfile(settings.process.pidfile) if settings.process.pidfile else None
@@ -213,7 +215,7 @@ class Service:
         sockets = _open_listeners(settings.listen, present or self._opened)
         if previous is None:
             self._close_unused(sockets)
-        endpoint = Endpoint(settings.listen.host, settings.listen.port)
+        endpoint = Endpoint(tuple(map(str, settings.listen.host)), settings.listen.port)
         return {endpoint: [Listener(one, frontend) for one in sockets]}
 
     def _close_unused(self, used: Sequence[socket.socket]) -> None:
@@ -274,6 +276,13 @@ def _remarks(start: Settings, now: Settings, *, has_own_sockets: bool) -> list[s
 def _open_listeners(
     settings: ListenSettings, present: Sequence[socket.socket]
 ) -> list[socket.socket]:
+    for address in settings.unix_addresses:
+        try:
+            make_directory_of(address.unix)
+        except OSError as error:
+            raise StartError(
+                status_of(error), f"cannot listen on {address}: {error.strerror}"
+            ) from None
     try:
         return open_listeners(settings, present)
     except OSError as error:
@@ -293,9 +302,10 @@ def explain_bind(error: OSError, present: Sequence[socket.socket]) -> StartError
         ours = {os.fstat(listener.fileno()).st_ino for listener in present}
         text = f"{what}: already in use{describe_owner(error.filename, ours)}"
         return StartError(EX_UNAVAILABLE, text)
-    if error.errno == errno.EACCES:
+    if error.errno == errno.EACCES and host != "unix":
         return StartError(EX_NOPERM, f"{what}: ports below 1024 need root")
-    return StartError(EX_UNAVAILABLE, f"{what}: {error.strerror}")
+    status = EX_NOPERM if isinstance(error, PermissionError) else EX_UNAVAILABLE
+    return StartError(status, f"{what}: {error.strerror}")
 
 
 def _worker_settings(settings: Settings, previous: Plan | None = None) -> WorkerSettings:

@@ -106,8 +106,7 @@ class Connection:
         self._started = context.now  # when the running request began to arrive
 
     def __repr__(self) -> str:
-        host, port = self._transport.peer
-        return f"<Connection {host}:{port} {self.state.name}, {self.served} served>"
+        return f"<Connection {self._client()} {self.state.name}, {self.served} served>"
 
     # ---------------------------------------------------------------- what the loop calls
 
@@ -187,7 +186,7 @@ class Connection:
 
     def _client(self) -> str:
         host, port = self._transport.peer
-        return f"{host}:{port}"
+        return f"{host}:{port}" if port else host
 
     def _name(self) -> str:
         """Return the name of the file that is being sent, or else the request line."""

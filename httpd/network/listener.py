@@ -13,6 +13,7 @@ from typing import NamedTuple
 from httpd.gateway.frontend import Frontend
 from httpd.network.send_budget import UNLIMITED
 from httpd.network.settings import ListenSettings
+from httpd.network.unix_listener import UnixListener, discard, open_unix_listeners
 
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
@@ -103,20 +104,21 @@ def open_listeners(
             not changed or closed.
 
     Returns:
-        Non-blocking sockets, in the order of `settings.host`; those of `present` among them.
+        Non-blocking sockets, in the order of `settings.host` but Unix sockets last; those of
+        `present` among them.
 
     Raises:
         OSError: a host is not known, or an address cannot be bound; `filename` says which.
     """
     listeners: list[socket.socket] = []
+    internet = [one for one in present if one.family != socket.AF_UNIX]
     try:
-        for place in _find_places(settings.host, settings.port):
-            found = [listener for listener in present if _Place.of(listener).is_like(place)]
-            listeners.append(found[0] if found else _open_beside(present, place, settings))
+        for place in _find_places(settings.names, settings.port):
+            found = [listener for listener in internet if _Place.of(listener).is_like(place)]
+            listeners.append(found[0] if found else _open_beside(internet, place, settings))
+        listeners += open_unix_listeners(settings.unix_addresses, settings.backlog, present)
     except OSError:
-        for listener in listeners:
-            if listener not in present:
-                listener.close()
+        discard([listener for listener in listeners if listener not in present])
         raise
     return listeners
 
@@ -213,8 +215,11 @@ def divert_newcomers(listener: socket.socket) -> None:
     kernel hands over only after `DEFER_ACCEPT_SECONDS`.  The socket is bound to a network interface
     that does not exist, so the kernel does not find the socket for a SYN segment any more (Linux,
     SO_BINDTOIFINDEX in socket(7)).  The option belongs to the socket, so one call is enough for all
-    processes.
+    processes.  The clients of a Unix socket find its file, which is removed.
     """
+    if isinstance(listener, UnixListener):
+        listener.remove_file()
+        return
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_INTERFACE)
     except OSError:  # before Linux 5.7, without CAP_NET_RAW
@@ -225,9 +230,17 @@ def set_options(listener: socket.socket, settings: ListenSettings) -> None:
     """Give an open listening socket the options of one of ours, if it has them.
 
     The options belong to the socket, so they hold for all processes at once.
+
+    Raises:
+        OSError: when mode or group of a Unix socket cannot be set.
     """
     listener.setblocking(False)
-    if listener.family != socket.AF_UNIX:
+    if isinstance(listener, UnixListener):
+        listener.is_in_force = True
+        for address in settings.unix_addresses:
+            if address.unix == listener.path:
+                listener.set_access(address)
+    elif listener.family != socket.AF_UNIX:
         try:
             _tune(listener, settings)
         except OSError:
@@ -251,8 +264,11 @@ def stop_handshakes(listener: socket.socket) -> None:
     Closing a listener resets the connections that wait to be accepted.  So a socket filter that
     drops SYN segments comes first: a client whose SYN was dropped tries again a second later, and
     is then refused (Linux, SO_ATTACH_FILTER in socket(7)).  The filter belongs to the socket, so
-    one call is enough for all processes.
+    one call is enough for all processes.  A Unix socket has no handshakes; its file is removed.
     """
+    if isinstance(listener, UnixListener):
+        listener.remove_file()
+        return
     program = array("Q", (_pack_bpf(*instruction) for instruction in _DROP_SYN))
     address, length = program.buffer_info()
     try:
@@ -294,7 +310,7 @@ def format_peer(address: _Address | str | bytes) -> tuple[str, int]:
     Unix socket have no address.
     """
     if isinstance(address, str | bytes):
-        return "unix", 0
+        return "unix:", 0
     host, port = address[:2]
     mapped = host.removeprefix("::ffff:")
     return (host if ":" in mapped else mapped), port

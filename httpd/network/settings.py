@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import socket
 from dataclasses import dataclass
 
+from httpd.network.hosts import HOSTS, Host, UnixAddress
 from httpd.settings.declaration import Option, key
-from httpd.settings.kinds import FLAG, duration, size, texts, whole
-
-
-def _is_address_or_name(text: str) -> bool:
-    """Tell an address, which may have a scope, and a host name from something like an address."""
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    if family == socket.AF_INET and not re.fullmatch("[0-9.]+", text):
-        return True
-    try:
-        socket.inet_pton(family, text.partition("%")[0])
-    except OSError:
-        return False
-    return True
-
-
-_HOST = texts(
-    '"*" for every address, or an address or host name without a port, or a list of these',
-    r"\*|[0-9A-Za-z._%-]{1,253}|(?=.*:.*:)[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]{1,15})?",
-    _is_address_or_name,
-)
+from httpd.settings.kinds import FLAG, duration, size, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenSettings:
     """What the operator says about listening sockets."""
 
-    host: tuple[str, ...] = key(
-        _HOST,
+    host: tuple[Host, ...] = key(
+        HOSTS,
         "*",
         'Where to listen: `"*"` for every address of this machine, IPv4 and IPv6; or an address or'
-        " host name, such as `127.0.0.1`; or a list of these.",
+        " host name, such as `127.0.0.1`; or a Unix socket, such as"
+        " `{unix: /run/phttpd/web.sock}`; or a list of these.",
         own_sockets=True,
         option=Option("address to listen on; may be repeated", "ADDR", is_repeatable=True),
     )
@@ -61,6 +42,16 @@ class ListenSettings:
         " it waits until the client has acknowledged the bytes before them, which saves small"
         " segments and costs time.",
     )
+
+    @property
+    def names(self) -> list[str]:
+        """The addresses and names of `host`, which `port` goes with."""
+        return [host for host in self.host if isinstance(host, str)]
+
+    @property
+    def unix_addresses(self) -> list[UnixAddress]:
+        """The Unix sockets of `host`."""
+        return [host for host in self.host if isinstance(host, UnixAddress)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class Transport:
 
     Args:
         fd: a non-blocking socket.
-        peer: host and port of the client.
+        peer: host and port of the client; of a Unix socket, ``unix:`` and 0.
     """
 
     __slots__ = ("_unsent_limit", "fd", "peer")

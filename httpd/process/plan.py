@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from httpd.network.listener import Listener, set_options
 from httpd.network.settings import ListenSettings
+from httpd.network.unix_listener import discard
 from httpd.observe.settings import LogSettings
 from httpd.process.log_files import LogFile
 from httpd.process.settings import ProcessSettings
@@ -22,7 +23,7 @@ class Endpoint(NamedTuple):
     """Where clients connect, as the configuration says it.
 
     Args:
-        hosts: addresses or names.
+        hosts: addresses or names, or the Unix sockets among them as texts.
         port: a TCP port.
     """
 
@@ -97,6 +98,18 @@ class Plan:
             set_options(listener, self.listen)
         for listener in self.own_sockets:
             listener.listen(self.listen.backlog)
+
+
+def discard_plan(plan: Plan, keep: Plan | None) -> None:
+    """Close a plan that is given up, and remove the files of Unix sockets that were bound for it.
+
+    Args:
+        plan: which is not used.
+        keep: the plan that is used, if there is one.
+    """
+    kept = keep.sockets if keep is not None else []
+    discard([listener for listener in plan.sockets if listener not in kept])
+    close_plan(plan, keep=keep)
 
 
 def close_plan(plan: Plan, keep: Plan | None = None) -> None:

@@ -32,9 +32,12 @@ def describe_owner(address: str, ours: Collection[int] = ()) -> str:
     """Return the owner of an address, as the end of “already in use”; empty if it is not found.
 
     Args:
-        address: ``host:port``, with an IPv6 address in brackets.
+        address: ``host:port``, with an IPv6 address in brackets; or ``unix:`` and a path.
         ours: inodes of sockets to ignore.
     """
+    if address.startswith("unix:"):
+        server = _find_unix_server(address.removeprefix("unix:"))
+        return f" by {_name_of(server)} (pid {server})" if server else ""
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
         return ""
@@ -70,6 +73,18 @@ def _parse_row(row: list[str]) -> _Socket:
     # Each word is printed as a number of this machine's byte order.
     host = socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
     return _Socket(host, int(port, 16), int(row[7]), int(row[9]))
+
+
+def _find_unix_server(path: str) -> int:
+    """Return the process that listens at a Unix socket, or 0 if that is not known (unix(7))."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        except OSError:
+            return 0
+    return int(struct.unpack("=iII", credentials)[0])
 
 
 def _find_process(inode: int) -> int | None:

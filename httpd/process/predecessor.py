@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import socket
 from collections.abc import MutableMapping, Sequence
 
+from httpd.network.unix_listener import FileId, UnixListener
 from httpd.observe.scoreboard import Scoreboard, read_all
 from httpd.process.channel import Channel, Message
 from httpd.process.others import ends_within, send_signal
@@ -27,11 +29,20 @@ class Predecessor:
         channel: the end of the successor.
         endpoint: what the listeners that it passed were opened for; None if a service manager has
             opened them.
+        files: for each of these listeners the path and the file of a Unix socket that phttpd has
+            bound, or None.
     """
 
-    def __init__(self, pid: int, channel: Channel, endpoint: Endpoint | None) -> None:
+    def __init__(
+        self,
+        pid: int,
+        channel: Channel,
+        endpoint: Endpoint | None,
+        files: Sequence[tuple[str, FileId] | None] = (),
+    ) -> None:
         self.pid = pid
         self.endpoint = endpoint
+        self._files = files
         self.unused: Sequence[bool] = ()
         """For each listener that was passed, whether this process does not use it."""
         self.has_hung_up = False
@@ -61,12 +72,21 @@ class Predecessor:
         text = environment.pop(UPGRADE_VARIABLE, None)
         if text is None or environment.get("LISTEN_PID") != str(os.getpid()):
             return None
-        pid, fd, endpoint = json.loads(text)
+        pid, fd, endpoint, files = json.loads(text)
         os.set_inheritable(fd, False)
         if endpoint is not None:
             hosts, port = endpoint
             endpoint = Endpoint(tuple(hosts), port)
-        return cls(pid, Channel(socket.socket(fileno=fd)), endpoint)
+        files = [one and (one[0], tuple(one[1])) for one in files]
+        return cls(pid, Channel(socket.socket(fileno=fd)), endpoint, files)
+
+    def recognise(self, listeners: Sequence[socket.socket]) -> list[socket.socket]:
+        """Return the listeners that were passed, those with a file of phttpd as `UnixListener`."""
+        files = itertools.chain(self._files, itertools.repeat(None))
+        return [
+            one if file is None else UnixListener(file[0], one.detach(), file[1])
+            for one, file in zip(listeners, files, strict=False)
+        ]
 
     def ask_to_take_over(self) -> bool:
         """Say once that all workers serve; return whether this process may take over."""

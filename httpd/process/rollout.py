@@ -32,7 +32,7 @@ from httpd.process.errors import (
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.outcome import Outcome
-from httpd.process.plan import Plan, close_plan
+from httpd.process.plan import Plan, close_plan, discard_plan
 from httpd.process.service_status import ServiceStatus
 from httpd.process.successor import Successor
 from httpd.process.worker_pool import WorkerPool, cannot_fork
@@ -185,7 +185,7 @@ class Rollout:
             candidate.kill()
             generations.former.append(candidate)  # until its workers are reaped
             candidate.wait_for_end(KILL_SECONDS)
-        close_plan(plan, keep=generations.serving.plan if generations.serving else None)
+        discard_plan(plan, keep=generations.serving.plan if generations.serving else None)
         if plan.log_fd is not None:
             os.close(plan.log_fd)
 

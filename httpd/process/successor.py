@@ -29,6 +29,7 @@ import time
 from dataclasses import dataclass
 from typing import NoReturn
 
+from httpd.network.unix_listener import UnixListener
 from httpd.observe.log import Log
 from httpd.process.activation import FIRST_FD
 from httpd.process.channel import Channel, Message, read_failure
@@ -41,7 +42,8 @@ UPGRADE_SECONDS = BOOT_SECONDS + 20.0
 """How long a successor may take until it has taken over."""
 UPGRADE_VARIABLE = "PHTTPD_UPGRADE"
 """In the environment of a successor: JSON of the predecessor's pid, the descriptor of the channel,
-and the endpoint of the listeners."""
+the endpoint of the listeners, and for each listener the path and the file of a Unix socket that
+phttpd has bound, or null."""
 _KILL_SECONDS = 2.0
 """How long the end of a successor that was killed may take."""
 _STDERR = 2
@@ -224,7 +226,8 @@ def _become_successor(
     first_free = FIRST_FD + len(fds)
     environment = {**os.environ, "LISTEN_PID": me, "LISTEN_FDS": str(len(sockets))}
     endpoint = next(iter(plan.own_endpoints), None)
-    environment[UPGRADE_VARIABLE] = json.dumps([predecessor, first_free - 1, endpoint])
+    files = [[one.path, one.file] if isinstance(one, UnixListener) else None for one in sockets]
+    environment[UPGRADE_VARIABLE] = json.dumps([predecessor, first_free - 1, endpoint, files])
     if "WATCHDOG_PID" in environment:
         environment["WATCHDOG_PID"] = me
     try:

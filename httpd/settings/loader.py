@@ -100,6 +100,8 @@ def read_value(key: Key, value: Value | None, problems: Problems) -> Any:
         problems.lines.append(refuse(value.place, wrong[0] if wrong else raw, allowed))
     except ConfigError as error:
         problems.lines.extend(error.problems)
+        if error.may_pass:
+            problems.missing.extend([key.name] * len(error.problems))
     return None
 
 
@@ -129,7 +131,8 @@ def section(settings: type, allowed: str) -> Kind:
         if values is None:
             raise ValueError(allowed)
         for key in keys.values():
-            if key.is_required and key.name not in values and not problems.lines:
+            is_set = key.name in values and values[key.name].raw is not None
+            if key.is_required and not is_set and not problems.lines:
                 problems.lines.append(f"{tree.place}: {key.name} is not set")
         made = build(settings, values, problems)
         problems.throw()

@@ -55,6 +55,11 @@ class Tree:
         return bool(self.node.tag == _NULL)
 
     @property
+    def is_mapping(self) -> bool:
+        """Whether it is a mapping."""
+        return bool(self.node.id == "mapping")
+
+    @property
     def is_written(self) -> bool:
         """Whether there is any text, be it ``null``."""
         return bool(self.node.value)
@@ -102,7 +107,7 @@ class Tree:
                 whatever case.
             known: the keys that exist; without any, every key is right.
         """
-        if self.node.id != "mapping":
+        if not self.is_mapping:
             return None
         found: dict[str, Tree] = {}
         seen = set()

@@ -32,7 +32,7 @@ http {{
     scgi_temp_path {directory};
     server {{
         listen 127.0.0.1:{port};
-        location /x/ {{ proxy_pass http://127.0.0.1:{upstream}/; }}
+        location /x/ {{ proxy_pass http://{upstream}/; }}
     }}
 }}
 """
@@ -45,8 +45,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def stripping_proxy(upstream: int, directory: Path) -> Iterator[int]:
-    """Run nginx, which serves below /x/ what the upstream serves below /."""
+def stripping_proxy(upstream: str, directory: Path) -> Iterator[int]:
+    """Run nginx, which serves below /x/ what the upstream serves below /.
+
+    Args:
+        upstream: as in `proxy_pass`.
+        directory: for the files of nginx.
+    """
     nginx = command("nginx", "nginx-light")
     port = free_port()
     config = directory / "nginx.conf"
@@ -77,7 +82,7 @@ def test_redirect_behind_a_proxy_keeps_the_prefix_that_it_strips(
     colon = server.docroot / "a:b"
     colon.mkdir()
     (colon / "index.html").write_bytes(b"colon")
-    with stripping_proxy(server.port, tmp_path) as port:
+    with stripping_proxy(f"127.0.0.1:{server.port}", tmp_path) as port:
         for path, content in {
             "docs": b"docs",
             "docs?a=b": b"docs",

@@ -21,7 +21,7 @@ from tests.support.server import DEADLINE, READY, Lines
 ROOT = Path(__file__).parents[2]
 PHTTPD = (sys.executable, "-m", "httpd")
 
-Setting = str | int | bool | Sequence[str]
+Setting = str | int | bool | Mapping[str, str] | Sequence[str | Mapping[str, str]]
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

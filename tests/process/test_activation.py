@@ -131,8 +131,8 @@ def test_passed_sockets_replace_host_and_port(site: Path, listener: socket.socke
             assert client.ask("/").status == 200
         for each in (path, name):
             assert ask_unix(each).startswith(b"HTTP/1.1 200 OK\r\n")
-            server.out.wait_for(r"connection unix:0 closed: answered")
-            server.out.wait_for(r'^unix - - .*"GET / HTTP/1\.1" 200 9 ')
+            server.out.wait_for(r"connection unix: closed: answered")
+            server.out.wait_for(r'^unix: - - .*"GET / HTTP/1\.1" 200 9 ')
         assert not proc.listens(unused)
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT)
     assert Path(path).is_socket()  # it belongs to the service manager

@@ -353,4 +353,4 @@ def test_format_peer_gives_ipv4_addresses_as_such(host: str, text: str) -> None:
 
 @pytest.mark.parametrize("address", ["", "/run/client", b"\0client"])
 def test_format_peer_of_a_unix_socket_has_no_address(address: str | bytes) -> None:
-    assert format_peer(address) == ("unix", 0)
+    assert format_peer(address) == ("unix:", 0)

@@ -21,7 +21,11 @@ SCHEMA = json.loads((ETC / "phttpd.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 GOOD = {
-    "host": ['"*"', "127.0.0.1", '["::1", localhost]'],
+    "host": [
+        *('"*"', "127.0.0.1", '["::1", localhost]', "{unix: /a}", "[{unix: /a}, localhost]"),
+        '{unix: /run/a.sock, mode: "0660", group: root}',
+        "[{unix: /a, mode: '600', group: 0}, {unix: /b, mode:, group:}]",
+    ],
     "port": ["0", "65535", '"80"'],
     "docroot": ["/"],
     "index": ["index.html", "[a.html, ..b]"],
@@ -54,7 +58,12 @@ GOOD = {
     "access_log_format": ["combined", "json"],
 }
 BAD = {
-    "host": ["[]", "5", '"a b"', "[1]", "{}", '""', "127.0.0.1:8080", "localhost:80"],
+    "host": [
+        *("{}", "{unix: a}", '{unix: "@a"}', "{unix: 5}", '{mode: "0660"}'),
+        *("{unix: /a, mode: 0660}", '{unix: /a, mode: "0888"}', "{unix: /a, mode: rw}"),
+        *("{unix: /a, more: 1}", "[[{unix: /a}]]", f"{{unix: /{'a' * 107}}}"),
+        *("[]", "5", '"a b"', "[1]", "{}", '""', "127.0.0.1:8080", "localhost:80"),
+    ],
     "port": ["-1", "65536", "x", "1.5", "true", "[80]"],
     "docroot": ['""', "5", "[/]"],
     "index": ['""', "a/b", "..", "[]", "[.]", "true"],

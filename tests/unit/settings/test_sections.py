@@ -78,6 +78,7 @@ def test_section_without_a_value_is_none(tmp_path: Path, text: str) -> None:
         ),
         ("outer: 5", ["1: outer: '5' is not allowed here; expected a mapping with certificate"]),
         ("outer:\n  timeout: 5s", ["1: outer: certificate is not set"]),
+        ("outer:\n  certificate:", ["1: outer: certificate is not set"]),
     ],
 )
 def test_section_with_mistakes_is_reported_with_their_lines(

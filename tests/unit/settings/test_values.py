@@ -112,7 +112,7 @@ def test_value_that_is_right_is_read(write: Write, name: str, text: str, value: 
 
 
 BAD: list[tuple[str, list[str], str]] = [
-    ("host", ["''", "5", "true", "[]", "[127.0.0.1, 5]", "a b", "{a: b}", "http://a/"], "address"),
+    ("host", ["''", "5", "true", "[]", "[127.0.0.1, 5]", "a b", "[[a]]", "http://a/"], "address"),
     (
         "host",
         ["127.0.0.1/8", "'[::1]'", "'*.*'", f"'{'a' * 254}'", '"a\\nb"', "é"],
