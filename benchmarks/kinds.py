@@ -43,6 +43,7 @@ class Setup:
         prefix: words that the command is to run under.
         log: whether it logs requests to a file in its own directory.
         response: what the floor sends.
+        mode: of the floor, and a path for it.
         phttpd: the words that run phttpd; the checkout under this Python by default.
     """
 
@@ -55,6 +56,7 @@ class Setup:
     prefix: Sequence[str] = ()
     log: bool = False
     response: bytes = b""
+    mode: Sequence[str] = ()
     phttpd: Sequence[str] = (sys.executable, "-m", "httpd")
 
 
@@ -84,7 +86,7 @@ max_connections: {files}
 keepalive_timeout: {forever}
 pidfile: {directory}/phttpd.pid
 log_file: {directory}/phttpd.log
-verbose: {log}
+access_log: {log}
 daemon: false
 """
 
@@ -201,7 +203,8 @@ app = StaticFiles(directory={docroot!r})
 
 
 def phttpd(setup: Setup, directory: Path, port: int) -> list[str]:
-    config = write(directory / "phttpd.yaml", PHTTPD, setup, port, log=str(setup.log).lower())
+    log = f"{directory}/access.log" if setup.log else "false"
+    config = write(directory / "phttpd.yaml", PHTTPD, setup, port, log=log)
     return [*setup.phttpd, "--config", config, "--foreground"]
 
 
@@ -254,7 +257,8 @@ def apache(setup: Setup, directory: Path, port: int) -> list[str]:
 def floor(setup: Setup, directory: Path, port: int) -> list[str]:
     response = directory / "answer"
     response.write_bytes(setup.response)
-    return [str(compile_floor(directory)), str(port), str(response)]
+    mode = ["log", str(directory / "access.log")] if setup.log else setup.mode
+    return [str(compile_floor(directory)), str(port), str(response), *mode]
 
 
 def http_server(setup: Setup, directory: Path, port: int) -> list[str]:

@@ -14,12 +14,11 @@ RIVALS = ("nginx", "nginx-cache", "lighttpd", "h2o")
 
 FLOOR = "floor"
 
-C = (US, *RIVALS)
-WITH_FLOOR = (*C, FLOOR)
-WITH_ALL_C = (*C, "apache", FLOOR)
+C = (US, *RIVALS, FLOOR)
+WITH_APACHE = (*C, "apache")
 PYTHON = ("http.server", "gunicorn", "uvicorn", "cheroot", "granian")
 
-RACERS = (*WITH_ALL_C, *PYTHON)
+RACERS = (*WITH_APACHE, *PYTHON)
 
 SCRIPTS = Path(__file__).parent / "lua"
 
@@ -62,6 +61,7 @@ class Cell:
         by_downloads: whether the load is a client of ours that discards what it receives; wrk
             would rather measure itself.
         log: whether the servers log the requests.
+        floor: what the floor does beside receiving and sending: “first”, “mix” or “large”.
         starts_anew: whether the servers are started again for each round.
         rounds: of each server, an odd number.
         warm_up: rounds before these, which are reported separately.
@@ -80,6 +80,7 @@ class Cell:
     revalidates: bool = False
     by_downloads: bool = False
     log: bool = False
+    floor: str = ""
     starts_anew: bool = False
     rounds: int = 3
     warm_up: int = 0
@@ -92,30 +93,37 @@ def script(name: str, *arguments: object) -> tuple[str, ...]:
 
 CELLS = {
     # One connection, or very many, cost differently from round to round.
-    "1k-1": Cell("1 kB, 1 connection", "/1k.txt", WITH_FLOOR, connections=1, rounds=5),
-    "1k": Cell("1 kB, 64 connections", "/1k.txt", WITH_FLOOR),
-    "1k-512": Cell("1 kB, 512 connections", "/1k.txt", WITH_FLOOR, connections=512, rounds=5),
+    "1k-1": Cell("1 kB, 1 connection", "/1k.txt", connections=1, rounds=5),
+    "1k": Cell("1 kB, 64 connections", "/1k.txt"),
+    "1k-512": Cell("1 kB, 512 connections", "/1k.txt", connections=512, rounds=5),
     "1k-5000": Cell("1 kB, 5000 connections", "/1k.txt", connections=5000, seconds=2),
-    "4k-1": Cell("4 kB, 1 connection", racers=WITH_FLOOR, connections=1, rounds=5),
-    "4k": Cell("4 kB, 64 connections", racers=(*WITH_ALL_C, *PYTHON), rounds=5),
+    "4k-1": Cell("4 kB, 1 connection", connections=1, rounds=5),
+    "4k": Cell("4 kB, 64 connections", racers=(*WITH_APACHE, *PYTHON), rounds=5),
     # Apache closes connections while it starts enough processes for so many.
-    "4k-512": Cell("4 kB, 512 connections", racers=WITH_FLOOR, connections=512, rounds=5),
+    "4k-512": Cell("4 kB, 512 connections", connections=512, rounds=5),
     "4k-5000": Cell("4 kB, 5000 connections", connections=5000, seconds=2),
     "close": Cell(
         "4 kB, `Connection: close`",
         # http.server does not announce that it closes, which wrk takes for an error.
-        racers=(*WITH_ALL_C, *PYTHON[1:]),
+        racers=(*WITH_APACHE, *PYTHON[1:]),
         fields=("Connection: close",),
         rounds=5,
     ),
-    "100k": Cell("100 kB", "/100k.bin", (*C, "apache")),
-    "1m": Cell("1 MB", "/1m.bin", (*C, "apache", *PYTHON)),
+    "100k": Cell("100 kB", "/100k.bin", WITH_APACHE),
+    "1m": Cell("1 MB", "/1m.bin", (*WITH_APACHE, *PYTHON), floor="large"),
     "1g-1": Cell(
-        "1 GB, 1 connection", f"/{site.LARGE}", connections=1, by_downloads=True, seconds=2
+        "1 GB, 1 connection",
+        f"/{site.LARGE}",
+        connections=1,
+        by_downloads=True,
+        floor="large",
+        seconds=2,
     ),
-    "1g": Cell("1 GB, 64 connections", f"/{site.LARGE}", by_downloads=True, seconds=2),
-    "304": Cell("304", racers=(*C, "apache"), status=304, revalidates=True),
-    "404": Cell("404", "/missing.txt", (*C, "apache"), status=404),
+    "1g": Cell(
+        "1 GB, 64 connections", f"/{site.LARGE}", by_downloads=True, floor="large", seconds=2
+    ),
+    "304": Cell("304", racers=WITH_APACHE, status=304, revalidates=True),
+    "404": Cell("404", "/missing.txt", WITH_APACHE, status=404),
     "range": Cell(
         "4 kB out of 1 MB (206)",
         "/1m.bin",
@@ -127,6 +135,7 @@ CELLS = {
         "mix of 10 000 files",
         f"/{site.MIX}",
         script=script("mix", site.MIX_FILES),
+        floor="mix",
         warm_up=1,  # a file is cached at its second request
         seconds=4,
     ),
@@ -138,15 +147,15 @@ CELLS = {
         "4 kB, a file that nobody has asked for before",
         f"/{site.FIRST}",
         script=script("first", site.FIRST_FILES),
+        floor="first",
         starts_anew=True,
         seconds=2,
     ),
     "pipelined": Cell(
         f"4 kB, {PIPELINED} pipelined",
-        racers=WITH_FLOOR,
         pipelined=PIPELINED,
         script=script("pipelined", PIPELINED),
     ),
-    "browser": Cell("4 kB, a browser's fields", racers=WITH_FLOOR, fields=BROWSER),
+    "browser": Cell("4 kB, a browser's fields", fields=BROWSER),
     "log": Cell("4 kB, logging requests", log=True),
 }

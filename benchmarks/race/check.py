@@ -88,6 +88,13 @@ def response_of(port: int, cell: Cell) -> bytes:
         return bytes(response)
 
 
+def head_of(port: int, cell: Cell) -> bytes:
+    """Return the bytes of the head of a server's response to a cell's request."""
+    with connected(port) as client:
+        client.sendall(request(cell.path, fields_of(port, cell)))
+        return read_head(client).raw
+
+
 def etag(port: int, cell: Cell) -> str:
     """Return the entity tag that a server gives a cell's file."""
     with connected(port) as client:

@@ -11,7 +11,7 @@ from benchmarks import clients, wrk
 from benchmarks.environment import MeasurementError, pinned
 from benchmarks.kinds import HOST
 from benchmarks.race import site
-from benchmarks.race.cells import PYTHON, Cell
+from benchmarks.race.cells import RIVALS, US, Cell
 from benchmarks.race.check import fields_of
 from benchmarks.servers import Server
 
@@ -101,8 +101,8 @@ def _measure_many(server: Server, cell: Cell, seconds: int) -> Round:
 
 
 def rounds_of(name: str, rounds: int) -> int:
-    """Return how many of the rounds a server takes part in: the slow ones show it in few."""
-    return min(rounds, FEW_ROUNDS) if name in PYTHON else rounds
+    """Return how many of the rounds a server takes part in: few, if nothing is compared with it."""
+    return rounds if name in (US, *RIVALS) else min(rounds, FEW_ROUNDS)
 
 
 def in_turns(

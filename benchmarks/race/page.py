@@ -31,7 +31,9 @@ Access logs are off but where the cell says so, and the servers send comparable 
 
 * `nginx` is as Debian ships it, with `sendfile` and `tcp_nopush`; `nginx-cache` also has
   `open_file_cache`, valid for 1 s.
-* `floor` is a small C program that only receives, and sends the very bytes that phttpd answered.
+* `floor` is a small C program that makes the system calls of phttpd and does nothing else: it
+  receives, and sends the very bytes that phttpd answered. It opens, reads and looks at the files
+  that phttpd opens, reads and looks at in a cell, and logs as many lines.
 * The Python servers have four threads where they have threads: gunicorn (`gthread`) and cheroot
   serve with whitenoise, uvicorn (uvloop, httptools) and granian with starlette.
 * All files are in the page cache. That of 1 GB is sparse but for its ends; its “requests” are

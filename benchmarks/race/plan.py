@@ -11,10 +11,10 @@ from benchmarks.race.cells import CELLS, RACERS, Cell
 from benchmarks.race.floor import has_compiler
 from benchmarks.race.load import rounds_of
 
-OVERHEAD = 0.15
+OVERHEAD = 0.1
 """Seconds that a round takes beside its load: start and end of wrk, and reading of figures."""
 
-RUN_UP = 0.6
+RUN_UP = 0.5
 """Seconds that a server takes to start, to be checked and to stop."""
 
 QUICK = ("1k", "4k", "4k-512", "close", "100k", "1m", "1g", "304", "404", "mix", "cold", "log")

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from rich.progress import Progress
 
-from benchmarks import servers
+from benchmarks import kinds, servers
+from benchmarks.clients import LENGTH
 from benchmarks.environment import MeasurementError, UnavailableError
 from benchmarks.race import machine, site
-from benchmarks.race.cells import US, Cell
-from benchmarks.race.check import check, response_of
+from benchmarks.race.cells import FLOOR, US, Cell
+from benchmarks.race.check import check, head_of, response_of
 from benchmarks.race.further import Ground
 from benchmarks.race.load import Round, in_turns
 from benchmarks.race.plan import OVERHEAD, RUN_UP, Plan
@@ -103,12 +104,22 @@ def start(
     stack: ExitStack,
 ) -> servers.Server:
     """Start one server and check its responses; it stops with the stack."""
-    setup = replace(
-        ground.setup(racer),
-        connections=cell.connections + SPARE,
-        log=cell.log,
-        response=response_of(running[US].port, cell) if racer == "floor" and US in running else b"",
-    )
+    setup = replace(ground.setup(racer), connections=cell.connections + SPARE, log=cell.log)
+    if racer == FLOOR and US in running:
+        setup = for_floor(setup, cell, running[US].port)
     server = stack.enter_context(servers.run(setup))
     check(server.port, cell, ground.docroot)
     return server
+
+
+def for_floor(setup: kinds.Setup, cell: Cell, port: int) -> kinds.Setup:
+    """Let the floor do what phttpd, which runs on a port, does in a cell."""
+    if not cell.floor:
+        return replace(setup, response=response_of(port, cell))
+    head = head_of(port, cell)
+    if cell.floor == "large":
+        path = str(setup.docroot / cell.path.lstrip("/"))
+        return replace(setup, response=head, mode=("large", path))
+    # The floor writes the length itself.
+    head = LENGTH.sub(rb"\r\nContent-Length: %zu", head)
+    return replace(setup, response=head, mode=(cell.floor, str(setup.docroot)))
