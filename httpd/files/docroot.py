@@ -202,10 +202,10 @@ class Docroot:
         Raises:
             OutOfDescriptorsError: descriptors or memory have run out.
         """
+        slash = name.rfind(b"/")
         try:
-            directory = self._resolver.pin_parent(name)
-            last = name[name.rfind(b"/") + 1 :]
-            status = os.stat(last, dir_fd=directory.fd, follow_symlinks=False)
+            directory = self._resolver.find_pinned(name[:slash]) or self._resolver.pin_parent(name)
+            status = os.stat(name[slash + 1 :], dir_fd=directory.fd, follow_symlinks=False)
         except OSError as error:
             if error.errno in EXHAUSTED:
                 raise OutOfDescriptorsError(error.errno) from None

@@ -97,7 +97,6 @@ class CachedFile:
         self.validated_at = self.moved_at = validated_at
         self.responses: dict[bytes, Response] = {}
         self.was_admitted = self.may_change = False
-        self.cost = self.size = self.claimed = self.open_files = 0
 
     def __repr__(self) -> str:
         path = "uncached" if self.path is None else os.fsdecode(self.path)
@@ -113,6 +112,7 @@ class CachedFile:
     def measure(self) -> None:
         """Add up what the files take; to be called once, when the cache admits them."""
         self.was_admitted = True
+        self.size = self.claimed = self.open_files = 0
         for file in (self.original, *self.coded.values()):
             self.size += len(file.name) + _OVERHEAD
             self.claimed += file.claim.size if file.claim else 0
@@ -242,6 +242,7 @@ class FileCache:
                 return
             if len(cached.responses) >= _MAX_RESPONSES:
                 self._drop_responses(cached)
+            response.owner = cached
             cached.responses[variant_key] = response
             cached.cost += cost
             self._used += cost
@@ -268,9 +269,8 @@ class FileCache:
     def clear(self) -> None:
         """Drop everything, to free descriptors."""
         with self._lock:
-            self.by_path.clear()
-            self._open.clear()
-            self._used = self._claimed = self._open_files = 0
+            for path in list(self.by_path):
+                self._drop(path)
 
     def _path_of(self, cached: CachedFile) -> bytes | None:
         """Return the key of files, if they are in the cache."""
@@ -302,12 +302,15 @@ class FileCache:
         if cached is not None:
             self._used -= cached.cost
             self._claimed -= cached.claimed
+            for response in cached.responses.values():
+                response.owner = None  # also, a cycle of references would delay the end of both
             if cached.open_files:
                 del self._open[path]
                 self._open_files -= cached.open_files
 
     def _drop_responses(self, cached: CachedFile) -> None:
         for response in cached.responses.values():
+            response.owner = None
             if response.body.claim is not None:
                 cached.claimed -= response.body.claim.size
                 self._claimed -= response.body.claim.size

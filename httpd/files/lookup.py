@@ -63,12 +63,18 @@ class FileLookup:
         Raises:
             OutOfDescriptorsError: descriptors or memory have run out.
         """
-        if cached.validated_at == self._second:
+        second = self._second
+        if cached.validated_at == second:
             return cached
-        if not self.is_current(cached):
+        original = cached.original
+        status, directory = self._docroot.revalidate(original.name)
+        is_plain = directory is not None and directory == cached.no_precompressed
+        if not original.is_current(status) or not (
+            is_plain or self._has_same_forms(cached, directory)
+        ):
             self._file_cache.remove(cached)
             return None
-        self._file_cache.note_validation(cached, self._second)
+        self._file_cache.note_validation(cached, second)
         return self._with_snapshots(cached) if cached.may_change else cached
 
     def find(self, path: bytes) -> CachedFile | FoundDirectory:
@@ -101,29 +107,27 @@ class FileLookup:
         state = self._docroot.directory_state(opened.name)  # before the names in it are looked for
         original = OpenFile(opened, self._date, claim_memory=self._file_cache.claim)
         plain = self._file_cache.plain_directories.known
-        codings = [] if plain.get(state) else self._existing_codings(original, state)
         cached = CachedFile(key, original, state, self._second)
-        if codings:
+        if not plain.get(state) and (codings := self._existing_codings(original, state)):
             cached.coded = self._open_coded(original, codings)
             cached.no_precompressed = None
         if known is not None or self._file_cache.note_request(key):
             self._file_cache.admit(cached)
         return cached
 
-    def is_current(self, cached: CachedFile) -> bool:
-        """Tell whether a new lookup would surely find the same files.
+    def _has_same_forms(self, cached: CachedFile, directory: DirectoryState | None) -> bool:
+        """Tell whether a new lookup would surely find the same precompressed forms.
+
+        Args:
+            cached: the file, which is current.
+            directory: the state of its directory.
 
         Raises:
             OutOfDescriptorsError: descriptors or memory have run out.
         """
         original = cached.original
-        status, state = self._docroot.revalidate(original.name)
-        if not original.is_current(status):
-            return False
-        if state is not None and state == cached.no_precompressed:
-            return True
-        codings = self._existing_codings(original, state)
-        cached.no_precompressed = None if codings else state
+        codings = self._existing_codings(original, directory)
+        cached.no_precompressed = None if codings else directory
         return all(
             form.is_current(self._docroot.revalidate(form.name)[0])
             if (form := cached.coded.get(coding))

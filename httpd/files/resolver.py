@@ -60,6 +60,8 @@ class Resolver:
         self._root = self.valid_root = -1
         self._root_status = os.stat_result(range(10))
         self._directories: dict[bytes, PinnedDirectory] = {}
+        self.find_pinned = self._directories.get
+        """Returns the directory of a path that was pinned since the last `release`, or None."""
 
     def __del__(self) -> None:
         self.release()

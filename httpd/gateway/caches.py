@@ -7,8 +7,9 @@ import threading
 from httpd.files.file_cache import FileCache
 from httpd.gateway.response_cache import ResponseCache
 
-_SHARE = 16
-"""The response cache may take this part of the budget, in addition to the file cache."""
+_SHARE = 32
+"""The responses of each of two seconds may take this part of the budget, in addition to the file
+cache."""
 
 
 class Caches:
@@ -39,7 +40,7 @@ class Caches:
         with self._lock:
             if second > self._second:
                 self._second = second
-                self._current = ResponseCache(self._limit)
+                self._current = ResponseCache(self._limit, self._current.responses)
                 self._evicted = 0
             return self._current if second == self._second else ResponseCache(0)
 

@@ -2,7 +2,8 @@
 
     1  exact        the bytes of the head                       for one second   `Gateway.exact`
     2  normalised   the head without query and spelling         for one second   `ResponseCache`
-    3  variant      path and variant key, validated each second  for one minute   `FileCache`
+    3  variant      path and variant key, validated each second  for one minute   `FileCache`,
+                    or the bytes of the head                     one more second  `ResponseCache`
     4  build        `Site.respond`
 
 A response is a function of the request head and of the disk within this second.  So each level may
@@ -82,6 +83,7 @@ class Gateway:
         "_is_draining",
         "_keep_alive_lines",
         "_parser",
+        "_previous",
         "_responses",
         "_site",
         "exact",
@@ -105,6 +107,7 @@ class Gateway:
     def _use(self, responses: ResponseCache) -> None:
         self._responses = responses
         self.exact: Callable[[bytes], Response | None] = responses.responses.get
+        self._previous: Callable[[bytes], Response | None] = responses.previous.get
 
     # ---------------------------------------------------------------- time
 
@@ -144,7 +147,7 @@ class Gateway:
         Args:
             head: any bytes.
         """
-        if response := self.exact(head):
+        if response := self.exact(head) or self._renew(head, self._previous(head)):
             return response
         # A head of this size is far below all limits, so that none needs a check.
         if len(head) >= MAX_REQUEST_LINE or self._is_draining:
@@ -172,6 +175,9 @@ class Gateway:
         Raises:
             HTTPError: an internal error, or a failure of the disk.
         """
+        known = self._previous(head)
+        if known is not None and (response := self._renew(head, known)):
+            return response
         if len(head) >= MAX_REQUEST_LINE or self._is_draining:
             return None
         line, _, rest = head.partition(VERSION)
@@ -274,6 +280,21 @@ class Gateway:
 
     # ---------------------------------------------------------------- the levels
 
+    def _renew(self, head: bytes, response: Response | None) -> Response | None:
+        """Return the response to the same head in the second before, if its file is unchanged."""
+        if response is None or (owner := response.owner) is None:
+            return None
+        try:
+            if self._site.lookup.revalidate(owner) is not owner:
+                return None
+        except OutOfDescriptorsError:
+            return None
+        # When this loop is late, another loop may have given the response a newer date already.
+        if response.second < self._dates.second:
+            response.set_dates(self._dates)
+        self._responses.renew(head, response)
+        return response
+
     def _recall_variant(self, head: bytes, line: bytes, header: Header) -> Response | None:
         """Return the response of level 3: of a cached file, to an earlier request.
 
@@ -311,8 +332,7 @@ class Gateway:
             current = self._site.lookup.revalidate(cached)
             if current is None:
                 return None
-            responses = current.responses  # the file cache may replace this mapping at any moment
-            response = responses.get(variant_key)
+            response = current.responses.get(variant_key)
             if response is None:
                 return None
             # A download is of one version from beginning to end, so it begins with the newest.
@@ -322,7 +342,7 @@ class Gateway:
             return None
         # When this loop is late, another loop may have a newer date in the response already.
         if response.second < self._dates.second:
-            response = responses[variant_key] = response.dated(self._dates)
+            response.set_dates(self._dates)
         self._responses.remember(head, response)
         return response
 

@@ -5,6 +5,9 @@ The meaning of a head is a pure function of its bytes, and clients send the same
 Only a query, which a file ignores, and needless percent-encoding may differ each time: the key of
 such a head leaves them out.  On a miss, the response is looked up in the file cache, which costs a
 microsecond more.  So a flood of distinct heads can fill this cache, and has no other effect.
+
+The responses of the second before stay for one more second.  The response to a head that comes
+again is taken from there once the file is validated, and the head need not be split.
 """
 
 from __future__ import annotations
@@ -13,9 +16,14 @@ from httpd.protocol.parser import VERSION
 from httpd.protocol.response import Cacheability, Response
 from httpd.protocol.target import PERCENT, QUESTION_MARK, canonical_path, decode_target_path
 
+_FILE = Cacheability.FILE  # looking it up in the class takes more than the rest of a comparison
 _OVERHEAD = 800
 _FILE_OVERHEAD = 250
 _GET = b"GET "
+
+
+Responses = dict[bytes | tuple[bytes | None, bytes], Response]
+"""By the whole head, or by its decoded path and the rest of the head after the target."""
 
 
 class ResponseCache:
@@ -25,13 +33,14 @@ class ResponseCache:
 
     Args:
         budget: bytes that the cache may take, in addition to the file cache.
+        previous: the responses of the second before.
     """
 
-    __slots__ = ("_room", "responses")
+    __slots__ = ("_room", "previous", "responses")
 
-    def __init__(self, budget: int) -> None:
-        self.responses: dict[bytes | tuple[bytes | None, bytes], Response] = {}
-        """By the whole head, or by its decoded path and the rest of the head after the target."""
+    def __init__(self, budget: int, previous: Responses | None = None) -> None:
+        self.responses: Responses = {}
+        self.previous: Responses = {} if previous is None else previous
         self._room = budget
 
     def find(self, line: bytes, rest: bytes) -> Response | None:
@@ -56,7 +65,7 @@ class ResponseCache:
             response: a cacheable response.  One that holds a file open is not cached, since each
                 download begins with the newest version of the file.
         """
-        is_of_file = response.cacheability is Cacheability.FILE
+        is_of_file = response.cacheability is _FILE
         cost = len(head)
         if is_of_file:
             cost += _FILE_OVERHEAD
@@ -68,10 +77,23 @@ class ResponseCache:
                 self._room -= cost
                 self.responses[key] = response
 
+    def renew(self, head: bytes, response: Response) -> None:
+        """Cache a response of `previous` for this second as well, if there is room.
+
+        Args:
+            head: its key.
+            response: of a file.
+        """
+        cost = len(head) + _FILE_OVERHEAD
+        if cost <= self._room:
+            self._room -= cost
+            self.responses[head] = response
+
     def close(self) -> None:
         """Drop all responses, and cache no further ones."""
         self._room = 0
         self.responses.clear()
+        self.previous.clear()
 
 
 def _make_key(head: bytes) -> bytes | tuple[bytes, bytes] | None:

@@ -397,7 +397,7 @@ class Connection:
                 size += response.after_head
                 if response.body.segments:
                     budget = self._context.send_budget.slice
-                    sent = send_beginning(self._transport, response, budget)
+                    sent = send_beginning(self._transport, head, response.body, budget)
                 else:
                     sent = self._transport.writev(self.fd, (head, response.body.content))
         except BlockingIOError:

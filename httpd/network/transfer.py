@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from httpd.files.fingerprint import enclose
 from httpd.network.transport import Transport
-from httpd.protocol.response import Response
+from httpd.protocol.response import Body, Response
 
 TAIL = 4096
 """Bytes at the end of a part of a file that are sent from memory, after a last check."""
@@ -26,12 +26,13 @@ class StillUnsentError(BlockingIOError):
     """The kernel still holds unsent pages of the file, so the last check would come too early."""
 
 
-def send_beginning(transport: Transport, response: Response, budget: int) -> int:
+def send_beginning(transport: Transport, head: bytes, body: Body, budget: int) -> int:
     """Send the head of a response that has segments, and the first segment if it cannot change.
 
     Args:
         transport: to the client.
-        response: what is sent.
+        head: of the response.
+        body: of the response.
         budget: the most bytes to send of the first segment.
 
     Returns:
@@ -40,7 +41,7 @@ def send_beginning(transport: Transport, response: Response, budget: int) -> int
     Raises:
         OSError: of the socket.
     """
-    head, first, source = response.head, response.body.segments[0], response.body.source
+    first, source = body.segments[0], body.source
     sent = transport.send_first(head)
     if sent == len(head) and source and source.is_snapshot and isinstance(first, range):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Generator
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import STATUSES
@@ -116,7 +116,7 @@ NO_BODY = Body()
 
 
 class Response:
-    """A response head and the body that follows it.  Never changed: `dated` makes another one.
+    """A response head and the body that follows it.  Nothing of it changes but the dates.
 
     Args:
         status: a key of `STATUSES`.
@@ -131,8 +131,10 @@ class Response:
 
     Attributes:
         second: that of `dates`.
-        head: the head, with a small body joined to it, so that both are sent by one system call.
+        head: the head, with a small body joined to it, so that both are sent by one system call;
+            its length never changes.
         after_head: the bytes of a body that is not joined to the head.
+        owner: the cached file that the response is stored with, as long as it is.
     """
 
     __slots__ = (
@@ -144,6 +146,7 @@ class Response:
         "head",
         "keep_alive",
         "lingers",
+        "owner",
         "second",
         "status",
     )
@@ -169,8 +172,12 @@ class Response:
         self.lingers: Final = lingers
         self.cacheability: Final = cacheability
         self.expires: Final = expires
-        self.second: Final = dates.second
-        self.head: Final = b"".join(
+        self.after_head: Final = (
+            sum(map(len, segments)) if segments else 0 if is_joined else len(content)
+        )
+        self.owner: Any = None
+        self.second = dates.second
+        self.head = b"".join(
             (
                 _STATUS_LINES[status],
                 dates.rendered.get(expires) or dates.lines(expires),
@@ -178,26 +185,26 @@ class Response:
                 content if is_joined else b"",
             )
         )
-        self.after_head: Final = (
-            sum(map(len, segments)) if segments else 0 if is_joined else len(content)
-        )
 
     def __repr__(self) -> str:
         size = len(self.head) + self.after_head
         return f"<Response {self.status}, {size} bytes, cacheable: {self.cacheability.name}>"
 
-    def dated(self, dates: DateHeaders) -> Response:
-        """Return the same response with the time of another second."""
-        return Response(
-            self.status,
-            self.fields,
-            dates,
-            self.body,
-            keep_alive=self.keep_alive,
-            lingers=self.lingers,
-            cacheability=self.cacheability,
-            expires=self.expires,
+    def set_dates(self, dates: DateHeaders) -> None:
+        """Give the response the time of another second.
+
+        Other threads may be sending the response, so `head` is replaced as a whole.
+        """
+        expires = self.expires
+        self.head = b"".join(
+            (
+                _STATUS_LINES[self.status],
+                dates.rendered.get(expires) or dates.lines(expires),
+                self.fields,
+                b"" if self.after_head else self.body.content,
+            )
         )
+        self.second = dates.second
 
 
 PendingResponse = Generator[None, None, Response]

@@ -134,10 +134,22 @@ def test_cached_responses_of_one_file_are_bounded(open_files: list[OpenFile]) ->
     file_cache = FileCache(1 << 20)
     kept = cached(b"/a", open_files[1])
     file_cache.admit(kept)
-    for number in range(10_000):
-        file_cache.add_response(kept, b"%d" % number, response())
+    added = [response() for _ in range(10_000)]
+    for number, own in enumerate(added):
+        file_cache.add_response(kept, b"%d" % number, own)
         assert len(kept.responses) <= 64
     assert b"9999" in kept.responses
+    assert [own for own in added if own.owner] == list(kept.responses.values())
+
+
+def test_response_has_its_owner_as_long_as_that_is_cached(open_files: list[OpenFile]) -> None:
+    file_cache = FileCache(1 << 20)
+    kept, own = cached(b"/a", open_files[1]), response()
+    file_cache.admit(kept)
+    file_cache.add_response(kept, b"key", own)
+    assert own.owner is kept
+    file_cache.remove(kept)
+    assert own.owner is None
 
 
 def test_response_that_is_too_large_evicts_nothing(open_files: list[OpenFile]) -> None:

@@ -6,12 +6,14 @@ full.  Each response is compared with that of a gateway whose caches are empty.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 import tempfile
 import time
 import traceback
+import weakref
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -490,6 +492,39 @@ def test_gateway_begins_a_second_independently_of_others(
     assert recalled(second, "/a.txt") is after
     first.tick()
     assert recalled(first, "/a.txt") is after
+
+
+def test_head_of_the_second_before_needs_no_parsed_header_section(
+    gateways: tuple[ClockedGateway, ClockedGateway],
+) -> None:
+    first, second = gateways
+    response = first.ask_twice("/a.txt")
+    assert recalled(first, "/a.txt") is response
+    before = in_memory(response)
+    second.tick()
+    assert recalled(second, "/a.txt") is response
+    assert response.second == int(second.now)
+    assert len(in_memory(response)) == len(before), "its client may have the first bytes already"
+
+
+def test_evicted_file_is_served_to_no_head_of_the_second_before(
+    gateways: tuple[ClockedGateway, ClockedGateway],
+) -> None:
+    """And nothing holds its memory any longer than the response cache does."""
+    first, second = gateways
+    first.ask_twice("/a.txt")
+    recalled(first, "/a.txt")
+    file = weakref.ref(first.caches.files.by_path[b"/a.txt"].original)
+    first.caches.files.clear()
+    second.tick()
+    assert second.gateway.recall(head(target="/a.txt")) is None
+    gc.disable()
+    try:
+        for clocked in gateways:
+            clocked.tick(2)
+        assert file() is None
+    finally:
+        gc.enable()
 
 
 def test_late_gateway_does_not_set_the_date_of_a_response_back(

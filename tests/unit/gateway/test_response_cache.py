@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd.gateway.response_cache import ResponseCache
+from httpd.gateway.response_cache import ResponseCache, Responses
 from httpd.protocol.parser import VERSION
 from httpd.protocol.response import Body, Cacheability, Response
 from tests.unit.protocol.heads import head
@@ -133,6 +133,19 @@ def test_response_that_does_not_fit_evicts_nothing() -> None:
     response_cache.remember(b"large", response(100, 10_000))
     response_cache.remember(b"x" * 10_000, response())
     assert set(response_cache.responses) == {b"small"}
+
+
+def test_responses_of_the_second_before_are_renewed_within_the_budget() -> None:
+    heads = [b"%d" % number for number in range(100)]
+    previous: Responses = dict.fromkeys(heads, response(is_of_file=True))
+    response_cache = ResponseCache(2000, previous)
+    for data in heads:
+        response_cache.renew(data, response_cache.previous[data])
+    assert 0 < len(response_cache.responses) < 10
+    response_cache.close()
+    assert response_cache.previous == previous == {}, "loops hold on to it"
+    response_cache.renew(heads[0], response(is_of_file=True))
+    assert response_cache.responses == {}
 
 
 def test_response_of_a_download_is_not_cached() -> None:

@@ -363,7 +363,7 @@ def test_send_beginning_and_transfer_send_all_of_it(
     """Of a file that may change it is the head only, so that each slice is followed by a look."""
     ours, theirs = ends
     response = make(tmp_path, segments)
-    sent = send_beginning(to(ours), response, budget)
+    sent = send_beginning(to(ours), response.head, response.body, budget)
     first = len(segments[0]) if make is make_lasting and isinstance(segments[0], range) else 0
     assert sent == len(HEAD) + min(budget, first)
     received = theirs.recv(sent, socket.MSG_WAITALL)
@@ -381,7 +381,7 @@ def test_send_beginning_to_a_full_socket_sends_what_fits(tmp_path: Path, room: i
     with ours, theirs:
         response = make_lasting(tmp_path, (range(SIZE),))
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
-        sent = send_beginning(to(ours), response, SIZE)
+        sent = send_beginning(to(ours), response.head, response.body, SIZE)
         assert len(HEAD) <= sent < len(HEAD) + SIZE
         transfer = Transfer(response, (response.head,), sent)
         received = theirs.recv(sent, socket.MSG_WAITALL)
