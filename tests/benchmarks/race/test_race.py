@@ -15,7 +15,7 @@ import pytest
 from benchmarks import kinds, servers
 from benchmarks.environment import MeasurementError
 from benchmarks.race.cells import CELLS
-from benchmarks.race.check import check, paths_of
+from benchmarks.race.check import check
 from benchmarks.race.load import Round, in_turns
 from benchmarks.race.page import render
 from benchmarks.race.results import Results
@@ -131,26 +131,6 @@ def test_race_finds_out_wrong_responses(tmp_path: Path, response: bytes, wrong: 
             return
         with pytest.raises(MeasurementError, match=wrong):
             check(server.port, CELLS["4k"], tmp_path)
-
-
-@pytest.mark.debian("gcc")
-@pytest.mark.parametrize(
-    "name", ["4k", "close", "100k", "1m", "304", "404", "range", "first", "mix", "log"]
-)
-def test_floor_answers_as_phttpd_does(tmp_path: Path, name: str) -> None:
-    require.command("gcc", "gcc")
-    from benchmarks.race.running import for_floor  # noqa: PLC0415  # needs rich
-
-    cell = CELLS[name]
-    for path in {cell.path, *paths_of(cell)} - {"/missing.txt"}:
-        file = tmp_path / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(RIGHT * (250 if path == "/1m.bin" else 1))
-    with servers.run(kinds.Setup("phttpd", tmp_path, workers=1, log=cell.log)) as phttpd:
-        setup = for_floor(kinds.Setup("floor", tmp_path, log=cell.log), cell, phttpd.port)
-        with servers.run(setup) as server:
-            for _ in range(2):  # what was read is kept, or read again
-                check(server.port, cell, tmp_path)
 
 
 def plan_of(*options: str) -> Plan:
