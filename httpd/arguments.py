@@ -24,6 +24,7 @@ COMMANDS = ("start", "stop", "reload", "upgrade", "status")
 PREVIEW_OPTIONS = {
     "--lan": "serve other machines too, at all addresses",
     "--open": "open a browser",
+    "--watch": "have browsers load a page again when a file changes",
 }
 """The options of a preview, and what they do."""
 

@@ -245,7 +245,7 @@ def _serve(
 def _adapt(settings: Settings, parsed: Namespace, options: dict[str, Any]) -> Settings:
     from httpd import preview  # noqa: PLC0415 - other servers do without
 
-    return preview.adapt(settings, options, lan=parsed.lan)
+    return preview.adapt(settings, options, lan=parsed.lan, watch=parsed.watch)
 
 
 def _preview(

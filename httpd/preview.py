@@ -21,8 +21,9 @@ from httpd.network.listener import open_listeners
 from httpd.network.settings import ListenSettings
 from httpd.observe import terminal
 from httpd.observe.qr_code import encode, render
-from httpd.process.errors import StartError
+from httpd.process.errors import EX_USAGE, StartError
 from httpd.service import explain_bind
+from httpd.site.changes import Changes
 from httpd.site.rules import Rule
 
 _PORTS = 100
@@ -31,13 +32,17 @@ _LOOPBACK = ("127.0.0.1", "::1")
 _REVALIDATE = Rule(("/**",), fields=(("Cache-Control", "no-cache"),))
 
 
-def adapt(settings: Settings, options: Mapping[str, Any], *, lan: bool) -> Settings:
+def adapt(settings: Settings, options: Mapping[str, Any], *, lan: bool, watch: bool) -> Settings:
     """Return the settings of a preview: what no option says is as a developer needs it.
 
     Args:
         settings: of the options alone.
         options: of the command line, by key.
         lan: whether other machines may reach the server.
+        watch: whether browsers load a page again when something has changed.
+
+    Raises:
+        StartError: the options contradict each other.
     """
     # A cached response may be a second old.
     site = replace(settings.site, listing=True, rules=(_REVALIDATE,), cache=0)
@@ -46,6 +51,10 @@ def adapt(settings: Settings, options: Mapping[str, Any], *, lan: bool) -> Setti
         listen = replace(listen, host=_loopback())
     if "workers" not in options:
         process = replace(process, workers=1)
+    if watch:
+        if process.workers > 1:  # each would count the changes for itself
+            raise StartError(EX_USAGE, "--watch needs one worker; leave --workers out")
+        site = replace(site, changes=Changes())
     if "threads" not in options:  # the lines of several loops would not come in order
         process = replace(process, threads=1)
     if "log_file" not in options:

@@ -23,7 +23,7 @@ from httpd.gateway.caches import Caches
 from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_common_request
-from httpd.protocol.response import Cacheability, DateHeaders, PendingResponse, Response
+from httpd.protocol.response import Cacheability, DateHeaders, Pause, PendingResponse, Response
 from httpd.protocol.target import (
     PERCENT,
     QUESTION_MARK,
@@ -214,15 +214,18 @@ class Gateway:
                 return response
         return self._build(head, request)
 
-    def resume(self, pending: PendingResponse) -> Response | None:
+    def resume(self, pending: PendingResponse) -> Response | Pause | None:
         """Take a step of a pending response; return the response after the last step.
+
+        Returns:
+            None to take the next step in the next turn, or what to wait for before.
 
         Raises:
             HTTPError: an internal error, or a failure of the disk.
         """
         self._hooks.before_blocking()
         try:
-            next(pending)
+            return next(pending)
         except StopIteration as end:
             response: Response = end.value
             return response
@@ -233,7 +236,6 @@ class Gateway:
             raise error.http_error from None
         except Exception:
             raise self._internal_error() from None
-        return None
 
     def refuse(self, error: HTTPError, *, head_only: bool) -> Response:
         """Return the last response of a connection, whose request is refused.

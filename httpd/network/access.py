@@ -10,7 +10,7 @@ from httpd.protocol.response import Response
 
 
 def log_response(
-    log: AccessLog,
+    log: AccessLog | None,
     transport: Transport,
     head: bytes,
     response: Response,
@@ -20,13 +20,15 @@ def log_response(
     """Add a line to the access log.
 
     Args:
-        log: which gets the line.
+        log: which gets the line, if there is one.
         transport: to the client.
         head: of the request.
         response: which was sent.
         unsent: bytes of the response that were not sent.
         started: when the request began to arrive, by the monotonic clock.
     """
+    if log is None:
+        return
     sent = len(response.head) + response.after_head - unsent
     body = max(0, (len(response.body.content) or response.after_head) - unsent)
     duration = time.monotonic() - started

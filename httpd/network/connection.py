@@ -9,8 +9,8 @@ for, for how long, and what it does then follow from its state (`httpd.network.s
     accept ──▶ IDLE ── bytes ──▶ READING_HEAD ──▶ READING_BODY ── end ──▶ SENDING
                  │ └──────── a whole head with a cached response ──────▶    │ ▲
                  │                                                          ▼ ▼
-                 │                                                        WAITING
-                 ▼                                                          │
+                 │                            SUSPENDED ◀── paused ──── WAITING
+                 ▼                                 └──────── woken ───────▶ │
                CLOSED ◀───────────────── LINGERING ◀── the last response ───┘
 """
 
@@ -24,7 +24,7 @@ from httpd.network.access import log_response
 from httpd.network.context import Context
 from httpd.network.download import Download
 from httpd.network.drain import expects_request
-from httpd.network.pipelining import send_parts
+from httpd.network.pipelining import parts_of, send_parts
 from httpd.network.request_reader import RequestReader
 from httpd.network.socket_ops import NETWORK_ERRORS
 from httpd.network.state import (
@@ -35,13 +35,14 @@ from httpd.network.state import (
     READING_HEAD,
     SENDING,
     STALL_SECONDS,
+    SUSPENDED,
     WAITING,
     State,
 )
 from httpd.network.transfer import FileChangedError, send_beginning
 from httpd.network.transport import Transport
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.response import PendingResponse, Response
+from httpd.protocol.response import Pause, PendingResponse, Response
 
 PIPELINED = 32
 """The most cached responses in one turn, to requests that arrived together.  The rest waits for the
@@ -106,7 +107,7 @@ class Connection:
         self._started = context.now  # when the running request began to arrive
 
     def __repr__(self) -> str:
-        return f"<Connection {self._client()} {self.state.name}, {self.served} served>"
+        return f"<Connection {self._transport} {self.state.name}, {self.served} served>"
 
     # ---------------------------------------------------------------- what the loop calls
 
@@ -138,12 +139,18 @@ class Connection:
             self.on_event()
         if self.state is SENDING and self._download and self._download.is_too_slow():
             self.cut("too slow for a drain")
+        self.wake()
         if self.state is not IDLE:
             return
         limits = self._context.limits
         timeout = limits.keepalive_timeout if self.served else limits.header_timeout
         if not expects_request(self._context.now, started, self.deadline - timeout):
             self.close("drain")
+
+    def wake(self) -> None:
+        """Continue with a suspended response in the next turn, if there is one."""
+        if self.state is SUSPENDED:
+            self._wait_for_turn()
 
     def unsent(self) -> int:
         """Return the bytes of the running response that are still to be sent."""
@@ -161,7 +168,7 @@ class Connection:
         """
         if self.state in (SENDING, WAITING):
             self._context.log.warning(
-                f"the response with {self._name()} to {self._client()} was cut, "
+                f"the response with {self._name()} to {self._transport} was cut, "
                 f"{self.unsent()} bytes were left to send: {reason}"
             )
         self.close(reason)
@@ -182,11 +189,7 @@ class Connection:
         self._context.unwatch(self)
         self._transport.close()
         if self._context.log.verbose:
-            self._context.log.debug(f"connection {self._client()} closed: {reason}")
-
-    def _client(self) -> str:
-        host, port = self._transport.peer
-        return f"{host}:{port}" if port else host
+            self._context.log.debug(f"connection {self._transport} closed: {reason}")
 
     def _name(self) -> str:
         """Return the name of the file that is being sent, or else the request line."""
@@ -300,11 +303,7 @@ class Connection:
         cached = reader.take_cached(most)
         if not cached:
             return 0
-        parts = [
-            part
-            for _, response in cached
-            for part in (response.head, response.body.content if response.after_head else b"")
-        ]
+        parts = parts_of([response for _, response in cached])
         sent = send_parts(self._transport, parts)
         self._started = reader.started
         for place, (self._head, response) in enumerate(cached, 1):
@@ -349,7 +348,10 @@ class Connection:
                 self._pending = None
                 self.refuse(error)
                 return
-            if response is None:
+            if not isinstance(response, Response):
+                if response is Pause.UNTIL_WOKEN:
+                    self._enter(SUSPENDED)
+                    self._wait()
                 return
             self._pending = None
             self.begin(response)
@@ -441,7 +443,7 @@ class Connection:
             if download.send_slice():
                 self.deadline = context.now + min(_TAKE_SECONDS, context.limits.send_timeout)
         except FileChangedError:
-            text = f"{self._name()} changed during a download by {self._client()}"
+            text = f"{self._name()} changed during a download by {self._transport}"
             context.log.warning(f"{text}; the transfer was ended")
             self.close("file changed")
             return
@@ -459,7 +461,7 @@ class Connection:
         if error.errno in NETWORK_ERRORS:
             self.close("client reset")
             return
-        text = f"cannot send {self._name()} to {self._client()}: {error.strerror}"
+        text = f"cannot send {self._name()} to {self._transport}: {error.strerror}"
         self._context.log.error(text)
         self.close("read error")
 
@@ -491,9 +493,8 @@ class Connection:
             self._end(response)
 
     def _log_response(self, response: Response) -> None:
-        log, transport = self._context.access_log, self._transport
-        if log is not None:
-            log_response(log, transport, self._head, response, self.unsent(), self._started)
+        log, unsent = self._context.access_log, self.unsent()
+        log_response(log, self._transport, self._head, response, unsent, self._started)
 
     # ---------------------------------------------------------------- the end
 
@@ -579,6 +580,7 @@ _Step = Callable[[Connection], None]
 
 _ON_EVENT: Mapping[State, _Step] = {
     WAITING: Connection._take_turn,
+    SUSPENDED: lambda connection: connection.close("client closed"),
     SENDING: Connection._send,
     LINGERING: Connection._discard,
     CLOSED: lambda _: None,
@@ -590,6 +592,7 @@ _ON_DEADLINE: Mapping[State, _Step] = {
     READING_HEAD: Connection._refuse_slow,
     READING_BODY: Connection._refuse_slow,
     WAITING: Connection._on_send_deadline,
+    SUSPENDED: Connection.wake,
     SENDING: Connection._on_send_deadline,
     LINGERING: lambda connection: connection.close(connection._close_reason),
     CLOSED: lambda _: None,

@@ -164,6 +164,10 @@ class Loop:
         """Ask a loop that drains to take no more than so many seconds from now on."""
         self._commands.call(lambda: self._limit_drain(seconds))
 
+    def wake(self) -> None:
+        """Ask the loop to continue the suspended responses."""
+        self._commands.call(self._wake)
+
     def stop(self) -> None:
         """Ask the loop to close everything and to end."""
         self._commands.call(lambda: self._close_all("stop"))
@@ -232,6 +236,10 @@ class Loop:
         """Do what other threads have asked for."""
         for command in self._commands.take():
             self._failures.guard(None, command)
+
+    def _wake(self) -> None:
+        for connection in self._connections.all():
+            connection.wake()
 
     # ---------------------------------------------------------------- for connections and gateways
 

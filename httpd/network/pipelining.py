@@ -52,6 +52,15 @@ def take_cached(
     return cached
 
 
+def parts_of(responses: Sequence[Response]) -> list[bytes]:
+    """Return the pieces of memory of responses that are no downloads: two for each."""
+    return [
+        part
+        for response in responses
+        for part in (response.head, response.body.content if response.after_head else b"")
+    ]
+
+
 def send_parts(transport: Transport, parts: Sequence[bytes]) -> int:
     """Send several pieces of memory by one system call.
 

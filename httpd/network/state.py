@@ -15,6 +15,8 @@ from httpd.network.settings import LoopSettings
 
 STALL_SECONDS = 10.0
 """How long a client may send nothing in the middle of a request."""
+SUSPEND_SECONDS = 60.0
+"""How long a pending response may wait for something else than the client."""
 LINGER_SECONDS = 2.0
 """How long a client may go on sending after its last response (RFC 9112 §9.6)."""
 
@@ -45,6 +47,8 @@ READING_BODY = State("reading body", select.EPOLLIN, attrgetter("header_timeout"
 """In the middle of a request body."""
 WAITING = State("waiting", select.EPOLLOUT, attrgetter("send_timeout"))
 """Waiting for the next turn, to continue with a pending response, pipelined requests or a body."""
+SUSPENDED = State("suspended", select.EPOLLRDHUP, lambda _: SUSPEND_SECONDS)
+"""Until a pending response is to be continued that waits for something else than the client."""
 SENDING = State("sending", select.EPOLLOUT, attrgetter("send_timeout"))
 """In the middle of a response, or with one in the queue of the loop."""
 LINGERING = State("lingering", select.EPOLLIN, lambda _: LINGER_SECONDS)

@@ -48,6 +48,10 @@ class Transport:
         self.peer = peer
         self._unsent_limit = UNLIMITED
 
+    def __str__(self) -> str:
+        host, port = self.peer
+        return f"{host}:{port}" if port else host
+
     def send_first(self, data: bytes) -> int:
         """Send data that more data will follow at once, in the same segment if it is small.
 

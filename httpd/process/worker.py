@@ -28,6 +28,7 @@ from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.observe.settings import LogSettings
+from httpd.process.change_watch import ChangeWatch
 from httpd.process.channel import Channel, Message
 from httpd.process.descriptors import make_room
 from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
@@ -139,6 +140,8 @@ class _Worker:
         self._caches = {
             frontend: Caches(frontend.site.cache) for frontend in self._listeners.frontends()
         }
+        changes, docroot = settings.site.changes, settings.site.docroot
+        self._change_watch = ChangeWatch(docroot, changes, log) if changes is not None else None
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
         self._loops = [self._make_loop(index, number, settings, board) for number in range(threads)]
 
@@ -173,6 +176,8 @@ class _Worker:
         )
 
     def run(self, inbox: SignalInbox) -> int:
+        if self._change_watch is not None:
+            self._change_watch.start(self._loops)
         for loop in self._loops:
             threading.Thread(target=self._run_loop, args=(loop,), daemon=True).start()
         self._channel.send(Message.READY)

@@ -207,5 +207,12 @@ class Response:
         self.second = dates.second
 
 
-PendingResponse = Generator[None, None, Response]
+class Pause(enum.Enum):
+    """What a pending response yields that waits for something else than its next turn."""
+
+    UNTIL_WOKEN = enum.auto()
+    """It is continued when its connection is woken, a drain begins, or the wait takes too long."""
+
+
+PendingResponse = Generator[Pause | None, None, Response]
 """A response that takes several steps to make, such as a listing; each step is a `next`."""

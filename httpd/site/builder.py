@@ -13,7 +13,14 @@ from httpd.files.file_cache import CachedFile
 from httpd.files.memory import UNCLAIMED, Claim, ClaimMemory
 from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.response import NO_BODY, Body, Cacheability, DateHeaders, Response
+from httpd.protocol.response import (
+    NO_BODY,
+    Body,
+    Cacheability,
+    DateHeaders,
+    Pause,
+    Response,
+)
 from httpd.site.error_pages import POLICY, render_page
 from httpd.site.listing.listing import Listing
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy, merge
@@ -131,7 +138,7 @@ class ResponseBuilder(NamedTuple):
         return Body(b"".join(parts), (), source, claim)
 
 
-PendingBuilder = Generator[None, None, ResponseBuilder]
+PendingBuilder = Generator[Pause | None, None, ResponseBuilder]
 """A builder that takes several turns of a loop to make, such as one of a listing."""
 
 

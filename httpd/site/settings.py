@@ -11,6 +11,7 @@ from httpd.settings.kinds import FLAG, Kind, any_case, or_auto, size, texts
 from httpd.settings.machine import share_memory
 from httpd.settings.system_kinds import DIRECTORY
 from httpd.settings.tree import Tree
+from httpd.site.changes import Changes
 from httpd.site.rule_syntax import EXPIRES, RULES
 from httpd.site.rules import Rule
 
@@ -126,3 +127,5 @@ class SiteSettings:
         details="Responses that clients have not yet received count too, up to half of it. Beyond"
         " that, they are sent from their files.",
     )
+    changes: Changes | None = None
+    """Those below the docroot, for live reload; None to leave it out.  No key sets this."""

@@ -6,6 +6,8 @@ exist.  The first step that returns a builder decides, and an HTTPError becomes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from httpd import __version__
 from httpd.files.docroot import Docroot
 from httpd.files.faults import NoDocrootError
@@ -18,10 +20,11 @@ from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, t
 from httpd.site.file_handler import FileHandler
 from httpd.site.listing.listing_cache import ListingCache
 from httpd.site.listing_handler import ListingHandler
+from httpd.site.live_reload import LiveReload
 from httpd.site.rules import NO_POLICY, PathPolicy, Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.slash_redirect import SlashRedirect
-from httpd.site.steps import Clock, Step
+from httpd.site.steps import Clock, Found, Step
 
 _ALLOW = (("Allow", "GET, HEAD, OPTIONS"),)
 _OTHER_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
@@ -39,6 +42,7 @@ class Site:
     Attributes:
         common_lines: the header lines that every response has, each with its CRLF.
         lookup: finds the files.
+        find: `FileLookup.find`, or the same with paths of the site's own.
         reads: the request header fields that the cached responses of a file depend on.
         invalidate_root: see `Docroot.invalidate_root`.
         docroot_fault: why the docroot could not be read for the last request that failed for that.
@@ -50,6 +54,7 @@ class Site:
         "_rules",
         "common_lines",
         "docroot_fault",
+        "find",
         "invalidate_root",
         "lookup",
         "reads",
@@ -68,6 +73,11 @@ class Site:
         self.steps: list[Step] = [files]
         # Responses of later steps are not cached with a file, so their `reads` do not count.
         self.reads = frozenset[str]().union(*(step.reads for step in self.steps))
+        self.find: Callable[[bytes], Found] = self.lookup.find
+        if settings.changes is not None:
+            live_reload = LiveReload(settings.changes, settings.expires, settings.charset, clock)
+            self.find = live_reload.wrap(self.find)
+            self.steps.insert(0, live_reload)
         self.steps.append(SlashRedirect())
         self._listings = None
         if settings.listing:
@@ -116,7 +126,7 @@ class Site:
         try:
             if request.method not in ("GET", "HEAD"):
                 return _respond_to_other_method(request.method, policy)
-            found = self.lookup.find(path)
+            found = self.find(path)
             for step in self.steps:
                 made = step.handle(request, found, policy)
                 if made is not None:

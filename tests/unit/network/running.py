@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from httpd.gateway.caches import Caches
@@ -22,6 +23,7 @@ from httpd.observe.access_log import AccessLog
 from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.site.changes import Changes
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
 from tests.support.raw import Client
@@ -72,6 +74,7 @@ class RunningLoop:
         board: Scoreboard,
         *,
         verbose: bool = True,
+        changes: Changes | None = None,
     ) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener.setblocking(False)
@@ -85,7 +88,7 @@ class RunningLoop:
         access_log = (
             AccessLog(FORMATS["combined"], [LineWriter(self._access_fd, log)]) if verbose else None
         )
-        frontend = Frontend(site_settings(docroot))
+        frontend = Frontend(replace(site_settings(docroot), changes=changes))
         listeners = Listeners([Listener(self.listener, frontend)], 1)
         caches = {frontend: Caches(frontend.site.cache)}
         self.loop = Loop(0, listeners, settings, caches, board, log, access_log)

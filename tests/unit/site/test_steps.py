@@ -18,6 +18,7 @@ from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import _NOT_PLAIN, parse_head
 from httpd.site.builder import PendingBuilder, ResponseBuilder
+from httpd.site.changes import Changes
 from httpd.site.rules import NO_POLICY, PathPolicy, Rule, Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.site import Site, find_policy
@@ -42,6 +43,7 @@ VALUES = {
     "User-Agent": ["x"],
 }
 TARGETS = ["/a.js", "/large.bin", "/folder", "/folder/", "/folder/?sort=size", "/ruled.gz", "/none"]
+TARGETS += ["/a.html", "/.phttpd/reload", "/.phttpd/reload.js"]
 
 
 RULES = (Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),)
@@ -81,16 +83,25 @@ def undeclared(step: Step, request: Request, found: Found, policy: PathPolicy) -
     return fields.read - step.reads
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    root = tmp_path_factory.mktemp("steps")
-    for name in "a.js", "a.js.gz", "a.js.br", "ruled.gz", "folder/b.txt":
+def make_site(root: Path, changes: Changes | None = None) -> Site:
+    for name in "a.js", "a.js.gz", "a.js.br", "a.html", "ruled.gz", "folder/b.txt":
         write(root / name, "content", age=3600)
     write_sparse(root / "large.bin", SMALL_FILE + 1)
+    docroot = str(root)
     return Site(
-        SiteSettings(docroot=str(root), cache=1 << 20, listing=True, rules=RULES),
+        SiteSettings(docroot=docroot, cache=1 << 20, listing=True, rules=RULES, changes=changes),
         FileCache(1 << 20),
     )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return make_site(tmp_path_factory.mktemp("steps"))
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return make_site(tmp_path_factory.mktemp("watched"), Changes())
 
 
 @given(
@@ -104,17 +115,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 )
 @settings(max_examples=500)
 def test_step_reads_no_field_that_it_does_not_declare(
-    site: Site, method: str, target: str, fields: list[tuple[str, str]]
+    site: Site, watched: Site, method: str, target: str, fields: list[tuple[str, str]]
 ) -> None:
     lines = [f"{name}: {value}" for name, value in fields]
     request = parse_head(head(*lines, method=method, target=target))
-    try:
-        found = site.lookup.find(request.path)
-    except HTTPError:
-        return
     policy = find_policy(Rules(RULES), request.path)
-    for step in site.steps:
-        assert undeclared(step, request, found, policy) == set(), type(step).__name__
+    for each in (site, watched):
+        try:
+            found = each.find(request.path)
+        except HTTPError:
+            continue
+        for step in each.steps:
+            assert undeclared(step, request, found, policy) == set(), type(step).__name__
 
 
 class Undeclared:
@@ -145,7 +157,7 @@ class Undeclared:
 
     def _later(self, fields: Mapping[str, str]) -> PendingBuilder:
         fields.get("cookie")
-        yield
+        yield None
         raise HTTPError(404, "Nothing is here.")
 
 
@@ -173,3 +185,6 @@ def test_step_that_no_setting_enables_does_not_exist(tmp_path: Path) -> None:
     names = [type(step).__name__ for step in with_listing.steps]
     assert names == ["FileHandler", "SlashRedirect", "ListingHandler"]
     assert [type(step).__name__ for step in without.steps] == names[:-1]
+    assert without.find == without.lookup.find
+    watched = Site(SiteSettings(docroot=str(tmp_path), cache=0, changes=Changes()), FileCache(0))
+    assert [type(step).__name__ for step in watched.steps] == ["LiveReload", *names[:-1]]
