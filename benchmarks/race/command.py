@@ -6,8 +6,8 @@ figure that counts is CPU time per request, user and system, of all processes of
 server's responses are checked before it is measured.  phttpd runs under the distribution's Python.
 
 A whole race takes less than 15 minutes and writes race-PROCESSOR.md, .svg and .json to
-benchmarks/results, or to build/race if the machine was not quiet.  One of some cells or servers, or
-a quick one, only prints its table, unless --output names a directory.
+benchmarks/results, or to build/race if the machine was not quiet or a server failed.  One of some
+cells or servers, or a quick one, only prints its table, unless --output names a directory.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def run(args: argparse.Namespace, report: Report) -> None:
         results = race(plan, python, args, BUILD if is_public(output) else output)
         report.figures = asdict(results)
         if plan.whole:
-            report.bars = quiet.bars(results.noise, results.spreads())
-    write(results, output if results.is_quiet or not is_public(output) else BUILD)
+            report.bars = results.bars()
+    write(results, output if results.is_fit or not is_public(output) else BUILD)
     if earlier is not None:
         console.print(page.compare(earlier, results), markup=False, soft_wrap=True)
 

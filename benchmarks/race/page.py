@@ -87,11 +87,11 @@ def interpreter(results: Results) -> list[str]:
 
 def noise(results: Results) -> list[str]:
     """Say what keeps the results from being published."""
-    missed = [bar for bar in quiet.bars(results.noise, results.spreads()) if not bar.met]
+    missed = [bar for bar in results.bars() if not bar.met]
     if not missed:
         return []
     return (
-        ["**Not to be published**, since the machine was not quiet:", ""]
+        ["**Not to be published**, since a limit was not kept:", ""]
         + [f"* {quiet.sentence(bar)}" for bar in missed]
         + [""]
     )
@@ -100,7 +100,7 @@ def noise(results: Results) -> list[str]:
 def quietness(results: Results) -> list[str]:
     rows = [
         [bar.name, f"{bar.value:.2g}", bar.text, "met" if bar.met else "**missed**"]
-        for bar in quiet.bars(results.noise, results.spreads())
+        for bar in results.bars()
     ]
     if not rows:
         return []

@@ -113,8 +113,17 @@ def test_spread_is_that_of_the_ratios_of_the_rounds() -> None:
 def test_page_begins_with_what_keeps_it_from_being_published() -> None:
     loud = results(Noise(load=3), 5)
     page = render(loud, None)
-    assert not loud.is_quiet
+    assert not loud.is_fit
     assert page.index("**Not to be published**") < page.index("load average at the start 3 (≤ 1)")
     assert page.index("load average at the start 3 (≤ 1)") < page.index("CPU time is")
     assert "| load average at the start | 3 | ≤ 1 | **missed** |" in page
     assert "Not to be published" not in render(results(QUIET, 5), None)
+
+
+def test_race_in_which_nginx_failed_is_not_published() -> None:
+    failed = results(QUIET, 5)
+    assert failed.is_fit
+    del failed.rounds["4k"]["nginx"]
+    assert [bar.name for bar in failed.bars() if not bar.met] == [
+        "kinds of requests without a figure of phttpd or nginx"
+    ]
