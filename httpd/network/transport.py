@@ -11,6 +11,7 @@ import socket
 import struct
 from fcntl import ioctl
 
+from httpd.network.bare_socket import end_sending, send_more, set_tcp_option, tcp_option
 from httpd.network.send_budget import UNLIMITED
 from httpd.network.socket_ops import has_data
 
@@ -27,8 +28,7 @@ class Transport:
     Python would cost as much as the rest of the request.
 
     The socket is a bare descriptor, since a socket object costs more than most of what is done with
-    it.  For calls that only a socket object has, one is made for a moment.  Unix sockets lack the
-    options of TCP, and do without.
+    it.  Unix sockets lack the options of TCP, and do without.
 
     Args:
         fd: a non-blocking socket.
@@ -61,21 +61,14 @@ class Transport:
         Raises:
             OSError: of the socket.
         """
-        borrowed = self._borrow()
-        try:
-            return borrowed.send(data, socket.MSG_MORE)
-        finally:
-            borrowed.detach()
+        return send_more(self.fd, data)
 
     def end_sending(self) -> None:
         """Tell the client that nothing more comes, if the client is still there."""
-        borrowed = self._borrow()
         try:
-            borrowed.shutdown(socket.SHUT_WR)
+            end_sending(self.fd)
         except OSError:
             pass  # the next read will report it
-        finally:
-            borrowed.detach()
 
     def close(self) -> None:
         """Close the socket, which is closed afterwards whatever the kernel says (close(2))."""
@@ -106,26 +99,15 @@ class Transport:
         """
         if size == self._unsent_limit:
             return
-        borrowed = self._borrow()
         try:
-            borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
+            set_tcp_option(self.fd, socket.TCP_NOTSENT_LOWAT, size)
             self._unsent_limit = size
         except OSError:
             pass  # the next call tries again
-        finally:
-            borrowed.detach()
 
     def segment_size(self) -> int:
         """Return the bytes that a full segment carries now; 1 if there are no segments."""
-        borrowed = self._borrow()
         try:
-            return borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+            return tcp_option(self.fd, socket.TCP_MAXSEG)
         except OSError:
             return 1
-        finally:
-            borrowed.detach()
-
-    def _borrow(self) -> socket.socket:
-        """Return a socket object, to be detached from the descriptor after use."""
-        # With these arguments nothing is looked up; none of them matters for what is done.
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self.fd)

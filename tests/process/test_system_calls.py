@@ -54,12 +54,12 @@ BOUNDS = {
     "pipelined": TURN + 2,  # for many at once
     "query": TURN + 2,  # a miss, but of a known file
     "file": TURN + 2 + WAY_TO_A_FILE + READING + PRECOMPRESSED,
-    # read, fstat, getsockname, sendto, sendfile, ioctl, pread, fstat, write, close
-    "opened": TURN + 10 + WAY_TO_A_FILE + COUNT,
+    # read, fstat, sendto, sendfile, ioctl, pread, fstat, write, close
+    "opened": TURN + 9 + WAY_TO_A_FILE + COUNT,
     "missing": TURN + 4,
     "range": TURN + 2,
-    # read, stat, getsockname, sendto, sendfile, ioctl, pread, fstat, write
-    "download": TURN + 9 + PRECOMPRESSED,  # its directory was changed just now
+    # read, stat, sendto, sendfile, ioctl, pread, fstat, write
+    "download": TURN + 8 + PRECOMPRESSED,  # its directory was changed just now
     "closed": TURN + 6,  # accept, ioctl, read, write, close, accept
 }
 """System calls of a request by what its path begins with, from one wait to the next."""

@@ -70,6 +70,14 @@ def test_send_first_on_full_socket_blocks(pair: Pair) -> None:
             of(near).send_first(bytes(1 << 20))
 
 
+def test_send_first_to_a_broken_socket_fails(pair: Pair) -> None:
+    near, far = pair
+    far.close()
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        while True:
+            of(near).send_first(b"first")
+
+
 def test_limit_unsent_sets_the_option(tcp: Pair) -> None:
     of(tcp[0]).limit_unsent(123_456)
     assert tcp[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 123_456
@@ -79,7 +87,7 @@ def test_limit_unsent_that_has_failed_is_tried_again(tcp: Pair) -> None:
     """Otherwise the socket is writable all the time while the kernel still holds a file."""
     transport = of(tcp[0])
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(socket.socket, "setsockopt", _fail)
+        patched.setattr("httpd.network.transport.set_tcp_option", _fail)
         transport.limit_unsent(1)
     transport.limit_unsent(1)
     assert tcp[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 1
