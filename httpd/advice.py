@@ -14,11 +14,17 @@ from collections.abc import Mapping
 from httpd.configuration import Settings
 
 
-def advise(settings: Settings) -> list[str]:
-    """Return a warning for each setting that has no effect, or less than it seems to have."""
+def advise(settings: Settings, *, has_unit: bool = False) -> list[str]:
+    """Return a warning for each setting that has no effect, or less than it seems to have.
+
+    Args:
+        settings: of the server.
+        has_unit: whether a unit of systemd starts it, so that the limits of this process do not
+            matter.
+    """
     found = []
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY != descriptors < settings.loop.max_connections:
+    if not has_unit and resource.RLIM_INFINITY != descriptors < settings.loop.max_connections:
         found.append(
             f"max_connections is {settings.loop.max_connections}, but a process may open only "
             f"{descriptors} files (ulimit -Hn); raise that limit, or lower max_connections"

@@ -61,7 +61,7 @@ exit status:
 An option beats the config file, and the config file beats the defaults.  The config file is the one
 of --config.  Without it, commands, --foreground, --daemon and --check use the one in the checkout's
 etc/, or /etc/phttpd/phttpd.yaml, unless a directory is given.  Commands other than “start” take
---config and --pidfile only, and “status” also --json.
+--config and --pidfile only, and “status” also --json, as --check does.
 """
 
 
@@ -120,8 +120,8 @@ def make_parser() -> _Parser:
         place.add_argument(option, dest="daemon", action="store_const", const=value, help=text)
     for option, text in PREVIEW_OPTIONS.items():
         add(option, action="store_true", help=f"with DIR: {text}")
-    add("--check", action="store_true", help="check the configuration and exit")
-    add("--json", action="store_true", help="with status: for programs")
+    add("--check", action="store_true", help="check the configuration and the machine, and exit")
+    add("--json", action="store_true", help="with status and --check: for programs")
     add("--version", action="version", version=f"phttpd {__version__}")
     return parser
 
@@ -161,7 +161,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"{left[0]!r}: there is a {what} already")
     command = parsed.command or "start"
     for name, option in parsed.spelling.items():
-        if not _is_heeded(name, command):
+        if not _is_heeded(name, command, checks=parsed.check):
             parser.error(f"{option} does not go with {command!r}")
     _check_preview(parser, parsed)
     if parsed.config == "":
@@ -201,8 +201,8 @@ def _check_preview(parser: _Parser, parsed: argparse.Namespace) -> None:
         parser.error("--lan does not go with --host, which says where to listen")
 
 
-def _is_heeded(name: str, command: str) -> bool:
-    """Tell whether an option has an effect on a command."""
+def _is_heeded(name: str, command: str, *, checks: bool) -> bool:
+    """Tell whether an option has an effect on a command, or on --check."""
     if name == "json":
-        return command == "status"
+        return command == "status" or checks
     return command == "start" or name in ("config", "pidfile")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import sys
@@ -116,18 +117,40 @@ def _carry_out(parsed: Namespace) -> int:
         settings = _load(parsed, options, config_file)
         if fault := _find_fault(settings):
             raise StartError(EX_NOINPUT, fault)
-        return _check(config_file, settings)
+        return _check(parsed, options, config_file, settings)
     if parsed.command == "start":
         return _start(parsed, options, config_file)
     return _control(parsed, _find_pidfile(parsed, options, config_file))
 
 
-def _check(config_file: str | None, settings: Settings) -> int:
-    """Print warnings, and what the server would serve."""
-    _warn(advise(settings))
+def _check(
+    parsed: Namespace, options: dict[str, Any], config_file: str | None, settings: Settings
+) -> int:
+    """Print warnings, what on this machine is in the way, and what the server would serve."""
+    from httpd import findings  # noqa: PLC0415 - a server does without
+    from httpd.process.unit import find_unit  # noqa: PLC0415
+
+    unit = find_unit(config_file) if config_file else None
+    warnings = advise(settings, has_unit=unit is not None)
+    pidfile = _find_pidfile(parsed, options, config_file)
+    found = [] if parsed.previews else findings.find(settings, config_file, pidfile, unit)
     listen, process = settings.listen, settings.process
     urls = [f"http://{format_address((name, listen.port))}/" for name in listen.names]
     urls += map(str, listen.unix_addresses)
+    if parsed.json:
+        report = {
+            "config_file": config_file,
+            "docroot": settings.site.docroot,
+            "addresses": urls,
+            "workers": process.workers,
+            "threads": process.threads,
+            "user": process.user,
+            "warnings": warnings,
+            "findings": [finding._asdict() for finding in found],
+        }
+        write_output(json.dumps(report, indent=2))
+        return EX_OK
+    _warn([*warnings, *(finding.describe(settings.places) for finding in found)])
     workers = f"{count(process.workers, 'worker')} of {count(process.threads, 'loop')}"
     user = f", user {process.user}" if process.user else ""
     what = f"{settings.site.docroot} at {', '.join(urls)}, {workers}{user}"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from httpd.gateway.frontend import Frontend
 from httpd.network.send_budget import UNLIMITED
 from httpd.network.settings import ListenSettings
-from httpd.network.unix_listener import UnixListener, discard, open_unix_listeners
+from httpd.network.unix_listener import UnixListener, discard, is_dead, open_unix_listeners
 
 DEFER_ACCEPT_SECONDS = 1
 """How long the kernel waits for the first bytes before it hands over a silent connection."""
@@ -123,6 +123,29 @@ def open_listeners(
     return listeners
 
 
+def find_conflicts(settings: ListenSettings) -> list[OSError]:
+    """Return why `open_listeners` would fail, without listening; `filename` says where.
+
+    Also where a running server of the same configuration listens.
+    """
+    found: list[OSError] = []
+    try:
+        places = _find_places(settings.names, settings.port)
+    except OSError as error:
+        places, found = [], [error]
+    for place in places:
+        try:
+            _bind(place, settings).close()
+        except OSError as error:
+            found.append(error)
+    for address in settings.unix_addresses:
+        try:
+            is_dead(address.unix)
+        except OSError as error:
+            found.append(OSError(error.errno, error.strerror, str(address)))
+    return found
+
+
 def _find_places(hosts: Sequence[str], port: int) -> list[_Place]:
     """Return the places to listen at, without those that another one includes."""
     places = list(dict.fromkeys(place for host in hosts for place in _resolve(host, port)))
@@ -191,6 +214,17 @@ def _open_beside(
 def _open_listener(
     place: _Place, settings: ListenSettings, *, is_shared: bool = False
 ) -> socket.socket:
+    listener = _bind(place, settings, is_shared=is_shared)
+    try:
+        listener.listen(settings.backlog)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, error.strerror, format_address(place.address)) from None
+    return listener
+
+
+def _bind(place: _Place, settings: ListenSettings, *, is_shared: bool = False) -> socket.socket:
     listener = socket.socket(place.family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -200,8 +234,6 @@ def _open_listener(
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, is_shared)
         listener.bind(place.address)
-        listener.listen(settings.backlog)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     except OSError as error:
         listener.close()
         raise OSError(error.errno, error.strerror, format_address(place.address)) from None

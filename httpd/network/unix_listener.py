@@ -115,7 +115,8 @@ def open_unix_listeners(
 def _open(address: UnixAddress, backlog: int) -> UnixListener:
     listener = UnixListener(address.unix)
     try:
-        _clear_the_way(address.unix)
+        if is_dead(address.unix):
+            os.unlink(address.unix)
         mask = os.umask(0o777)  # nobody can connect before mode and group are right
         try:
             listener.bind(address.unix)
@@ -131,8 +132,8 @@ def _open(address: UnixAddress, backlog: int) -> UnixListener:
     return listener
 
 
-def _clear_the_way(path: str) -> None:
-    """Remove the socket that a dead server has left at a path.
+def is_dead(path: str) -> bool:
+    """Tell whether there is a socket that a dead server has left, or else nothing.
 
     Raises:
         OSError: when there is anything else.
@@ -140,7 +141,7 @@ def _clear_the_way(path: str) -> None:
     try:
         status = os.lstat(path)
     except FileNotFoundError:
-        return
+        return False
     if not stat.S_ISSOCK(status.st_mode):
         raise FileExistsError(errno.EEXIST, "there is a file of that name, which is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -148,8 +149,7 @@ def _clear_the_way(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
-            return
+            return True
         except PermissionError:
             raise
         except OSError:

@@ -1,6 +1,6 @@
 """Finds the process that listens on a port which is already in use, if this user may know.
 
-Called by `httpd.service`, when it cannot listen.
+Called by `httpd.service`, when it cannot listen, and by `httpd.findings`.
 """
 
 from __future__ import annotations
@@ -28,27 +28,50 @@ class _Socket(NamedTuple):
     inode: int
 
 
+class Owner(NamedTuple):
+    """Who listens.
+
+    Args:
+        pid: of the process; None if this user may not know it.
+        user: the name of its user.
+    """
+
+    pid: int | None
+    user: str
+
+    def describe(self) -> str:
+        """Return the end of “already in use”."""
+        if self.pid is not None:
+            return f" by {_name_of(self.pid)} (pid {self.pid})"
+        return f" by a process of the user {self.user}"
+
+
 def describe_owner(address: str, ours: Collection[int] = ()) -> str:
     """Return the owner of an address, as the end of “already in use”; empty if it is not found.
+
+    The arguments are those of `find_owner`.
+    """
+    owner = find_owner(address, ours)
+    return owner.describe() if owner else ""
+
+
+def find_owner(address: str, ours: Collection[int] = ()) -> Owner | None:
+    """Return who listens at an address, or None if that is not found.
 
     Args:
         address: ``host:port``, with an IPv6 address in brackets; or ``unix:`` and a path.
         ours: inodes of sockets to ignore.
     """
     if address.startswith("unix:"):
-        server = _find_unix_server(address.removeprefix("unix:"))
-        return f" by {_name_of(server)} (pid {server})" if server else ""
+        return _find_unix_server(address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
-        return ""
+        return None
     for listener in _find_listeners(host.strip("[]"), int(port)):
         if listener.inode in ours:
             continue
-        pid = _find_process(listener.inode)
-        if pid is not None:
-            return f" by {_name_of(pid)} (pid {pid})"
-        return f" by a process of the user {user_name(listener.uid)}"
-    return ""
+        return Owner(_find_process(listener.inode), user_name(listener.uid))
+    return None
 
 
 def _find_listeners(host: str, port: int) -> Iterator[_Socket]:
@@ -75,16 +98,17 @@ def _parse_row(row: list[str]) -> _Socket:
     return _Socket(host, int(port, 16), int(row[7]), int(row[9]))
 
 
-def _find_unix_server(path: str) -> int:
-    """Return the process that listens at a Unix socket, or 0 if that is not known (unix(7))."""
+def _find_unix_server(path: str) -> Owner | None:
+    """Return the process that listens at a Unix socket (unix(7), SO_PEERCRED)."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(path)
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         except OSError:
-            return 0
-    return int(struct.unpack("=iII", credentials)[0])
+            return None
+    pid, uid, _ = struct.unpack("=iII", credentials)
+    return Owner(pid, user_name(uid)) if pid else None
 
 
 def _find_process(inode: int) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.process.launch import Foreground, foreground, run, write_config
+from tests.process.launch import Foreground, foreground, free_port, run, write_config
 from tests.process.manager import Manager
 from tests.support.require import command
 
@@ -32,13 +32,14 @@ def test_check_prints_what_it_checked(site: Path, tmp_path: Path) -> None:
 
 
 def test_check_of_a_directory_reads_no_config_file(site: Path) -> None:
-    done = run("--check", "--base", site, "--workers", "1")
+    port = free_port()
+    done = run("--check", "--base", site, "--workers", "1", "--port", str(port))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"OK: no config file: {site} at http://*:8080/, 1 worker of 4 loops\n"
+    assert done.stdout == f"OK: no config file: {site} at http://*:{port}/, 1 worker of 4 loops\n"
 
 
 def test_check_warns_of_more_connections_than_descriptors(site: Path, tmp_path: Path) -> None:
-    config = write_config(tmp_path / "a.yaml", docroot=str(site), max_connections=1000)
+    config = write_config(tmp_path / "a.yaml", docroot=str(site), max_connections=1000, port=0)
     done = run("--check", "--config", config, prefix=few())
     assert done.returncode == 0
     assert done.stdout.startswith("OK: ")

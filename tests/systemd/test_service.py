@@ -265,6 +265,26 @@ def test_instances_serve_beside_each_other(service: Service) -> None:
     assert service.fetch().status == 200
 
 
+def test_check_finds_what_keeps_the_service_from_working(service: Service) -> None:
+    """The unit's user cannot read the docroot, and root who checks can."""
+    check = service.machine.run
+    service.start()
+    assert check("phttpd", "--check").startswith("OK: "), "the port is its own"
+    service.configure(docroot="/opt/site", access_log="/srv/access.log", max_connections=5000)
+    service.drop_in("[Service]\nLimitNOFILE=1000\n")
+    service.machine.run("install", "-d", "--mode=0700", "/opt/site")
+    lines = check("phttpd", "--check").splitlines()
+    found = [line.partition("phttpd.yaml:")[2].partition(": ")[2] for line in lines[:-1]]
+    assert [line.partition(":")[0] for line in found] == [
+        "access_log",
+        "docroot",
+        "max_connections",
+    ]
+    assert "does not let the service write /srv/access.log; choose a path below" in found[0]
+    assert "as the user phttpd: the docroot /opt/site cannot be read" in found[1]
+    assert "LimitNOFILE=1000 of phttpd.service" in found[2]
+
+
 def size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 

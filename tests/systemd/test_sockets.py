@@ -29,6 +29,14 @@ def test_socket_starts_the_service_at_the_first_request(activated: Service) -> N
     assert activated.journal("--priority=warning") == []
 
 
+def test_check_takes_the_sockets_of_systemd_for_the_own_ones(activated: Service) -> None:
+    """The config file names the port that phttpd.socket holds."""
+    assert activated.machine.run("phttpd", "--check").startswith("OK: ")
+    activated.fetch()
+    activated.until_active()
+    assert activated.machine.run("phttpd", "--check").startswith("OK: ")
+
+
 def test_socket_activated_service_is_locked_down(service: Service) -> None:
     service.drop_in(LOCKED)
     service.machine.run("systemctl", "start", "phttpd.socket")

@@ -1,0 +1,241 @@
+"""What of this machine keeps a configuration from working, each with a remedy: for ``--check``.
+
+A finding is no mistake of the configuration, and the next moment may end it.  So it is a warning,
+and no start and no deployment fails by it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from httpd.configuration import Settings, complete
+from httpd.files.faults import describe_fault, find_fault
+from httpd.network.listener import find_conflicts
+from httpd.observe.log import printable
+from httpd.observe.settings import JOURNAL, STDOUT
+from httpd.process.errors import StartError
+from httpd.process.pidfile import find_supervisor
+from httpd.process.port_owner import find_owner
+from httpd.process.privileges import ask_as
+from httpd.process.unit import Unit, read_settings
+
+_SYSTEMD = 1
+_HOMES = ("/home", "/root", "/run/user")
+_TEMPORARY = ("/tmp", "/var/tmp")
+_NOT_COMPARED = ("ExecStart", "ExecReload")
+_SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "systemd")
+
+
+class Finding(NamedTuple):
+    """Something that keeps the server from working as configured.
+
+    Args:
+        about: the key of the setting, or ``unit``.
+        text: what is the matter.
+        remedy: what would help.
+    """
+
+    about: str
+    text: str
+    remedy: str
+
+    def describe(self, places: Mapping[str, str]) -> str:
+        """Return a sentence.
+
+        Args:
+            places: where each setting stands, by key.
+        """
+        return f"{places.get(self.about, self.about)}: {self.text}; {self.remedy}"
+
+
+def find(
+    settings: Settings, config_file: str | None, pidfile: str, unit: Unit | None
+) -> list[Finding]:
+    """Return what keeps a server with these settings from working on this machine.
+
+    Args:
+        settings: as they were loaded.
+        config_file: that the settings are from, absolute.
+        pidfile: of the server that may be running.
+        unit: that starts the server, or None if no unit does.
+    """
+    found = [*_check_addresses(settings, pidfile, unit), *_check_console(settings, unit)]
+    for key, path in _files(settings, unit):
+        found += _check_file(key, path, unit)
+    if unit is not None:
+        found += _check_docroot(settings, unit)
+        found += _check_limit(settings, unit)
+        found += _check_unit(config_file, unit)
+    return found
+
+
+# ---------------------------------------------------------------- addresses
+
+
+def _check_addresses(settings: Settings, pidfile: str, unit: Unit | None) -> Iterator[Finding]:
+    supervisor = None
+    with suppress(StartError):  # it belongs to another user
+        supervisor = find_supervisor(pidfile)
+    for error in find_conflicts(settings.listen):
+        address = str(error.filename)
+        key = "host" if address.startswith("unix:") or error.errno != errno.EADDRINUSE else "port"
+        if error.errno == errno.EADDRINUSE:
+            owner = find_owner(address)
+            if owner and owner.pid in (supervisor, _SYSTEMD):  # systemd: phttpd.socket
+                continue
+            if owner and owner.pid is None and owner.user == _service_user(unit):
+                continue  # the server itself, which this user may not look at
+            who = owner.describe() if owner else ""
+            remedy = f"stop that program, or choose another {key}"
+            yield Finding(key, f"{address} is already in use{who}", remedy)
+        elif isinstance(error, PermissionError) and key == "host" and unit is None:
+            why = f"cannot listen on {address}: {error.strerror}"
+            yield Finding(key, why, "start phttpd as root, or choose a port above 1023")
+        elif not isinstance(error, PermissionError):
+            why = f"cannot listen on {address}: {error.strerror}"
+            yield Finding(key, why, "name an address of this machine")
+
+
+def _service_user(unit: Unit | None) -> str:
+    """Return the name of the user who starts the server."""
+    if unit is not None and unit.value("User"):
+        return unit.value("User")
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+# ---------------------------------------------------------------- files
+
+
+def _check_console(settings: Settings, unit: Unit | None) -> Iterator[Finding]:
+    target = settings.log.access_log
+    if target in (STDOUT, JOURNAL) and settings.process.daemon and unit is None:
+        text = f"a daemon has no standard output, so {target} is refused when it starts"
+        yield Finding("access_log", text, "give the path of a file, or start with --foreground")
+
+
+def _files(settings: Settings, unit: Unit | None) -> Iterator[tuple[str, str]]:
+    """Yield the keys and paths of the files that the server writes."""
+    log = replace(settings.log, access_log=None)  # a console was checked
+    in_foreground = unit is not None or not settings.process.daemon
+    completed = complete(replace(settings, log=log), {}, in_foreground=in_foreground)
+    paths = {
+        "log_file": completed.log.log_file,
+        "access_log": settings.log.access_log,
+        "pidfile": completed.process.pidfile,
+    }
+    for key, path in paths.items():
+        if path is not None and path not in (STDOUT, JOURNAL):
+            yield key, path
+
+
+def _check_file(key: str, path: str, unit: Unit | None) -> Iterator[Finding]:
+    user = _service_user(unit)
+    if unit is not None:
+        own = _own_directories(unit)
+        if any(_is_below(path, directory) for directory in own):
+            return
+        if unit.value("ProtectSystem") == "strict" and not _is_below(path, "/dev"):
+            text = f"{unit.name} does not let the service write {path}"
+            place = f"choose a path below {own[-1]}, or " if own else ""
+            yield Finding(key, text, f"{place}add its directory to the unit as ReadWritePaths=")
+            return
+    if obstacle := ask_as(*_account(unit), lambda: _find_obstacle(path, key)):
+        text = f"{path} cannot be written by {user}: {printable(obstacle)}"
+        yield Finding(key, text, f"let {user} write there, or choose another path")
+
+
+def _own_directories(unit: Unit) -> list[str]:
+    """Return the directories that systemd makes for the service, and others that it may write."""
+    parents = {
+        "RuntimeDirectory": "/run",
+        "StateDirectory": "/var/lib",
+        "LogsDirectory": "/var/log",
+    }
+    own = unit.words("ReadWritePaths") + unit.words("CacheDirectory")
+    own += [f"{up}/{name}" for key, up in parents.items() for name in unit.words(key)]
+    return own
+
+
+def _account(unit: Unit | None) -> tuple[str | None, str | None]:
+    """Return the user and the group to ask as."""
+    if unit is None:
+        return None, None
+    return unit.value("User") or None, unit.value("Group") or None
+
+
+def _find_obstacle(path: str, key: str) -> str:
+    """Return what keeps this process from writing a file, or from making it; empty if nothing."""
+    if os.path.exists(path) and key != "pidfile":  # a pidfile is replaced
+        return "" if os.access(path, os.W_OK) else "Permission denied"
+    directory = os.path.dirname(path)
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(directory)
+    if not os.path.isdir(directory):
+        return f"{directory} is not a directory"
+    return "" if os.access(directory, os.W_OK | os.X_OK) else f"no write permission in {directory}"
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory}/")
+
+
+# ---------------------------------------------------------------- the unit
+
+
+def _check_docroot(settings: Settings, unit: Unit) -> Iterator[Finding]:
+    docroot = os.path.realpath(settings.site.docroot)
+    for setting, directories in (("ProtectHome", _HOMES), ("PrivateTmp", _TEMPORARY)):
+        is_hidden = unit.value(setting) in ("yes", "true", "on", "1", "tmpfs")
+        if is_hidden and any(_is_below(docroot, directory) for directory in directories):
+            text = f"{unit.name} hides {docroot} from the service, by {setting}="
+            yield Finding("docroot", text, "move it, to /srv for example, or change the unit")
+            return
+
+    def ask() -> str:
+        fault = find_fault(settings.site.docroot)
+        return describe_fault(settings.site.docroot, fault) if fault else ""
+
+    if text := ask_as(*_account(unit), ask):
+        user = _service_user(unit)
+        remedy = f"let {user} read it, and enter each directory above it"
+        yield Finding("docroot", f"as the user {user}: {printable(text)}", remedy)
+
+
+def _check_limit(settings: Settings, unit: Unit) -> Iterator[Finding]:
+    limit = unit.value("LimitNOFILE").rpartition(":")[2]
+    most = settings.loop.max_connections
+    if limit.isdecimal() and int(limit) < most:
+        text = f"{most}, but LimitNOFILE={limit} of {unit.name} lets a process open fewer files"
+        yield Finding("max_connections", text, "raise LimitNOFILE=, or lower max_connections")
+
+
+def _check_unit(config_file: str | None, unit: Unit) -> Iterator[Finding]:
+    command = unit.command
+    edit = f"correct its ExecStart= by “systemctl edit --full {unit.name}”"
+    if not command or not os.path.exists(command[0]):
+        program = command[0] if command else "nothing"
+        yield Finding("unit", f"{unit.file} starts {program}, which is not there", edit)
+    if unit.config_file not in (config_file, None):
+        text = f"{unit.file} starts phttpd with {unit.config_file}, not with {config_file}"
+        yield Finding("unit", text, edit)
+    if "--foreground" not in command and unit.value("Type") == "notify":
+        text = f"{unit.file} starts phttpd without --foreground, but waits for it as Type=notify"
+        yield Finding("unit", text, edit)
+    is_template = unit.name.startswith("phttpd@")
+    shipped = list(read_settings(f"{_SHIPPED}/phttpd{'@' * is_template}.service", _instance(unit)))
+    installed = list(read_settings(unit.file, _instance(unit)))
+    differing = {key for key, _ in {*shipped} ^ {*installed} if key not in _NOT_COMPARED}
+    if shipped and differing:
+        settings = ", ".join(f"{key}=" for key in sorted(differing))
+        text = f"{unit.file} differs from the one of this version in {settings}"
+        yield Finding("unit", text, "install it again, and keep changes in a drop-in")
+
+
+def _instance(unit: Unit) -> str:
+    return unit.name.partition("@")[2].removesuffix(".service")
