@@ -1,12 +1,11 @@
 """The media type of a file by its name: a table of our own, the same on every host.
 
-The types that matter on the web are listed here; `mimetypes` adds rare ones from its built-in
-table.  That table differs between versions of Python, and ``/etc/mime.types`` between hosts.
+The table of `mimetypes` differs between versions of Python, and ``/etc/mime.types`` between hosts.
+The rare types are those of `mimetypes` in Python 3.11.
 """
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Mapping
 
 _COMMON = """
@@ -119,6 +118,73 @@ _COMMON = """
     video/x-msvideo                 avi
 """
 
+_RARE = """
+    application/msword              dot wiz
+    application/n-quads             nq
+    application/n-triples           nt
+    application/octet-stream        a o
+    application/oda                 oda
+    application/pkcs7-mime          p7c
+    application/postscript          ai eps ps
+    application/trig                trig
+    application/vnd.ms-excel        xlb
+    application/vnd.ms-powerpoint   pot ppa pps pwz
+    application/x-bcpio             bcpio
+    application/x-cpio              cpio
+    application/x-csh               csh
+    application/x-dvi               dvi
+    application/x-gtar              gtar
+    application/x-hdf               hdf
+    application/x-hdf5              h5
+    application/x-latex             latex
+    application/x-mif               mif
+    application/x-netcdf            cdf nc
+    application/x-pkcs12            p12 pfx
+    application/x-pn-realaudio      ram
+    application/x-python-code       pyc pyo
+    application/x-shar              shar
+    application/x-shockwave-flash   swf
+    application/x-sv4cpio           sv4cpio
+    application/x-sv4crc            sv4crc
+    application/x-tcl               tcl
+    application/x-tex               tex
+    application/x-texinfo           texi texinfo
+    application/x-troff             roff t tr
+    application/x-troff-man         man
+    application/x-troff-me          me
+    application/x-troff-ms          ms
+    application/x-ustar             ustar
+    application/x-wais-source       src
+    application/xml                 rdf wsdl xpdl
+    audio/3gpp                      3gp 3gpp
+    audio/3gpp2                     3g2 3gpp2
+    audio/aac                       adts ass loas
+    audio/basic                     au snd
+    audio/mpeg                      mp2
+    audio/x-aiff                    aif aifc aiff
+    audio/x-pn-realaudio            ra
+    image/ief                       ief
+    image/x-cmu-raster              ras
+    image/x-portable-anymap         pnm
+    image/x-portable-bitmap         pbm
+    image/x-portable-graymap        pgm
+    image/x-portable-pixmap         ppm
+    image/x-rgb                     rgb
+    image/x-xbitmap                 xbm
+    image/x-xpixmap                 xpm
+    image/x-xwindowdump             xwd
+    message/rfc822                  eml mht mhtml nws
+    text/n3                         n3
+    text/plain                      ksh srt
+    text/richtext                   rtx
+    text/tab-separated-values       tsv
+    text/x-setext                   etx
+    text/x-sgml                     sgm sgml
+    video/mpeg                      m1v mpa mpe
+    video/quicktime                 qt
+    video/x-sgi-movie               movie
+"""
+
 _TEXTS = """
     authors bugs changelog changes codeowners containerfile contributing contributors
     copying copyright credits dockerfile gemfile gnumakefile history inrelease install jenkinsfile
@@ -162,11 +228,12 @@ def _is_compressible(media_type: str) -> bool:
 
 
 def _build_table() -> Mapping[bytes, str]:
-    table = {ext[1:]: kind for ext, kind in mimetypes.MimeTypes(filenames=()).types_map[1].items()}
-    for line in _COMMON.strip().splitlines():
-        kind, *extensions = line.split()
-        table.update(dict.fromkeys(extensions, kind))
-    return {extension.encode(): kind for extension, kind in table.items()}
+    table = {}
+    for line in (_COMMON + _RARE).split("\n"):
+        kind, *extensions = line.split() or [""]
+        for extension in extensions:
+            table[extension.encode()] = kind
+    return table
 
 
 _TABLE = _build_table()

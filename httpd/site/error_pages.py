@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
 from httpd.protocol.messages import STATUSES
+from httpd.site.markup import escape
 
 POLICY = (
     "default-src 'none'; img-src 'self'; "
@@ -56,7 +55,7 @@ def render_page(status: int, detail: str, path: bytes = b"") -> bytes:
     """
     home = find_home(path)
     link = f'<nav><a href="{home}">Start page</a></nav>\n' if home else ""
-    text = html.escape(detail)
+    text = escape(detail)
     phrase = STATUSES[status].phrase
     return _PAGE.format(status=status, reason=phrase, detail=text, link=link).encode()
 

@@ -7,12 +7,12 @@ with every character that is invisible or that changes how others are displayed.
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Iterator
 from itertools import groupby
 
 from httpd.site.listing.entries import Entry
+from httpd.site.markup import escape
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of how some languages, and many emoji, are written."""
@@ -65,13 +65,13 @@ def _escape(character: str) -> str:
 def name_to_html(name: bytes) -> str:
     """Return a name for HTML, with escapes in a style of their own."""
     return "".join(
-        html.escape(part) if clear else f"<code>{part}</code>" for clear, part in _split(name)
+        escape(part) if clear else f"<code>{part}</code>" for clear, part in _split(name)
     )
 
 
 def name_to_text(name: bytes) -> str:
     """Return a name for HTML that can have no markup, such as a title."""
-    return html.escape("".join(part for _, part in _split(name)))
+    return escape("".join(part for _, part in _split(name)))
 
 
 def format_time(seconds: int) -> str:

@@ -1,0 +1,14 @@
+"""Text in HTML.
+
+`html.escape` does the same, but its module comes with the names of all characters, which takes a
+fiftieth of the start.
+"""
+
+from __future__ import annotations
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+
+
+def escape(text: str) -> str:
+    """Return a text for HTML, also for the value of an attribute."""
+    return text.translate(_ESCAPES)
