@@ -72,12 +72,12 @@ class Predecessor:
         text = environment.pop(UPGRADE_VARIABLE, None)
         if text is None or environment.get("LISTEN_PID") != str(os.getpid()):
             return None
-        pid, fd, endpoint, files = json.loads(text)
+        pid, fd, endpoint, *more = json.loads(text)  # an older phttpd sends no files
         os.set_inheritable(fd, False)
         if endpoint is not None:
             hosts, port = endpoint
             endpoint = Endpoint(tuple(hosts), port)
-        files = [one and (one[0], tuple(one[1])) for one in files]
+        files = [one and (one[0], tuple(one[1])) for one in (more[0] if more else ())]
         return cls(pid, Channel(socket.socket(fileno=fd)), endpoint, files)
 
     def recognise(self, listeners: Sequence[socket.socket]) -> list[socket.socket]:

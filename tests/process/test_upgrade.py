@@ -390,7 +390,7 @@ def successor_of_the_test(
         endpoint = ["127.0.0.1"], listener.getsockname()[1]
         config.write_text(f"{config.read_text()}host: 127.0.0.1\nport: {endpoint[1]}\n")
         with passed(listener) as (prefix, fds), passed(theirs) as (_, channel):
-            environment = {"PHTTPD_UPGRADE": json.dumps([predecessor, *channel, endpoint, []])}
+            environment = {"PHTTPD_UPGRADE": json.dumps([predecessor, *channel, endpoint])}
             options = "-c", config, "--verbose"
             passing = [*fds, *channel]
             server = Foreground(*options, prefix=prefix, pass_fds=passing, env=environment)
