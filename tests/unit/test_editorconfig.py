@@ -14,6 +14,9 @@ from editorconfig import get_properties
 
 from tests.support.require import command
 
+# The package editorconfig calls it, which Python 3.14 deprecates.
+pytestmark = pytest.mark.filterwarnings(r"ignore:codecs\.open\(\):DeprecationWarning")
+
 ROOT = Path(__file__).parents[2]
 INDENT = {"space": rb"^\t", "tab": rb"^ {2,}\S"}
 """What no line of a file begins with, by its style; one blank may align the lines of a comment."""
