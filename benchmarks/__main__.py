@@ -8,11 +8,12 @@
                nginx, lighttpd, h2o, Apache, and the servers of the Python world
     instructions
                user-space instructions of a hit, of a miss by its parts, and of a listing
+    pythons    what a request costs under each Python that phttpd supports
 
-Each one but the last starts its own servers on free ports of 127.0.0.1 with files in a temporary
-directory, loads them for a bounded time, stops them, and prints a table of figures and one of bars.
-The bars are options.  `--json FILE` also writes everything as JSON.  `--help` after a name shows
-its options.
+Each one but `instructions` starts its own servers on free ports of 127.0.0.1 with files in a
+temporary directory, loads them for a bounded time, stops them, and prints a table of figures and
+one of bars.  The bars are options.  `--json FILE` also writes everything as JSON.  `--help` after a
+name shows its options.
 
 Needed: Linux, `pip install --group bench` (rich, matplotlib); for `race` also the group race, the
 Debian packages apache2-bin, h2o, lighttpd, nginx-light and wrk, and gcc for the floor;
@@ -38,7 +39,7 @@ except ModuleNotFoundError:
     print("rich is missing; pip install --group bench", file=sys.stderr)
     sys.exit(69)
 
-from benchmarks import fairness, idle, slow, spread
+from benchmarks import fairness, idle, pythons, slow, spread
 from benchmarks.environment import MeasurementError, UnavailableError
 from benchmarks.instructions import command as instructions
 from benchmarks.race import command as race
@@ -51,6 +52,7 @@ BENCHMARKS = {
     "slow": slow,
     "race": race,
     "instructions": instructions,
+    "pythons": pythons,
 }
 
 MISSED = 1

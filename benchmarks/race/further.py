@@ -144,12 +144,13 @@ def start(ground: Ground) -> Figures:
         f"{AS_SHIPPED}, ms": nginx,
     }
     return {
-        name: median(_time_to_answer(setup) for _ in range(5)) * 1000
+        name: median(time_to_answer(setup) for _ in range(5)) * 1000
         for name, setup in setups.items()
     }
 
 
-def _time_to_answer(setup: Setup) -> float:
+def time_to_answer(setup: Setup) -> float:
+    """Return the seconds from the start of a server to its first response."""
     with tempfile.TemporaryDirectory(prefix="phttpd-bench-") as name:
         begun = time.monotonic()
         with servers.spawn(setup, Path(name)) as (process, port):
