@@ -23,6 +23,7 @@ from httpd.configuration import (
     load_pidfile,
 )
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
+from httpd.gateway.frontend import Frontend
 from httpd.network.addresses import machine_addresses, visible_urls
 from httpd.network.listener import format_address
 from httpd.observe import terminal
@@ -35,7 +36,7 @@ from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
 from httpd.process.privileges import ask_as
 from httpd.process.signals import reset_signals
-from httpd.process.status_text import count
+from httpd.process.status_text import count, describe_sites
 from httpd.settings.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _carry_out(parsed: Namespace) -> int:
         options["daemon"] = False
     if parsed.check:
         settings = _load(parsed, options, config_file)
-        if fault := _find_fault(settings):
-            raise StartError(EX_NOINPUT, fault)
+        if faults := _find_faults(settings):
+            raise StartError(EX_NOINPUT, *faults)
         return _check(parsed, options, config_file, settings)
     if parsed.command == "start":
         return _start(parsed, options, config_file)
@@ -140,7 +141,8 @@ def _check(
     if parsed.json:
         report = {
             "config_file": config_file,
-            "docroot": settings.site.docroot,
+            "docroot": settings.site.docroot or None,
+            "sites": len(settings.gateway.sites),
             "addresses": urls,
             "workers": process.workers,
             "threads": process.threads,
@@ -153,7 +155,9 @@ def _check(
     _warn([*warnings, *(finding.describe(settings.places) for finding in found)])
     workers = f"{count(process.workers, 'worker')} of {count(process.threads, 'loop')}"
     user = f", user {process.user}" if process.user else ""
-    what = f"{settings.site.docroot} at {', '.join(urls)}, {workers}{user}"
+    facts = {"docroot": settings.site.docroot, "sites": len(settings.gateway.sites)}
+    served = describe_sites(facts)
+    what = f"{served} at {', '.join(urls)}, {workers}{user}"
     write_output(f"OK: {config_file or 'no config file'}: {what}")
     return EX_OK
 
@@ -260,8 +264,7 @@ def _serve(
         os.chdir("/")
         os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
         return service.run(on_ready=lambda: None)
-    if fault := _find_fault(settings):
-        _warn([f"{fault}; {NOT_YET}"])
+    _warn(f"{fault}; {NOT_YET}" for fault in _find_faults(settings))
     return _launch(service, passed, settings.process.pidfile)
 
 
@@ -303,14 +306,16 @@ def _preview(
     return service.run(greet)
 
 
-def _find_fault(settings: Settings) -> str:
-    """Return why the workers could not read the docroot; empty if they can."""
+def _find_faults(settings: Settings) -> list[str]:
+    """Return why the workers could not read some of the docroots."""
 
     def ask() -> str:
-        fault = find_fault(settings.site.docroot)
-        return describe_fault(settings.site.docroot, fault) if fault else ""
+        docroots = Frontend(settings.site, settings.gateway).docroots
+        faults = {label: find_fault(docroot) for label, docroot in docroots.items()}
+        return "\0".join(describe_fault(label, fault) for label, fault in faults.items() if fault)
 
-    return printable(ask_as(settings.process.user, settings.process.group, ask))
+    found = ask_as(settings.process.user, settings.process.group, ask)
+    return [printable(text) for text in found.split("\0") if text]
 
 
 def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) -> int:
@@ -326,18 +331,18 @@ def _launch(service: Service, passed: list[socket.socket], pidfile: str | None) 
 def _announce(supervisor: int | None) -> None:
     """Print the URLs of the server on a terminal."""
     if supervisor and terminal.is_terminal():
-        docroot, urls = _find_urls(supervisor)
+        served, urls = _find_urls(supervisor)
         is_here = supervisor == os.getpid()
         how = "until Ctrl-C" if is_here else f"in the background with pid {supervisor}"
         if urls:
-            terminal.say(f"phttpd: serving {docroot} {how}: {' '.join(urls)}")
+            terminal.say(f"phttpd: serving {served} {how}: {' '.join(urls)}")
 
 
 def _find_urls(supervisor: int) -> tuple[str, list[str]]:
-    """Return the docroot and the URLs of a server; no URLs if it has just ended."""
+    """Return what a server serves, and its URLs; no URLs if it has just ended."""
     try:
         facts = read_all(supervisor)[0].facts
-        return facts["docroot"], visible_urls(facts["addresses"], machine_addresses())
+        return describe_sites(facts), visible_urls(facts["addresses"], machine_addresses())
     except (OSError, LookupError):  # or it may not be looked at: no reason to fail
         return "", []
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from httpd.gateway.settings import GatewaySettings
 from httpd.network.settings import ListenSettings, LoopSettings
 from httpd.observe.log import is_journal
 from httpd.observe.settings import JOURNAL, STDOUT, LogSettings
@@ -20,6 +21,7 @@ from httpd.process.settings import ProcessSettings
 from httpd.settings.declaration import Key, groups_of, titled
 from httpd.settings.errors import ConfigError
 from httpd.settings.loader import Problems, Value, build, read_value, take_values
+from httpd.settings.tree import Tree
 from httpd.site.settings import SiteSettings
 
 _AS_KEYS: Mapping[str, str] = MappingProxyType({})
@@ -38,6 +40,7 @@ class Settings:
 
     listen: ListenSettings = field(metadata=titled("Where to listen"))
     site: SiteSettings = field(metadata=titled("What is served"))
+    gateway: GatewaySettings = field(metadata=titled("Several sites, and what they share"))
     loop: LoopSettings = field(metadata=titled("Connections and requests"))
     process: ProcessSettings = field(metadata=titled("Processes"))
     log: LogSettings = field(metadata=titled("The log"))
@@ -199,7 +202,7 @@ def _read_file(path: str, problems: Problems) -> dict[str, Value]:
 
 def _require(config_file: str | None, values: Mapping[str, Value], problems: Problems) -> None:
     for key in KEYS.values():
-        if not key.is_required or (key.name in values and values[key.name].raw is not None):
+        if not key.is_required or _has_value(key.name, values) or _has_value(key.instead, values):
             continue
         if any(f": {key.name}: " in problem for problem in problems.lines):
             continue  # something was said about it
@@ -208,6 +211,12 @@ def _require(config_file: str | None, values: Mapping[str, Value], problems: Pro
         how = f"{option.alias or key.option_name} {option.metavar}, or " if option else ""
         text = f"is not set; give {how}{key.name} in the config file"
         problems.lines.append(f"{place}: {text}")
+
+
+def _has_value(name: str, values: Mapping[str, Value]) -> bool:
+    """Tell whether a key was given a value; an empty list is none."""
+    raw = values[name].raw if name in values else None
+    return bool(raw.items()) if isinstance(raw, Tree) else raw is not None
 
 
 # ---------------------------------------------------------------- what has changed

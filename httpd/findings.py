@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from httpd.configuration import Settings, complete
 from httpd.files.faults import describe_fault, find_fault
+from httpd.gateway.frontend import Frontend
 from httpd.network.listener import find_conflicts
 from httpd.observe.log import printable
 from httpd.observe.settings import JOURNAL, STDOUT
@@ -69,7 +70,7 @@ def find(
     for key, path in _files(settings, unit):
         found += _check_file(key, path, unit)
     if unit is not None:
-        found += _check_docroot(settings, unit)
+        found += _check_docroots(settings, unit)
         found += _check_limit(settings, unit)
         found += _check_unit(config_file, unit)
     return found
@@ -188,23 +189,34 @@ def _is_below(path: str, directory: str) -> bool:
 # ---------------------------------------------------------------- the unit
 
 
-def _check_docroot(settings: Settings, unit: Unit) -> Iterator[Finding]:
-    docroot = os.path.realpath(settings.site.docroot)
+def _check_docroots(settings: Settings, unit: Unit) -> Iterator[Finding]:
+    docroots = dict(Frontend(settings.site, settings.gateway).docroots)
+    keys = {label: "docroot" if label == settings.site.docroot else "sites" for label in docroots}
+    for label, docroot in list(docroots.items()):
+        if setting := _find_hiding(os.path.realpath(docroot), unit):
+            text = f"{unit.name} hides {label} from the service, by {setting}="
+            yield Finding(keys[label], text, "move it, to /srv for example, or change the unit")
+            del docroots[label]
+
+    def ask() -> str:
+        faults = {label: find_fault(docroot) for label, docroot in docroots.items()}
+        told = [(label, describe_fault(label, fault)) for label, fault in faults.items() if fault]
+        return "".join(f"{label}\0{text}\0" for label, text in told)
+
+    user = _service_user(unit)
+    remedy = f"let {user} read it, and enter each directory above it"
+    *told, _ = ask_as(*_account(unit), ask).split("\0")
+    for label, text in zip(told[::2], told[1::2], strict=True):
+        yield Finding(keys[label], f"as the user {user}: {printable(text)}", remedy)
+
+
+def _find_hiding(docroot: str, unit: Unit) -> str:
+    """Return the setting of a unit that hides a docroot; empty if none does."""
     for setting, directories in (("ProtectHome", _HOMES), ("PrivateTmp", _TEMPORARY)):
         is_hidden = unit.value(setting) in ("yes", "true", "on", "1", "tmpfs")
         if is_hidden and any(_is_below(docroot, directory) for directory in directories):
-            text = f"{unit.name} hides {docroot} from the service, by {setting}="
-            yield Finding("docroot", text, "move it, to /srv for example, or change the unit")
-            return
-
-    def ask() -> str:
-        fault = find_fault(settings.site.docroot)
-        return describe_fault(settings.site.docroot, fault) if fault else ""
-
-    if text := ask_as(*_account(unit), ask):
-        user = _service_user(unit)
-        remedy = f"let {user} read it, and enter each directory above it"
-        yield Finding("docroot", f"as the user {user}: {printable(text)}", remedy)
+            return setting
+    return ""
 
 
 def _check_limit(settings: Settings, unit: Unit) -> Iterator[Finding]:

@@ -45,7 +45,8 @@ def adapt(settings: Settings, options: Mapping[str, Any], *, lan: bool, watch: b
         StartError: the options contradict each other.
     """
     # A cached response may be a second old.
-    site = replace(settings.site, listing=True, rules=(_REVALIDATE,), cache=0)
+    site = replace(settings.site, listing=True, rules=(_REVALIDATE,))
+    gateway = replace(settings.gateway, cache=0)
     listen, process, log = settings.listen, settings.process, settings.log
     if "host" not in options and not lan:
         listen = replace(listen, host=_loopback())
@@ -59,7 +60,7 @@ def adapt(settings: Settings, options: Mapping[str, Any], *, lan: bool, watch: b
         process = replace(process, threads=1)
     if "log_file" not in options:
         log = replace(log, access_log_format="short")
-    return replace(settings, site=site, listen=listen, process=process, log=log)
+    return replace(settings, listen=listen, site=site, gateway=gateway, process=process, log=log)
 
 
 def _loopback() -> tuple[str, ...]:

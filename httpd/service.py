@@ -172,7 +172,7 @@ class Service:
                 opened.callback(os.close, log_fd)
             worker = _worker_settings(settings, previous)
             access_logs = self._open_access_logs(settings.log, previous, opened)
-            listeners = self._find_listeners(settings, Frontend(worker.site), previous)
+            listeners = self._find_listeners(settings, worker.frontend, previous)
             opened.pop_all()
         return Plan(
             worker=worker,
@@ -237,7 +237,8 @@ class Service:
     def _facts(self, settings: Settings, listeners: Iterable[Sequence[Listener]]) -> dict[str, Any]:
         return {
             "version": __version__,
-            "docroot": settings.site.docroot,
+            "docroot": settings.site.docroot or None,
+            "sites": len(settings.gateway.sites),
             "log_file": settings.log.log_file,
             "access_log": settings.log.access_log,
             "addresses": [format_url(one.socket) for listed in listeners for one in listed],
@@ -309,13 +310,16 @@ def explain_bind(error: OSError, present: Sequence[socket.socket]) -> StartError
 
 
 def _worker_settings(settings: Settings, previous: Plan | None = None) -> WorkerSettings:
-    site = settings.site
+    gateway = settings.gateway
+    share = replace(gateway, cache=gateway.cache // settings.process.workers)
+    frontend = Frontend(settings.site, share)
     # A reload may not exchange files that are served for none; a start has nothing to lose.
-    is_moved = previous is not None and previous.worker.site.docroot != site.docroot
+    before = frontend if previous is None else previous.worker.frontend
+    new = frontend.docroots.keys() - before.docroots.keys()
     return WorkerSettings(
         process=settings.process,
         loop=settings.loop,
-        site=replace(site, cache=site.cache // settings.process.workers),
+        frontend=frontend,
         log=settings.log,
-        needs_docroot=is_moved,
+        new_docroots=frozenset(new),
     )

@@ -127,7 +127,7 @@ class Visit:
         for _, client in self._asked:
             client.sendall(request(path, *lines))
         for gateway in self.running.loop.gateways.values():
-            gateway.invalidate_root()  # as each turn of a loop does
+            gateway.invalidate_roots()  # as each turn of a loop does
         if kind is None:
             self._serve()
         else:

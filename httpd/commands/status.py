@@ -10,7 +10,7 @@ from httpd.observe.log import printable
 from httpd.observe.scoreboard import Column, Scoreboard, read_all
 from httpd.process.errors import EX_NOT_RUNNING, EX_OK, StartError
 from httpd.process.output import write_output
-from httpd.process.status_text import format_bytes, total
+from httpd.process.status_text import describe_sites, format_bytes, total
 
 
 def status(pidfile: str, *, as_json: bool) -> int:
@@ -56,7 +56,7 @@ def _format_report(report: dict[str, Any]) -> str:
     lines = [
         f"phttpd {report['version']} is {report['phase']} with pid {report['pid']}, "
         f"{len(workers)} workers of {loops} loops",
-        f"  docroot      {report['docroot']}",
+        f"  docroot      {describe_sites(report)}",
         f"  addresses    {', '.join(report['addresses'])}",
         f"  since        {report['started']}",
         f"  connections  {report['connections']}, {report['active']} of them busy",

@@ -23,7 +23,7 @@ from httpd.files.faults import (
 )
 from httpd.files.hidden import has_hidden_name
 from httpd.files.openat2 import READING, open_beneath, open_without_links
-from httpd.files.resolver import DirectoryState, Resolver, check_inside, link_to
+from httpd.files.resolver import DirectoryState, Resolver, ValidRoots, check_inside, link_to
 from httpd.protocol.messages import HTTPError
 
 
@@ -66,18 +66,27 @@ class Docroot:
 
     Args:
         directory: an absolute path.  The path may be a symbolic link, which is followed again after
-            each `invalidate_root`, so that changing one link puts a new version of a whole site in
-            place.
+            each `ValidRoots.invalidate`, so that changing one link puts a new version of a whole
+            site in place.
         index: the file names that stand for their directory; the first one that exists wins.
+        valid_roots: of the loop; None where `ValidRoots.invalidate` is never called.
+        outer: the directory around this one, if this one may not be outside of that; a directory
+            that is missing then leads to nothing, as any path does.
     """
 
-    def __init__(self, directory: str, index: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        index: tuple[str, ...],
+        valid_roots: ValidRoots | None = None,
+        outer: Docroot | None = None,
+    ) -> None:
         self._directory = os.fsencode(directory).rstrip(b"/")
         self._prefix = len(self._directory) + 1
         self._index = tuple(os.fsencode(name) for name in index)
-        self._resolver = resolver = Resolver(self._directory)
-        self.invalidate_root = resolver.invalidate_root
-        """To be called before the response to a request that was sent after the last call."""
+        around = None if outer is None else outer._resolver
+        resolver = Resolver(self._directory, valid_roots or ValidRoots(), around)
+        self._resolver: Resolver = resolver
         self.release = resolver.release
         """See `Resolver.release`."""
         self.directory_state = resolver.directory_state

@@ -105,12 +105,15 @@ def find_fault(docroot: str) -> OSError | None:
     """Return why this process cannot read a docroot, or None if it can.
 
     Args:
-        docroot: an absolute path.
+        docroot: an absolute path.  If its last name is a star, which stands for any name, the
+            directory around it need not be readable but for those who know a name.
     """
+    around = docroot.removesuffix("*")
     try:
-        with os.scandir(docroot):
-            pass
-        os.stat(os.path.join(docroot, "."))  # needs search permission, scandir only read permission
+        if around == docroot:
+            with os.scandir(docroot):
+                pass
+        os.stat(os.path.join(around, "."))  # needs search permission, scandir only read permission
     except OSError as error:
         return error
     return None

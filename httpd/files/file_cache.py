@@ -51,8 +51,8 @@ class CachedFile:
     """What is served at a path: a file, the precompressed forms of it, and the responses.
 
     Args:
-        path: the canonical path that is the key in the cache; None if the path of the request has
-            no canonical spelling.
+        path: the canonical path behind the key of the site, which is the key in the cache; None if
+            the path of the request has no canonical spelling.
         original: the file.
         no_precompressed: the state of the directory if it contains no precompressed forms of the
             file, not even unusable ones; else None.
@@ -136,9 +136,12 @@ class FileCache:
         on_evicted: called with the bytes that were evicted for want of room, while the lock is
             held.
 
+    A site has a key that no other one has: empty, or without a slash.  A canonical path begins with
+    a slash.  So the two together are the key of a file and of no other.
+
     Attributes:
-        by_path: the cached files by canonical path, in the order of their last validation, give or
-            take some seconds; so unused files come first.
+        by_path: the cached files by the key of their site and the canonical path, in the order of
+            their last validation, give or take some seconds; so unused files come first.
     """
 
     def __init__(self, budget: int, on_evicted: Callable[[int], None] = lambda _: None) -> None:

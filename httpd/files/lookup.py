@@ -30,16 +30,20 @@ class FileLookup:
         docroot: where the files are.
         file_cache: where open files are kept.
         precompressed: whether to look for precompressed forms.
+        key: of the site, see `FileCache`.
     """
 
-    def __init__(self, docroot: Docroot, file_cache: FileCache, *, precompressed: bool) -> None:
+    def __init__(
+        self, docroot: Docroot, file_cache: FileCache, *, precompressed: bool, key: bytes = b""
+    ) -> None:
         self._docroot = docroot
         self._file_cache = file_cache
+        self._key = key
         self._codings = CODINGS if precompressed else {}
         self.begin_second(0, 0)
 
     def begin_second(self, second: int, date: int) -> None:
-        """Have every cached file revalidated before it is used again, and evict unused ones.
+        """Have every cached file revalidated before it is used again.
 
         Args:
             second: of the monotonic clock.
@@ -48,11 +52,9 @@ class FileLookup:
         self._second = second
         self._date = date
         self._docroot.release()
-        self._file_cache.begin_second(second)
 
     def release(self) -> None:
-        """Empty the cache and close all directories, to free descriptors."""
-        self._file_cache.clear()
+        """Close all directories, to free descriptors."""
         self._docroot.release()
 
     def revalidate(self, cached: CachedFile) -> CachedFile | None:
@@ -96,7 +98,11 @@ class FileLookup:
         """
         is_literal = is_literal_path(path)
         key = path if is_literal else canonical_path(path)
-        known = self._file_cache.by_path.get(key) if key is not None else None
+        if key is None:
+            known = None
+        else:
+            key = self._key + key
+            known = self._file_cache.by_path.get(key)
         if known is not None:
             known = self.revalidate(known)
             if known is not None and known.is_in_place():

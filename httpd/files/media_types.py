@@ -7,6 +7,7 @@ The rare types are those of `mimetypes` in Python 3.11.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 _COMMON = """
     application/atom+xml            atom
@@ -274,6 +275,7 @@ def check_ts(head: bytes) -> str:
     return MPEG_TS if is_stream else "text/plain"
 
 
+@cache
 def content_types(charset: str | None) -> Mapping[str, str]:
     """Return the Content-Type for each media type that a file can have.
 

@@ -11,6 +11,7 @@ descriptor leads to the file that was checked.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from typing import NamedTuple
 
@@ -44,19 +45,47 @@ class PinnedDirectory(NamedTuple):
     state: DirectoryState | None
 
 
+class ValidRoots:
+    """The docroots of a loop that were looked up since the last `invalidate`."""
+
+    __slots__ = ("_resolvers", "note")
+
+    def __init__(self) -> None:
+        self._resolvers: list[Resolver] = []
+        self.note = self._resolvers.append
+        """To be called with a resolver whose docroot was looked up."""
+
+    def invalidate(self) -> None:
+        """Look up which directories have the names of the docroots when they are next needed.
+
+        To be called before the response to a request that was sent after the last call.
+        """
+        if self._resolvers:
+            for resolver in self._resolvers:
+                resolver.valid_root = -1
+            self._resolvers.clear()
+
+
 class Resolver:
     """Pins the docroot, the files below it, and for a while the directories that files are in.
 
     Args:
         directory: the absolute path of the docroot, without a slash at its end.  The path may be a
-            symbolic link, which is followed again after each `invalidate_root`.
+            symbolic link, which is followed again after each `ValidRoots.invalidate`.
+        valid_roots: of the loop.
+        outer: of the directory around the docroot, if the docroot may not be outside of that; then
+            the last name of the docroot may be a link to another directory inside only.
 
     Attributes:
         valid_root: a descriptor of the docroot; -1 when `validate_root` is to be called.
     """
 
-    def __init__(self, directory: bytes) -> None:
+    def __init__(
+        self, directory: bytes, valid_roots: ValidRoots, outer: Resolver | None = None
+    ) -> None:
         self._directory = directory
+        self._note_valid = valid_roots.note
+        self._outer = outer
         self._root = self.valid_root = -1
         self._root_status = os.stat_result(range(10))
         self._directories: dict[bytes, PinnedDirectory] = {}
@@ -65,10 +94,6 @@ class Resolver:
 
     def __del__(self) -> None:
         self.release()
-
-    def invalidate_root(self) -> None:
-        """Look up which directory has the docroot's name when the docroot is next needed."""
-        self.valid_root = -1
 
     def release(self) -> None:
         """Close all descriptors until they are needed again.
@@ -84,20 +109,32 @@ class Resolver:
         """Return a descriptor of the directory that has the docroot's name now, as `valid_root`.
 
         Raises:
-            NoDocrootError: the directory does not exist or may not be entered.
-            OSError: descriptors have run out, or the disk fails.
+            NoDocrootError: the directory does not exist or may not be entered; with `outer`, that
+                does not or may not.
+            HTTPError: 404 for a docroot that is outside of `outer`, or hidden in it.
+            OSError: descriptors have run out, or the disk fails; with `outer`, also for a docroot
+                that does not exist.
         """
-        try:
-            self._open_root()
-        except OSError as error:
-            if error.errno in MISSING or error.errno in FORBIDDEN:
-                raise NoDocrootError(error) from None
-            raise
+        if self._outer is not None:
+            self._pin_root(self._outer)
+        else:
+            try:
+                self._open_root()
+            except OSError as error:
+                if error.errno in MISSING or error.errno in FORBIDDEN:
+                    raise NoDocrootError(error) from None
+                raise
         self.valid_root = self._root
+        self._note_valid(self)
         return self._root
 
     def may_enter_root(self) -> bool:
-        """Tell whether this process may enter the docroot, as far as the docroot is pinned."""
+        """Tell whether this process may enter the docroot, as far as the docroot is pinned.
+
+        With `outer`, tell that of `outer`.
+        """
+        if self._outer is not None:
+            return self._outer.may_enter_root()
         return self._root < 0 or os.access(b".", os.X_OK, dir_fd=self._root, effective_ids=True)
 
     def pin(self, name: bytes, directory: int | None = None) -> int:
@@ -186,6 +223,27 @@ class Resolver:
                 os.close(root)
                 raise
             self._root = root
+
+    def _pin_root(self, outer: Resolver) -> None:
+        """Pin the docroot without leaving the directory around it.
+
+        A name in that directory that is no link, and still means the same directory, needs no more.
+        """
+        root = outer.valid_root if outer.valid_root >= 0 else outer.validate_root()
+        name = self._directory[self._directory.rfind(b"/") + 1 :]
+        status = os.stat(name, dir_fd=root, follow_symlinks=False)
+        if self._root >= 0 and os.path.samestat(status, self._root_status):
+            return
+        self.release()
+        fd = outer.pin(self._directory)
+        try:
+            self._root_status = os.fstat(fd)
+            if not stat.S_ISDIR(self._root_status.st_mode):
+                raise not_found()
+        except (OSError, HTTPError):
+            os.close(fd)
+            raise
+        self._root = fd
 
 
 def link_to(fd: int) -> bytes:

@@ -1,9 +1,11 @@
-"""The role of a listener: the site that its clients get."""
+"""The role of a listener: the sites that its clients get."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from httpd.gateway.settings import GatewaySettings
 from httpd.site.settings import SiteSettings
 
 
@@ -13,10 +15,17 @@ class Frontend:
 
     A response is a function of the frontend, the head of the request and the disk within a second.
     So each loop has a gateway for each frontend, and no cache is shared by two of them.
-    The field Host has no effect: a site for another host would be chosen here.
 
     Args:
-        site: the site to serve, over plain HTTP.
+        site: the site for names that no other site has; none if its docroot is empty.
+        gateway: the other sites, and what all of them share.
     """
 
     site: SiteSettings
+    gateway: GatewaySettings
+
+    @property
+    def docroots(self) -> Mapping[str, str]:
+        """The docroots, by what messages call them; the last name of one may be a star."""
+        named = {site.label: site.docroot for site in self.gateway.sites}
+        return {self.site.docroot: self.site.docroot, **named} if self.site.docroot else named

@@ -2,8 +2,8 @@
 
     1  exact        the bytes of the head                       for one second   `Gateway.exact`
     2  normalised   the head without query and spelling         for one second   `ResponseCache`
-    3  variant      path and variant key, validated each second  for one minute   `FileCache`,
-                    or the bytes of the head                     one more second  `ResponseCache`
+    3  variant      site, path and variant key, once a second    for one minute   `FileCache`,
+                    validated; or the bytes of the head          one more second  `ResponseCache`
     4  build        `Site.respond`
 
 A response is a function of the request head and of the disk within this second.  So each level may
@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from httpd import __version__
 from httpd.files.faults import FileSystemError, OutOfDescriptorsError
 from httpd.files.file_cache import CachedFile
 from httpd.gateway.caches import Caches
+from httpd.gateway.frontend import Frontend
 from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_common_request
@@ -34,9 +36,12 @@ from httpd.protocol.target import (
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder
 from httpd.site.rules import NO_POLICY
 from httpd.site.site import Site
+from httpd.site.sites import Sites
 
 HEADERS = 1024 * 1024
 """Bytes that the cached header sections of a gateway may take."""
+_LISTINGS_SHARE = 16
+"""Listings may take this part of the budget of the file cache, for each loop."""
 _HEAD = b"HEAD "
 _CLOSE = "Connection: close\r\n"
 _KEEP_ALIVE = "Connection: keep-alive\r\n"
@@ -63,14 +68,14 @@ class Gateway:
     """The one entrance for the request heads that a loop receives.
 
     Args:
-        site: the site to serve.
+        frontend: whose clients it serves.
         caches: of the worker.
         hooks: of the loop.
 
     Attributes:
         exact: exact-match lookup in the response cache, given any bytes.  Bound to `dict.get`
             because it is on the hot path.  On a miss, call `respond`.
-        invalidate_root: to be called before a request is served that was sent after the last call.
+        invalidate_roots: to be called before a request is served that was sent after the last call.
     """
 
     __slots__ = (
@@ -85,23 +90,26 @@ class Gateway:
         "_parser",
         "_previous",
         "_responses",
-        "_site",
+        "_sites",
         "exact",
-        "invalidate_root",
+        "invalidate_roots",
     )
 
-    def __init__(self, site: Site, caches: Caches, hooks: Hooks) -> None:
-        self._site = site
-        self._common_lines = site.common_lines
-        self._keep_alive_lines = _KEEP_ALIVE + site.common_lines
-        self._close_lines = _CLOSE + site.common_lines
+    def __init__(self, frontend: Frontend, caches: Caches, hooks: Hooks) -> None:
+        settings = frontend.gateway
+        budget = settings.cache // _LISTINGS_SHARE
+        self._sites = sites = Sites(frontend.site, settings.sites, caches.files, budget)
+        server = f"phttpd/{__version__}" if settings.server_version else "phttpd"
+        self._common_lines = f"Server: {server}\r\nX-Content-Type-Options: nosniff\r\n"
+        self._keep_alive_lines = _KEEP_ALIVE + self._common_lines
+        self._close_lines = _CLOSE + self._common_lines
         self._caches = caches
         self._files = caches.files
         self._hooks = hooks
-        self._parser = Parser(HEADERS, site.reads)
+        self._parser = Parser(HEADERS, sites)
         self._is_draining = False
         self._dates = DateHeaders(0, 0)
-        self.invalidate_root = site.invalidate_root
+        self.invalidate_roots = sites.invalidate_roots
         self._use(ResponseCache(0))
 
     def _use(self, responses: ResponseCache) -> None:
@@ -119,7 +127,7 @@ class Gateway:
         """
         date = int(time.time())
         self._dates = DateHeaders(second, date)
-        self._site.begin_second(second, date)
+        self._sites.begin_second(second, date)
         if not self._is_draining:
             self._use(self._caches.responses(second))
 
@@ -130,12 +138,11 @@ class Gateway:
 
     def release(self) -> None:
         """Close the files that no client is being sent, to free descriptors."""
-        self._site.release()
+        self._sites.release()
 
-    def take_docroot_fault(self) -> OSError | None:
-        """Return the error of a request since the last call that found no docroot, or None."""
-        fault, self._site.docroot_fault = self._site.docroot_fault, None
-        return fault
+    def take_docroot_faults(self) -> dict[str, OSError]:
+        """Return the errors of requests since the last call that found no docroot, by docroot."""
+        return self._sites.take_faults()
 
     # ---------------------------------------------------------------- responses
 
@@ -271,11 +278,13 @@ class Gateway:
             return "normalised"
         method, _, target = line.partition(b" ")
         path = canonical_path(target.partition(b"?")[0])
-        cached = self._caches.files.by_path.get(path) if path else None
+        header = self._parser.recall(rest) or self._parser.learn(rest)
+        if header is None or not path or not path.startswith(b"/"):
+            return "built"
+        cached = self._caches.files.by_path.get(header.site.key + path)
         if cached is None or method not in (b"GET", b"HEAD"):
             return "built"
-        header = self._parser.recall(rest) or self._parser.learn(rest)
-        variant_key = header.variant_key if header else b""
+        variant_key = header.variant_key
         if method == b"HEAD" and variant_key:
             variant_key = _HEAD + variant_key
         return "variant" if variant_key in cached.responses else "file"
@@ -286,8 +295,9 @@ class Gateway:
         """Return the response to the same head in the second before, if its file is unchanged."""
         if response is None or (owner := response.owner) is None:
             return None
+        site = self._sites.only or self._sites.of_file(owner)
         try:
-            if self._site.lookup.revalidate(owner) is not owner:
+            if site is None or site.lookup.revalidate(owner) is not owner:
                 return None
         except OutOfDescriptorsError:
             return None
@@ -312,26 +322,29 @@ class Gateway:
             line, _, query = line.partition(b"?")
             if query.translate(None, TARGET_CHARACTERS):
                 return None
-        if line.startswith(b"GET "):
+        # No path of an absolute target begins here, whose host could be that of another site.
+        if line.startswith(b"GET /"):
             path = line[4:]
-        elif line.startswith(_HEAD):
+        elif line.startswith(b"HEAD /"):
             path = line[5:]
             variant_key = _HEAD + variant_key
         else:
             return None
-        cached = self._files.by_path.get(path)
+        cached = self._files.by_path.get(header.site.key + path)
         if cached is None:
             if is_literal_path(path) or not (canonical := canonical_path(path)):
                 return None
-            cached = self._files.by_path.get(canonical)
+            cached = self._files.by_path.get(header.site.key + canonical)
             if cached is None:
                 return None
-        return self._validate(head, cached, variant_key)
+        return self._validate(head, header.site, cached, variant_key)
 
-    def _validate(self, head: bytes, cached: CachedFile, variant_key: bytes) -> Response | None:
+    def _validate(
+        self, head: bytes, site: Site, cached: CachedFile, variant_key: bytes
+    ) -> Response | None:
         """Return the response of level 3 if its file is unchanged on the disk in this second."""
         try:
-            current = self._site.lookup.revalidate(cached)
+            current = site.lookup.revalidate(cached)
             if current is None:
                 return None
             response = current.responses.get(variant_key)
@@ -353,15 +366,17 @@ class Gateway:
         self._hooks.before_blocking()
         try:
             try:
-                builder = self._site.respond(request)
+                builder = request.header.site.respond(request)
             except OutOfDescriptorsError:
                 self._hooks.free_descriptors()
-                builder = self._site.respond(request)
+                builder = request.header.site.respond(request)
             if isinstance(builder, ResponseBuilder):
                 return self._finish(head, request, builder, self._is_draining)
             return self._finish_later(head, request, builder, self._is_draining)
         except FileSystemError as error:
             path = os.fsdecode(request.path)
+            if name := request.header.site.name:
+                path = f"{path} of {name}"
             self._hooks.complain(f"cannot read {path}: {error.reason}")
             raise error.http_error from None
         except Exception:

@@ -20,12 +20,12 @@ class TracedGateway:
         log: called with the level and the request line of each response.
     """
 
-    __slots__ = ("_gateway", "_log", "invalidate_root", "parse", "refuse", "resume")
+    __slots__ = ("_gateway", "_log", "invalidate_roots", "parse", "refuse", "resume")
 
     def __init__(self, gateway: Gateway, log: Callable[[str], None]) -> None:
         self._gateway = gateway
         self._log = log
-        self.invalidate_root = gateway.invalidate_root
+        self.invalidate_roots = gateway.invalidate_roots
         self.parse = gateway.parse
         self.resume = gateway.resume
         self.refuse = gateway.refuse

@@ -64,7 +64,7 @@ class AcceptHandler:
         if self._context.room.is_full() and not self._connections.make_place():
             self._failures.guard(connection, partial(self._turn_away, connection, fd, data))
             return
-        self._gateway.invalidate_root()  # the client may have connected during this very turn
+        self._gateway.invalidate_roots()  # the client may have connected during this very turn
         serve = partial(connection.receive, data) if data else connection.on_event
         self._failures.guard(connection, serve)
         self._queue.send()

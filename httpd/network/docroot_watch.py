@@ -1,4 +1,4 @@
-"""Messages about a docroot that cannot be read, which may stay away for long."""
+"""Messages about docroots that cannot be read, which may stay away for long."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ class DocrootWatch:
     """Logs that requests could not reach a docroot.
 
     Args:
-        docroot: its path.
-        gateway: which serves it.
+        gateway: which serves the docroots.
         log: of the loop.
     """
 
-    def __init__(self, docroot: str, gateway: Gateway, log: Log) -> None:
-        self._docroot = docroot
+    def __init__(self, gateway: Gateway, log: Log) -> None:
         self._gateway = gateway
         self._log = log
-        self._silent_until = 0.0
+        self._silent_until: dict[str, float] = {}  # by docroot
 
     def tick(self, now: float) -> None:
-        """Log that a request of the last second did not reach the docroot, if one did not.
+        """Log the docroots that a request of the last second did not reach.
 
         Args:
             now: the monotonic clock, in seconds.
         """
-        fault = self._gateway.take_docroot_fault()
-        if fault and now >= self._silent_until:
-            self._silent_until = now + SILENCE
-            self._log.warning(f"{describe_fault(self._docroot, fault)}; {NOT_YET}")
+        for docroot, fault in self._gateway.take_docroot_faults().items():
+            if now >= self._silent_until.get(docroot, 0.0):
+                self._silent_until[docroot] = now + SILENCE
+                self._log.warning(f"{describe_fault(docroot, fault)}; {NOT_YET}")

@@ -35,7 +35,6 @@ from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.site.site import Site
 
 TICK = 1.0
 """Seconds between two ticks, as the timer has them."""
@@ -112,10 +111,7 @@ class Loop:
             for frontend in listeners.frontends()
         }
         """One for each role of the listeners."""
-        self._docroots = [
-            DocrootWatch(frontend.site.docroot, gateway, log)
-            for frontend, gateway in self.gateways.items()
-        ]
+        self._docroots = [DocrootWatch(gateway, log) for gateway in self.gateways.values()]
         self._next_tick = self._drain_started = self.context.now
         self._drain_deadline = math.inf
         self._acceptor = Acceptor(
@@ -136,7 +132,7 @@ class Loop:
             self._failures.complain,
             self._failures.log_exception,
         )
-        return Gateway(Site(frontend.site, caches.files), caches, hooks)
+        return Gateway(frontend, caches, hooks)
 
     def _make_handler(self, gateway: Gateway) -> Callable[[int, object], None]:
         is_traced = self.log.verbose and self.context.limits.log_cache_level
@@ -181,13 +177,13 @@ class Loop:
         poll = self._epoll.poll
         connections = self._connections.by_fd
         # Each turn does this; a method that loops over the gateways would cost twice as much.
-        roots = [gateway.invalidate_root for gateway in self.gateways.values()]
+        invalidations = [gateway.invalidate_roots for gateway in self.gateways.values()]
         self._tick()
         while not context.is_draining or connections:
             events = poll(self._timeout(), _EVENTS)
             context.now = time.monotonic()
-            for invalidate_root in roots:
-                invalidate_root()
+            for invalidate_roots in invalidations:
+                invalidate_roots()
             if context.now >= self._next_tick:
                 self._tick()
             self._acceptor.watch_again(context.now)
@@ -220,7 +216,7 @@ class Loop:
     def _invalidate_roots(self) -> None:
         """Look the docroots up once more for requests that were sent after the last time."""
         for gateway in self.gateways.values():
-            gateway.invalidate_root()
+            gateway.invalidate_roots()
 
     def _on_other_event(self, fd: int) -> None:
         self.queue.send()

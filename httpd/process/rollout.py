@@ -34,6 +34,7 @@ from httpd.process.generations import Generations
 from httpd.process.outcome import Outcome
 from httpd.process.plan import Plan, close_plan, discard_plan
 from httpd.process.service_status import ServiceStatus
+from httpd.process.status_text import describe_sites
 from httpd.process.successor import Successor
 from httpd.process.worker_pool import WorkerPool, cannot_fork
 from httpd.process.worker_process import BOOT_SECONDS
@@ -202,7 +203,7 @@ class Rollout:
         if plan.log_fd is not None:
             generations.use_log_file(plan.log_fd, self._log)
         self._log.notice(
-            f"serving {plan.facts['docroot']} at {', '.join(plan.facts['addresses'])} "
+            f"serving {describe_sites(plan.facts)} at {', '.join(plan.facts['addresses'])} "
             f"with {plan.process.workers} workers of {plan.process.threads} loops"
         )
         if leaving is not None:

@@ -5,7 +5,8 @@ Called by `httpd.commands`, `httpd.process.service_status` and `httpd.process.dr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from httpd.observe.scoreboard import Column, Scoreboard
 
@@ -13,6 +14,18 @@ from httpd.observe.scoreboard import Column, Scoreboard
 def total(boards: Iterable[Scoreboard], column: Column) -> int:
     """Return the sum of a column over all loops of all generations."""
     return sum(board.total(column) for board in boards)
+
+
+def describe_sites(facts: Mapping[str, Any]) -> str:
+    """Return what is served.
+
+    Args:
+        facts: of a scoreboard: the docroot for all names but those of the sites, if there is one,
+            and how many sites have names.
+    """
+    served = [facts["docroot"]] if facts["docroot"] else []
+    sites = facts.get("sites", 0)
+    return " and ".join([*served, count(sites, "named site")] if sites else served)
 
 
 def describe_drain(active: int, remaining: int) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.files.file_cache import MAX_OPEN_FILES
 from httpd.gateway.caches import Caches
+from httpd.gateway.frontend import Frontend
 from httpd.network.acceptor import Listeners
 from httpd.network.listener import Listener
 from httpd.network.loop import Loop
@@ -36,7 +37,6 @@ from httpd.process.log_files import LogFile
 from httpd.process.privileges import drop_privileges
 from httpd.process.settings import ProcessSettings
 from httpd.process.signals import SignalInbox
-from httpd.site.settings import SiteSettings
 
 ERROR_PAUSE = 0.1
 """Seconds without work after an unexpected failure of a system call, which may happen again."""
@@ -51,17 +51,17 @@ class WorkerSettings:
     Args:
         process: how many loops it has, whose process it becomes, and how long it drains.
         loop: for each of the loops.
-        site: for each of the loops; `cache` is the share of this worker.
+        frontend: what is served; `cache` is the share of this worker.
         log: what its log is like.
-        needs_docroot: whether a generation is given up if its docroot cannot be read when it
+        new_docroots: what messages call the docroots without which a generation is given up when it
             starts.
     """
 
     process: ProcessSettings
     loop: LoopSettings
-    site: SiteSettings
+    frontend: Frontend
     log: LogSettings
-    needs_docroot: bool = False
+    new_docroots: frozenset[str] = frozenset()
 
 
 def run_worker(
@@ -97,9 +97,11 @@ def run_worker(
     try:
         drop_privileges(settings.process.user, settings.process.group)
         os.readlink("/proc/self/fd/0")  # the docroot finds out paths of open files by it
-        if fault := find_fault(settings.site.docroot):
-            text = describe_fault(settings.site.docroot, fault)
-            if settings.needs_docroot and board.phase is Phase.STARTING:
+        for label, docroot in settings.frontend.docroots.items():
+            if not (fault := find_fault(docroot)):
+                continue
+            text = describe_fault(label, fault)
+            if label in settings.new_docroots and board.phase is Phase.STARTING:
                 status = EX_NOPERM if isinstance(fault, PermissionError) else EX_NOINPUT
                 channel.send(Message.FAILED, f"{status} {text}")
                 return status
@@ -138,10 +140,12 @@ class _Worker:
         self._running = threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._caches = {
-            frontend: Caches(frontend.site.cache) for frontend in self._listeners.frontends()
+            frontend: Caches(frontend.gateway.cache) for frontend in self._listeners.frontends()
         }
-        changes, docroot = settings.site.changes, settings.site.docroot
-        self._change_watch = ChangeWatch(docroot, changes, log) if changes is not None else None
+        site = settings.frontend.site
+        self._change_watch = (
+            ChangeWatch(site.docroot, site.changes, log) if site.changes is not None else None
+        )
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
         self._loops = [self._make_loop(index, number, settings, board) for number in range(threads)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Status(NamedTuple):
@@ -57,6 +57,8 @@ class Header(NamedTuple):
     Two requests for a file that have the same `variant_key` get the same response (RFC 9111 §4.1).
     The key is empty where a body follows, since the head alone does not determine the response to
     such a request.
+
+    `site` is that of the host, of which this module knows nothing; None if nothing was asked.
     """
 
     minor_version: int
@@ -66,6 +68,7 @@ class Header(NamedTuple):
     expects_continue: bool
     is_plain: bool
     variant_key: bytes
+    site: Any
 
 
 class Request(NamedTuple):
@@ -73,12 +76,16 @@ class Request(NamedTuple):
 
     `path` and `query` are as they were sent, percent-encoded; `query` includes its question mark.
     `path` is empty for a target that names no path (``*`` and CONNECT's authority).
+
+    `authority` is that of the target, which takes the place of the Host field (RFC 9112 §3.2.2);
+    None if the target has none.
     """
 
     method: str
     path: bytes
     query: bytes
     header: Header
+    authority: bytes | None = None
 
     @property
     def fields(self) -> Mapping[str, str]:

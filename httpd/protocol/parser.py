@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from typing import Protocol
 
 from httpd.protocol import grammar
 from httpd.protocol.conditional import CONDITIONS
@@ -82,13 +83,31 @@ def check_beginning(buffer: bytes | bytearray, start: int = 0) -> None:
             raise _too_long()
 
 
-def parse_head(head: bytes, variant_fields: Iterable[str] | None = None) -> Request:
+class SiteOfHost(Protocol):
+    """What a parser has to know of a site."""
+
+    @property
+    def variant_fields(self) -> Iterable[str]:
+        """The request header fields that cached responses depend on, in lower case, in order."""
+
+
+class AllSites(Protocol):
+    """The sites of all hosts."""
+
+    @property
+    def only(self) -> SiteOfHost | None:
+        """The site, if it is that of every host; else None."""
+
+    def find(self, host: str | None) -> SiteOfHost:
+        """Return the site of a valid Host or authority; None or empty if a request has none."""
+
+
+def parse_head(head: bytes, sites: AllSites | None = None) -> Request:
     """Parse a complete request head, from its request line to its empty line.
 
     Args:
         head: the head.
-        variant_fields: the request header fields that cached responses depend on, in lower case;
-            None where no response is cached by a variant key.
+        sites: the sites of all hosts; None where that does not matter, and no variant key either.
 
     Raises:
         HTTPError: 400, 414, 417, 421, 431, 501 or 505, where RFC 9112 does not allow the head.
@@ -99,12 +118,12 @@ def parse_head(head: bytes, variant_fields: Iterable[str] | None = None) -> Requ
     method, (path, query, authority), minor_version = _parse_request_line(head[:end])
     fields = _parse_fields(_split_lines(head[end:]))
     _check_host(fields, authority, minor_version)
-    return Request(
-        method.decode(), path, query, _make_header(fields, minor_version, variant_fields)
-    )
+    host = fields.get("host") if authority is None else authority.decode("latin-1")
+    header = _make_header(fields, minor_version, sites, host)
+    return Request(method.decode(), path, query, header, authority)
 
 
-def read_common_section(rest: bytes, variant_fields: Iterable[str] | None) -> Header | None:
+def read_common_section(rest: bytes, sites: AllSites | None) -> Header | None:
     """Parse a header section of the common kind, as `parse_head` does, and quicker.
 
     A section of that kind has neither repeated fields, nor a body, nor an unusual Host.  The result
@@ -112,7 +131,7 @@ def read_common_section(rest: bytes, variant_fields: Iterable[str] | None) -> He
 
     Args:
         rest: the bytes of a head after `VERSION`; any bytes.
-        variant_fields: see `parse_head`.
+        sites: see `parse_head`.
 
     Returns:
         None where the section is malformed or less common; `parse_head` tells which.
@@ -128,10 +147,11 @@ def read_common_section(rest: bytes, variant_fields: Iterable[str] | None) -> He
         len(fields) < len(lines)
         or len(lines) > MAX_FIELDS
         or not _FRAMING.isdisjoint(fields)
-        or grammar.COMMON_HOST.fullmatch(fields.get("host", "")) is None
+        or (host := fields.get("host")) is None
+        or grammar.COMMON_HOST.fullmatch(host) is None
     ):
         return None
-    return _make_header(fields, int(text[0]), variant_fields)
+    return _make_header(fields, int(text[0]), sites, host)
 
 
 def read_common_request(line: bytes, header: Header) -> Request | None:
@@ -159,11 +179,11 @@ class Parser:
 
     Args:
         budget: bytes that the cached header sections may take.
-        variant_fields: see `parse_head`.
+        sites: see `parse_head`.
     """
 
-    def __init__(self, budget: int, variant_fields: Iterable[str] | None = None) -> None:
-        self._variant_fields = None if variant_fields is None else sorted(variant_fields)
+    def __init__(self, budget: int, sites: AllSites | None = None) -> None:
+        self._sites = sites
         self._known: dict[bytes, Header] = {}
         self._aging: dict[bytes, Header] = {}
         self._room = self._half = budget // 2
@@ -200,7 +220,7 @@ class Parser:
         Args:
             rest: the bytes of a head after `VERSION`; any bytes.
         """
-        header = read_common_section(rest, self._variant_fields)
+        header = read_common_section(rest, self._sites)
         if header is not None:
             self._remember(rest, header)
         return header
@@ -209,8 +229,10 @@ class Parser:
         """Parse a complete request head; see `parse_head`."""
         if (known := self.split(head)) and (request := read_common_request(*known)):
             return request
-        request = parse_head(head, self._variant_fields)
-        self._remember(head.partition(VERSION)[2], request.header)
+        request = parse_head(head, self._sites)
+        # The authority of a target decides about the site, and is not in the header section.
+        if request.authority is None:
+            self._remember(head.partition(VERSION)[2], request.header)
         return request
 
     def _remember(self, rest: bytes, header: Header) -> None:
@@ -225,7 +247,7 @@ class Parser:
 
 
 def _make_header(
-    fields: dict[str, str], minor_version: int, variant_fields: Iterable[str] | None
+    fields: dict[str, str], minor_version: int, sites: AllSites | None, host: str | None
 ) -> Header:
     """Raises: HTTPError: 400, 417 or 501."""
     body_length: int | None = 0
@@ -239,10 +261,12 @@ def _make_header(
         expects_continue = bool(expectations) and minor_version >= 1 and body_length != 0
     connection = fields.get("connection")
     keep_alive = minor_version >= 1 if not connection else _keeps_alive(connection, minor_version)
-    variant_key = b""
-    if body_length == 0 and variant_fields is not None:
-        read = map(fields.get, variant_fields)
+    site = None if sites is None else sites.only or sites.find(host)
+    if body_length == 0 and site is not None:
+        read = map(fields.get, site.variant_fields)
         variant_key = repr((minor_version == 0, keep_alive, *read)).encode()
+    else:
+        variant_key = b""
     # In the order of its fields, as arguments with names cost more.
     return Header(
         minor_version,
@@ -252,6 +276,7 @@ def _make_header(
         expects_continue,
         _NOT_PLAIN.isdisjoint(fields),
         variant_key,
+        site,
     )
 
 

@@ -46,6 +46,7 @@ class Key:
         details: more of that, for the manual but not for the comments of the config file.
         example: the text of a value to show in the config file, where there is no default.
         unset: what the field is without a value, where there is no default.
+        instead: the key that may be set in place of this one, if this one must be set.
         restart: whether a change comes into force with the next start only, and not with a reload.
         own_sockets: whether the key has no effect on sockets that a service manager passes.
         option: of the command line, if there is one.
@@ -58,13 +59,14 @@ class Key:
     details: str = ""
     example: str = ""
     unset: Any = None
+    instead: str = ""
     restart: bool = False
     own_sockets: bool = False
     option: Option | None = None
 
     @property
     def is_required(self) -> bool:
-        """Whether there is no server without a value."""
+        """Whether there is no server without a value, or one of the key `instead`."""
         return self.default is REQUIRED
 
     @property
@@ -87,6 +89,7 @@ def key(  # noqa: PLR0913 - each fact about a key is an argument
     details: str = "",
     example: str = "",
     unset: Any = None,
+    instead: str = "",
     restart: bool = False,
     own_sockets: bool = False,
     option: Option | None = None,
@@ -95,7 +98,10 @@ def key(  # noqa: PLR0913 - each fact about a key is an argument
 
     A dataclass that is made without the field has the default, as the server has it.
     """
-    declared = Key("", kind, default, help, details, example, unset, restart, own_sockets, option)
+    declared = Key(
+        *("", kind, default, help, details, example),
+        *(unset, instead, restart, own_sockets, option),
+    )
     metadata = {"key": declared}
     if declared.is_required:
         return dataclasses.field(metadata=metadata)

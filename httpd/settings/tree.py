@@ -36,6 +36,7 @@ class Tree:
         construct: returns the value of a scalar node; raises ValueError with what is wrong.
         line: where the part begins, or its key.
         keys: that lead to the part.
+        top: the keys that exist at the top of the file, for a part inside of it.
     """
 
     node: _Node
@@ -43,6 +44,7 @@ class Tree:
     construct: Callable[[Any], Any]
     line: int = 1
     keys: tuple[str, ...] = ()
+    top: Collection[str] = ()
 
     @property
     def place(self) -> str:
@@ -95,7 +97,7 @@ class Tree:
         if self.node.id != "sequence" or self.node.tag != _LIST:
             return None
         return [
-            Tree(item, self.path, self.construct, item.start_mark.line + 1, self.keys)
+            Tree(item, self.path, self.construct, item.start_mark.line + 1, self.keys, self.top)
             for item in self.node.value
         ]
 
@@ -117,16 +119,22 @@ class Tree:
                 place = Tree(key, self.path, self.construct, line, self.keys).place
                 problems.append(f"{place}: unknown key; a key is one word")
                 continue
-            entry = Tree(value, self.path, self.construct, line, (*self.keys, name))
+            keys, top = (*self.keys, name), self.top or known
+            entry = Tree(value, self.path, self.construct, line, keys, top)
             if known and name not in known:
-                hint = suggest(name, known, problems)
-                problems.append(f"{entry.place}: unknown key{hint}")
+                problems.append(f"{entry.place}: {self._explain(name, known, problems)}")
             elif name.lower() in seen:
                 problems.append(f"{entry.place}: is set a second time")
             else:
                 seen.add(name.lower())
                 found[name] = entry
         return found
+
+    def _explain(self, name: str, known: Collection[str], problems: list[str]) -> str:
+        """Return what is wrong with an unknown key."""
+        if name not in self.top:
+            return f"unknown key{suggest(name, known, problems)}"
+        return f"is no key of {self.keys[-1]}; set it at the top of the file, for the whole server"
 
     def __repr__(self) -> str:
         if (text := self.text()) is not None:

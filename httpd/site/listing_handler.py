@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from httpd.files.docroot import FoundDirectory
+from httpd.files.docroot import Docroot, FoundDirectory
 from httpd.protocol.conditional import CONDITIONS, is_unmodified
 from httpd.protocol.messages import Request
 from httpd.protocol.response import Cacheability
@@ -23,13 +23,15 @@ class ListingHandler:
 
     Args:
         listings: of the loop.
+        docroot: of the site.
         clock: of the site.
     """
 
     reads = CONDITIONS | {"accept"}
 
-    def __init__(self, listings: ListingCache, clock: Clock) -> None:
+    def __init__(self, listings: ListingCache, docroot: Docroot, clock: Clock) -> None:
         self._listings = listings
+        self._docroot = docroot
         self._clock = clock
 
     def handle(
@@ -48,6 +50,7 @@ class ListingHandler:
     ) -> PendingBuilder:
         fields = request.header.fields
         listing = yield from self._listings.make(
+            self._docroot,
             directory,
             request.path,
             parse_order(request.query),

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from httpd.settings.declaration import REQUIRED, Option, key
-from httpd.settings.kinds import FLAG, Kind, any_case, or_auto, size, texts
-from httpd.settings.machine import share_memory
+from httpd.settings.kinds import FLAG, Kind, any_case, texts
 from httpd.settings.system_kinds import DIRECTORY
 from httpd.settings.tree import Tree
 from httpd.site.changes import Changes
 from httpd.site.rule_syntax import EXPIRES, RULES
 from httpd.site.rules import Rule
 
-_MAX_CACHE = 64 * 1024**3
-_CACHE = or_auto(size(0, _MAX_CACHE), share_memory, _MAX_CACHE)
 _INDEX = texts(
     "a file name such as index.html, or a list of file names",
     r"(?!\.{1,2}$)[^/\u0000]+",
@@ -68,7 +65,11 @@ _CHARSET = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSettings:
-    """The settings of a site: times in seconds, sizes in bytes, paths absolute."""
+    """The settings of a site: times in seconds, paths absolute.
+
+    Each key may be set at the top of the config file, and in a site that has a name.  The docroot
+    is empty where nothing is served but sites that have names.
+    """
 
     docroot: str = key(
         DIRECTORY,
@@ -76,6 +77,8 @@ class SiteSettings:
         "The directory to serve. Nothing outside of it is served, not even through a symbolic link."
         " Neither are names that begin with a dot, except `.well-known` at the root. While the"
         " directory does not exist, requests are answered with 503.",
+        unset="",
+        instead="sites",
         option=Option("the directory to serve", "DIR", alias="--base"),
     )
     index: tuple[str, ...] = key(
@@ -111,21 +114,6 @@ class SiteSettings:
         "Header fields, and another `expires`, for some paths: a list of mappings. All rules that"
         " match apply; a later one beats an earlier one.",
         example=_RULES_EXAMPLE,
-    )
-    server_version: bool = key(
-        FLAG,
-        True,
-        "Whether the field `Server` of each response names the version of phttpd. Without the"
-        " version, it is `phttpd`.",
-    )
-    cache: int = key(
-        _CACHE,
-        "auto",
-        "Memory of the whole server for cached files and responses; each worker gets an equal part."
-        " `auto` is a 32nd of the memory of the machine, or of the smallest memory limit of its"
-        " control groups, cgroups(7), from 64MiB to 1GiB, and a quarter at most.",
-        details="Responses that clients have not yet received count too, up to half of it. Beyond"
-        " that, they are sent from their files.",
     )
     changes: Changes | None = None
     """Those below the docroot, for live reload; None to leave it out.  No key sets this."""

@@ -1,4 +1,4 @@
-"""A site: from a request to the builder of its response.  One site object serves one loop.
+"""A site: from a request to the builder of its response.  One site object serves one gateway.
 
 A site is a sequence of steps, built once from its settings; a step that no setting enables does not
 exist.  The first step that returns a builder decides, and an HTTPError becomes an error page.
@@ -7,29 +7,40 @@ exist.  The first step that returns a builder decides, and an HTTPError becomes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from httpd import __version__
 from httpd.files.docroot import Docroot
 from httpd.files.faults import NoDocrootError
-from httpd.files.file_cache import FileCache
 from httpd.files.lookup import FileLookup
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability
 from httpd.protocol.target import decode_path, is_literal_path
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, to_lines
 from httpd.site.file_handler import FileHandler
-from httpd.site.listing.listing_cache import ListingCache
 from httpd.site.listing_handler import ListingHandler
 from httpd.site.live_reload import LiveReload
 from httpd.site.rules import NO_POLICY, PathPolicy, Rules
 from httpd.site.settings import SiteSettings
+from httpd.site.shared import Shared
 from httpd.site.slash_redirect import SlashRedirect
-from httpd.site.steps import Clock, Found, Step
+from httpd.site.steps import Found, Step
 
 _ALLOW = (("Allow", "GET, HEAD, OPTIONS"),)
 _OTHER_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
-_LISTINGS_SHARE = 16
-"""Listings may take this part of the budget of the file cache, for each loop."""
+
+
+class Identity(NamedTuple):
+    """What tells a site apart from the others of its gateway.
+
+    Args:
+        key: of its files, see `FileCache`.
+        name: for messages; empty for the site of all other names.
+        label: what messages call the docroot.
+    """
+
+    key: bytes = b""
+    name: str = ""
+    label: str = ""
 
 
 class Site:
@@ -37,55 +48,62 @@ class Site:
 
     Args:
         settings: of the site.
-        file_cache: of the worker.
+        rules: those of the settings; None if there are none.
+        docroot: of the site.
+        shared: by all sites of the gateway.
+        identity: what tells the site apart from the others.
 
     Attributes:
-        common_lines: the header lines that every response has, each with its CRLF.
+        key: see `Identity`.
         lookup: finds the files.
         find: `FileLookup.find`, or the same with paths of the site's own.
-        reads: the request header fields that the cached responses of a file depend on.
-        invalidate_root: see `Docroot.invalidate_root`.
-        docroot_fault: why the docroot could not be read for the last request that failed for that.
+        name: see `Identity`.
+        variant_fields: the request header fields that the cached responses of a file depend on, in
+            order.
     """
 
     __slots__ = (
-        "_clock",
-        "_listings",
+        "__weakref__",
+        "_label",
         "_rules",
-        "common_lines",
-        "docroot_fault",
+        "_shared",
         "find",
-        "invalidate_root",
+        "key",
         "lookup",
-        "reads",
+        "name",
         "steps",
+        "variant_fields",
     )
 
-    def __init__(self, settings: SiteSettings, file_cache: FileCache) -> None:
-        server = f"phttpd/{__version__}" if settings.server_version else "phttpd"
-        self.common_lines = f"Server: {server}\r\nX-Content-Type-Options: nosniff\r\n"
-        docroot = Docroot(settings.docroot, settings.index)
-        self.invalidate_root = docroot.invalidate_root
-        self.lookup = FileLookup(docroot, file_cache, precompressed=settings.precompressed)
-        self._rules = Rules(settings.rules) if settings.rules else None
-        self._clock = clock = Clock()
+    def __init__(
+        self,
+        settings: SiteSettings,
+        rules: Rules | None,
+        docroot: Docroot,
+        shared: Shared,
+        identity: Identity,
+    ) -> None:
+        self.key, self.name, self._label = identity
+        self._shared = shared
+        self._rules = rules
+        file_cache, clock = shared.file_cache, shared.clock
+        self.lookup = FileLookup(
+            docroot, file_cache, precompressed=settings.precompressed, key=self.key
+        )
         files = FileHandler(file_cache, settings.expires, settings.charset, clock)
         self.steps: list[Step] = [files]
         # Responses of later steps are not cached with a file, so their `reads` do not count.
-        self.reads = frozenset[str]().union(*(step.reads for step in self.steps))
+        reads = frozenset[str]().union(*(step.reads for step in self.steps))
+        self.variant_fields = tuple(sorted(reads))
         self.find: Callable[[bytes], Found] = self.lookup.find
         if settings.changes is not None:
             live_reload = LiveReload(settings.changes, settings.expires, settings.charset, clock)
             self.find = live_reload.wrap(self.find)
             self.steps.insert(0, live_reload)
         self.steps.append(SlashRedirect())
-        self._listings = None
         if settings.listing:
-            budget = settings.cache // _LISTINGS_SHARE
-            self._listings = ListingCache(docroot, budget, file_cache.claim)
-            self.steps.append(ListingHandler(self._listings, clock))
-        self.docroot_fault: OSError | None = None
-        self.begin_second(0, 0)
+            self.steps.append(ListingHandler(shared.listings, docroot, clock))
+        self.begin_second(shared.second, clock.date)
 
     def begin_second(self, second: int, date: int) -> None:
         """Begin a second: every cached file is validated again before its next use.
@@ -94,16 +112,11 @@ class Site:
             second: of the monotonic clock.
             date: seconds since the epoch.
         """
-        self._clock.set(date)
         self.lookup.begin_second(second, date)
-        if self._listings:
-            self._listings.begin_second()
 
     def release(self) -> None:
-        """Close the files that no client is being sent."""
+        """Close the directories that are open."""
         self.lookup.release()
-        if self._listings:
-            self._listings.begin_second()
 
     def respond(self, request: Request) -> ResponseBuilder | PendingBuilder:
         """Return the builder of the response to a request; an HTTPError becomes an error page.
@@ -136,7 +149,7 @@ class Site:
             raise HTTPError(403, "This directory has no index page, and its files are not listed.")
         except HTTPError as error:
             if isinstance(error, NoDocrootError):
-                self.docroot_fault = error.fault
+                self._shared.faults[self._label] = error.fault
             return error_builder(error, policy, path)
 
 

@@ -45,7 +45,7 @@ def make_site_targets(directory: Path) -> dict[str, Target]:
     for ending in (".br", ".gz"):
         (docroot / f"plain.txt{ending}").write_bytes(b"short")
     settings = SiteSettings(
-        docroot=str(docroot), index=INDEX, expires=60, cache=1 << 20, listing=True, rules=RULES
+        docroot=str(docroot), index=INDEX, expires=60, listing=True, rules=RULES
     )
     gateway = make_gateway(settings)
     opener = Docroot(str(docroot), INDEX)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from tests.process.events import until
-from tests.support.raw import Client
+from tests.support.raw import Client, request
 from tests.support.server import DEADLINE
 
 
@@ -29,11 +29,15 @@ class Load:
         count: of clients.
         retry: whether they ask again, as browsers do, when the server closes a connection that was
             idle just before, instead of a response (RFC 9112, section 9.3.1).
+        hosts: which they ask for in turn.
     """
 
-    def __init__(self, port: int, count: int, *, retry: bool = False) -> None:
+    def __init__(
+        self, port: int, count: int, *, retry: bool = False, hosts: Sequence[str] = ("localhost",)
+    ) -> None:
         self.port = port
         self.retry = retry
+        self.hosts = hosts
         self.failed: list[tuple[int, str]] = []
         self.answered = 0
         self._stop = threading.Event()
@@ -67,7 +71,8 @@ class Load:
         number = client.socket.getsockname()[1]
         for turn in range(20):
             try:
-                response = client.ask("/")
+                client.send(request("/", host=self.hosts[turn % len(self.hosts)]))
+                response = client.response()
                 assert response.status == 200, response
             except (OSError, AssertionError) as error:
                 unanswered = isinstance(error, OSError) or ": 0 bytes" in str(error)

@@ -142,6 +142,7 @@ def test_check_in_json_has_findings_with_remedies(site: Path, tmp_path: Path) ->
     assert report == {
         "config_file": str(config),
         "docroot": str(site),
+        "sites": 0,
         "addresses": [f"http://127.0.0.1:{port}/"],
         "workers": 3,
         "threads": 4,

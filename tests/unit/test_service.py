@@ -73,4 +73,4 @@ def test_reload_says_that_a_new_user_has_no_effect_without_root(
 
 def test_workers_divide_the_cache_of_the_server(tmp_path: Path) -> None:
     loaded = load(None, {"docroot": str(tmp_path), "workers": "4", "cache": "8MiB"})
-    assert _worker_settings(loaded).site.cache == 2 << 20
+    assert _worker_settings(loaded).frontend.gateway.cache == 2 << 20

@@ -15,11 +15,11 @@ _HEAD = """\
 
 # Settings
 
-The config file is a YAML mapping of these keys. Every key but `docroot` may be left out. An option
-on the command line beats the config file. Relative paths are relative to the config file; those of
-options are relative to the working directory. `phttpd --check` says what is wrong in the file, and
-where. `phttpd reload` applies every change without a failed request, except where a key says
-otherwise.
+The config file is a YAML mapping of these keys. Every key may be left out, but either `docroot` or
+`sites` must be there. An option on the command line beats the config file. Relative paths are
+relative to the config file; those of options are relative to the working directory. `phttpd
+--check` says what is wrong in the file, and where. `phttpd reload` applies every change without a
+failed request, except where a key says otherwise.
 
 Sizes are bytes, or a number with `B`, `KB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`. Times are seconds,
 or a number with `ms`, `s`, `min`, `h` or `d`. Numbers are decimal, also with a zero in front.
@@ -51,7 +51,8 @@ def _describe(key: Key) -> list[str]:
     elif key.example and "\n" not in key.example:
         facts.append(f"- Example: `{key.name}: {key.example}`\n")
     if key.is_required:
-        facts.append("- The key must be set, here or by the option.\n")
+        unless = f", unless `{key.instead}` is" if key.instead else ""
+        facts.append(f"- The key must be set, here or by the option{unless}.\n")
     if key.option:
         names = [name for name in (key.option_name, key.option.alias) if name]
         facts.append(f"- Option: {' or '.join(f'`{name}`' for name in names)}\n")

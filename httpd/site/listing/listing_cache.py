@@ -12,7 +12,7 @@ from httpd.site.listing.listing import Listing
 from httpd.site.listing.making import list_directory
 from httpd.site.listing.order import Order
 
-_Key = tuple[bytes, Order, bool, bool]
+_Key = tuple[Docroot, bytes, Order, bool, bool]
 
 
 class ListingCache:
@@ -22,16 +22,12 @@ class ListingCache:
     many clients ask for it.  That bounds the memory that a large directory can take.
 
     Args:
-        docroot: where the directories are.
         budget: bytes that the listings of one second may take while no client is being sent them.
         claim_memory: claims the memory that listings take.
     """
 
-    def __init__(
-        self, docroot: Docroot, budget: int, claim_memory: ClaimMoreMemory = grant
-    ) -> None:
+    def __init__(self, budget: int, claim_memory: ClaimMoreMemory = grant) -> None:
         self._claim_memory = claim_memory
-        self._docroot = docroot
         self._budget = budget
         self._is_busy = False
         self._made: WeakValueDictionary[_Key, Listing] = WeakValueDictionary()
@@ -47,6 +43,7 @@ class ListingCache:
 
     def make(
         self,
+        docroot: Docroot,
         directory: FoundDirectory,
         path: bytes,
         order: Order,
@@ -59,6 +56,7 @@ class ListingCache:
         The steps are those of `list_directory`.
 
         Args:
+            docroot: where the directory is.
             directory: what the lookup of `path` found.
             path: the path of the request, percent-encoded.
             order: the order of the entries.
@@ -71,7 +69,7 @@ class ListingCache:
         """
         # The key is the decoded path: a path has any number of spellings, but only one listing.
         is_straight = as_json or has_straight_slashes(path, directory.path)
-        key = (directory.path, order, as_json, is_straight)
+        key = (docroot, directory.path, order, as_json, is_straight)
         asked = self._second
         if (etag := self._tags.get(key)) is not None and is_unmodified(etag):
             return etag
@@ -94,7 +92,7 @@ class ListingCache:
         self._is_busy = True
         try:
             listing = yield from list_directory(
-                self._docroot,
+                docroot,
                 directory,
                 path,
                 order,

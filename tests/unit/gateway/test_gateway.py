@@ -30,10 +30,9 @@ from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head
 from httpd.protocol.response import Response
-from httpd.site.site import Site
 from tests.unit.gateway.gateways import done, make_gateway, respond
 from tests.unit.guard import open_descriptors, opened_since
-from tests.unit.network.running import site_settings
+from tests.unit.network.running import make_frontend, site_settings
 from tests.unit.protocol.heads import head
 from tests.unit.protocol.responses import in_memory
 from tests.unit.site.directories import write, write_sparse
@@ -119,7 +118,7 @@ class ClockedGateway:
     def __init__(self, root: Path, caches: Caches | None = None) -> None:
         self.caches = caches or Caches(1 << 20)
         hooks = Hooks(lambda: None, self._free_descriptors, lambda _: None, traceback.print_exc)
-        self.gateway = Gateway(Site(site_settings(root), self.caches.files), self.caches, hooks)
+        self.gateway = Gateway(make_frontend(root), self.caches, hooks)
         self.now = time.monotonic()
         self.tick()
 
@@ -601,12 +600,12 @@ def test_download_through_a_link_that_is_changed_is_of_the_new_file(
     assert clocked.ask_twice("/now/large.bin").after_head == LARGE
     (tmp_path / link).unlink()
     (tmp_path / link).symlink_to(to)
-    clocked.gateway.invalidate_root()
+    clocked.gateway.invalidate_roots()
     response = clocked.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.after_head == LARGE + 1
     (tmp_path / link).unlink()
-    clocked.gateway.invalidate_root()
+    clocked.gateway.invalidate_roots()
     response = clocked.ask(head(*lines, target="/now/large.bin"))
     assert isinstance(response, Response)
     assert response.status == (503 if link == "site" else 404)

@@ -17,7 +17,7 @@ LISTING = head(target="/")
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Gateway:
-    return make_gateway(SiteSettings(docroot=str(tmp_path), expires=0, cache=1 << 20, listing=True))
+    return make_gateway(SiteSettings(docroot=str(tmp_path), expires=0, listing=True))
 
 
 def test_pending_response_when_a_drain_begins_keeps_the_connection(gateway: Gateway) -> None:

@@ -74,7 +74,7 @@ def gateway(site: Path) -> Gateway:
 
 
 def make(root: Path, expires: int = EXPIRES) -> Gateway:
-    return make_gateway(SiteSettings(docroot=str(root), expires=expires, cache=1 << 20))
+    return make_gateway(SiteSettings(docroot=str(root), expires=expires))
 
 
 def ask(gateway: Gateway, data: bytes) -> tuple[Response, raw.Response]:
@@ -347,7 +347,7 @@ def test_listing_at_a_path_that_is_no_base_for_its_links_is_a_redirect(
 ) -> None:
     """The client may not resolve dot segments, and does not take an encoded slash for one."""
     write(tmp_path / "one" / "two" / "a.txt")
-    settings = SiteSettings(docroot=str(tmp_path), expires=EXPIRES, cache=1 << 20, listing=True)
+    settings = SiteSettings(docroot=str(tmp_path), expires=EXPIRES, listing=True)
     gateway = make_gateway(settings)
     _, seen = ask(gateway, head(target=target))
     assert seen.status == 301
@@ -492,7 +492,7 @@ def test_many_ranges_without_memory_for_their_framing_get_the_whole(site: Path, 
     specs = ",".join(f"{n * 500}-{n * 500 + 99}" for n in range(count))
     data = raw.request("/large.bin", f"Range: bytes={specs}")
     for budget in (0, 1 << 20):
-        own = SiteSettings(docroot=str(site), expires=EXPIRES, cache=budget)
+        own = SiteSettings(docroot=str(site), expires=EXPIRES)
         response, _ = ask(make_gateway(own, budget), data)
         is_whole = count > FEW_RANGES and not budget
         assert response.status == (200 if is_whole else 206)

@@ -11,16 +11,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from httpd.gateway.frontend import Frontend
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.listener import Listener
 from httpd.observe.log import Log
-from tests.unit.network.running import site_settings
+from tests.unit.network.running import make_frontend
 
 NOW = 1000.0
 
 
-FRONTEND = Frontend(site_settings(Path("/")))
+FRONTEND = make_frontend(Path("/"))
 
 
 def listeners(*sockets: socket.socket, loops: int = 1) -> Listeners:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
+from httpd.gateway.settings import GatewaySettings
 from httpd.network.acceptor import Listeners
 from httpd.network.connection import Connection
 from httpd.network.listener import Listener
@@ -52,16 +53,20 @@ HUGE = 1 << 34
 """Bytes of the site's /huge.bin, which no socket holds all of."""
 
 
-def site_settings(docroot: Path, cache: int = 8 * 1024 * 1024) -> SiteSettings:
+def site_settings(docroot: Path) -> SiteSettings:
     return SiteSettings(
         docroot=str(docroot),
         index=("index.html",),
         expires=43200,
-        cache=cache,
         precompressed=True,
         listing=True,
         rules=RULES,
     )
+
+
+def make_frontend(docroot: Path, changes: Changes | None = None) -> Frontend:
+    settings = replace(site_settings(docroot), changes=changes)
+    return Frontend(settings, GatewaySettings(cache=8 * 1024 * 1024))
 
 
 class RunningLoop:
@@ -88,9 +93,9 @@ class RunningLoop:
         access_log = (
             AccessLog(FORMATS["combined"], [LineWriter(self._access_fd, log)]) if verbose else None
         )
-        frontend = Frontend(replace(site_settings(docroot), changes=changes))
+        frontend = make_frontend(docroot, changes=changes)
         listeners = Listeners([Listener(self.listener, frontend)], 1)
-        caches = {frontend: Caches(frontend.site.cache)}
+        caches = {frontend: Caches(frontend.gateway.cache)}
         self.loop = Loop(0, listeners, settings, caches, board, log, access_log)
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 

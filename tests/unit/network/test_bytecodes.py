@@ -35,10 +35,10 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = {
-    (3, 11): Bounds(hit=172, close=153, cold=1490, cold_frames=36, first=1808, first_frames=42),
-    (3, 12): Bounds(hit=156, close=135, cold=1370, cold_frames=36, first=1654, first_frames=42),
-    (3, 13): Bounds(hit=158, close=139, cold=1378, cold_frames=36, first=1642, first_frames=42),
-    (3, 14): Bounds(hit=167, close=148, cold=1451, cold_frames=36, first=1729, first_frames=42),
+    (3, 11): Bounds(hit=172, close=153, cold=1499, cold_frames=36, first=1829, first_frames=42),
+    (3, 12): Bounds(hit=156, close=135, cold=1379, cold_frames=36, first=1676, first_frames=42),
+    (3, 13): Bounds(hit=158, close=139, cold=1386, cold_frames=36, first=1663, first_frames=42),
+    (3, 14): Bounds(hit=167, close=148, cold=1461, cold_frames=36, first=1752, first_frames=42),
 }
 
 

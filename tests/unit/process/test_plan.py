@@ -13,14 +13,13 @@ from typing import Any, cast
 
 import pytest
 
-from httpd.gateway.frontend import Frontend
 from httpd.network.listener import Listener
 from httpd.network.settings import ListenSettings
 from httpd.process.log_files import LogFile, open_log_file
 from httpd.process.plan import PASSED, Endpoint, Plan, close_plan
-from tests.unit.network.running import site_settings
+from tests.unit.network.running import make_frontend
 
-FRONTEND = Frontend(site_settings(Path("/")))
+FRONTEND = make_frontend(Path("/"))
 LISTEN = ListenSettings(tcp_nodelay=False, backlog=7)
 FIRST, SECOND = Endpoint(("127.0.0.1",), 8080), Endpoint(("::1",), 8443)
 

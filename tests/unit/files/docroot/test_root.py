@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from httpd.files.docroot import Docroot
+from httpd.files.resolver import ValidRoots
 from tests.unit.files.docroot.trees import CANARY, look_up
 from tests.unit.site.directories import as_nobody, open_directory, write
 
@@ -34,11 +35,12 @@ def test_docroot_that_is_a_link_is_followed_again(tmp_path: Path) -> None:
     write(tmp_path / "secret", CANARY)
     link = tmp_path / "current"
     link.symlink_to("1")
-    docroot = Docroot(str(link), ("index.html",))
+    roots = ValidRoots()
+    docroot = Docroot(str(link), ("index.html",), roots)
     for version in "121":
         link.unlink()
         link.symlink_to(version)
-        docroot.invalidate_root()
+        roots.invalidate()
         assert look_up(docroot, "/a.txt") == version
         assert look_up(docroot, "/out") == 404
 
@@ -49,24 +51,26 @@ def test_docroot_that_was_replaced_is_outside_of_the_new_one(tmp_path: Path) -> 
     (tmp_path / "new" / "back").symlink_to("../old/secret")
     link = tmp_path / "current"
     link.symlink_to("old")
-    docroot = Docroot(str(link), ("index.html",))
+    roots = ValidRoots()
+    docroot = Docroot(str(link), ("index.html",), roots)
     assert look_up(docroot, "/secret") == CANARY
     link.unlink()
     link.symlink_to("new")
-    docroot.invalidate_root()
+    roots.invalidate()
     assert look_up(docroot, "/back") == 404
     assert look_up(docroot, "/a.txt") == "a"
     assert look_up(docroot, "/back") == 404
 
 
 def test_docroot_that_is_gone_is_503_until_it_is_back(tmp_path: Path) -> None:
-    docroot = Docroot(str(tmp_path / "site"), ("index.html",))
+    roots = ValidRoots()
+    docroot = Docroot(str(tmp_path / "site"), ("index.html",), roots)
     assert look_up(docroot, "/a.txt") == 503
     write(tmp_path / "site" / "a.txt", "a")
     assert look_up(docroot, "/a.txt") == "a"
     (tmp_path / "site").rename(tmp_path / "elsewhere")
     assert look_up(docroot, "/a.txt") == "a"
-    docroot.invalidate_root()
+    roots.invalidate()
     assert look_up(docroot, "/a.txt") == 503
     assert docroot.stat(os.fsencode(tmp_path / "site" / "a.txt")) is None
     write(tmp_path / "site" / "b.txt", "b")
@@ -83,13 +87,14 @@ def test_docroot_that_is_no_directory_is_503(tmp_path: Path) -> None:
 def test_docroot_that_may_not_be_entered_is_503(path: str) -> None:
     with open_directory() as directory:
         write(directory / "site" / "a.txt", "a")
-        docroot = Docroot(str(directory / "site"), ("index.html",))
+        roots = ValidRoots()
+        docroot = Docroot(str(directory / "site"), ("index.html",), roots)
         (directory / "site").chmod(0)
         with as_nobody():
             assert look_up(docroot, path) == 503
         (directory / "site").chmod(0o755)
         (directory / "site" / "a.txt").chmod(0)
-        docroot.invalidate_root()
+        roots.invalidate()
         with as_nobody():
             assert look_up(docroot, "/a.txt") == 403
 

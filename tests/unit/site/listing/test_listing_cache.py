@@ -32,8 +32,17 @@ from tests.unit.site.listing.pages import (
 )
 
 
+class Listings:
+    """The listings of one docroot."""
+
+    def __init__(self, docroot: Docroot, budget: int) -> None:
+        self.docroot = docroot
+        self.cache = ListingCache(budget)
+        self.begin_second = self.cache.begin_second
+
+
 def make(
-    listings: ListingCache,
+    listings: Listings,
     path: bytes,
     order: Order,
     *,
@@ -41,12 +50,14 @@ def make(
     is_unmodified: Callable[[str], bool] = lambda _: False,
 ) -> Generator[None, None, Listing | str]:
     directory = FoundDirectory(decode_path(path))
-    return listings.make(directory, path, order, as_json=as_json, is_unmodified=is_unmodified)
+    return listings.cache.make(
+        listings.docroot, directory, path, order, as_json=as_json, is_unmodified=is_unmodified
+    )
 
 
 def test_one_listing_for_all_ways_to_write_a_path(many: Path) -> None:
     """Or a client could have memory filled by asking for /, //, ///, …"""
-    listings = ListingCache(Docroot(str(many.parent), ()), 0)
+    listings = Listings(Docroot(str(many.parent), ()), 0)
     name = many.name
     paths = [f"/{name}/", f"//{name}/", f"/{name}//", f"/%{ord(name[0]):x}{name[1:]}/"]
     made = [finish(make(listings, path.encode(), Order(), as_json=True)) for path in paths]
@@ -60,7 +71,7 @@ def test_the_way_up_is_right_for_each_spelling_at_the_same_time(
 ) -> None:
     write(tmp_path / "one" / "two" / "a.txt")
     for paths in ((crooked, b"/one/two/"), (b"/one/two/", crooked)):
-        listings = ListingCache(Docroot(str(tmp_path), ()), 1 << 20)
+        listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
         made = [finish(make(listings, path, Order(), as_json=False)) for path in paths]
         assert made[0].etag != made[1].etag
         for path, own in zip(paths, made, strict=True):
@@ -71,7 +82,7 @@ def test_the_way_up_is_right_for_each_spelling_at_the_same_time(
 @pytest.mark.parametrize("budget", [0, 1 << 20])
 def test_many_clients_at_once_get_one_listing(many: Path, budget: int) -> None:
     """Also when it is too large to be kept, as long as somebody has it."""
-    listings = ListingCache(Docroot(str(many), ()), budget)
+    listings = Listings(Docroot(str(many), ()), budget)
     waiting = [make(listings, b"/", Order(), as_json=False) for _ in range(50)]
     first = waiting.pop(0)
     next(first)
@@ -86,7 +97,7 @@ def test_many_clients_at_once_get_one_listing(many: Path, budget: int) -> None:
 
 def test_a_listing_is_made_again_in_the_next_second(tmp_path: Path) -> None:
     write(tmp_path / "a")
-    listings = ListingCache(Docroot(str(tmp_path), ()), 1 << 20)
+    listings = Listings(Docroot(str(tmp_path), ()), 1 << 20)
     first = finish(make(listings, b"/", Order(), as_json=True))
     write(tmp_path / "b")
     assert finish(make(listings, b"/", Order(), as_json=True)) is first
@@ -99,7 +110,7 @@ def test_a_listing_that_took_until_the_next_second_is_not_of_that(tmp_path: Path
     make_many(tmp_path, 1200)
     docroot = Docroot(str(tmp_path), ())
     count = sum(1 for _ in list_path(docroot, b"/", Order(), as_json=True))
-    listings = ListingCache(docroot, 0)
+    listings = Listings(docroot, 0)
     first, *others = (make(listings, b"/", Order(), as_json=True) for _ in range(4))
     for _ in range(count):
         next(first)
@@ -118,7 +129,7 @@ def test_a_listing_that_took_until_the_next_second_is_not_of_that(tmp_path: Path
 
 
 def test_a_listing_that_has_not_changed_is_not_stored_twice(many: Path) -> None:
-    listings = ListingCache(Docroot(str(many), ()), 0)
+    listings = Listings(Docroot(str(many), ()), 0)
     first = finish(make(listings, b"/", Order(), as_json=True))
     listings.begin_second()
     assert finish(make(listings, b"/", Order(), as_json=True)) is first
@@ -129,7 +140,7 @@ def test_a_listing_that_has_not_changed_is_not_stored_twice(many: Path) -> None:
 def test_a_listing_is_dropped_in_the_next_second(many: Path, budget: int) -> None:
     before = open_descriptors()
     docroot = Docroot(str(many), ())
-    listings = ListingCache(docroot, budget)
+    listings = Listings(docroot, budget)
     finish(make(listings, b"/", Order(), as_json=True))
     listings.begin_second()
     docroot.release()
@@ -139,7 +150,7 @@ def test_a_listing_is_dropped_in_the_next_second(many: Path, budget: int) -> Non
 def test_a_listing_that_is_given_up_leaves_the_way_free(many: Path) -> None:
     before = open_descriptors()
     docroot = Docroot(str(many), ())
-    listings = ListingCache(docroot, 0)
+    listings = Listings(docroot, 0)
     first = make(listings, b"/", Order(), as_json=True)
     second = make(listings, b"/", Order("size"), as_json=True)
     third = make(listings, b"/nothing/", Order(), as_json=True)
@@ -206,7 +217,7 @@ def returned(steps: Generator[None, None, Listing | str]) -> tuple[Listing | str
 
 @pytest.mark.parametrize("is_of_this_second", [False, True])
 def test_listing_that_a_client_has_is_told_by_its_tag(many: Path, is_of_this_second: bool) -> None:
-    listings = ListingCache(Docroot(str(many), ()), 1 << 30)
+    listings = Listings(Docroot(str(many), ()), 1 << 30)
     etag = finish(make(listings, b"/", BY_NAME, as_json=False)).etag
     if not is_of_this_second:
         listings.begin_second()
@@ -215,7 +226,7 @@ def test_listing_that_a_client_has_is_told_by_its_tag(many: Path, is_of_this_sec
 
 
 def test_listing_that_many_clients_have_is_read_once_a_second(many: Path) -> None:
-    listings = ListingCache(Docroot(str(many), ()), 1 << 30)
+    listings = Listings(Docroot(str(many), ()), 1 << 30)
     steps = []
     for _ in range(3):
         made = make(listings, b"/", BY_NAME, as_json=False, is_unmodified=lambda _: True)

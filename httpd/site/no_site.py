@@ -1,0 +1,34 @@
+"""In place of a site: the response to requests for a name that has none."""
+
+from __future__ import annotations
+
+from httpd.protocol.messages import HTTPError, Request
+from httpd.site.builder import ResponseBuilder, error_builder
+from httpd.site.rules import NO_POLICY
+
+
+class NoSite:
+    """Responds to every request with the same error.
+
+    Args:
+        status: of the error.
+        detail: a sentence for the person who reads the error page.
+
+    Attributes:
+        key: of the files of no site.
+        name: for messages; empty.
+        variant_fields: none, since no response is cached with a file.
+    """
+
+    __slots__ = ("_detail", "_status", "key", "name", "variant_fields")
+
+    def __init__(self, status: int, detail: str) -> None:
+        self._status = status
+        self._detail = detail
+        self.key = b"-"
+        self.name = ""
+        self.variant_fields: tuple[str, ...] = ()
+
+    def respond(self, request: Request) -> ResponseBuilder:
+        """Return the builder of the response; see `Site.respond`."""
+        return error_builder(HTTPError(self._status, self._detail), NO_POLICY, request.path)

@@ -1,0 +1,45 @@
+"""What the sites of one gateway share."""
+
+from __future__ import annotations
+
+from httpd.files.file_cache import FileCache
+from httpd.files.resolver import ValidRoots
+from httpd.site.listing.listing_cache import ListingCache
+from httpd.site.steps import Clock
+
+
+class Shared:
+    """What the sites of one gateway share.
+
+    Args:
+        file_cache: of the worker.
+        listing_budget: bytes that the listings of one second may take, see `ListingCache`.
+
+    Attributes:
+        second: of the monotonic clock.
+        clock: the date of this second.
+        listings: of all sites.
+        valid_roots: of all docroots.
+        faults: why docroots could not be read for requests, by `Identity.label`.
+    """
+
+    __slots__ = ("clock", "faults", "file_cache", "listings", "second", "valid_roots")
+
+    def __init__(self, file_cache: FileCache, listing_budget: int) -> None:
+        self.file_cache = file_cache
+        self.second = 0
+        self.clock = Clock()
+        self.listings = ListingCache(listing_budget, file_cache.claim)
+        self.valid_roots = ValidRoots()
+        self.faults: dict[str, OSError] = {}
+
+    def begin_second(self, second: int, date: int) -> None:
+        """Begin a second.
+
+        Args:
+            second: of the monotonic clock.
+            date: seconds since the epoch.
+        """
+        self.second = second
+        self.clock.set(date)
+        self.listings.begin_second()

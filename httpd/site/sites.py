@@ -1,0 +1,168 @@
+"""The sites of a gateway: from the name of a host to the site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from weakref import WeakValueDictionary
+
+from httpd.files.docroot import Docroot
+from httpd.files.file_cache import CachedFile, FileCache
+from httpd.protocol.host import host_name
+from httpd.site.names import NameTable, is_directory_name
+from httpd.site.no_site import NoSite
+from httpd.site.rules import Rules
+from httpd.site.settings import SiteSettings
+from httpd.site.shared import Shared
+from httpd.site.site import Identity, Site
+from httpd.site.sites_syntax import STAR, NamedSite
+
+AnySite = Site | NoSite
+_UNKNOWN = NoSite(421, "This server has no site of this name.")
+_NO_DIRECTORY = NoSite(404, "There is nothing at this address.")
+_DEFAULT = -1
+"""In place of the number of a named site: that for all other names."""
+
+
+class Sites:
+    """All sites of a gateway.
+
+    A site that has a name is made when it is first asked for.  A docroot with a star makes a site
+    for each name, which lasts as long as anything refers to it, such as a cached header section: so
+    clients cannot fill the memory with names.
+
+    Args:
+        top: the settings for all other names; its docroot is empty if no site is for them.
+        named: the sites that have names.
+        file_cache: of the worker.
+        listing_budget: see `Shared`.
+
+    Attributes:
+        only: the site for all other names, if no site has a name; else None.
+        invalidate_roots: see `ValidRoots.invalidate`.
+    """
+
+    def __init__(
+        self,
+        top: SiteSettings,
+        named: Sequence[NamedSite],
+        file_cache: FileCache,
+        listing_budget: int,
+    ) -> None:
+        self._top = top
+        self._named = named
+        self._file_cache = file_cache
+        self._shared = Shared(file_cache, listing_budget)
+        self.invalidate_roots = self._shared.valid_roots.invalidate
+        self._table = NameTable(
+            {name: number for number, site in enumerate(named) for name in site.names}
+        )
+        self._made: dict[bytes, Site] = {}
+        self._of_stars: WeakValueDictionary[bytes, Site] = WeakValueDictionary()
+        self._outer: dict[int, Docroot] = {}
+        self._rules: dict[int, Rules | None] = {}
+        self.only: Site | None = None
+        self._default: AnySite = _UNKNOWN
+        if top.docroot:
+            docroot = Docroot(top.docroot, top.index, self._shared.valid_roots)
+            site = self._make(_DEFAULT, top, docroot, Identity(label=top.docroot))
+            self._default = self._made[site.key] = site
+            self.only = None if named else site
+
+    def find(self, host: str | None) -> AnySite:
+        """Return the site of a name.
+
+        Args:
+            host: a valid Host or authority; None or empty if the request has none.
+        """
+        name = host_name(host) if host else ""
+        match = self._table.find(name)
+        if match is None:
+            return self._default
+        number, star = match
+        if star and self._named[number].docroot.endswith(f"/{STAR}"):
+            return self._find_of_star(number, star, name)
+        key = b"%d" % number
+        return self._made.get(key) or self._make_named(number, key)
+
+    def of_file(self, cached: CachedFile) -> Site | None:
+        """Return the site of a cached file, if it was made in this loop.
+
+        Args:
+            cached: a file that is in the file cache.
+        """
+        assert cached.path is not None
+        key = cached.path.partition(b"/")[0]
+        return self._made.get(key) or self._of_stars.get(key)
+
+    # ---------------------------------------------------------------- making
+
+    def _make_named(self, number: int, key: bytes) -> Site:
+        named = self._named[number]
+        settings = named.settings(self._top)
+        docroot = Docroot(settings.docroot, settings.index, self._shared.valid_roots)
+        identity = Identity(key, named.names[0], named.label)
+        site = self._made[key] = self._make(number, settings, docroot, identity)
+        return site
+
+    def _find_of_star(self, number: int, star: str, name: str) -> AnySite:
+        """Return the site of one directory.
+
+        Args:
+            number: of the named site.
+            star: what the star stands for.
+            name: the name in the request.
+        """
+        if not is_directory_name(star):
+            return _NO_DIRECTORY
+        key = b"%d.%s" % (number, star.encode())
+        if site := self._of_stars.get(key):
+            return site
+        named = self._named[number]
+        settings = named.settings(self._top)
+        around = settings.docroot.removesuffix(STAR)
+        outer = self._outer.get(number)
+        if outer is None:
+            outer = self._outer[number] = Docroot(around, (), self._shared.valid_roots)
+        settings = replace(settings, docroot=around + star)
+        docroot = Docroot(settings.docroot, settings.index, self._shared.valid_roots, outer)
+        identity = Identity(key, name, named.label)
+        site = self._of_stars[key] = self._make(number, settings, docroot, identity)
+        return site
+
+    def _make(
+        self, number: int, settings: SiteSettings, docroot: Docroot, identity: Identity
+    ) -> Site:
+        if number not in self._rules:
+            self._rules[number] = Rules(settings.rules) if settings.rules else None
+        return Site(settings, self._rules[number], docroot, self._shared, identity)
+
+    # ---------------------------------------------------------------- time
+
+    def begin_second(self, second: int, date: int) -> None:
+        """Begin a second: every cached file is validated again before its next use.
+
+        Args:
+            second: of the monotonic clock.
+            date: seconds since the epoch.
+        """
+        self._shared.begin_second(second, date)
+        self._file_cache.begin_second(second)
+        for site in (*self._made.values(), *self._of_stars.values()):
+            site.begin_second(second, date)
+        for docroot in self._outer.values():
+            docroot.release()
+
+    def release(self) -> None:
+        """Close the files that no client is being sent, and all directories."""
+        self._file_cache.clear()
+        self._shared.listings.begin_second()
+        for site in (*self._made.values(), *self._of_stars.values()):
+            site.release()
+        for docroot in self._outer.values():
+            docroot.release()
+
+    def take_faults(self) -> dict[str, OSError]:
+        """Return why docroots could not be read for requests since the last call, by label."""
+        faults, self._shared.faults = self._shared.faults, {}
+        return faults
