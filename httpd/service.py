@@ -297,13 +297,14 @@ def explain_bind(error: OSError, present: Sequence[socket.socket]) -> StartError
         error: which was raised.
         present: the listening sockets of this server.
     """
+    is_unix = error.filename.startswith("unix:")
     host, _, port = error.filename.rpartition(":")
     what = f"cannot listen on {f'port {port}' if host in _EVERY_ADDRESS else error.filename}"
     if error.errno == errno.EADDRINUSE:
         ours = {os.fstat(listener.fileno()).st_ino for listener in present}
         text = f"{what}: already in use{describe_owner(error.filename, ours)}"
         return StartError(EX_UNAVAILABLE, text)
-    if error.errno == errno.EACCES and host != "unix":
+    if error.errno == errno.EACCES and not is_unix:
         return StartError(EX_NOPERM, f"{what}: ports below 1024 need root")
     status = EX_NOPERM if isinstance(error, PermissionError) else EX_UNAVAILABLE
     return StartError(status, f"{what}: {error.strerror}")

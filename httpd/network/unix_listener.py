@@ -7,16 +7,22 @@ knows its file by device and inode, which no other file has as long as the socke
 from __future__ import annotations
 
 import errno
+import fcntl
 import grp
 import os
 import socket
 import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from httpd.network.hosts import UnixAddress
 
 FileId = tuple[int, int]
 """Device and inode of a file."""
+_LOCK_SECONDS = 1.0
+"""How long to wait for a lock: who may read a directory may hold its lock for ever."""
+_LOCK_PAUSE = 0.01
 
 
 class UnixListener(socket.socket):
@@ -65,7 +71,7 @@ class UnixListener(socket.socket):
         pinned = os.open(self.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             status = os.fstat(pinned)
-            if _identify(status) != self.file:
+            if _identify(status) != self.file or not stat.S_ISSOCK(status.st_mode):
                 raise OSError(errno.ESTALE, "another file has taken its place")
             file = f"/proc/self/fd/{pinned}"
             gid = grp.getgrnam(address.group).gr_gid if address.group else os.getegid()
@@ -115,21 +121,51 @@ def open_unix_listeners(
 def _open(address: UnixAddress, backlog: int) -> UnixListener:
     listener = UnixListener(address.unix)
     try:
-        if is_dead(address.unix):
-            os.unlink(address.unix)
-        mask = os.umask(0o777)  # nobody can connect before mode and group are right
-        try:
-            listener.bind(address.unix)
-        finally:
-            os.umask(mask)
-        listener.file = _identify(os.lstat(address.unix))
-        listener.set_access(address)
-        listener.setblocking(False)
-        listener.listen(backlog)
+        with _lock(os.path.dirname(address.unix)):
+            if is_dead(address.unix):
+                os.unlink(address.unix)
+            mask = os.umask(0o777)  # nobody can connect before mode and group are right
+            try:
+                listener.bind(address.unix)
+            finally:
+                os.umask(mask)
+            listener.file = _identify(os.lstat(address.unix))
+            listener.set_access(address)
+            listener.setblocking(False)
+            listener.listen(backlog)
     except OSError as error:
         discard([listener])
         raise OSError(error.errno, error.strerror, str(address)) from None
     return listener
+
+
+@contextmanager
+def _lock(directory: str) -> Iterator[None]:
+    """Hold the lock of a directory, so that servers that start together bind one by one.
+
+    Until a server listens, its socket looks like that of a dead one, and another server would
+    remove it.  A lock that cannot be had in time is done without.
+    """
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # the directory may not be read, or is not there: bind(2) says so
+        yield
+        return
+    until = time.monotonic() + _LOCK_SECONDS
+    try:
+        while not _try_lock(fd) and time.monotonic() < until:
+            time.sleep(_LOCK_PAUSE)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def is_dead(path: str) -> bool:

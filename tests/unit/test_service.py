@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from httpd.configuration import GROUPS, KEYS, Settings, load
-from httpd.service import _remarks, _worker_settings
+from httpd.service import _remarks, _worker_settings, explain_bind
 
 NEXT_START = "this comes into force with the next start"
 PASSED = "the sockets of the service manager are used instead"
@@ -74,3 +75,15 @@ def test_reload_says_that_a_new_user_has_no_effect_without_root(
 def test_workers_divide_the_cache_of_the_server(tmp_path: Path) -> None:
     loaded = load(None, {"docroot": str(tmp_path), "workers": "4", "cache": "8MiB"})
     assert _worker_settings(loaded).frontend.gateway.cache == 2 << 20
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("unix:/run/a:b/web.sock", "Permission denied"),
+        ("127.0.0.1:80", "ports below 1024 need root"),
+    ],
+)
+def test_address_that_is_not_permitted_is_explained(address: str, why: str) -> None:
+    error = OSError(errno.EACCES, os.strerror(errno.EACCES), address)
+    assert explain_bind(error, ()).text == f"cannot listen on {address}: {why}"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import grp
 import os
 import socket
 import stat
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from httpd.network import unix_listener
 from httpd.network.hosts import UnixAddress
 from httpd.network.listener import (
     divert_newcomers,
@@ -108,6 +113,36 @@ def test_unix_listener_stands_beside_internet_ones(path: Path) -> None:
 def test_unix_listener_takes_the_place_of_a_dead_one(path: Path) -> None:
     bind(path).close()
     (listener,) = listen(UnixAddress(unix=str(path)))
+    with listener:
+        assert can_connect(path)
+
+
+def test_one_of_two_listeners_takes_the_place_of_a_dead_one(path: Path) -> None:
+    def compete(barrier: threading.Barrier) -> list[socket.socket]:
+        barrier.wait()
+        try:
+            return listen(UnixAddress(unix=str(path)))
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE
+            return []
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(200):
+            bind(path).close()
+            winners = [*chain(*threads.map(compete, [threading.Barrier(2)] * 2))]
+            assert len(winners) == 1
+            assert can_connect(path)
+            discard(winners)
+
+
+def test_unix_listener_does_not_wait_long_for_a_lock_that_another_user_holds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unix_listener, "_LOCK_SECONDS", 0.01)
+    lock = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (listener,) = listen(UnixAddress(unix=str(path)))
+    os.close(lock)
     with listener:
         assert can_connect(path)
 
@@ -248,3 +283,16 @@ def test_unix_listener_changes_no_mode_of_another_file(path: Path, listener: Uni
             set_options(listener, ListenSettings(host=(UnixAddress(unix=str(path)),)))
         path.unlink()
     assert stat.S_IMODE(precious.stat().st_mode) == 0o600
+
+
+def test_unix_listener_changes_no_mode_of_a_file_that_was_swapped_for_its_own(
+    path: Path, listener: UnixListener
+) -> None:
+    """Who may write in the directory could do so between bind(2) and lstat(2)."""
+    path.unlink()
+    path.touch(0o600)
+    status = path.stat()
+    listener.file = status.st_dev, status.st_ino
+    with pytest.raises(OSError, match="another file has taken its place"):
+        set_options(listener, ListenSettings(host=(UnixAddress(unix=str(path)),)))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
