@@ -126,8 +126,12 @@ def greet(urls: Sequence[str], *, is_local: bool, opens: bool) -> None:
 
 def _open_browser(url: str) -> None:
     """Start the browser of the environment variable BROWSER, or else that of the desktop."""
-    command = os.environ.get("BROWSER", "").partition(os.pathsep)[0] or "xdg-open"
-    words = [word.replace("%s", url) for word in shlex.split(command)]
+    command = os.environ.get("BROWSER", "").partition(os.pathsep)[0].strip() or "xdg-open"
+    try:
+        words = [word.replace("%s", url) for word in shlex.split(command)]
+    except ValueError as error:
+        terminal.say(f"phttpd: the environment variable BROWSER: {error}; open {url} yourself")
+        return
     words += [] if "%s" in command else [url]
     silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
     try:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from httpd.observe.terminal import allows_colours
+
 _MAX_TARGET = 2000
 _MAX_FIELD = 600
 
@@ -111,7 +113,7 @@ def choose_format(name: str, fds: Iterable[int]) -> Format:
         name: a key of `FORMATS`.
         fds: where the lines go.
     """
-    if name == SHORT and all(map(os.isatty, fds)) and not os.environ.get("NO_COLOR"):
+    if name == SHORT and allows_colours() and all(map(os.isatty, fds)):
         return FORMATS[SHORT]._replace(describe=describe_coloured)
     return FORMATS[name]
 

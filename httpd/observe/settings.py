@@ -67,5 +67,6 @@ class LogSettings:
         "What the line of a request looks like: `combined`, for the Combined Log Format, `json`, or"
         " `short`, for a person who watches.",
         details="With `short`, the log does not say why each connection was closed, and on a"
-        " terminal the status is coloured, unless the environment variable `NO_COLOR` is set.",
+        " terminal the status is coloured, unless the environment variable `NO_COLOR` is set, or"
+        " `TERM` is `dumb`.",
     )

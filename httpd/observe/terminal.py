@@ -21,6 +21,11 @@ def is_terminal() -> bool:
     return os.isatty(_STDERR)
 
 
+def allows_colours() -> bool:
+    """Tell whether the person and the terminal want escape sequences."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def has_hung_up() -> bool:
     """Tell whether standard error is a terminal whose window was closed (tty(4))."""
     if not stat.S_ISCHR(os.fstat(_STDERR).st_mode):
@@ -49,7 +54,7 @@ def draw(lines: Sequence[str]) -> None:
     columns, rows = os.get_terminal_size(_STDERR)
     if columns < max(map(len, lines)) or rows < len(lines):
         return
-    before, after = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[97;40m", "\x1b[m")
+    before, after = ("\x1b[97;40m", "\x1b[m") if allows_colours() else ("", "")
     for line in lines:
         _write(f"{before}{line}{after}\n")
 

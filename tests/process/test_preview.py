@@ -182,6 +182,7 @@ def test_address_for_other_devices_is_a_qr_code_where_the_terminal_can(
 ) -> None:
     if not machine_addresses():
         pytest.skip("this machine has no address but loopback")
+    more = {"TERM": "xterm", **more}
     with at_terminal(site, "--lan", "--port", "0", size=(rows, columns), env=more) as (
         process,
         screen,
@@ -191,8 +192,11 @@ def test_address_for_other_devices_is_a_qr_code_where_the_terminal_can(
     assert ("\x1b[97;40m█" in text) == draws
 
 
-def test_qr_code_has_no_colours_with_no_color(site: Path) -> None:
-    more = {"PYTHONUTF8": "1", "NO_COLOR": "1"}
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_qr_code_has_no_colours_where_they_are_not_wanted(
+    site: Path, name: str, value: str
+) -> None:
+    more = {"PYTHONUTF8": "1", name: value}
     with at_terminal(site, "--lan", "--port", "0", size=(40, 80), env=more) as (process, screen):
         assert "\x1b" not in said(screen, process.pid)
 
@@ -219,11 +223,18 @@ def test_open_starts_the_browser_with_the_address(site: Path, tmp_path: Path, fo
     assert re.fullmatch(rf"(-x )?http://(localhost|127\.0\.0\.1):{port}/\n", opened)
 
 
-def test_browser_that_cannot_be_started_is_no_reason_to_end(site: Path) -> None:
-    more = {"BROWSER": "/nowhere/browser"}
+@pytest.mark.parametrize(
+    ("browser", "why"),
+    [
+        ("/nowhere/browser", "cannot start /nowhere/browser: No such file or directory"),
+        ('"/nowhere/browser', "the environment variable BROWSER: No closing quotation"),
+    ],
+)
+def test_browser_that_cannot_be_started_is_no_reason_to_end(
+    site: Path, browser: str, why: str
+) -> None:
+    more = {"BROWSER": browser}
     with at_terminal(site, "--port", "0", "--open", env=more) as (process, screen):
-        screen.wait_for(
-            r"cannot start /nowhere/browser: No such file or directory; open http://\S+"
-        )
+        screen.wait_for(rf"phttpd: {why}; open http://\S+ yourself")
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(DEADLINE) == 0

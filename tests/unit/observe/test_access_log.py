@@ -537,14 +537,17 @@ def test_short_line_has_colours_on_a_terminal(
     status: int, colour: int, fd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     ours, theirs = os.openpty()
     try:
         described = choose_format("short", [theirs]).describe(HEAD, status, 0, 0)
         assert described[0] == b"\x1b[%dm%d\x1b[m GET / " % (colour, status)
         assert choose_format("short", [theirs, fd]) == FORMATS["short"]
         assert choose_format("combined", [theirs]) == FORMATS["combined"]
-        monkeypatch.setenv("NO_COLOR", "1")
-        assert choose_format("short", [theirs]) == FORMATS["short"]
+        for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+            with monkeypatch.context() as patch:
+                patch.setenv(name, value)
+                assert choose_format("short", [theirs]) == FORMATS["short"]
     finally:
         os.close(ours)
         os.close(theirs)
