@@ -172,8 +172,10 @@ def _account(unit: Unit | None) -> tuple[str | None, str | None]:
 
 def _find_obstacle(path: str, key: str) -> str:
     """Return what keeps this process from writing a file, or from making it; empty if nothing."""
+    if os.path.isdir(path):
+        return os.strerror(errno.EISDIR)
     if os.path.exists(path) and key != "pidfile":  # a pidfile is replaced
-        return "" if os.access(path, os.W_OK) else "Permission denied"
+        return "" if os.access(path, os.R_OK | os.W_OK) else os.strerror(errno.EACCES)
     directory = os.path.dirname(path)
     while not os.path.lexists(directory):
         directory = os.path.dirname(directory)

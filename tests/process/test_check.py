@@ -94,6 +94,22 @@ def test_check_finds_a_file_that_cannot_be_written(site: Path, tmp_path: Path, k
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize("key", ["log_file", "access_log", "pidfile"])
+def test_check_finds_a_directory_in_the_place_of_a_file(
+    site: Path, tmp_path: Path, key: str
+) -> None:
+    settings: dict[str, Setting] = {
+        "docroot": str(site),
+        "port": 0,
+        "log_file": str(tmp_path / "log"),
+        "pidfile": str(tmp_path / "pid"),
+    }
+    config = write_config(tmp_path / "a.yaml", **{**settings, key: str(tmp_path)})
+    (found,) = check(config)
+    assert f": {key}: {tmp_path} cannot be written by " in found
+    assert ": Is a directory; let " in found
+
+
 @pytest.mark.root
 def test_check_finds_a_directory_that_this_user_may_not_write() -> None:
     as_nobody = [require.command("setpriv", "util-linux"), "--reuid=nobody", "--clear-groups"]
