@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from tests.process import proc
 from tests.process.events import Process, until
+from tests.process.knocking import Knocking
 from tests.process.launch import Daemon, Setting, daemon, free_port, refused
-from tests.support.raw import Client, ask, request
-from tests.support.server import DEADLINE
+from tests.support.raw import ask
 
 UNAVAILABLE = 69
 
@@ -26,41 +24,6 @@ def server(site: Path) -> Iterator[Daemon]:
     with daemon(site, workers=2, threads=2) as server:
         yield server
         server.run("stop")
-
-
-class Knocking:
-    """Clients each of whose requests has a connection of its own, all at 127.0.0.1."""
-
-    def __init__(self, port: int, count: int) -> None:
-        self.failed: list[str] = []
-        self.answered = 0
-        self._port = port
-        self._enough = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._enough.set()
-        for thread in self._threads:
-            thread.join(DEADLINE)
-
-    def more(self, count: int) -> None:
-        enough = self.answered + count
-        until(lambda: self.answered >= enough or self.failed, f"{count} more answers")
-
-    def _run(self) -> None:
-        while not self._enough.is_set():
-            try:
-                with Client(self._port) as client:
-                    client.send(request("/", "Connection: close"))
-                    assert client.response().status == 200
-                self.answered += 1
-            except (OSError, AssertionError) as error:
-                self.failed.append(repr(error))
 
 
 def change(server: Daemon, how: str, host: Setting) -> None:
@@ -82,7 +45,7 @@ WAY: list[Setting] = [
 
 @pytest.mark.parametrize("how", ["reload", "upgrade"])
 def test_change_of_host_refuses_no_connection(server: Daemon, how: str) -> None:
-    with Knocking(server.port, 4) as clients:
+    with Knocking(lambda: ask(server.port, "/", "Connection: close"), 4) as clients:
         for host in WAY:
             clients.more(50)
             change(server, how, host)

@@ -17,9 +17,10 @@ import pytest
 
 from tests.functional.test_behind_a_proxy import stripping_proxy
 from tests.process.events import LogFile, Process, until
+from tests.process.knocking import Knocking
 from tests.process.launch import Daemon, Foreground, daemon, free_port, refused
 from tests.process.test_user import site as open_site  # noqa: F401 - a fixture
-from tests.process.unix_clients import Knocking, UnixClient, ask_unix
+from tests.process.unix_clients import UnixClient, ask_unix
 from tests.support import require
 from tests.support.raw import ask, request
 from tests.support.server import DEADLINE
@@ -224,7 +225,7 @@ def test_unix_socket_is_removed_while_a_drain_goes_on(site: Path, path: Path) ->
 
 def test_unix_socket_is_kept_by_reload_and_upgrade_under_load(path: Path, server: Daemon) -> None:
     before = inode(path)
-    with Knocking(path, 4) as clients:
+    with Knocking(lambda: ask_unix(path), 4) as clients:
         for word in ("reload", "upgrade", "reload"):
             clients.more(20)
             assert server.run(word).returncode == 0
