@@ -26,6 +26,9 @@ from httpd.files.openat2 import READING, open_beneath, open_without_links
 from httpd.files.resolver import DirectoryState, Resolver, ValidRoots, check_inside, link_to
 from httpd.protocol.messages import HTTPError
 
+LookedUp = os.stat_result | OSError | HTTPError | None
+"""What a name leads to: a status or an error; None where that was not looked up."""
+
 
 class OpenResult(NamedTuple):
     """A regular file that was opened for reading.
@@ -84,19 +87,20 @@ class Docroot:
         self._directory = os.fsencode(directory).rstrip(b"/")
         self._prefix = len(self._directory) + 1
         self._index = tuple(os.fsencode(name) for name in index)
-        around = None if outer is None else outer._resolver
+        around = None if outer is None else outer.resolver
         resolver = Resolver(self._directory, valid_roots or ValidRoots(), around)
-        self._resolver: Resolver = resolver
+        self.resolver: Resolver = resolver
         self.release = resolver.release
         """See `Resolver.release`."""
         self.directory_state = resolver.directory_state
         """See `Resolver.directory_state`."""
 
-    def open(self, path: bytes) -> OpenResult | FoundDirectory:
+    def open(self, path: bytes, looked_up: LookedUp = None) -> OpenResult | FoundDirectory:
         """Open the file that a path leads to, or the index file of a directory.
 
         Args:
             path: what `httpd.protocol.target.decode_path` returned.
+            looked_up: what a path that does not end with a slash led to just now.
 
         Raises:
             HTTPError: 404 for what does not exist or must not be known to, 403 for a file that
@@ -107,7 +111,7 @@ class Docroot:
             raise not_found()
         name = self._directory + path
         if not path.endswith(b"/"):
-            return self.open_name(name) or FoundDirectory(path)
+            return self.open_name(name, looked_up) or FoundDirectory(path)
         for index in self._index:
             try:
                 if opened := self.open_name(name + index):
@@ -119,25 +123,28 @@ class Docroot:
             return FoundDirectory(path)
         raise not_found()
 
-    def open_name(self, name: bytes) -> OpenResult | None:
+    def open_name(self, name: bytes, looked_up: LookedUp = None) -> OpenResult | None:
         """Open the file that a name leads to; return None for a directory.
 
         Args:
             name: an absolute path that begins with the docroot's, without hidden names.
+            looked_up: what the name led to just now.
 
         Raises:
             HTTPError: see `open`.
             FileSystemError: see `open`.
         """
-        resolver = self._resolver
+        resolver = self.resolver
         below = name[self._prefix :] or b"."
         try:
             root = resolver.valid_root if resolver.valid_root >= 0 else resolver.validate_root()
-            status = os.stat(below, dir_fd=root)
+            if looked_up is None:
+                looked_up = os.stat(below, dir_fd=root)
+            elif isinstance(looked_up, Exception):
+                raise looked_up
+            status = looked_up
             if stat.S_ISREG(status.st_mode):
-                fd = open_without_links(below, root)
-                if fd is None and (fd := open_beneath(below, root)) is not None:
-                    check_inside(fd, root)
+                fd = open_inside(below, root)
                 if fd is not None:
                     return OpenResult(fd, name, status)
             return self._open_pinned(name)
@@ -146,7 +153,7 @@ class Docroot:
 
     def _open_pinned(self, name: bytes) -> OpenResult | None:
         """Open a file whose way leads out of the docroot; return None for a directory."""
-        fd = self._resolver.pin(name)
+        fd = self.resolver.pin(name)
         try:
             status = os.fstat(fd)
             if stat.S_ISDIR(status.st_mode):
@@ -168,7 +175,7 @@ class Docroot:
         if has_hidden_name(directory.path):
             raise not_found()
         try:
-            fd = self._resolver.pin(self._directory + directory.path)
+            fd = self.resolver.pin(self._directory + directory.path)
             try:
                 return os.open(link_to(fd), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             finally:
@@ -187,7 +194,7 @@ class Docroot:
             OutOfDescriptorsError: descriptors or memory have run out.
         """
         try:
-            fd = self._resolver.pin(name, directory)
+            fd = self.resolver.pin(name, directory)
             try:
                 return os.fstat(fd)
             finally:
@@ -213,7 +220,7 @@ class Docroot:
         """
         slash = name.rfind(b"/")
         try:
-            directory = self._resolver.find_pinned(name[:slash]) or self._resolver.pin_parent(name)
+            directory = self.resolver.find_pinned(name[:slash]) or self.resolver.pin_parent(name)
             status = os.stat(name[slash + 1 :], dir_fd=directory.fd, follow_symlinks=False)
         except OSError as error:
             if error.errno in EXHAUSTED:
@@ -239,7 +246,7 @@ class Docroot:
             fd = os.open(
                 b".",
                 os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,
-                dir_fd=self._resolver.pin_parent(name).fd,
+                dir_fd=self.resolver.pin_parent(name).fd,
             )
             try:
                 with os.scandir(fd) as entries:
@@ -252,6 +259,26 @@ class Docroot:
 
     def _explain(self, error: OSError) -> HTTPError | FileSystemError:
         """Return the exception to raise; a docroot that may not be entered is to blame first."""
-        if error.errno == errno.EACCES and not self._resolver.may_enter_root():
+        if error.errno == errno.EACCES and not self.resolver.may_enter_root():
             return NoDocrootError(error)
         return explain(error)
+
+
+def open_inside(name: bytes, root: int) -> int | None:
+    """Open what a name leads to for reading, if the way never leaves the docroot.
+
+    Args:
+        name: a path, relative to the docroot.
+        root: the descriptor of the docroot.
+
+    Returns:
+        None where the kernel cannot tell; see `open_beneath`.
+
+    Raises:
+        HTTPError: 404 for a link to a hidden name.
+        OSError: the file cannot be opened.
+    """
+    fd = open_without_links(name, root)
+    if fd is None and (fd := open_beneath(name, root)) is not None:
+        check_inside(fd, root)
+    return fd

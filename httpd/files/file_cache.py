@@ -142,6 +142,8 @@ class FileCache:
     Attributes:
         by_path: the cached files by the key of their site and the canonical path, in the order of
             their last validation, give or take some seconds; so unused files come first.
+        marks: see `note_request`.
+        minute: of the monotonic clock.
     """
 
     def __init__(self, budget: int, on_evicted: Callable[[int], None] = lambda _: None) -> None:
@@ -149,8 +151,8 @@ class FileCache:
         self.by_path: OrderedDict[bytes, CachedFile] = OrderedDict()
         self.plain_directories = PlainDirectories()
         self._open: OrderedDict[bytes, CachedFile] = OrderedDict()  # those that hold descriptors
-        self._marks = array("q", bytes(8 * min(1 + budget // _BYTES_PER_MARK, _MAX_MARKS)))
-        self._minute = 0
+        self.marks = array("q", bytes(8 * min(1 + budget // _BYTES_PER_MARK, _MAX_MARKS)))
+        self.minute = 0
         self._budget = budget
         self._used = 0
         self._claims = Claims()
@@ -165,11 +167,11 @@ class FileCache:
         Each path has a place for its mark, which it shares with others: the last path that came to
         a place is known by it.
         """
-        mark = hash(path) ^ self._minute
-        place = mark % len(self._marks)
-        if self._marks[place] == mark:
+        mark = hash(path) ^ self.minute
+        place = mark % len(self.marks)
+        if self.marks[place] == mark:
             return True
-        self._marks[place] = mark
+        self.marks[place] = mark
         return False
 
     def claim(self, size: int, own: int = -1) -> Claim | None:
@@ -261,7 +263,7 @@ class FileCache:
             second: of the monotonic clock.
         """
         # A mark older than the cache's lifetime is useless: the file would have expired anyway.
-        self._minute = second // LIFETIME
+        self.minute = second // LIFETIME
         with self._lock:
             for path, cached in _find_unused(self._open, second - OPEN_LIFETIME):
                 if cached.may_change:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.docroot import Docroot, FoundDirectory, LookedUp
 from httpd.files.faults import UnreadableError
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.media_types import COMPRESSIBLE
@@ -36,7 +36,7 @@ class FileLookup:
     def __init__(
         self, docroot: Docroot, file_cache: FileCache, *, precompressed: bool, key: bytes = b""
     ) -> None:
-        self._docroot = docroot
+        self.docroot = self._docroot = docroot
         self._file_cache = file_cache
         self._key = key
         self._codings = CODINGS if precompressed else {}
@@ -79,7 +79,7 @@ class FileLookup:
         self._file_cache.note_validation(cached, second)
         return self._with_snapshots(cached) if cached.may_change else cached
 
-    def find(self, path: bytes) -> CachedFile | FoundDirectory:
+    def find(self, path: bytes, looked_up: LookedUp = None) -> CachedFile | FoundDirectory:
         """Return what a path leads to, validated within this second.
 
         The name of a large file is looked up for each request: a download is finished with the
@@ -87,6 +87,7 @@ class FileLookup:
 
         Args:
             path: the path of a request, percent-encoded.
+            looked_up: see `Docroot.open`.
 
         Returns:
             The same object as long as nothing changes, if the file is cached; a directory that has
@@ -107,7 +108,7 @@ class FileLookup:
             known = self.revalidate(known)
             if known is not None and known.is_in_place():
                 return known
-        opened = self._docroot.open(path if is_literal else decode_path(path))
+        opened = self._docroot.open(path if is_literal else decode_path(path), looked_up)
         if isinstance(opened, FoundDirectory):
             return opened
         state = self._docroot.directory_state(opened.name)  # before the names in it are looked for
@@ -120,6 +121,23 @@ class FileLookup:
         if known is not None or self._file_cache.note_request(key):
             self._file_cache.admit(cached)
         return cached
+
+    def is_plain(self, directory: bytes) -> bool:
+        """Tell whether a directory is known to contain no precompressed forms, in this second.
+
+        The disk is not asked: `find` does that.
+
+        Args:
+            directory: the path of a request up to its last slash.
+        """
+        resolver = self._docroot.resolver
+        pinned = resolver.find_pinned(resolver.directory + directory)
+        if pinned is None or not is_literal_path(directory + b"/"):
+            return False
+        if self._codings and not self._file_cache.plain_directories.known.get(pinned.state):
+            return False
+        resolver.plain.add(directory)
+        return True
 
     def _has_same_forms(self, cached: CachedFile, directory: DirectoryState | None) -> bool:
         """Tell whether a new lookup would surely find the same precompressed forms.

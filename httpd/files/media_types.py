@@ -291,3 +291,14 @@ def content_types(charset: str | None) -> Mapping[str, str]:
         else media_type
         for media_type in (*_TABLE.values(), _UNKNOWN)
     }
+
+
+@cache
+def content_types_by_extension(charset: str | None) -> Mapping[bytes, bytes]:
+    """Return the Content-Type for each extension in lower case that alone tells the media type.
+
+    Args:
+        charset: of text; None to leave it out.
+    """
+    types = {kind: content_type.encode() for kind, content_type in content_types(charset).items()}
+    return {extension: types[kind] for extension, kind in _TABLE.items() if kind != MPEG_TS}

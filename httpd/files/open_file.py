@@ -32,7 +32,7 @@ _ATTEMPTS = 3
 """How often a file that changes meanwhile is read."""
 
 
-_identify: Callable[[os.stat_result], tuple[int, int, int, int]] = attrgetter(
+identify: Callable[[os.stat_result], tuple[int, int, int, int]] = attrgetter(
     "st_dev", "st_ino", "st_size", "st_mtime_ns"
 )
 """Returns what changes in the status of a file when its content does."""
@@ -141,7 +141,7 @@ class OpenFile:
             status: that of the file just before.
         """
         for _ in range(_ATTEMPTS):
-            self._identity = _, _, self.size, self.modified_ns = _identify(status)
+            self._identity = _, _, self.size, self.modified_ns = identify(status)
             self._status_changed_ns = status.st_ctime_ns
             try:
                 if self.size > SMALL_FILE:
@@ -157,7 +157,7 @@ class OpenFile:
                 raise _wrong_size() from None
             except OSError as error:
                 raise explain(error) from None
-            if is_whole and _identify(status) == self._identity:
+            if is_whole and identify(status) == self._identity:
                 return
             if not stat.S_ISREG(status.st_mode):
                 raise not_found()
@@ -179,7 +179,8 @@ class OpenFile:
             assert self._fingerprint is not None
             checksum = self._fingerprint.checksum
         coding = "" if self.coding == IDENTITY else f"-{self.coding}"
-        self.etag = f'"{self.modified_ns:x}-{self.size:x}-{checksum:x}{coding}"'
+        numbers = b"%x-%x-%x" % (self.modified_ns, self.size, checksum)  # half an f-string's time
+        self.etag = f'"{numbers.decode()}{coding}"'
         if content is not None and self.size > UNCLAIMED:
             self.claim = claim_memory(self.size)
             if self.claim is None:
@@ -196,7 +197,7 @@ class OpenFile:
         """Treat a small file as a large one, since memory is short."""
         try:
             self._fingerprint = Fingerprint(self.fd, os.fstat(self.fd))
-            is_same = _identify(os.fstat(self.fd)) == self._identity
+            is_same = identify(os.fstat(self.fd)) == self._identity
         except OSError as error:
             raise explain(error) from None
         if not is_same:
@@ -238,7 +239,7 @@ class OpenFile:
             copied = 0
             while sent := os.sendfile(fd, self.fd, copied, self.size - copied):
                 copied += sent
-            is_whole = copied == self.size and _identify(os.fstat(self.fd)) == self._identity
+            is_whole = copied == self.size and identify(os.fstat(self.fd)) == self._identity
         except OSError:
             return None
         return same if is_whole else None
@@ -271,7 +272,7 @@ class OpenFile:
         """
         fingerprint = self._fingerprint
         try:
-            return _identify(os.stat(self.name)) == self._identity and not (
+            return identify(os.stat(self.name)) == self._identity and not (
                 fingerprint and fingerprint.has_changed
             )
         except OSError:
@@ -303,7 +304,7 @@ class OpenFile:
             status is not None
             and self._checkable
             and status.st_ctime_ns == self._status_changed_ns
-            and _identify(status) == self._identity
+            and identify(status) == self._identity
         )
 
 

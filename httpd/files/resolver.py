@@ -78,17 +78,20 @@ class Resolver:
 
     Attributes:
         valid_root: a descriptor of the docroot; -1 when `validate_root` is to be called.
+        plain: the pinned directories that are known to contain no precompressed forms, by their
+            paths below the docroot; for others to fill.
     """
 
     def __init__(
         self, directory: bytes, valid_roots: ValidRoots, outer: Resolver | None = None
     ) -> None:
-        self._directory = directory
+        self.directory = directory
         self._note_valid = valid_roots.note
         self._outer = outer
         self._root = self.valid_root = -1
         self._root_status = os.stat_result(range(10))
         self._directories: dict[bytes, PinnedDirectory] = {}
+        self.plain: set[bytes] = set()
         self.find_pinned = self._directories.get
         """Returns the directory of a path that was pinned since the last `release`, or None."""
 
@@ -152,7 +155,7 @@ class Resolver:
         if root < 0:
             root = self.validate_root()
         if directory is None:
-            directory, name = root, name[len(self._directory) + 1 :] or b"."
+            directory, name = root, name[len(self.directory) + 1 :] or b"."
             fd = pin_without_links(name, root)
             if fd is not None:
                 return fd
@@ -211,9 +214,10 @@ class Resolver:
         for directory in self._directories.values():
             os.close(directory.fd)
         self._directories.clear()
+        self.plain.clear()
 
     def _open_root(self) -> None:
-        directory = self._directory or b"/"
+        directory = self.directory or b"/"
         if self._root < 0 or not os.path.samestat(os.stat(directory), self._root_status):
             self.release()
             root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -230,12 +234,12 @@ class Resolver:
         A name in that directory that is no link, and still means the same directory, needs no more.
         """
         root = outer.valid_root if outer.valid_root >= 0 else outer.validate_root()
-        name = self._directory[self._directory.rfind(b"/") + 1 :]
+        name = self.directory[self.directory.rfind(b"/") + 1 :]
         status = os.stat(name, dir_fd=root, follow_symlinks=False)
         if self._root >= 0 and os.path.samestat(status, self._root_status):
             return
         self.release()
-        fd = outer.pin(self._directory)
+        fd = outer.pin(self.directory)
         try:
             self._root_status = os.fstat(fd)
             if not stat.S_ISDIR(self._root_status.st_mode):

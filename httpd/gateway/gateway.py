@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from httpd import __version__
+from httpd.files.docroot import LookedUp
 from httpd.files.faults import FileSystemError, OutOfDescriptorsError
 from httpd.files.file_cache import CachedFile
 from httpd.gateway.caches import Caches
@@ -34,6 +35,7 @@ from httpd.protocol.target import (
     is_literal_path,
 )
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder
+from httpd.site.quick import QuickBuilder
 from httpd.site.rules import NO_POLICY
 from httpd.site.site import Site
 from httpd.site.sites import Sites
@@ -42,6 +44,7 @@ HEADERS = 1024 * 1024
 """Bytes that the cached header sections of a gateway may take."""
 _LISTINGS_SHARE = 16
 """Listings may take this part of the budget of the file cache, for each loop."""
+_GET = b"GET /"
 _HEAD = b"HEAD "
 _CLOSE = "Connection: close\r\n"
 _KEEP_ALIVE = "Connection: keep-alive\r\n"
@@ -89,6 +92,7 @@ class Gateway:
         "_keep_alive_lines",
         "_parser",
         "_previous",
+        "_quick_lines",
         "_responses",
         "_sites",
         "exact",
@@ -101,6 +105,7 @@ class Gateway:
         self._sites = sites = Sites(frontend.site, settings.sites, caches.files, budget)
         server = f"phttpd/{__version__}" if settings.server_version else "phttpd"
         self._common_lines = f"Server: {server}\r\nX-Content-Type-Options: nosniff\r\n"
+        self._quick_lines = self._common_lines.encode("latin-1")
         self._keep_alive_lines = _KEEP_ALIVE + self._common_lines
         self._close_lines = _CLOSE + self._common_lines
         self._caches = caches
@@ -195,10 +200,23 @@ class Gateway:
         header = self._parser.recall(rest)
         if header is None and (header := self._parser.learn(rest)) is None:
             return None
+        looked_up: LookedUp = None
+        quick = header.site.quick
+        if quick is not None and header.is_usual and line[:5] == _GET:
+            path = line[4:]
+            cached = self._files.by_path.get(header.site.key + path)
+            made = (
+                self._build_quickly(quick, path)
+                if cached is None
+                else self._validate(head, header.site, cached, header.variant_key)
+            )
+            if isinstance(made, Response):
+                return made
+            looked_up = made
         if (response := self._recall_variant(head, line, header)) or header.body_length != 0:
             return response
         request = read_common_request(line, header)
-        return None if request is None else self._build(head, request)
+        return None if request is None else self._build(head, request, looked_up)
 
     def parse(self, head: bytes) -> Request:
         """Parse a complete request head; see `parse_head`."""
@@ -323,7 +341,7 @@ class Gateway:
             if query.translate(None, TARGET_CHARACTERS):
                 return None
         # No path of an absolute target begins here, whose host could be that of another site.
-        if line.startswith(b"GET /"):
+        if line[:5] == _GET:
             path = line[4:]
         elif line.startswith(b"HEAD /"):
             path = line[5:]
@@ -361,12 +379,21 @@ class Gateway:
         self._responses.remember(head, response)
         return response
 
-    def _build(self, head: bytes, request: Request) -> Response | PendingResponse:
+    def _build_quickly(self, quick: QuickBuilder, path: bytes) -> Response | LookedUp:
+        """Return a new response of level 4, if the quick way makes one."""
+        try:
+            return quick.respond(path, self._quick_lines, self._dates, self._hooks.before_blocking)
+        except Exception:
+            raise self._internal_error() from None
+
+    def _build(
+        self, head: bytes, request: Request, looked_up: LookedUp = None
+    ) -> Response | PendingResponse:
         """Return a new response, of level 4."""
         self._hooks.before_blocking()
         try:
             try:
-                builder = request.header.site.respond(request)
+                builder = request.header.site.respond(request, looked_up)
             except OutOfDescriptorsError:
                 self._hooks.free_descriptors()
                 builder = request.header.site.respond(request)

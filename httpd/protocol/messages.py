@@ -58,6 +58,9 @@ class Header(NamedTuple):
     The key is empty where a body follows, since the head alone does not determine the response to
     such a request.
 
+    `is_usual` tells that a GET gets the whole of a file without precompressed forms, and that the
+    connection is kept open in HTTP/1.1.
+
     `site` is that of the host, of which this module knows nothing; None if nothing was asked.
     """
 
@@ -69,6 +72,7 @@ class Header(NamedTuple):
     is_plain: bool
     variant_key: bytes
     site: Any
+    is_usual: bool
 
 
 class Request(NamedTuple):

@@ -267,6 +267,8 @@ def _make_header(
         variant_key = repr((minor_version == 0, keep_alive, *read)).encode()
     else:
         variant_key = b""
+    is_plain = _NOT_PLAIN.isdisjoint(fields)
+    keeps = keep_alive and minor_version >= 1 and body_length == 0
     # In the order of its fields, as arguments with names cost more.
     return Header(
         minor_version,
@@ -274,9 +276,11 @@ def _make_header(
         keep_alive,
         body_length,
         expects_continue,
-        _NOT_PLAIN.isdisjoint(fields),
+        is_plain,
         variant_key,
         site,
+        # A coding is refused by a weight only.
+        is_plain and keeps and ";" not in fields.get("accept-encoding", ""),
     )
 
 

@@ -28,17 +28,17 @@ class DateHeaders:
         rendered: the results of `lines`, by its argument.
     """
 
-    __slots__ = ("_date", "rendered", "second")
+    __slots__ = ("date", "rendered", "second")
 
     def __init__(self, second: int, date: int) -> None:
         self.second = second
-        self._date = date
+        self.date = date
         self.rendered: dict[int | None, bytes] = {None: f"Date: {format_date(date)}\r\n".encode()}
 
     def lines(self, expires: int | None) -> bytes:
         """Return Date, and Expires if clients may cache the response for so many seconds."""
         if expires is not None and expires not in self.rendered:
-            expiry = format_date(self._date + expires)
+            expiry = format_date(self.date + expires)
             self.rendered[expires] = self.rendered[None] + f"Expires: {expiry}\r\n".encode()
         return self.rendered[expires]
 
@@ -157,7 +157,6 @@ class Response:
         fields: bytes,
         dates: DateHeaders,
         body: Body = NO_BODY,
-        *,
         keep_alive: bool = False,
         lingers: bool = False,
         cacheability: Cacheability = Cacheability.NEVER,

@@ -151,7 +151,7 @@ def canonical_path(path: bytes) -> bytes | None:
     decoded = None if decoded is None else _normalise(decoded)
     if decoded is None:
         return None
-    if not decoded.translate(None, _PCHAR):
+    if not decoded.translate(None, PCHAR):
         return decoded
     return None if path.translate(None, TARGET_CHARACTERS) else encode_path(decoded).encode()
 
@@ -182,12 +182,12 @@ def _decode_or_none(path: bytes) -> bytes | None:
         return None
 
 
-_PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
-_SEGMENT = rb"(?!\.)[%b]++" % re.escape(_PCHAR.removesuffix(b"/"))
+PCHAR = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
+_SEGMENT = rb"(?!\.)[%b]++" % re.escape(PCHAR.removesuffix(b"/"))
 is_literal_path = re.compile(rb"(?=/)(?:/%b)*/?" % _SEGMENT).fullmatch
 """Matches a path that decodes to itself, as most do: nothing is percent-encoded, and no segment is
 empty or begins with a dot.  Such a path is canonical."""
-_ENCODED = tuple(chr(byte) if byte in _PCHAR else f"%{byte:02X}" for byte in range(256))
+_ENCODED = tuple(chr(byte) if byte in PCHAR else f"%{byte:02X}" for byte in range(256))
 
 
 def encode_path(path: bytes) -> str:

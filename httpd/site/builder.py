@@ -109,10 +109,10 @@ class ResponseBuilder(NamedTuple):
             lines.encode("latin-1"),
             dates,
             body,
-            keep_alive=keep_alive,
-            lingers=lingers,
-            cacheability=self.cacheability if is_cacheable else Cacheability.NEVER,
-            expires=expires,
+            keep_alive,
+            lingers,
+            self.cacheability if is_cacheable else Cacheability.NEVER,
+            expires,
         )
 
     def _body(self, segments: Segments, size: int, claim_memory: ClaimMemory) -> Body:

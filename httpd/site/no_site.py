@@ -17,18 +17,20 @@ class NoSite:
     Attributes:
         key: of the files of no site.
         name: for messages; empty.
+        quick: None, see `Site`.
         variant_fields: none, since no response is cached with a file.
     """
 
-    __slots__ = ("_detail", "_status", "key", "name", "variant_fields")
+    __slots__ = ("_detail", "_status", "key", "name", "quick", "variant_fields")
 
     def __init__(self, status: int, detail: str) -> None:
         self._status = status
         self._detail = detail
         self.key = b"-"
         self.name = ""
+        self.quick = None
         self.variant_fields: tuple[str, ...] = ()
 
-    def respond(self, request: Request) -> ResponseBuilder:
+    def respond(self, request: Request, _: object = None) -> ResponseBuilder:
         """Return the builder of the response; see `Site.respond`."""
         return error_builder(HTTPError(self._status, self._detail), NO_POLICY, request.path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from httpd.files.docroot import Docroot
+from httpd.files.docroot import Docroot, LookedUp
 from httpd.files.faults import NoDocrootError
 from httpd.files.lookup import FileLookup
 from httpd.protocol.messages import HTTPError, Request
@@ -19,6 +19,7 @@ from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, t
 from httpd.site.file_handler import FileHandler
 from httpd.site.listing_handler import ListingHandler
 from httpd.site.live_reload import LiveReload
+from httpd.site.quick import QuickBuilder, may_be_quick
 from httpd.site.rules import NO_POLICY, PathPolicy, Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.shared import Shared
@@ -58,6 +59,7 @@ class Site:
         lookup: finds the files.
         find: `FileLookup.find`, or the same with paths of the site's own.
         name: see `Identity`.
+        quick: the quick way to most first responses; None where it would bypass something.
         variant_fields: the request header fields that the cached responses of a file depend on, in
             order.
     """
@@ -71,6 +73,7 @@ class Site:
         "key",
         "lookup",
         "name",
+        "quick",
         "steps",
         "variant_fields",
     )
@@ -103,6 +106,11 @@ class Site:
         self.steps.append(SlashRedirect())
         if settings.listing:
             self.steps.append(ListingHandler(shared.listings, docroot, clock))
+        self.quick = None
+        if may_be_quick(settings, self.steps):
+            self.quick = QuickBuilder(
+                self.lookup, file_cache, self.key, settings.expires, settings.charset
+            )
         self.begin_second(shared.second, clock.date)
 
     def begin_second(self, second: int, date: int) -> None:
@@ -118,11 +126,14 @@ class Site:
         """Close the directories that are open."""
         self.lookup.release()
 
-    def respond(self, request: Request) -> ResponseBuilder | PendingBuilder:
+    def respond(
+        self, request: Request, looked_up: LookedUp = None
+    ) -> ResponseBuilder | PendingBuilder:
         """Return the builder of the response to a request; an HTTPError becomes an error page.
 
         Args:
             request: the parsed request.
+            looked_up: what the path of the request led to just now.
 
         Returns:
             A builder, or the steps that make one.
@@ -139,7 +150,7 @@ class Site:
         try:
             if request.method not in ("GET", "HEAD"):
                 return _respond_to_other_method(request.method, policy)
-            found = self.find(path)
+            found = self.find(path) if looked_up is None else self.lookup.find(path, looked_up)
             for step in self.steps:
                 made = step.handle(request, found, policy)
                 if made is not None:

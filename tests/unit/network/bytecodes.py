@@ -24,8 +24,9 @@ from unittest import mock
 from httpd.files.precompressed import PATIENCE
 from httpd.network.connection import Connection
 from httpd.observe.scoreboard import Scoreboard
+from httpd.site.rules import Rule
 from tests.support.raw import request
-from tests.unit.network.running import SETTINGS, RunningLoop, make_connection
+from tests.unit.network.running import RULES, SETTINGS, RunningLoop, make_connection
 from tests.unit.site.directories import write
 
 TURN = 16
@@ -75,9 +76,12 @@ def count_frames(act: Callable[[], None]) -> int:
 
 
 @contextmanager
-def new_loop(site: Path, *, verbose: bool = True) -> Iterator[RunningLoop]:
+def new_loop(
+    site: Path, *, verbose: bool = True, rules: tuple[Rule, ...] = ()
+) -> Iterator[RunningLoop]:
     """A loop without an access log, which the caller runs step by step."""
-    running = RunningLoop(site, SETTINGS, Scoreboard.create(1, 1, 1), verbose=verbose)
+    board = Scoreboard.create(1, 1, 1)
+    running = RunningLoop(site, SETTINGS, board, verbose=verbose, rules=rules)
     running.loop.context.access_log = None
     running.loop._tick()
     try:
@@ -159,8 +163,9 @@ def cold_requests(
     site: Path,
     count: Callable[[Callable[[], None]], int] = count_bytecodes,
     lines: Callable[[int], Sequence[str]] = lambda _: (),
+    rules: tuple[Rule, ...] = (),
 ) -> list[float]:
-    """A small file that is asked for the first time, while rules are there for other files.
+    """A small file that is asked for the first time.
 
     The loop has given up looking for precompressed files, since there are none in the directory.
 
@@ -168,11 +173,12 @@ def cold_requests(
         site: the directory, to which the files are added.
         count: measures.
         lines: returns the header fields of each request.
+        rules: of the site; where there are any, the general way is taken.
     """
-    paths = [f"{number}.txt" for number in range(PATIENCE + 1 + REPEATED)]
+    paths = [f"{number}.txt" for number in range(PATIENCE + 2 + REPEATED)]
     for path in paths:
         write(site / path, "cold")
-    with new_loop(site) as running:
+    with new_loop(site, rules=rules) as running:
         connection, client = connect(running)
         counts: list[float] = [
             ask(running, {connection: client}, f"/{path}", count, lines(number))
@@ -200,6 +206,8 @@ def measure() -> dict[str, list[float]]:
             "cold_frames": cold_requests(site, count_frames),
             "first": cold_requests(site, lines=usual_lines),
             "first_frames": cold_requests(site, count_frames, usual_lines),
+            "ruled": cold_requests(site, rules=RULES),
+            "ruled_frames": cold_requests(site, count_frames, rules=RULES),
         }
 
 

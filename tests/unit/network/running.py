@@ -53,19 +53,21 @@ HUGE = 1 << 34
 """Bytes of the site's /huge.bin, which no socket holds all of."""
 
 
-def site_settings(docroot: Path) -> SiteSettings:
+def site_settings(docroot: Path, rules: tuple[Rule, ...] = RULES) -> SiteSettings:
     return SiteSettings(
         docroot=str(docroot),
         index=("index.html",),
         expires=43200,
         precompressed=True,
         listing=True,
-        rules=RULES,
+        rules=rules,
     )
 
 
-def make_frontend(docroot: Path, changes: Changes | None = None) -> Frontend:
-    settings = replace(site_settings(docroot), changes=changes)
+def make_frontend(
+    docroot: Path, changes: Changes | None = None, rules: tuple[Rule, ...] = RULES
+) -> Frontend:
+    settings = replace(site_settings(docroot, rules), changes=changes)
     return Frontend(settings, GatewaySettings(cache=8 * 1024 * 1024))
 
 
@@ -80,6 +82,7 @@ class RunningLoop:
         *,
         verbose: bool = True,
         changes: Changes | None = None,
+        rules: tuple[Rule, ...] = RULES,
     ) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener.setblocking(False)
@@ -93,7 +96,7 @@ class RunningLoop:
         access_log = (
             AccessLog(FORMATS["combined"], [LineWriter(self._access_fd, log)]) if verbose else None
         )
-        frontend = make_frontend(docroot, changes=changes)
+        frontend = make_frontend(docroot, changes, rules)
         listeners = Listeners([Listener(self.listener, frontend)], 1)
         caches = {frontend: Caches(frontend.gateway.cache)}
         self.loop = Loop(0, listeners, settings, caches, board, log, access_log)

@@ -23,7 +23,8 @@ class Bounds(NamedTuple):
     """Bytecodes of each kind of request; `tests.unit.network.bytecodes` says what the kinds are.
 
     `cold_frames` are the Python functions that a cold request calls.  `first` is a cold request
-    whose header section is new as well.
+    whose header section is new as well, and `ruled` a cold request to a site with rules, which
+    takes the general way.
     """
 
     hit: int
@@ -32,13 +33,15 @@ class Bounds(NamedTuple):
     cold_frames: int
     first: int
     first_frames: int
+    ruled: int
+    ruled_frames: int
 
 
 BOUNDS = {
-    (3, 11): Bounds(hit=172, close=153, cold=1499, cold_frames=36, first=1829, first_frames=42),
-    (3, 12): Bounds(hit=156, close=135, cold=1379, cold_frames=36, first=1676, first_frames=42),
-    (3, 13): Bounds(hit=158, close=139, cold=1386, cold_frames=36, first=1663, first_frames=42),
-    (3, 14): Bounds(hit=167, close=148, cold=1461, cold_frames=36, first=1752, first_frames=42),
+    (3, 11): Bounds(172, 153, 762, 17, 1113, 23, 1529, 37),
+    (3, 12): Bounds(156, 135, 693, 17, 1018, 23, 1407, 37),
+    (3, 13): Bounds(158, 139, 700, 17, 1008, 23, 1410, 37),
+    (3, 14): Bounds(167, 148, 745, 17, 1070, 23, 1488, 37),
 }
 
 
