@@ -114,7 +114,7 @@ class Resolver:
         Raises:
             NoDocrootError: the directory does not exist or may not be entered; with `outer`, that
                 does not or may not.
-            HTTPError: 404 for a docroot that is outside of `outer`, or hidden in it.
+            HTTPError: 404 for a docroot that is outside of `outer`, is `outer`, or hidden in it.
             OSError: descriptors have run out, or the disk fails; with `outer`, also for a docroot
                 that does not exist.
         """
@@ -242,7 +242,8 @@ class Resolver:
         fd = outer.pin(self.directory)
         try:
             self._root_status = os.fstat(fd)
-            if not stat.S_ISDIR(self._root_status.st_mode):
+            is_outer = os.path.samestat(self._root_status, outer._root_status)
+            if is_outer or not stat.S_ISDIR(self._root_status.st_mode):
                 raise not_found()
         except (OSError, HTTPError):
             os.close(fd)

@@ -38,6 +38,8 @@ class Inner:
 def outer(tmp_path: Path) -> Path:
     for name in "alice", "bob", ".hidden", "../outside":
         write(tmp_path / "outer" / name / "a.txt", name)
+    write(tmp_path / "outer" / "a.txt", "of no directory")
+    write(tmp_path / "a.txt", "outside")
     return tmp_path / "outer"
 
 
