@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from weakref import WeakValueDictionary
+from weakref import ReferenceType, WeakValueDictionary, ref
 
 from httpd.files.docroot import Docroot, FoundDirectory
 from httpd.files.memory import ClaimMoreMemory, grant
@@ -12,7 +12,8 @@ from httpd.site.listing.listing import Listing
 from httpd.site.listing.making import list_directory
 from httpd.site.listing.order import Order
 
-_Key = tuple[Docroot, bytes, Order, bool, bool]
+_Key = tuple[ReferenceType[Docroot], bytes, Order, bool, bool]
+"""A listing may be sent for hours, and its docroot holds directories open: so it keeps none."""
 
 
 class ListingCache:
@@ -69,7 +70,7 @@ class ListingCache:
         """
         # The key is the decoded path: a path has any number of spellings, but only one listing.
         is_straight = as_json or has_straight_slashes(path, directory.path)
-        key = (docroot, directory.path, order, as_json, is_straight)
+        key = (ref(docroot), directory.path, order, as_json, is_straight)
         asked = self._second
         if (etag := self._tags.get(key)) is not None and is_unmodified(etag):
             return etag

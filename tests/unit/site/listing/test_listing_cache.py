@@ -147,6 +147,15 @@ def test_a_listing_is_dropped_in_the_next_second(many: Path, budget: int) -> Non
     assert opened_since(before) == []
 
 
+def test_a_listing_that_is_being_sent_keeps_no_directory_open(many: Path) -> None:
+    before = open_descriptors()
+    listings = Listings(Docroot(str(many), ()), 0)
+    made = finish(make(listings, b"/", Order(), as_json=True))
+    listings.begin_second()
+    del listings.docroot
+    assert opened_since(before) == [os.readlink(f"/proc/self/fd/{made.fd}")]
+
+
 def test_a_listing_that_is_given_up_leaves_the_way_free(many: Path) -> None:
     before = open_descriptors()
     docroot = Docroot(str(many), ())
