@@ -216,7 +216,9 @@ def _require(config_file: str | None, values: Mapping[str, Value], problems: Pro
 def _has_value(name: str, values: Mapping[str, Value]) -> bool:
     """Tell whether a key was given a value; an empty list is none."""
     raw = values[name].raw if name in values else None
-    return bool(raw.items()) if isinstance(raw, Tree) else raw is not None
+    if isinstance(raw, Tree):
+        return not raw.is_null and raw.items() != []
+    return raw is not None
 
 
 # ---------------------------------------------------------------- what has changed
