@@ -208,12 +208,15 @@ def find_supervisor(path: str) -> int | None:
         status = os.fstat(fd)
         _check_lock_file(lock, status)
         pid = _lock_holder(fd)
+        user = _user_of(pid)
+        if pid and user is None:  # it has ended since, perhaps after an upgrade
+            pid = _lock_holder(fd)
+            user = _user_of(pid)
     finally:
         os.close(fd)
     if pid:  # 0 is one of another PID namespace
-        user = _user_of(pid)
         if user is None:
-            return None  # it has ended since
+            return None
         if user not in (0, status.st_uid):
             owner = f"the process {pid} of the user {user_name(user)}"
             raise _taken(path, f"{owner} has locked {lock}, which belongs to {_owner_of(status)}")
@@ -302,8 +305,8 @@ def _lock_holder(fd: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else pid
 
 
-def _user_of(pid: int) -> int | None:
-    """Return the effective user ID of a process; None if it does not run.
+def _user_of(pid: int | None) -> int | None:
+    """Return the effective user ID of a process; None if it does not run, or there is none.
 
     The owner of its directory in /proc may be another user (proc(5), “dumpable”).
     """

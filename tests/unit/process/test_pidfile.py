@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from httpd.process import pidfile as pidfile_module
 from httpd.process.errors import EX_NOPERM, EX_UNAVAILABLE, StartError
 from httpd.process.pidfile import Pidfile, find_supervisor
 from tests.unit.guard import must_end, open_descriptors, opened_since
@@ -132,6 +133,19 @@ def test_lock_of_a_killed_process_is_free(path: Path) -> None:
     assert find_from_outside(path) == str(os.getpid())
     assert path.read_text() == f"{os.getpid()}\n"
     pidfile.release()
+
+
+def test_lock_that_passes_to_another_process_finds_that_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the end of an upgrade: its holder ends just after the lock has said who it is."""
+    with child_doing(lambda: None) as ended:
+        pass
+    holder_of = pidfile_module._lock_holder
+    before = iter([ended])
+    monkeypatch.setattr(pidfile_module, "_lock_holder", lambda fd: next(before, holder_of(fd)))
+    with child_doing(lambda: hold(path)) as pid:
+        assert find_supervisor(str(path)) == pid
 
 
 def test_lock_counts_and_not_the_number(path: Path) -> None:
