@@ -185,6 +185,8 @@ class Connection:
             self._log_response(self._download.response)
         self.state = CLOSED
         self._end_download()
+        if self._pending is not None:
+            self._pending.close()  # it may hold a directory open
         self._reader = self._pending = None
         self._context.unwatch(self)
         self._transport.close()
@@ -237,8 +239,7 @@ class Connection:
             return
         if response is None:
             self.state = IDLE
-            max_body = context.limits.max_body
-            self._reader = RequestReader(self._gateway, max_body, data, context.now)
+            self._reader = RequestReader(self._gateway, context.limits.max_body, data, context.now)
             self._serve(self._reader, 0)
             return
         if isinstance(response, Response):
@@ -535,8 +536,7 @@ class Connection:
 
     def _refuse_slow(self) -> None:
         reason = "body timeout" if self._is_in_body() else "header timeout"
-        text = "The request took too long to arrive."
-        self.refuse(HTTPError(408, text, close_reason=reason))
+        self.refuse(HTTPError(408, "The request took too long to arrive.", close_reason=reason))
 
     def _on_send_deadline(self) -> None:
         """Close if the client takes nothing, unless the connection waits for a body."""

@@ -5,6 +5,7 @@ Wherever a test waits it waits for an event: bytes, a close, a line of the log.
 
 from __future__ import annotations
 
+import inspect
 import socket
 import struct
 from dataclasses import replace
@@ -17,6 +18,7 @@ from httpd.network.send_budget import LEAST
 from httpd.observe.scoreboard import Column, Scoreboard
 from tests.support.raw import Client, request
 from tests.unit.guard import open_descriptors, opened_since
+from tests.unit.network.bytecodes import connect, new_loop
 from tests.unit.network.running import (
     CLOSED,
     SETTINGS,
@@ -231,3 +233,19 @@ def test_closed_connections_leave_nothing(site: Path) -> None:
         # The docroot is kept open until the next tick.
         assert set(opened_since(before)) <= {str(site)}
         assert list(running.board.column(Column.CONNECTIONS)) == [0]
+
+
+def test_listing_of_a_client_that_has_gone_is_given_up_at_once(site: Path) -> None:
+    """Whatever still refers to it: its directory is open."""
+    write(site / "listed" / "a.txt")
+    with new_loop(site) as running:
+        connection, client = connect(running)
+        client.sendall(request("/listed/"))
+        connection.on_event()
+        pending = connection._pending
+        assert pending is not None
+        next(pending)
+        assert inspect.getgeneratorstate(pending) == inspect.GEN_SUSPENDED
+        connection.close("client closed")
+        client.close()
+        assert inspect.getgeneratorstate(pending) == inspect.GEN_CLOSED
