@@ -84,14 +84,17 @@ def loops(pid: int) -> list[str]:
 
 
 def descriptors(pid: int) -> dict[int, str]:
-    """Return the open descriptors of a process and what they lead to."""
+    """Return the open descriptors of a process and what they lead to.
+
+    Without that of libffi, which may keep its own file open.
+    """
     found = {}
     for path in Path(f"/proc/{pid}/fd").iterdir():
         try:
             found[int(path.name)] = os.readlink(path)
         except FileNotFoundError:
             continue
-    return found
+    return {fd: to for fd, to in found.items() if "/libffi.so." not in to}
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
