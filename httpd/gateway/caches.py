@@ -40,7 +40,9 @@ class Caches:
         with self._lock:
             if second > self._second:
                 self._second = second
-                self._current = ResponseCache(self._limit, self._current.responses)
+                before = self._current.responses.copy()  # late loops may still add to it
+                renewable = {head: known for head, known in before.items() if known.owner}
+                self._current = ResponseCache(self._limit, renewable)
                 self._evicted = 0
             return self._current if second == self._second else ResponseCache(0)
 

@@ -6,8 +6,9 @@ Only a query, which a file ignores, and needless percent-encoding may differ eac
 such a head leaves them out.  On a miss, the response is looked up in the file cache, which costs a
 microsecond more.  So a flood of distinct heads can fill this cache, and has no other effect.
 
-The responses of the second before stay for one more second.  The response to a head that comes
-again is taken from there once the file is validated, and the head need not be split.
+The responses of the second before stay for one more second if they belong to a cached file.  The
+response to a head that comes again is taken from there once the file is validated, and the head
+need not be split.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class ResponseCache:
 
     Args:
         budget: bytes that the cache may take, in addition to the file cache.
-        previous: the responses of the second before.
+        previous: the responses of the second before that belong to a cached file.
     """
 
     __slots__ = ("_room", "previous", "responses")

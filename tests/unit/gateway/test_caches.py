@@ -9,6 +9,8 @@ from httpd.files.docroot import Docroot, OpenResult
 from httpd.files.file_cache import CachedFile
 from httpd.files.open_file import OpenFile
 from httpd.gateway.caches import Caches
+from tests.unit.gateway.test_gateway import ClockedGateway
+from tests.unit.protocol.heads import head
 from tests.unit.protocol.responses import make_response
 from tests.unit.site.directories import write
 
@@ -43,3 +45,16 @@ def test_response_cache_closes_when_many_files_are_evicted(tmp_path: Path) -> No
     assert responses.responses == {}
     caches.responses(6).remember(b"head", make_response())
     assert set(caches.responses(6).responses) == {b"head"}
+
+
+def test_second_before_leaves_the_responses_of_cached_files_only(tmp_path: Path) -> None:
+    """Others cannot be renewed, and would hold memory for one more second."""
+    (tmp_path / "a.txt").write_bytes(b"a")
+    clocked = ClockedGateway(tmp_path)
+    for target in "/a.txt", "/missing", "/b.txt":
+        for _ in range(2):  # the third response is cached by its head
+            clocked.ask_twice(target)
+    (tmp_path / "b.txt").write_bytes(b"b")
+    clocked.tick()
+    left = clocked.caches.responses(int(clocked.now)).previous
+    assert list(left) == [head(target="/a.txt")]
