@@ -36,7 +36,7 @@ class FileLookup:
     def __init__(
         self, docroot: Docroot, file_cache: FileCache, *, precompressed: bool, key: bytes = b""
     ) -> None:
-        self.docroot = self._docroot = docroot
+        self.docroot = docroot
         self._file_cache = file_cache
         self._key = key
         self._codings = CODINGS if precompressed else {}
@@ -51,11 +51,11 @@ class FileLookup:
         """
         self._second = second
         self._date = date
-        self._docroot.release()
+        self.docroot.release()
 
     def release(self) -> None:
         """Close all directories, to free descriptors."""
-        self._docroot.release()
+        self.docroot.release()
 
     def revalidate(self, cached: CachedFile) -> CachedFile | None:
         """Return a cached file if it is still what the disk has in this second, else remove it.
@@ -69,7 +69,7 @@ class FileLookup:
         if cached.validated_at == second:
             return cached
         original = cached.original
-        status, directory = self._docroot.revalidate(original.name)
+        status, directory = self.docroot.revalidate(original.name)
         is_plain = directory is not None and directory == cached.no_precompressed
         if not original.is_current(status) or not (
             is_plain or self._has_same_forms(cached, directory)
@@ -108,10 +108,10 @@ class FileLookup:
             known = self.revalidate(known)
             if known is not None and known.is_in_place():
                 return known
-        opened = self._docroot.open(path if is_literal else decode_path(path), looked_up)
+        opened = self.docroot.open(path if is_literal else decode_path(path), looked_up)
         if isinstance(opened, FoundDirectory):
             return opened
-        state = self._docroot.directory_state(opened.name)  # before the names in it are looked for
+        state = self.docroot.directory_state(opened.name)  # before the names in it are looked for
         original = OpenFile(opened, self._date, claim_memory=self._file_cache.claim)
         plain = self._file_cache.plain_directories.known
         cached = CachedFile(key, original, state, self._second)
@@ -130,7 +130,7 @@ class FileLookup:
         Args:
             directory: the path of a request up to its last slash.
         """
-        resolver = self._docroot.resolver
+        resolver = self.docroot.resolver
         pinned = resolver.find_pinned(resolver.directory + directory)
         if pinned is None or not is_literal_path(directory + b"/"):
             return False
@@ -153,7 +153,7 @@ class FileLookup:
         codings = self._existing_codings(original, directory)
         cached.no_precompressed = None if codings else directory
         return all(
-            form.is_current(self._docroot.revalidate(form.name)[0])
+            form.is_current(self.docroot.revalidate(form.name)[0])
             if (form := cached.coded.get(coding))
             else coding not in codings or not self._is_fresh(original, coding)
             for coding in self._codings
@@ -183,7 +183,7 @@ class FileLookup:
         name = original.name
         if not self._codings or original.media_type not in COMPRESSIBLE:
             return []
-        if self._file_cache.plain_directories.has(directory, name, self._docroot.names_beside):
+        if self._file_cache.plain_directories.has(directory, name, self.docroot.names_beside):
             return []
         return [
             coding
@@ -198,7 +198,7 @@ class FileLookup:
             if not self._is_fresh(original, coding):
                 continue
             try:
-                opened = self._docroot.open_name(original.name + CODINGS[coding])
+                opened = self.docroot.open_name(original.name + CODINGS[coding])
                 if opened is not None:
                     forms[coding] = OpenFile(
                         opened, self._date, coding, original, self._file_cache.claim
@@ -209,7 +209,7 @@ class FileLookup:
 
     def _is_fresh(self, original: OpenFile, coding: str) -> bool:
         """Tell whether a precompressed form was not made of an earlier version of the file."""
-        status = self._docroot.stat(original.name + CODINGS[coding])
+        status = self.docroot.stat(original.name + CODINGS[coding])
         if status is None or not stat.S_ISREG(status.st_mode):
             return False
         return original.modified_ns - status.st_mtime_ns <= _LAG_NS

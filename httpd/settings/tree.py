@@ -140,3 +140,21 @@ class Tree:
         if (text := self.text()) is not None:
             return repr(text)
         return _KINDS.get(self.node.tag, f"the tag {self.node.tag}")
+
+
+def items_of(value: Any, allowed: str) -> list[Tree]:
+    """Return the items of a list that may be left out.
+
+    Args:
+        value: a `Tree`; an empty list is the default.
+        allowed: what the list may contain, for the operator.
+
+    Raises:
+        ValueError: the value is no list; the text is `allowed`.
+    """
+    if value == [] or (isinstance(value, Tree) and value.is_null):
+        return []
+    items = value.items() if isinstance(value, Tree) else None
+    if items is None:
+        raise ValueError(allowed)
+    return items

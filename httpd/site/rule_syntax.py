@@ -10,7 +10,7 @@ from typing import Any
 from httpd.protocol.grammar import FIELD_NAME, FIELD_VALUE
 from httpd.settings.errors import ConfigError, refuse
 from httpd.settings.kinds import Kind, any_case, whole_seconds
-from httpd.settings.tree import Tree
+from httpd.settings.tree import Tree, items_of
 from httpd.site.rules import CODINGS, OWN_FIELDS, VALIDATORS, Rule, check_pattern
 
 EXPIRES = whole_seconds(0, 10 * 365 * 86400)
@@ -47,13 +47,8 @@ def _read_rules(tree: Any) -> tuple[Rule, ...]:
         ConfigError: with all faults of the rules.
         ValueError: the value is no list; the text says what is allowed.
     """
-    if tree == [] or (isinstance(tree, Tree) and tree.is_null):
-        return ()
-    items = tree.items() if isinstance(tree, Tree) else None
-    if items is None:
-        raise ValueError(_ALLOWED)
     problems: list[str] = []
-    rules = tuple(_read_rule(item, problems) for item in items)
+    rules = tuple(_read_rule(item, problems) for item in items_of(tree, _ALLOWED))
     if problems:
         raise ConfigError(problems)
     return rules

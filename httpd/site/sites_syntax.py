@@ -14,7 +14,7 @@ from httpd.settings.errors import ConfigError, refuse
 from httpd.settings.kinds import Kind
 from httpd.settings.loader import Problems, Value, read_value, schema_of, take_values
 from httpd.settings.system_kinds import PATH
-from httpd.settings.tree import Tree
+from httpd.settings.tree import Tree, items_of
 from httpd.site.names import MAX_NAME, NAME, NAMES_ALLOWED, read_name
 from httpd.site.settings import SiteSettings
 
@@ -135,14 +135,9 @@ def _read_sites(tree: Any) -> tuple[NamedSite, ...]:
         ConfigError: with all faults of the sites.
         ValueError: the value is no list; the text says what is allowed.
     """
-    if tree == [] or (isinstance(tree, Tree) and tree.is_null):
-        return ()
-    items = tree.items() if isinstance(tree, Tree) else None
-    if items is None:
-        raise ValueError(_ALLOWED)
     problems = Problems()
     lines: dict[str, int] = {}
-    sites = tuple(_read_site(item, lines, problems) for item in items)
+    sites = tuple(_read_site(item, lines, problems) for item in items_of(tree, _ALLOWED))
     problems.throw()
     return sites
 
