@@ -156,12 +156,37 @@ class Site:
                 if made is not None:
                     if isinstance(made, ResponseBuilder):
                         return made
-                    return _with_error_pages(made, policy, path)
+                    return self._with_error_pages(made, request, policy)
             raise HTTPError(403, "This directory has no index page, and its files are not listed.")
         except HTTPError as error:
-            if isinstance(error, NoDocrootError):
-                self._shared.faults[self._label] = error.fault
-            return error_builder(error, policy, path)
+            return self._respond_to_error(error, request, policy)
+
+    def _respond_to_error(
+        self, error: HTTPError, request: Request, policy: PathPolicy
+    ) -> ResponseBuilder:
+        """Return the response to a request that ended in an error.
+
+        Args:
+            error: of the lookup or of a step.
+            request: of the client.
+            policy: the rules for its path.
+        """
+        if isinstance(error, NoDocrootError):
+            self._shared.faults[self._label] = error.fault
+        return error_builder(error, policy, request.path)
+
+    def _with_error_pages(
+        self, pending: PendingBuilder, request: Request, policy: PathPolicy
+    ) -> PendingBuilder:
+        """Return the same steps, with a response for an error in one of them.
+
+        The response is not cacheable: the steps may have begun in an earlier second.
+        """
+        try:
+            return (yield from pending)
+        except HTTPError as error:
+            made = self._respond_to_error(error, request, policy)
+            return made._replace(cacheability=Cacheability.NEVER)
 
 
 def find_policy(rules: Rules, path: bytes) -> PathPolicy:
@@ -179,14 +204,3 @@ def _respond_to_other_method(method: str, policy: PathPolicy) -> ResponseBuilder
     if method in _OTHER_METHODS:
         raise HTTPError(405, "Files here can be read, not changed.", _ALLOW)
     raise HTTPError(501, "The server does not know this method.")
-
-
-def _with_error_pages(pending: PendingBuilder, policy: PathPolicy, path: bytes) -> PendingBuilder:
-    """Return the same steps, with a page for an error in one of them.
-
-    The page is not cacheable: the steps may have begun in an earlier second.
-    """
-    try:
-        return (yield from pending)
-    except HTTPError as error:
-        return error_builder(error, policy, path)._replace(cacheability=Cacheability.NEVER)
