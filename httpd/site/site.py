@@ -1,7 +1,8 @@
 """A site: from a request to the builder of its response.  One site object serves one gateway.
 
 A site is a sequence of steps, built once from its settings; a step that no setting enables does not
-exist.  The first step that returns a builder decides, and an HTTPError becomes an error page.
+exist.  Early steps need no file and come before the path is looked up.  The first step that returns
+a builder decides, and an HTTPError becomes an error page.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from httpd.site.rules import NO_POLICY, PathPolicy, Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.shared import Shared
 from httpd.site.slash_redirect import SlashRedirect
-from httpd.site.steps import Found, Step
+from httpd.site.steps import EarlyStep, Found, Step
 
 _ALLOW = (("Allow", "GET, HEAD, OPTIONS"),)
+_FILE_METHODS = frozenset({"GET", "HEAD"})
 _OTHER_METHODS = frozenset({"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
 
 
@@ -59,16 +61,20 @@ class Site:
         lookup: finds the files.
         find: `FileLookup.find`, or the same with paths of the site's own.
         name: see `Identity`.
+        early_steps: asked before the method is checked and the path is looked up.
         quick: the quick way to most first responses; None where it would bypass something.
+        steps: asked for the result of the lookup.
         variant_fields: the request header fields that the cached responses of a file depend on, in
             order.
     """
 
     __slots__ = (
         "__weakref__",
+        "_direct_methods",
         "_label",
         "_rules",
         "_shared",
+        "early_steps",
         "find",
         "key",
         "lookup",
@@ -93,6 +99,7 @@ class Site:
         self.lookup = FileLookup(
             docroot, file_cache, precompressed=settings.precompressed, key=self.key
         )
+        self.early_steps = make_early_steps(settings)
         files = FileHandler(file_cache, settings.expires, settings.charset, clock)
         self.steps: list[Step] = [files]
         # Responses of later steps are not cached with a file, so their `reads` do not count.
@@ -106,6 +113,8 @@ class Site:
         self.steps.append(SlashRedirect())
         if settings.listing:
             self.steps.append(ListingHandler(shared.listings, docroot, clock))
+        # One look tells that neither an early step nor the method stands before the lookup.
+        self._direct_methods = frozenset() if self.early_steps else _FILE_METHODS
         self.quick = None
         if may_be_quick(settings, self.steps):
             self.quick = QuickBuilder(
@@ -148,18 +157,33 @@ class Site:
         else:  # a literal path needs no decoding
             policy = rules.find(path) if is_literal_path(path) else find_policy(rules, path)
         try:
-            if request.method not in ("GET", "HEAD"):
-                return _respond_to_other_method(request.method, policy)
+            if request.method not in self._direct_methods:
+                responded = self._respond_without_file(request, policy)
+                if responded is not None:
+                    return responded
             found = self.find(path) if looked_up is None else self.lookup.find(path, looked_up)
             for step in self.steps:
                 made = step.handle(request, found, policy)
+                if isinstance(made, ResponseBuilder):
+                    return made
                 if made is not None:
-                    if isinstance(made, ResponseBuilder):
-                        return made
                     return self._with_error_pages(made, request, policy)
             raise HTTPError(403, "This directory has no index page, and its files are not listed.")
         except HTTPError as error:
             return self._respond_to_error(error, request, policy)
+
+    def _respond_without_file(self, request: Request, policy: PathPolicy) -> ResponseBuilder | None:
+        """Respond to a request that needs no file; return None for any other.
+
+        Raises:
+            HTTPError: the response is an error page.
+        """
+        for step in self.early_steps:
+            if (made := step.handle(request, policy)) is not None:
+                return made
+        if request.method in _FILE_METHODS:
+            return None
+        return _respond_to_other_method(request.method, policy)
 
     def _respond_to_error(
         self, error: HTTPError, request: Request, policy: PathPolicy
@@ -187,6 +211,11 @@ class Site:
         except HTTPError as error:
             made = self._respond_to_error(error, request, policy)
             return made._replace(cacheability=Cacheability.NEVER)
+
+
+def make_early_steps(settings: SiteSettings) -> list[EarlyStep]:  # noqa: ARG001
+    """Return the early steps that the settings of a site enable, in the order of their turn."""
+    return []
 
 
 def find_policy(rules: Rules, path: bytes) -> PathPolicy:

@@ -1,8 +1,9 @@
 """The interface of the steps of a site.
 
-A site asks its steps one after the other; the first that returns a builder decides.  The variant
-key of a cached response consists of the request header fields that the steps declare (`reads`).  If
-a step read an undeclared field, a client could get the response to a request with another value.
+A site asks its early steps, then its steps, one after the other; the first that returns a builder
+decides.  The variant key of a cached response consists of the request header fields that the steps
+declare (`reads`).  If a step read an undeclared field, a client could get the response to a request
+with another value.
 """
 
 from __future__ import annotations
@@ -37,6 +38,33 @@ class Clock:
         """Begin a second; `date` is in seconds since the epoch."""
         self.date = date
         self.this_year = time.gmtime(date).tm_year
+
+
+class EarlyStep(Protocol):
+    """A concern of a site that needs no file, such as a redirect.
+
+    It is asked before the method is checked and before the path is looked up, for every method.
+    """
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The request header fields that the step reads, in lower case."""
+
+    def handle(self, request: Request, policy: PathPolicy) -> ResponseBuilder | None:
+        """Respond to a request, or leave it to the next step.
+
+        The response is not cacheable with a file: that cache does not know of the step.
+
+        Args:
+            request: of the client; its path is empty for a target that names none.
+            policy: the rules for the path.
+
+        Returns:
+            None to leave the request to the next step.
+
+        Raises:
+            HTTPError: the response is an error page.
+        """
 
 
 class Step(Protocol):

@@ -17,13 +17,13 @@ from httpd.files.file_cache import FileCache
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import _NOT_PLAIN, parse_head
-from httpd.site.builder import PendingBuilder, ResponseBuilder
+from httpd.site.builder import PendingBuilder, ResponseBuilder, page_builder
 from httpd.site.changes import Changes
 from httpd.site.rules import NO_POLICY, PathPolicy, Rule, Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.site import Site, find_policy
 from httpd.site.sites import Sites
-from httpd.site.steps import Found, Step
+from httpd.site.steps import EarlyStep, Found, Step
 from tests.unit.protocol.heads import head
 from tests.unit.site.directories import write, write_sparse
 
@@ -47,6 +47,7 @@ TARGETS = ["/a.js", "/large.bin", "/folder", "/folder/", "/folder/?sort=size", "
 TARGETS += ["/a.html", "/.phttpd/reload", "/.phttpd/reload.js"]
 
 
+FIELD = (("X-Field", "x"),)
 RULES = (Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),)
 
 
@@ -68,6 +69,24 @@ class RecordingMapping(Mapping[str, str]):
     def __len__(self) -> int:
         self.read |= {"the number of fields"}
         return len(self._fields)
+
+
+class Early:
+    """An early step for one method, which responds with an error where the path is /error."""
+
+    reads: frozenset[str] = frozenset()
+
+    def __init__(self, method: str, status: int) -> None:
+        self._method = method
+        self._status = status
+
+    def handle(self, request: Request, policy: PathPolicy) -> ResponseBuilder | None:
+        """Respond to the method, and to no other."""
+        if request.method != self._method:
+            return None
+        if request.path == b"/error":
+            raise HTTPError(400, "This path is wrong.")
+        return page_builder(self._status, "Early.", (), policy, request.path)
 
 
 def undeclared(step: Step, request: Request, found: Found, policy: PathPolicy) -> set[str]:
@@ -190,3 +209,30 @@ def test_step_that_no_setting_enables_does_not_exist(tmp_path: Path) -> None:
     assert without.find == without.lookup.find
     watched = make_site(SiteSettings(docroot=str(tmp_path), changes=Changes()))
     assert [type(step).__name__ for step in watched.steps] == ["LiveReload", *names[:-1]]
+    assert all(each.early_steps == [] for each in (with_listing, without, watched))
+
+
+def test_early_step_is_asked_for_every_method_before_the_path_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first that responds decides; where none does, the request is as without early steps."""
+    write(tmp_path / "a", "content", age=3600)
+    early: list[EarlyStep] = [Early("POST", 403), Early("POST", 404), Early("HEAD", 404)]
+    with monkeypatch.context() as patch:
+        patch.setattr("httpd.site.site.make_early_steps", lambda _: early)
+        site = make_site(SiteSettings(docroot=str(tmp_path), rules=(Rule(("a",), None, FIELD),)))
+    expected = {
+        ("POST", "/a"): 403,
+        ("POST", "/error"): 400,
+        ("HEAD", "/a"): 404,
+        ("GET", "/a"): 200,
+        ("GET", "/error"): 404,
+        ("PUT", "/a"): 405,
+        ("OPTIONS", "*"): 200,
+        ("BREW", "/a"): 501,
+    }
+    for (method, target), status in expected.items():
+        made = site.respond(parse_head(head(method=method, target=target)))
+        assert isinstance(made, ResponseBuilder)
+        assert made.status == status, (method, target)
+        assert made.policy.fields == (FIELD if target == "/a" else ()), "the rules for the path"
