@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from httpd.commands.running import find_daemon, reaching
+from httpd.observe.counters import Counters, read_counters
 from httpd.observe.log import printable
 from httpd.observe.scoreboard import Column, Scoreboard, read_all
 from httpd.process.errors import EX_NOT_RUNNING, EX_OK, StartError
@@ -28,23 +29,22 @@ def status(pidfile: str, *, as_json: bool) -> int:
         boards = read_all(pid)
         if not boards:
             raise StartError(EX_NOT_RUNNING, f"the daemon (pid {pid}) is just starting or ending")
-        report = _report(pid, boards)
+        report = _report(pid, boards, read_counters(pid))
         text = json.dumps(report, indent=2) if as_json else _format_report(report)
     write_output(text)
     return EX_OK
 
 
-def _report(pid: int, boards: list[Scoreboard]) -> dict[str, Any]:
+def _report(pid: int, boards: list[Scoreboard], counters: Counters) -> dict[str, Any]:
     newest, *older = boards
-    totals = {
-        column.name.lower(): total(boards, column)
-        for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REQUESTS, Column.SENT)
-    }
     return {
         "pid": pid,
         "phase": newest.phase.name.lower(),
         **newest.facts,
-        **totals,
+        "connections": total(boards, Column.CONNECTIONS),
+        "active": total(boards, Column.ACTIVE),
+        "requests": counters.total("http_requests_total"),
+        "sent": counters.total("http_response_bytes_total"),
         "draining_connections": total(older, Column.CONNECTIONS),
         "workers": newest.snapshot(),
     }
