@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from httpd import __version__
 from httpd.files.docroot import LookedUp
@@ -23,6 +22,7 @@ from httpd.files.faults import FileSystemError, OutOfDescriptorsError
 from httpd.files.file_cache import CachedFile
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
+from httpd.gateway.interface import Hooks
 from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_common_request
@@ -48,23 +48,6 @@ _GET = b"GET /"
 _HEAD = b"HEAD "
 _CLOSE = "Connection: close\r\n"
 _KEEP_ALIVE = "Connection: keep-alive\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """The calls from a gateway to its loop.
-
-    Args:
-        before_blocking: called before a disk access that may block the loop.
-        free_descriptors: called when descriptors or memory have run out, before one more try.
-        complain: logs an error that may come with each request.
-        log_exception: logs the exception that is being handled.
-    """
-
-    before_blocking: Callable[[], None]
-    free_descriptors: Callable[[], None]
-    complain: Callable[[str], None]
-    log_exception: Callable[[], None]
 
 
 class Gateway:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from httpd.gateway.caches import Caches
+from httpd.gateway.frontend import Frontend
 from httpd.gateway.gateway import Gateway
+from httpd.gateway.interface import AnyGateway, Hooks
 from httpd.protocol.messages import Request
 from httpd.protocol.response import PendingResponse, Response
 
 
 class TracedGateway:
-    """Has the methods of a gateway that connections call.
+    """A gateway that has its responses from another one.
 
     It takes the place of the gateway where the operator asks for that, so that tracing costs
     nothing elsewhere.
@@ -20,7 +23,18 @@ class TracedGateway:
         log: called with the level and the request line of each response.
     """
 
-    __slots__ = ("_gateway", "_log", "invalidate_roots", "parse", "refuse", "resume")
+    __slots__ = (
+        "_gateway",
+        "_log",
+        "begin_second",
+        "drain",
+        "invalidate_roots",
+        "parse",
+        "refuse",
+        "release",
+        "resume",
+        "take_docroot_faults",
+    )
 
     def __init__(self, gateway: Gateway, log: Callable[[str], None]) -> None:
         self._gateway = gateway
@@ -29,6 +43,10 @@ class TracedGateway:
         self.parse = gateway.parse
         self.resume = gateway.resume
         self.refuse = gateway.refuse
+        self.begin_second = gateway.begin_second
+        self.drain = gateway.drain
+        self.release = gateway.release
+        self.take_docroot_faults = gateway.take_docroot_faults
 
     def exact(self, head: bytes) -> Response | None:
         """See `Gateway.exact`."""
@@ -65,4 +83,16 @@ class TracedGateway:
         self._log(f"cache level {level}: {line}")
 
 
-AnyGateway = Gateway | TracedGateway
+def make_gateway(
+    frontend: Frontend, caches: Caches, hooks: Hooks, log: Callable[[str], None] | None
+) -> AnyGateway:
+    """Return the gateway of a frontend.
+
+    Args:
+        frontend: whose clients it serves.
+        caches: of the worker.
+        hooks: of the loop.
+        log: called with the level and the request line of each response, or None.
+    """
+    gateway = Gateway(frontend, caches, hooks)
+    return gateway if log is None else TracedGateway(gateway, log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from httpd.gateway.trace import AnyGateway
+from httpd.gateway.interface import AnyGateway
 from httpd.network.connection import Connection
 from httpd.network.connections import Connections
 from httpd.network.context import Context

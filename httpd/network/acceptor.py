@@ -27,7 +27,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from httpd.gateway.frontend import Frontend
 from httpd.network.listener import Listener
 from httpd.network.socket_ops import NETWORK_ERRORS, has_data
 from httpd.observe.log import Log
@@ -77,7 +76,7 @@ class Listeners:
         self._awake_until = 0.0
         self._lock = threading.Lock()
 
-    def frontends(self) -> Sequence[Frontend]:
+    def frontends(self) -> Sequence[Any]:
         """Return the different roles of the listeners."""
         return list(dict.fromkeys(listener.frontend for listener in self.listeners))
 
@@ -136,7 +135,7 @@ class Acceptor:
         epoll: select.epoll,
         counts: memoryview,
         me: int,
-        on_accept: Mapping[Frontend, OnAccept],
+        on_accept: Mapping[Any, OnAccept],
         on_exhausted: Callable[[], None],
         call: Callable[[Callable[[], None]], None],
         log: Log,

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from httpd.gateway.trace import AnyGateway
+from httpd.gateway.interface import AnyGateway
 from httpd.network.access import log_response
 from httpd.network.context import Context
 from httpd.network.download import Download

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from httpd.files.faults import NOT_YET, describe_fault
-from httpd.gateway.gateway import Gateway
+from httpd.gateway.interface import AnyGateway
 from httpd.observe.log import Log
 
 SILENCE = 60.0
@@ -18,7 +18,7 @@ class DocrootWatch:
         log: of the loop.
     """
 
-    def __init__(self, gateway: Gateway, log: Log) -> None:
+    def __init__(self, gateway: AnyGateway, log: Log) -> None:
         self._gateway = gateway
         self._log = log
         self._silent_until: dict[str, float] = {}  # by docroot

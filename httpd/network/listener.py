@@ -8,9 +8,8 @@ import socket
 import struct
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from httpd.gateway.frontend import Frontend
 from httpd.network.send_budget import UNLIMITED
 from httpd.network.settings import ListenSettings
 from httpd.network.unix_listener import UnixListener, discard, is_dead, open_unix_listeners
@@ -39,11 +38,11 @@ class Listener(NamedTuple):
 
     Args:
         socket: which does not block.
-        frontend: the role of the listener.
+        frontend: the role of the listener, such as a `Frontend`; equal ones share a gateway.
     """
 
     socket: socket.socket
-    frontend: Frontend
+    frontend: Any
 
 
 class _Place(NamedTuple):

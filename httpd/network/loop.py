@@ -12,13 +12,11 @@ import math
 import os
 import select
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from httpd.gateway.caches import Caches
-from httpd.gateway.frontend import Frontend
-from httpd.gateway.gateway import Gateway, Hooks
-from httpd.gateway.trace import TracedGateway
+from httpd.gateway.interface import AnyGateway, Hooks
 from httpd.network.accept_handler import AcceptHandler
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.commands import Commands
@@ -62,7 +60,7 @@ class Loop:
         index: the row of the loop in the scoreboard.
         listeners: those of the worker.
         settings: for connections.
-        caches: those that all loops of the worker share, for each role of the listeners.
+        make_gateway: makes the gateway for a role of the listeners.
         board: where the loop publishes what it does.
         log: for messages.
         access_log: for a line per request, or None.
@@ -73,7 +71,7 @@ class Loop:
         index: int,
         listeners: Listeners,
         settings: LoopSettings,
-        caches: Mapping[Frontend, Caches],
+        make_gateway: Callable[[Any, Hooks], AnyGateway],
         board: Scoreboard,
         log: Log,
         access_log: AccessLog | None,
@@ -106,10 +104,8 @@ class Loop:
             board.column(Column.SENT)[index],
         )
         self.queue = ResponseQueue(self.context, self._failures)
-        self.gateways = {
-            frontend: self._make_gateway(frontend, caches[frontend])
-            for frontend in listeners.frontends()
-        }
+        hooks = self._make_hooks()
+        self.gateways = {each: make_gateway(each, hooks) for each in listeners.frontends()}
         """One for each role of the listeners."""
         self._docroots = [DocrootWatch(gateway, log) for gateway in self.gateways.values()]
         self._next_tick = self._drain_started = self.context.now
@@ -125,23 +121,17 @@ class Loop:
             log,
         )
 
-    def _make_gateway(self, frontend: Frontend, caches: Caches) -> Gateway:
-        hooks = Hooks(
+    def _make_hooks(self) -> Hooks:
+        return Hooks(
             self._before_miss,
             self._free_descriptors,
             self._failures.complain,
             self._failures.log_exception,
         )
-        return Gateway(frontend, caches, hooks)
 
-    def _make_handler(self, gateway: Gateway) -> Callable[[int, object], None]:
-        is_traced = self.log.verbose and self.context.limits.log_cache_level
+    def _make_handler(self, gateway: AnyGateway) -> Callable[[int, object], None]:
         handler = AcceptHandler(
-            self.context,
-            TracedGateway(gateway, self.log.debug) if is_traced else gateway,
-            self._connections,
-            self.queue,
-            self._failures,
+            self.context, gateway, self._connections, self.queue, self._failures
         )
         return handler.on_accept
 

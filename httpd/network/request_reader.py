@@ -5,7 +5,7 @@ Called by `httpd.network.connection`.
 
 from __future__ import annotations
 
-from httpd.gateway.trace import AnyGateway
+from httpd.gateway.interface import AnyGateway
 from httpd.network.pipelining import take_cached
 from httpd.network.state import IDLE, READING_BODY, READING_HEAD
 from httpd.protocol.body import Body

@@ -14,11 +14,14 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.files.file_cache import MAX_OPEN_FILES
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
+from httpd.gateway.interface import AnyGateway, Hooks
+from httpd.gateway.trace import make_gateway
 from httpd.network.acceptor import Listeners
 from httpd.network.listener import Listener
 from httpd.network.loop import Loop
@@ -158,11 +161,17 @@ class _Worker:
             row,
             self._listeners,
             settings.loop,
-            self._caches,
+            partial(self._make_gateway, settings.loop, log),
             board,
             log,
             self._make_access_log(log, settings.log),
         )
+
+    def _make_gateway(
+        self, settings: LoopSettings, log: Log, frontend: Frontend, hooks: Hooks
+    ) -> AnyGateway:
+        trace = log.debug if log.verbose and settings.log_cache_level else None
+        return make_gateway(frontend, self._caches[frontend], hooks, trace)
 
     def _make_access_log(self, log: Log, settings: LogSettings) -> AccessLog | None:
         """Return the access log of a loop: it leads to the verbose log, to `access_log`, or to

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
-from httpd.gateway.gateway import Gateway, Hooks
+from httpd.gateway.gateway import Gateway
+from httpd.gateway.interface import Hooks
 from httpd.gateway.settings import GatewaySettings
 from httpd.protocol.response import PendingResponse, Response
 from httpd.site.settings import SiteSettings

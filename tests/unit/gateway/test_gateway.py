@@ -25,7 +25,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from httpd.files.file_cache import LIFETIME, MAX_OPEN_FILES
 from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.caches import Caches
-from httpd.gateway.gateway import Gateway, Hooks
+from httpd.gateway.gateway import Gateway
+from httpd.gateway.interface import Hooks
 from httpd.protocol.dates import parse_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import parse_head

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
-from httpd.gateway.gateway import Gateway, Hooks
+from httpd.gateway.gateway import Gateway
+from httpd.gateway.interface import Hooks
 from httpd.gateway.settings import GatewaySettings
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import Response

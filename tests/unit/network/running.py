@@ -13,6 +13,7 @@ from pathlib import Path
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
 from httpd.gateway.settings import GatewaySettings
+from httpd.gateway.trace import make_gateway
 from httpd.network.acceptor import Listeners
 from httpd.network.connection import Connection
 from httpd.network.listener import Listener
@@ -98,8 +99,17 @@ class RunningLoop:
         )
         frontend = make_frontend(docroot, changes, rules)
         listeners = Listeners([Listener(self.listener, frontend)], 1)
-        caches = {frontend: Caches(frontend.gateway.cache)}
-        self.loop = Loop(0, listeners, settings, caches, board, log, access_log)
+        caches = Caches(frontend.gateway.cache)
+        trace = log.debug if verbose and settings.log_cache_level else None
+        self.loop = Loop(
+            0,
+            listeners,
+            settings,
+            lambda frontend, hooks: make_gateway(frontend, caches, hooks, trace),
+            board,
+            log,
+            access_log,
+        )
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:
