@@ -11,7 +11,8 @@ from httpd.protocol.grammar import FIELD_NAME, FIELD_VALUE
 from httpd.settings.errors import ConfigError, refuse
 from httpd.settings.kinds import Kind, any_case, whole_seconds
 from httpd.settings.tree import Tree, items_of
-from httpd.site.rules import CODINGS, OWN_FIELDS, VALIDATORS, Rule, check_pattern
+from httpd.site import patterns
+from httpd.site.rules import CODINGS, OWN_FIELDS, VALIDATORS, Rule
 
 EXPIRES = whole_seconds(0, 10 * 365 * 86400)
 """The kind of a lifetime, of the whole site or of a rule."""
@@ -29,10 +30,6 @@ _PARTS = {
     " (`Content-Length`, `Vary` and the like) cannot be set.",
 }
 _ALLOWED = "a list of rules, each with a path, and expires or headers or both"
-_PATTERN = (
-    "a pattern such as /assets/**, /*/logo.png or “*.html” in quotes, or a list of these; it begins"
-    " with a slash or has none, and “**” is a whole name"
-)
 _CODING = f"{', '.join(CODINGS)}, or null to send the file as it is"
 _VALUE = "one line of printable ASCII, or null to take the field away"
 
@@ -63,7 +60,7 @@ def _read_rule(tree: Tree, problems: list[str]) -> Rule:
         return Rule(())
     if len(problems) == before:  # else the missing key may be misspelt
         if "path" not in entries:
-            problems.append(f"{tree.place}: a rule without path; expected {_PATTERN}")
+            problems.append(f"{tree.place}: a rule without path; expected {patterns.ALLOWED}")
         if not entries.keys() & {"expires", "headers"}:
             problems.append(f"{tree.place}: a rule that says nothing; expected expires or headers")
     return Rule(
@@ -78,12 +75,12 @@ def _read_paths(tree: Tree, problems: list[str]) -> tuple[str, ...]:
     paths = []
     for item in [tree] if items is None else items:
         text = item.text()
-        if text is not None and check_pattern(text):
+        if text is not None and patterns.check_pattern(text):
             paths.append(text)
         else:
-            problems.append(refuse(item.place, item, _PATTERN))
+            problems.append(refuse(item.place, item, patterns.ALLOWED))
     if items == []:
-        problems.append(refuse(tree.place, tree, _PATTERN))
+        problems.append(refuse(tree.place, tree, patterns.ALLOWED))
     return tuple(paths)
 
 
@@ -133,14 +130,10 @@ def _find_fault(name: str, value: Tree) -> str | None:
 
 # ---------------------------------------------------------------- the same for editors
 
-# A pattern as `check_pattern` has it.
-_NAME_PATTERN = r"(\*\*|((?!\*\*)[^/])+)"
-_PATH_PATTERN = f"^({_NAME_PATTERN}|/({_NAME_PATTERN}/)*{_NAME_PATTERN}?)$"
-
 
 def _make_schema() -> dict[str, Any]:
     """Return the JSON Schema of the values that `_read_rules` accepts."""
-    path = {"type": "string", "pattern": _PATH_PATTERN}
+    path = {"type": "string", "pattern": patterns.SCHEMA}
     value = {"type": ["string", "number", "boolean"], "pattern": f"^{FIELD_VALUE.pattern}$"}
     headers = {
         "type": "object",

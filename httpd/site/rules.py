@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from httpd.protocol.negotiation import IDENTITY
+from httpd.site.patterns import translate
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -47,7 +48,7 @@ class Rule:
     """A rule for the paths that match one of some patterns.
 
     Args:
-        paths: patterns, see `check_pattern`.
+        paths: patterns, see `httpd.site.patterns`.
         expires: seconds for which clients may cache the response; None to leave that unchanged.
         fields: names and values; a value of None removes the field.
     """
@@ -126,7 +127,7 @@ class Rules:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._rules = tuple(
-            (re.compile("|".join(map(_translate, rule.paths)), re.DOTALL), rule) for rule in rules
+            (re.compile("|".join(map(translate, rule.paths)), re.DOTALL), rule) for rule in rules
         )
 
     def find(self, path: bytes) -> PathPolicy:
@@ -168,47 +169,3 @@ def merge(fields: Fields, policy: PathPolicy) -> Fields:
     replaced = policy.removed.union(name.lower() for name, _ in policy.fields)
     unchanged = tuple(field for field in fields if field[0].lower() not in replaced)
     return unchanged + policy.fields
-
-
-# ---------------------------------------------------------------- patterns
-
-
-def check_pattern(pattern: str) -> bool:
-    """Tell whether a text is a pattern for paths.
-
-    ``*`` stands for any characters of a name, ``?`` for one, and ``**`` in place of a name for any
-    number of names: ``/a/**`` matches all paths below ``/a/``.  A pattern without a slash matches
-    the last name of a path, which is empty for the page of a directory; any other pattern begins
-    with a slash.
-    """
-    first, *names = pattern.split("/")
-    if names and (first or "" in names[:-1]):
-        return False
-    return pattern != "" and all(name == "**" or "**" not in name for name in (first, *names))
-
-
-def _translate(pattern: str) -> str:
-    """Return the regular expression for a pattern, which takes time linear in the path's length.
-
-    The shortest match of the text between two wildcards leaves the most for the following text.  So
-    the match is never reconsidered: the groups are atomic.
-    """
-    if "/" not in pattern:
-        pattern = f"/**/{pattern}"
-    first, *others = f"{pattern[1:]}/".split("**/")
-    if not others:
-        return "/" + _translate_names(first[:-1])
-    between = "".join(f"(?>(?:.*?/)??{_translate_names(run)})" for run in others[:-1] if run)
-    end = f"(?:.*/)?{_translate_names(others[-1][:-1])}" if others[-1] else ".*"
-    return "/" + _translate_names(first) + between + end
-
-
-def _translate_names(names: str) -> str:
-    return "/".join(map(_translate_name, names.split("/")))
-
-
-def _translate_name(name: str) -> str:
-    first, *others = ("[^/]".join(map(re.escape, part.split("?"))) for part in name.split("*"))
-    if not others:
-        return first
-    return first + "".join(f"(?>[^/]*?{part})" for part in others[:-1]) + f"[^/]*{others[-1]}"

@@ -23,7 +23,8 @@ from httpd.protocol.parser import find_head_end, parse_head
 from httpd.protocol.ranges import MAX_RANGES, parse_ranges
 from httpd.site.listing.accept import wants_json
 from httpd.site.listing.order import parse_order
-from httpd.site.rules import Rule, Rules, check_pattern
+from httpd.site.patterns import check_pattern
+from httpd.site.rules import Rule, Rules
 
 Target = Callable[[bytes], None]
 
