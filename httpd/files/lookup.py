@@ -11,7 +11,7 @@ import stat
 from httpd.files.docroot import Docroot, FoundDirectory, LookedUp
 from httpd.files.faults import UnreadableError
 from httpd.files.file_cache import CachedFile, FileCache
-from httpd.files.media_types import COMPRESSIBLE
+from httpd.files.media_types import BUILT_IN, MediaTypes
 from httpd.files.open_file import MEDIUM_FILE, OpenFile
 from httpd.files.precompressed import CODINGS
 from httpd.files.resolver import DirectoryState
@@ -31,14 +31,22 @@ class FileLookup:
         file_cache: where open files are kept.
         precompressed: whether to look for precompressed forms.
         key: of the site, see `FileCache`.
+        media_types: of the site.
     """
 
     def __init__(
-        self, docroot: Docroot, file_cache: FileCache, *, precompressed: bool, key: bytes = b""
+        self,
+        docroot: Docroot,
+        file_cache: FileCache,
+        *,
+        precompressed: bool,
+        key: bytes = b"",
+        media_types: MediaTypes = BUILT_IN,
     ) -> None:
         self.docroot = docroot
         self._file_cache = file_cache
         self._key = key
+        self._media_types = media_types
         self._codings = CODINGS if precompressed else {}
         self.begin_second(0, 0)
 
@@ -97,13 +105,14 @@ class FileLookup:
             HTTPError: see `Docroot.open` and `decode_path`.
             FileSystemError: see `Docroot.open`.
         """
+        files = self._file_cache
         is_literal = is_literal_path(path)
         key = path if is_literal else canonical_path(path)
         if key is None:
             known = None
         else:
             key = self._key + key
-            known = self._file_cache.by_path.get(key)
+            known = files.by_path.get(key)
         if known is not None:
             known = self.revalidate(known)
             if known is not None and known.is_in_place():
@@ -112,14 +121,16 @@ class FileLookup:
         if isinstance(opened, FoundDirectory):
             return opened
         state = self.docroot.directory_state(opened.name)  # before the names in it are looked for
-        original = OpenFile(opened, self._date, claim_memory=self._file_cache.claim)
-        plain = self._file_cache.plain_directories.known
+        original = OpenFile(
+            opened, self._date, claim_memory=files.claim, media_types=self._media_types
+        )
+        plain = files.plain_directories.known
         cached = CachedFile(key, original, state, self._second)
         if not plain.get(state) and (codings := self._existing_codings(original, state)):
             cached.coded = self._open_coded(original, codings)
             cached.no_precompressed = None
-        if known is not None or self._file_cache.note_request(key):
-            self._file_cache.admit(cached)
+        if known is not None or files.note_request(key):
+            files.admit(cached)
         return cached
 
     def is_plain(self, directory: bytes) -> bool:
@@ -181,7 +192,7 @@ class FileLookup:
         A type that does not compress has no forms: ``a.tar.gz`` is no form of ``a.tar``.
         """
         name = original.name
-        if not self._codings or original.media_type not in COMPRESSIBLE:
+        if not self._codings or original.media_type not in self._media_types.compressible:
             return []
         if self._file_cache.plain_directories.has(directory, name, self.docroot.names_beside):
             return []

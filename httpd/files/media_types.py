@@ -1,11 +1,12 @@
 """The media type of a file by its name: a table of our own, the same on every host.
 
 The table of `mimetypes` differs between versions of Python, and ``/etc/mime.types`` between hosts.
-The rare types are those of `mimetypes` in Python 3.11.
+The rare types are those of `mimetypes` in Python 3.11.  A site may have more types of its own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 
@@ -109,7 +110,6 @@ _COMMON = """
     text/x-rst                      rst
     text/yaml                       yaml yml
     video/iso.segment               m4s
-    video/mp2t                      ts
     video/mp4                       mp4 m4v
     video/mpeg                      mpeg mpg
     video/ogg                       ogv
@@ -214,22 +214,39 @@ _INNER_EXTENSIONS: Mapping[bytes, bytes] = {
 }
 """For an extension that implies a content coding: the extension of the decoded file."""
 
-_UNKNOWN = "application/octet-stream"
-
+UNKNOWN = "application/octet-stream"
+"""The media type of a name of which nothing else is known (RFC 2046 §4.5.1)."""
 MPEG_TS = "video/mp2t"
-"""Of a name in ``.ts``, which video and TypeScript share; `check_ts` tells them apart."""
+UNDECIDED_TS = f"{MPEG_TS} or text/plain"
+"""In place of the media type of a name in ``.ts``, which video and TypeScript share; `check_ts`
+tells them apart."""
 MPEG_TS_HEAD = 189
 """Bytes from the beginning of a file by which `check_ts` knows it."""
 _SYNC_BYTE, _PACKET = 0x47, 188
+_CHARSET = re.compile(r";[ \t]*charset=", re.IGNORECASE)
 
 
-def _is_compressible(media_type: str) -> bool:
-    is_text = media_type.startswith("text/") or media_type.endswith(("+json", "+xml"))
-    return is_text or media_type in _COMPRESSIBLE.split()
+def is_compressible(media_type: str) -> bool:
+    """Tell whether files of a type become much smaller by compression.
+
+    Precompressed forms of them are made.  A ``.gz`` beside another one, such as an archive, is a
+    file of its own.
+
+    Args:
+        media_type: with or without parameters.
+    """
+    essence = without_parameters(media_type)
+    is_text = essence.startswith("text/") or essence.endswith(("+json", "+xml"))
+    return is_text or essence in _COMPRESSIBLE.split()
+
+
+def without_parameters(media_type: str) -> str:
+    """Return a media type without its parameters (RFC 9110 §8.3.1)."""
+    return media_type.partition(";")[0].rstrip()
 
 
 def _build_table() -> Mapping[bytes, str]:
-    table = {}
+    table = {b"ts": UNDECIDED_TS}
     for line in (_COMMON + _RARE).split("\n"):
         kind, *extensions = line.split() or [""]
         for extension in extensions:
@@ -237,29 +254,95 @@ def _build_table() -> Mapping[bytes, str]:
     return table
 
 
-_TABLE = _build_table()
+TYPES_BY_EXTENSION = _build_table()
+"""The media types by extension, in lower case and without the dot."""
 _TEXT_NAMES = frozenset(name.encode() for name in _TEXTS.split())
-COMPRESSIBLE = frozenset(filter(_is_compressible, _TABLE.values()))
-"""Types whose files become much smaller by compression, so that precompressed forms of them are
-made.  A ``.gz`` beside another one, such as an archive, is a file of its own."""
 
 
-def guess_media_type(name: bytes) -> str:
-    """Return the media type for a file name, without parameters; see `MPEG_TS` for ``.ts``."""
-    stem, dot, extension = name.rpartition(b".")
-    if dot and stem:
-        return _TABLE.get(extension.lower(), _UNKNOWN)
-    return "text/plain" if name.lower() in _TEXT_NAMES else _UNKNOWN
+class MediaTypes:
+    """The media types of the files of a site.
+
+    Args:
+        own: media types that come before those of the table, by the end of the name with its first
+            dot, such as ``.tar.zst``, or by the whole name.  They may have parameters.
+        unknown: the media type of a name of which nothing else is known.
+
+    Attributes:
+        all: every media type that a file can have.
+        compressible: those for which `is_compressible` is true.
+    """
+
+    __slots__ = ("_own", "_unknown", "all", "compressible")
+
+    def __init__(self, own: tuple[tuple[str, str], ...] = (), unknown: str = UNKNOWN) -> None:
+        self._own = {name.encode().lower(): media_type for name, media_type in own}
+        self._unknown = unknown
+        known = {*TYPES_BY_EXTENSION.values(), MPEG_TS, "text/plain"} - {UNDECIDED_TS}
+        self.all = frozenset({*known, *self._own.values(), unknown})
+        self.compressible = frozenset(filter(is_compressible, self.all))
+
+    def of_name(self, name: bytes) -> str:
+        """Return the media type for a file name; see `UNDECIDED_TS` for ``.ts``."""
+        if self._own and (key := self._find_own(name.lower())):
+            return self._own[key]
+        stem, _, extension = name.rpartition(b".")
+        if stem:
+            return TYPES_BY_EXTENSION.get(extension.lower(), self._unknown)
+        return "text/plain" if name.lower() in _TEXT_NAMES else self._unknown
+
+    def of_decoded(self, name: bytes) -> str:
+        """Return the media type of the decoded content of a file with a content coding.
+
+        A type of the site's own for the name of the coded file comes first, unless it is for all
+        files of that coding: ``.svgz``, but not ``.gz``.
+        """
+        stem, _, extension = name.rpartition(b".")
+        inner = _INNER_EXTENSIONS.get(extension.lower())
+        if inner is not None and stem:
+            key = self._find_own(name.lower())
+            if key and (inner or key != b"." + extension.lower()):
+                return self._own[key]
+            name = stem + inner
+        media_type = self.of_name(name)
+        return media_type if media_type != UNDECIDED_TS else check_ts(b"")
+
+    def _find_own(self, name: bytes) -> bytes | None:
+        """Return the longest end of a name that has a type of its own: the whole name, if it has.
+
+        Args:
+            name: in lower case.
+        """
+        start, end = 0, name
+        while end not in self._own:
+            start = name.find(b".", start + 1)
+            if start < 0:
+                return None
+            end = name[start:]
+        return end
+
+    def by_extension(self) -> Mapping[bytes, str]:
+        """Return the media types by extension, of the extensions that alone tell the media type.
+
+        Nothing else in a name that ends in one of them makes a difference, except its case.
+        """
+        types = {name: kind for name, kind in TYPES_BY_EXTENSION.items() if kind != UNDECIDED_TS}
+        for name in sorted(self._own, key=len):  # a longer name takes the extension away again
+            stem, dot, extension = name.rpartition(b".")
+            if stem:
+                types.pop(extension, None)
+            elif dot:
+                types[extension] = self._own[name]
+        return types
 
 
-def guess_inner_type(name: bytes) -> str:
-    """Return the media type of the decoded content of a file with a content coding."""
-    stem, _, extension = name.rpartition(b".")
-    inner = _INNER_EXTENSIONS.get(extension.lower())
-    if inner is not None and stem:
-        name = stem + inner
-    media_type = guess_media_type(name)
-    return media_type if media_type != MPEG_TS else check_ts(b"")
+@cache
+def media_types(own: tuple[tuple[str, str], ...], unknown: str) -> MediaTypes:
+    """Return the media types of the sites with these settings; see `MediaTypes`."""
+    return MediaTypes(own, unknown)
+
+
+BUILT_IN = media_types((), UNKNOWN)
+"""The media types of a site that has none of its own."""
 
 
 def check_ts(head: bytes) -> str:
@@ -275,30 +358,41 @@ def check_ts(head: bytes) -> str:
     return MPEG_TS if is_stream else "text/plain"
 
 
-@cache
-def content_types(charset: str | None) -> Mapping[str, str]:
-    """Return the Content-Type for each media type that a file can have.
+def content_type(media_type: str, charset: str | None) -> str:
+    """Return the Content-Type for a media type, which may have a charset of its own.
 
     XML tells its encoding itself, which a charset would overrule (RFC 7303 §3.1), and JSON has only
     one (RFC 8259 §8.1).
 
     Args:
+        media_type: with or without parameters.
         charset: of text; None to leave it out.
     """
-    return {
-        media_type: f"{media_type}; charset={charset}"
-        if charset and media_type.startswith("text/")
-        else media_type
-        for media_type in (*_TABLE.values(), _UNKNOWN)
-    }
+    if charset is None or not media_type.startswith("text/") or _CHARSET.search(media_type):
+        return media_type
+    return f"{media_type}; charset={charset}"
 
 
 @cache
-def content_types_by_extension(charset: str | None) -> Mapping[bytes, bytes]:
+def content_types(types: MediaTypes, charset: str | None) -> Mapping[str, str]:
+    """Return the Content-Type for each media type that a file can have.
+
+    Args:
+        types: of the site.
+        charset: of text; None to leave it out.
+    """
+    return {media_type: content_type(media_type, charset) for media_type in types.all}
+
+
+@cache
+def content_types_by_extension(types: MediaTypes, charset: str | None) -> Mapping[bytes, bytes]:
     """Return the Content-Type for each extension in lower case that alone tells the media type.
 
     Args:
+        types: of the site.
         charset: of text; None to leave it out.
     """
-    types = {kind: content_type.encode() for kind, content_type in content_types(charset).items()}
-    return {extension: types[kind] for extension, kind in _TABLE.items() if kind != MPEG_TS}
+    return {
+        extension: content_type(media_type, charset).encode()
+        for extension, media_type in types.by_extension().items()
+    }

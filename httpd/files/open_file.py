@@ -14,7 +14,7 @@ from httpd.files.descriptor import Descriptor, close_quietly
 from httpd.files.docroot import OpenResult
 from httpd.files.faults import explain, not_found
 from httpd.files.fingerprint import Fingerprint, enclose
-from httpd.files.media_types import MPEG_TS, MPEG_TS_HEAD, check_ts, guess_media_type
+from httpd.files.media_types import BUILT_IN, MPEG_TS_HEAD, UNDECIDED_TS, MediaTypes, check_ts
 from httpd.files.memory import UNCLAIMED, Claim, ClaimMemory, grant
 from httpd.files.resolver import SETTLED_NS
 from httpd.protocol.dates import EARLIEST, format_date
@@ -51,6 +51,7 @@ class OpenFile:
         coding: the content coding of a precompressed form.
         original: the file that a precompressed form was made of.
         claim_memory: claims the memory for a small file.
+        media_types: of the site.
 
     Attributes:
         content: the whole of a small file that is in memory, or None.
@@ -97,6 +98,7 @@ class OpenFile:
         coding: str = IDENTITY,
         original: OpenFile | None = None,
         claim_memory: ClaimMemory = grant,
+        media_types: MediaTypes = BUILT_IN,
     ) -> None:
         self.fd, self.name, status, is_only_choice = opened
         self.claim: Claim | None = None
@@ -105,11 +107,12 @@ class OpenFile:
         try:
             self._read(status)
             if original is not None:
-                self.media_type: str = original.media_type
+                media_type = original.media_type
             else:
-                self.media_type = guess_media_type(self.name[self.name.rfind(b"/") + 1 :])
-                if self.media_type == MPEG_TS:
-                    self.media_type = check_ts(self._read_head(MPEG_TS_HEAD))
+                media_type = media_types.of_name(self.name.rpartition(b"/")[2])
+                if media_type == UNDECIDED_TS:
+                    media_type = check_ts(self._read_head(MPEG_TS_HEAD))
+            self.media_type: str = media_type
             self._finish(claim_memory)
         except BaseException:
             close_quietly(self.fd)
@@ -181,17 +184,18 @@ class OpenFile:
         coding = "" if self.coding == IDENTITY else f"-{self.coding}"
         numbers = b"%x-%x-%x" % (self.modified_ns, self.size, checksum)  # half an f-string's time
         self.etag = f'"{numbers.decode()}{coding}"'
-        if content is not None and self.size > UNCLAIMED:
+        if content is None:
+            return
+        if self.size > UNCLAIMED:
             self.claim = claim_memory(self.size)
             if self.claim is None:
-                content = None
                 self._send_from_disk()
-        if content is not None:
-            try:
-                os.close(self.fd)
-            except OSError:
-                pass  # as in `close_quietly`
-            self.fd = -1
+                return
+        try:
+            os.close(self.fd)
+        except OSError:
+            pass  # as in `close_quietly`
+        self.fd = -1
 
     def _send_from_disk(self) -> None:
         """Treat a small file as a large one, since memory is short."""

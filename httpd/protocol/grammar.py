@@ -46,6 +46,12 @@ COMMON_FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
 FIELD_NAME = re.compile(_TCHAR.decode() + "+")
 FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 
+# media-type = type "/" subtype parameters (RFC 9110 §8.3.1, §5.6.6), in ASCII
+_TOKEN = _TCHAR.decode() + "+"
+MEDIA_TYPE = re.compile(
+    rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|\"(?:[\t !#-\[\]-~]|\\[\t -~])*\"))*"
+)
+
 # unreserved / sub-delims (RFC 3986 §2.2, §2.3)
 _NAME = rb"0-9A-Za-z\-._~!$&'()*+,;="
 

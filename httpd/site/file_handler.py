@@ -6,7 +6,7 @@ import os
 
 from httpd.files.docroot import FoundDirectory
 from httpd.files.file_cache import CachedFile, FileCache
-from httpd.files.media_types import content_types
+from httpd.files.media_types import MediaTypes, content_types
 from httpd.files.open_file import OpenFile
 from httpd.protocol.conditional import CONDITIONS, is_unmodified, range_applies
 from httpd.protocol.messages import Request
@@ -29,17 +29,24 @@ class FileHandler:
         file_cache: claims memory.
         expires: seconds from now for which clients may cache files, where no rule says otherwise.
         charset: of text files; None to leave it out.
+        media_types: of the site.
         clock: of the site.
     """
 
     reads = READ_FOR_CHOICE | CONDITIONS | {"range", "if-range"}
 
     def __init__(
-        self, file_cache: FileCache, expires: int, charset: str | None, clock: Clock
+        self,
+        file_cache: FileCache,
+        expires: int,
+        charset: str | None,
+        media_types: MediaTypes,
+        clock: Clock,
     ) -> None:
         self._claim_memory = file_cache.claim
         self._expires = expires
-        self._content_types = content_types(charset)
+        self._content_types = content_types(media_types, charset)
+        self._media_types = media_types
         self._clock = clock
 
     def handle(self, request: Request, found: Found, policy: PathPolicy) -> ResponseBuilder | None:
@@ -52,7 +59,7 @@ class FileHandler:
             file, coding, vary = found.original, IDENTITY, ""  # the same as `choose` returns
             etag, media_type = file.etag, file.media_type
         else:
-            file, coding, etag, media_type, vary = choose(request, found, policy)
+            file, coding, etag, media_type, vary = choose(request, found, policy, self._media_types)
         if request.header.is_plain:
             ranges = None
         else:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 
 from httpd.files.docroot import FoundDirectory
-from httpd.files.media_types import content_types
+from httpd.files.media_types import MediaTypes, content_types, without_parameters
 from httpd.files.open_file import OpenFile
 from httpd.protocol.conditional import CONDITIONS, is_unmodified
 from httpd.protocol.messages import HTTPError, Request
@@ -75,15 +75,23 @@ class LiveReload:
         changes: of the docroot.
         expires: seconds from now for which clients may cache files.
         charset: of text files; None to leave it out.
+        media_types: of the site.
         clock: of the site.
     """
 
     reads = CONDITIONS
 
-    def __init__(self, changes: Changes, expires: int, charset: str | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        changes: Changes,
+        expires: int,
+        charset: str | None,
+        media_types: MediaTypes,
+        clock: Clock,
+    ) -> None:
         self._changes = changes
         self._expires = expires
-        self._content_type = content_types(charset)[_HTML]
+        self._content_types = content_types(media_types, charset)
         self._clock = clock
         self._listeners = 0
 
@@ -101,7 +109,8 @@ class LiveReload:
         if isinstance(found, FoundDirectory):
             return None
         file = found.original
-        if file.media_type != _HTML or policy.coding not in (None, IDENTITY) or _is_utf16(file):
+        is_html = without_parameters(file.media_type) == _HTML
+        if not is_html or policy.coding not in (None, IDENTITY) or _is_utf16(file):
             return None
         return self._page(request, file, policy)
 
@@ -118,7 +127,7 @@ class LiveReload:
             policy = policy.for_not_modified()
             return ResponseBuilder(304, lines, never, policy, None, expires=expires)
         lines = (
-            f"Content-Type: {self._content_type}\r\n{lines}"
+            f"Content-Type: {self._content_types[file.media_type]}\r\n{lines}"
             f"Last-Modified: {file.last_modified}\r\nAccept-Ranges: none\r\n"
         )
         segments = (range(file.size), _TAG % (_SCRIPT, version))

@@ -18,7 +18,7 @@ from httpd.files.descriptor import close_quietly
 from httpd.files.docroot import LookedUp, open_inside
 from httpd.files.file_cache import FileCache
 from httpd.files.lookup import FileLookup
-from httpd.files.media_types import content_types_by_extension
+from httpd.files.media_types import MediaTypes, content_types_by_extension
 from httpd.files.memory import UNCLAIMED, Claim
 from httpd.files.open_file import SMALL_FILE, identify
 from httpd.protocol.dates import EARLIEST, format_date
@@ -29,7 +29,12 @@ from httpd.site.file_handler import FileHandler
 from httpd.site.settings import SiteSettings
 from httpd.site.steps import Step
 
-_UNDERSTOOD = frozenset({"charset", "docroot", "expires", "index", "listing", "precompressed"})
+_UNDERSTOOD = frozenset(
+    {
+        *("charset", "default_type", "docroot", "expires", "index", "listing", "precompressed"),
+        "types",
+    }
+)
 """The settings that the quick way obeys, or that do not concern it."""
 _DOT = ord(".")
 _new = tuple.__new__  # half the time of calling a NamedTuple
@@ -76,6 +81,7 @@ class QuickBuilder:
         key: of the site, see `FileCache`.
         expires: seconds for which clients may cache files.
         charset: of text files; None to leave it out.
+        media_types: of the site.
     """
 
     def __init__(
@@ -85,13 +91,14 @@ class QuickBuilder:
         key: bytes,
         expires: int,
         charset: str | None,
+        media_types: MediaTypes,
     ) -> None:
         self._lookup = lookup
         self._resolver = lookup.docroot.resolver
         self._file_cache = file_cache
         self._key = key
         self._expires = expires
-        self._types = content_types_by_extension(charset)
+        self._types = content_types_by_extension(media_types, charset)
         self._lines = (
             '%bContent-Type: %b\r\nETag: "%x-%x-%x"\r\n'
             f"Cache-Control: max-age={expires}\r\nLast-Modified: %b\r\n"

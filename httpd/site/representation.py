@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from httpd.files.file_cache import CachedFile
-from httpd.files.media_types import guess_inner_type
+from httpd.files.media_types import MediaTypes
 from httpd.files.open_file import OpenFile
 from httpd.protocol.conditional import matches
 from httpd.protocol.messages import HTTPError, Request
@@ -30,7 +30,7 @@ class Representation(NamedTuple):
         file: where its content is.
         coding: its content coding, or `IDENTITY`.
         etag: its entity tag.
-        media_type: the media type of the content without the coding.
+        media_type: the media type of the content without the coding, which may have parameters.
         vary: the header line Vary, if the choice depends on the request.
     """
 
@@ -41,13 +41,16 @@ class Representation(NamedTuple):
     vary: str = ""
 
 
-def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Representation:
+def choose(
+    request: Request, cached: CachedFile, policy: PathPolicy, media_types: MediaTypes
+) -> Representation:
     """Return the representation that the client prefers.
 
     Args:
         request: a GET or HEAD.
         cached: the file at the path of the request.
         policy: the rules for the path.
+        media_types: of the site.
 
     Raises:
         HTTPError: 406 when the client accepts none.
@@ -57,7 +60,7 @@ def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Represen
     original, coded = cached.original, cached.coded
     if policy is not NO_POLICY and (ruled := policy.coding) is not None:
         if ruled != IDENTITY:
-            return _of_rule(original, ruled)
+            return _of_rule(original, ruled, media_types)
         coded = {}
     if not coded and (accept is None or ";" not in accept):  # nothing is refused without a weight
         return Representation(original, IDENTITY, original.etag, original.media_type)
@@ -75,7 +78,7 @@ def choose(request: Request, cached: CachedFile, policy: PathPolicy) -> Represen
     return Representation(file, coding, file.etag, file.media_type, vary)
 
 
-def _of_rule(original: OpenFile, coding: str) -> Representation:
+def _of_rule(original: OpenFile, coding: str, media_types: MediaTypes) -> Representation:
     """Return the only representation of a file that is coded according to a rule.
 
     It is sent whatever the client accepts (RFC 9110 §12.4.1 allows that), as other servers do: a
@@ -83,7 +86,7 @@ def _of_rule(original: OpenFile, coding: str) -> Representation:
     without the rule, since the same bytes then have another meaning.
     """
     etag = f'{original.etag[:-1]}-{coding}"'
-    media_type = guess_inner_type(original.name.rpartition(b"/")[2])
+    media_type = media_types.of_decoded(original.name.rpartition(b"/")[2])
     return Representation(original, coding, etag, media_type)
 
 

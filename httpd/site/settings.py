@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from httpd.files.media_types import UNKNOWN
 from httpd.settings.declaration import REQUIRED, Option, key
 from httpd.settings.kinds import FLAG, Kind, any_case, texts
 from httpd.settings.system_kinds import DIRECTORY
@@ -13,6 +14,7 @@ from httpd.settings.tree import Tree
 from httpd.site.changes import Changes
 from httpd.site.rule_syntax import EXPIRES, RULES
 from httpd.site.rules import Rule
+from httpd.site.types_syntax import MEDIA_TYPE_KIND, TYPES, TypesByName
 
 _INDEX = texts(
     "a file name such as index.html, or a list of file names",
@@ -63,6 +65,12 @@ _CHARSET = Kind(
 )
 
 
+_TYPES_EXAMPLE = """\
+.rkt: text/x-racket
+.pkg.tar.zst: application/x-alpm-package
+apple-app-site-association: application/json"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSettings:
     """The settings of a site: times in seconds, paths absolute.
@@ -96,6 +104,19 @@ class SiteSettings:
         "Whether `file.br`, `file.zst` or `file.gz` beside a file of a type that compresses well"
         " (text, scripts, JSON, XML, SVG, fonts and the like) is sent to clients that accept that"
         " coding.",
+    )
+    types: TypesByName = key(
+        TYPES,
+        {},
+        "Media types that come before the built-in ones, by the extension of the file name with its"
+        " dot, or by the whole name. A name gets that of the whole name, else that of the longest"
+        " extension. Case makes no difference. A type may have a charset of its own.",
+        example=_TYPES_EXAMPLE,
+    )
+    default_type: str = key(
+        MEDIA_TYPE_KIND,
+        UNKNOWN,
+        "The media type of files with a name for which there is no other.",
     )
     charset: str | None = key(
         _CHARSET,

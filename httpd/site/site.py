@@ -13,6 +13,7 @@ from typing import NamedTuple
 from httpd.files.docroot import Docroot, LookedUp
 from httpd.files.faults import NoDocrootError
 from httpd.files.lookup import FileLookup
+from httpd.files.media_types import media_types
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability
 from httpd.protocol.target import decode_path, is_literal_path
@@ -96,18 +97,24 @@ class Site:
         self._shared = shared
         self._rules = rules
         file_cache, clock = shared.file_cache, shared.clock
+        expires, charset = settings.expires, settings.charset
+        types = media_types(settings.types, settings.default_type)
         self.lookup = FileLookup(
-            docroot, file_cache, precompressed=settings.precompressed, key=self.key
+            docroot,
+            file_cache,
+            precompressed=settings.precompressed,
+            key=self.key,
+            media_types=types,
         )
         self.early_steps = make_early_steps(settings)
-        files = FileHandler(file_cache, settings.expires, settings.charset, clock)
+        files = FileHandler(file_cache, expires, charset, types, clock)
         self.steps: list[Step] = [files]
         # Responses of later steps are not cached with a file, so their `reads` do not count.
         reads = frozenset[str]().union(*(step.reads for step in self.steps))
         self.variant_fields = tuple(sorted(reads))
         self.find: Callable[[bytes], Found] = self.lookup.find
         if settings.changes is not None:
-            live_reload = LiveReload(settings.changes, settings.expires, settings.charset, clock)
+            live_reload = LiveReload(settings.changes, expires, charset, types, clock)
             self.find = live_reload.wrap(self.find)
             self.steps.insert(0, live_reload)
         self.steps.append(SlashRedirect())
@@ -117,9 +124,7 @@ class Site:
         self._direct_methods = frozenset() if self.early_steps else _FILE_METHODS
         self.quick = None
         if may_be_quick(settings, self.steps):
-            self.quick = QuickBuilder(
-                self.lookup, file_cache, self.key, settings.expires, settings.charset
-            )
+            self.quick = QuickBuilder(self.lookup, file_cache, self.key, expires, charset, types)
         self.begin_second(shared.second, clock.date)
 
     def begin_second(self, second: int, date: int) -> None:

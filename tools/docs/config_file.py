@@ -23,7 +23,7 @@ _HEAD = """\
 # Written by “make docs” from httpd/*/settings.py.
 #
 # The configuration of phttpd. Every key is here. A line that begins with “#” has the default of its
-# key, but rules, sites, user and group are examples.
+# key, but types, rules, sites, user and group are examples.
 # An option on the command line beats this file. Relative paths are relative to this file.
 # Numbers are decimal, also with a zero in front.
 # Check it with: phttpd --config FILE --check

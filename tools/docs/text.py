@@ -57,7 +57,7 @@ def scalar(value: Any) -> str:
 
 def has_default(key: Key) -> bool:
     """Tell whether a key has a default that is worth a word."""
-    return not key.is_required and key.default not in (None, [])
+    return not key.is_required and key.default not in (None, [], {})
 
 
 def limits_of(key: Key) -> list[str]:

@@ -41,6 +41,7 @@ NAMES = [
     *("README", "html", ".txt", ".a.txt", "b c.txt", "\xe4.txt", "a%62.txt", "a.html?q", "x;y.css"),
     *("future.txt", "old.txt", "fixed.txt", "link.txt", "out.txt", "loop.txt"),
     *("to-hidden.txt", "fifo.txt", "directory.txt", "directory", "", "missing.txt", "a.html/b.txt"),
+    *("a.own", "A.OWN", "a.long.own", "own", "own.js", "b.own.own", "lock.own", "a.lock"),
     *("coded.css", "index.html", "../a.html", "./a.html", "/a.html", "x" * 300 + ".txt"),
 ]
 LINES = [
@@ -63,6 +64,10 @@ SETTINGS: list[dict[str, Any]] = [
     {"listing": True},
     {"precompressed": False},
     {"index": ("first.html", "index.html")},
+    {"types": ((".own", "text/x-own"), (".html", "text/html; charset=x"), (".ts", "a/ts"))},
+    {"types": ((".own", "text/x-own"), (".long.own", "a/long"), ("own.js", "a/js"))},
+    {"types": (("README", "a/readme"), ("A.HTML", "a/html"), (".Own", "a/own")), "charset": "x"},
+    {"default_type": "text/x-unknown", "types": ((".css", "text/css; a=b"),)},
     {"rules": (Rule(("*.html",), 60, (("X-Rule", "yes"),)),)},
     {"changes": Changes()},
 ]
@@ -224,6 +229,7 @@ def test_each_file_gets_the_same_response_either_way(
 
 
 QUICK = ["a.html", "a.b.js", "x.svg", "x;y.css", "link.txt", "old.txt", "fixed.txt", "coded.css"]
+QUICK += ["own.js"]
 
 
 @pytest.mark.parametrize("name", [*QUICK, *(f"{size}.txt" for size in SIZES[:-1])])
@@ -240,6 +246,14 @@ def test_other_file_is_left_to_the_general_way(docroot: Path, name: str) -> None
     gateway, _ = pair(docroot)
     if name not in ("index.html", "directory.txt"):
         assert not is_quick(gateway, f"/plain/{name}")
+
+
+def test_own_type_of_an_extension_is_sent_the_quick_way(docroot: Path) -> None:
+    types = ((".own", "text/x-own"), (".tar.js", "a/b"), ("LOCK.css", "a/b"))
+    gateway, _ = pair(docroot, types=types)
+    assert is_quick(gateway, "/plain/a.own")
+    for name in "A.OWN", "a.b.js", "x;y.css", "a.lock":
+        assert not is_quick(gateway, f"/plain/{name}"), name
 
 
 @pytest.mark.parametrize("directory", ["/forms", "/.hidden", "/plain/.", "/plain/..", "//plain"])

@@ -13,6 +13,7 @@ from httpd.configuration import (
     default_config_file,
     load,
 )
+from httpd.files.media_types import MediaTypes
 from httpd.settings.declaration import REQUIRED
 from httpd.site.rules import Rules
 from tests.unit.settings.reading import Write
@@ -47,7 +48,7 @@ def test_shipped_file_has_the_default_of_a_key_that_is_commented_out(name: str) 
         assert key.default is None
     elif is_in_force:
         assert key.default in (None, REQUIRED) or read(yaml.safe_load(text)) == read(default)
-    elif name not in ("rules", "sites"):
+    elif name not in ("types", "rules", "sites"):
         value = yaml.safe_load(text)
         assert value == default or read(value) == read(default)
 
@@ -68,6 +69,14 @@ def test_shipped_file_has_an_example_of_rules_that_loads(write: Write) -> None:
     assert "Cache-Control" not in dict(page.fields)
     assert dict(asset.fields)["Cache-Control"] == "public, max-age=31536000, immutable"
     assert dict(page.fields)["X-Frame-Options"] == dict(asset.fields)["X-Frame-Options"] == "DENY"
+
+
+def test_shipped_file_has_an_example_of_types_that_loads(write: Write) -> None:
+    ((_, text),) = shipped_lines()["types"]
+    site = load(write(f"types:{text}\n"), {}).site
+    types = MediaTypes(site.types, site.default_type)
+    assert types.of_name(b"main.rkt") == "text/x-racket"
+    assert types.of_name(b"apple-app-site-association") == "application/json"
 
 
 def test_shipped_file_explains_every_key() -> None:
