@@ -29,6 +29,8 @@ from httpd.process.unit import Unit, read_settings
 _SYSTEMD = 1
 _HOMES = ("/home", "/root", "/run/user")
 _TEMPORARY = ("/tmp", "/var/tmp")
+_SECRETS = (".env", ".git", ".hg", ".htpasswd", ".ssh", ".svn")
+"""Names that are in a docroot by mistake, as a rule, or are meant for nobody else."""
 _NOT_COMPARED = ("ExecStart", "ExecReload")
 _SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "systemd")
 
@@ -69,6 +71,7 @@ def find(
     found = [*_check_addresses(settings, pidfile, unit), *_check_console(settings, unit)]
     for key, path in _files(settings, unit):
         found += _check_file(key, path, unit)
+    found += _check_secrets(settings)
     if unit is not None:
         found += _check_docroots(settings, unit)
         found += _check_limit(settings, unit)
@@ -188,12 +191,30 @@ def _is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory}/")
 
 
+# ---------------------------------------------------------------- what is served
+
+
+def _check_secrets(settings: Settings) -> Iterator[Finding]:
+    for label, site in Frontend(settings.site, settings.gateway).sites.items():
+        if site.serve_hidden is True:
+            served = [name for name in _SECRETS if os.path.lexists(f"{site.docroot}/{name}")]
+            remedy = "move it away, or list the names to serve"
+            for name in served:
+                text = f"{name} in the docroot {label} is served"
+                yield Finding(_key_of(label, settings, "serve_hidden"), text, remedy)
+
+
+def _key_of(label: str, settings: Settings, key: str) -> str:
+    """Return the key whose place has a setting of a site: one at the top, or ``sites``."""
+    return key if label == settings.site.docroot else "sites"
+
+
 # ---------------------------------------------------------------- the unit
 
 
 def _check_docroots(settings: Settings, unit: Unit) -> Iterator[Finding]:
     docroots = dict(Frontend(settings.site, settings.gateway).docroots)
-    keys = {label: "docroot" if label == settings.site.docroot else "sites" for label in docroots}
+    keys = {label: _key_of(label, settings, "docroot") for label in docroots}
     for label, docroot in list(docroots.items()):
         if setting := _find_hiding(os.path.realpath(docroot), unit):
             text = f"{unit.name} hides {label} from the service, by {setting}="

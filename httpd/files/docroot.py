@@ -21,9 +21,9 @@ from httpd.files.faults import (
     explain,
     not_found,
 )
-from httpd.files.hidden import has_hidden_name
-from httpd.files.openat2 import READING, open_beneath, open_without_links
-from httpd.files.resolver import DirectoryState, Resolver, ValidRoots, check_inside, link_to
+from httpd.files.hidden import USUAL, HiddenNames
+from httpd.files.openat2 import READING, open_without_links
+from httpd.files.resolver import DirectoryState, Resolver, ValidRoots, link_to
 from httpd.protocol.messages import HTTPError
 
 LookedUp = os.stat_result | OSError | HTTPError | None
@@ -75,6 +75,7 @@ class Docroot:
         valid_roots: of the loop; None where `ValidRoots.invalidate` is never called.
         outer: the directory around this one, if this one may not be outside of that; a directory
             that is missing then leads to nothing, as any path does.
+        hidden: the names that are kept from clients.
     """
 
     def __init__(
@@ -83,12 +84,14 @@ class Docroot:
         index: tuple[str, ...],
         valid_roots: ValidRoots | None = None,
         outer: Docroot | None = None,
+        hidden: HiddenNames = USUAL,
     ) -> None:
         self._directory = os.fsencode(directory).rstrip(b"/")
         self._prefix = len(self._directory) + 1
         self._index = tuple(os.fsencode(name) for name in index)
         around = None if outer is None else outer.resolver
-        resolver = Resolver(self._directory, valid_roots or ValidRoots(), around)
+        self.hidden = hidden
+        resolver = Resolver(self._directory, valid_roots or ValidRoots(), around, hidden)
         self.resolver: Resolver = resolver
         self.release = resolver.release
         """See `Resolver.release`."""
@@ -107,7 +110,7 @@ class Docroot:
                 may not be read, 503 without a docroot.
             FileSystemError: descriptors or memory have run out, or the disk fails.
         """
-        if path.find(b"/.") >= 0 and has_hidden_name(path):
+        if path.find(b"/.") >= 0 and self.hidden.has_any(path):
             raise not_found()
         name = self._directory + path
         if not path.endswith(b"/"):
@@ -144,8 +147,8 @@ class Docroot:
                 raise looked_up
             status = looked_up
             if stat.S_ISREG(status.st_mode):
-                fd = open_inside(below, root)
-                if fd is not None:
+                fd = open_without_links(below, root)
+                if fd is not None or (fd := resolver.open_beneath(below, root)) is not None:
                     return OpenResult(fd, name, status)
             return self._open_pinned(name)
         except OSError as error:
@@ -172,7 +175,7 @@ class Docroot:
                 exist, 403 for a directory that may not be read.
             FileSystemError: descriptors or memory have run out, or the disk fails.
         """
-        if has_hidden_name(directory.path):
+        if self.hidden.has_any(directory.path):
             raise not_found()
         try:
             fd = self.resolver.pin(self._directory + directory.path)
@@ -262,23 +265,3 @@ class Docroot:
         if error.errno == errno.EACCES and not self.resolver.may_enter_root():
             return NoDocrootError(error)
         return explain(error)
-
-
-def open_inside(name: bytes, root: int) -> int | None:
-    """Open what a name leads to for reading, if the way never leaves the docroot.
-
-    Args:
-        name: a path, relative to the docroot.
-        root: the descriptor of the docroot.
-
-    Returns:
-        None where the kernel cannot tell; see `open_beneath`.
-
-    Raises:
-        HTTPError: 404 for a link to a hidden name.
-        OSError: the file cannot be opened.
-    """
-    fd = open_without_links(name, root)
-    if fd is None and (fd := open_beneath(name, root)) is not None:
-        check_inside(fd, root)
-    return fd

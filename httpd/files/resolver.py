@@ -16,8 +16,8 @@ import time
 from typing import NamedTuple
 
 from httpd.files.faults import FORBIDDEN, MISSING, NoDocrootError, not_found
-from httpd.files.hidden import is_hidden_target
-from httpd.files.openat2 import pin, pin_without_links
+from httpd.files.hidden import USUAL, HiddenNames
+from httpd.files.openat2 import open_beneath, pin, pin_without_links
 from httpd.protocol.messages import HTTPError
 
 SETTLED_NS = 2_000_000_000
@@ -75,6 +75,7 @@ class Resolver:
         valid_roots: of the loop.
         outer: of the directory around the docroot, if the docroot may not be outside of that; then
             the last name of the docroot may be a link to another directory inside only.
+        hidden: the names that no link may lead to.
 
     Attributes:
         valid_root: a descriptor of the docroot; -1 when `validate_root` is to be called.
@@ -83,9 +84,14 @@ class Resolver:
     """
 
     def __init__(
-        self, directory: bytes, valid_roots: ValidRoots, outer: Resolver | None = None
+        self,
+        directory: bytes,
+        valid_roots: ValidRoots,
+        outer: Resolver | None = None,
+        hidden: HiddenNames = USUAL,
     ) -> None:
         self.directory = directory
+        self._hidden = hidden
         self._note_valid = valid_roots.note
         self._outer = outer
         self._root = self.valid_root = -1
@@ -160,8 +166,57 @@ class Resolver:
             if fd is not None:
                 return fd
         fd = pin(name, directory)
-        check_inside(fd, root)
+        self.check(fd, root)
         return fd
+
+    def open_beneath(self, name: bytes, root: int) -> int | None:
+        """Open what a name leads to for reading, if links on the way never leave the docroot.
+
+        Args:
+            name: a path, relative to the docroot.
+            root: the descriptor of the docroot.
+
+        Returns:
+            None where the kernel cannot tell; see `httpd.files.openat2.open_beneath`.
+
+        Raises:
+            HTTPError: 404 for a link to a hidden name.
+            OSError: the file cannot be opened.
+        """
+        fd = open_beneath(name, root)
+        if fd is not None:
+            self.check(fd, root)
+        return fd
+
+    def check(self, fd: int, root: int) -> None:
+        """Close a descriptor unless what it leads to is inside the docroot and not hidden.
+
+        Args:
+            fd: of a file or directory.
+            root: of the docroot.
+
+        Raises:
+            HTTPError: 404 if the descriptor was closed for that.
+            OSError: the kernel does not tell where they are; `fd` is closed as well.
+        """
+        try:
+            for _ in range(2):  # once more if one of the two was moved between the calls
+                if self._is_served_below(root, os.readlink(link_to(fd)) + b"/"):
+                    return
+            raise not_found()
+        except (OSError, HTTPError):
+            os.close(fd)
+            raise
+
+    def _is_served_below(self, directory: int, real: bytes) -> bool:
+        """Tell whether a real path leads into a directory, and has no hidden name below it.
+
+        Args:
+            directory: the descriptor of the directory.
+            real: the path, with a slash at its end.
+        """
+        inside = os.readlink(link_to(directory)).rstrip(b"/") + b"/"
+        return real.startswith(inside) and not self._hidden.has_target(real[len(inside) :])
 
     def pin_parent(self, name: bytes) -> PinnedDirectory:
         """Return the directory that a file is in; it is pinned once between two calls of `release`.
@@ -254,28 +309,3 @@ class Resolver:
 def link_to(fd: int) -> bytes:
     """Return the name of a magic link (proc_pid_fd(5)) that leads to what a descriptor pins."""
     return b"/proc/self/fd/%d" % fd
-
-
-def check_inside(fd: int, root: int) -> None:
-    """Close a descriptor unless what it leads to is inside the docroot and not hidden.
-
-    Args:
-        fd: of a file or directory.
-        root: of the docroot.
-
-    Raises:
-        HTTPError: 404 if the descriptor was closed for that.
-        OSError: the kernel does not tell where they are; `fd` is closed as well.
-    """
-    try:
-        for _ in range(2):  # once more if one of the two was moved between the calls
-            real = os.readlink(link_to(fd)) + b"/"
-            inside = os.readlink(link_to(root)).rstrip(b"/") + b"/"
-            if real.startswith(inside):
-                if is_hidden_target(real[len(inside) :]):
-                    break
-                return
-        raise not_found()
-    except (OSError, HTTPError):
-        os.close(fd)
-        raise

@@ -25,7 +25,12 @@ class Frontend:
     gateway: GatewaySettings
 
     @property
+    def sites(self) -> Mapping[str, SiteSettings]:
+        """The settings of each site, by what messages call its docroot."""
+        named = {site.label: site.settings(self.site) for site in self.gateway.sites}
+        return {self.site.docroot: self.site, **named} if self.site.docroot else named
+
+    @property
     def docroots(self) -> Mapping[str, str]:
         """The docroots, by what messages call them; the last name of one may be a star."""
-        named = {site.label: site.docroot for site in self.gateway.sites}
-        return {self.site.docroot: self.site.docroot, **named} if self.site.docroot else named
+        return {label: site.docroot for label, site in self.sites.items()}

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from httpd.settings.errors import suggest
+from httpd.settings.errors import ConfigError, refuse, suggest
 
 if TYPE_CHECKING:
     import yaml
 
     _Node = yaml.ScalarNode | yaml.SequenceNode | yaml.MappingNode
+
+_Read = TypeVar("_Read")
 
 _YAML = "tag:yaml.org,2002:"
 _NULL = f"{_YAML}null"
@@ -158,3 +160,32 @@ def items_of(value: Any, allowed: str) -> list[Tree]:
     if items is None:
         raise ValueError(allowed)
     return items
+
+
+def read_each(tree: Tree, read: Callable[[Any], _Read]) -> list[tuple[_Read, Tree]]:
+    """Return what is read of a single value, or of each item of a list, with its part of the file.
+
+    Args:
+        tree: the value or the list.
+        read: returns what a value as YAML understands it stands for; raises ValueError with what is
+            allowed.
+
+    Raises:
+        ConfigError: with every value that is wrong, each at its line.
+    """
+    items = tree.items()
+    found = []
+    problems = []
+    for item in [tree] if items is None else items:
+        try:
+            value = item.value()
+        except ValueError as error:
+            problems.append(f"{item.place}: {error}")
+            continue
+        try:
+            found.append((read(value), item))
+        except ValueError as error:
+            problems.append(refuse(item.place, item, error))
+    if problems:
+        raise ConfigError(problems)
+    return found

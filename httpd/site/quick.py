@@ -15,12 +15,13 @@ from dataclasses import MISSING, fields
 from typing import NamedTuple
 
 from httpd.files.descriptor import close_quietly
-from httpd.files.docroot import LookedUp, open_inside
+from httpd.files.docroot import LookedUp
 from httpd.files.file_cache import FileCache
 from httpd.files.lookup import FileLookup
 from httpd.files.media_types import MediaTypes, content_types_by_extension
 from httpd.files.memory import UNCLAIMED, Claim
 from httpd.files.open_file import SMALL_FILE, identify
+from httpd.files.openat2 import open_without_links
 from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import Body, Cacheability, DateHeaders, Response
@@ -32,7 +33,7 @@ from httpd.site.steps import Step
 _UNDERSTOOD = frozenset(
     {
         *("charset", "default_type", "docroot", "expires", "index", "listing", "precompressed"),
-        "types",
+        *("serve_hidden", "types"),
     }
 )
 """The settings that the quick way obeys, or that do not concern it."""
@@ -146,11 +147,11 @@ class QuickBuilder:
             is_usual = size <= SMALL_FILE and EARLIEST <= modified <= dates.date
             if not is_usual or not stat.S_ISREG(status.st_mode):
                 return status
-            fd = open_inside(below, root)
+            fd = open_without_links(below, root)
+            if fd is None and (fd := resolver.open_beneath(below, root)) is None:
+                return status
         except (OSError, HTTPError) as error:
             return error
-        if fd is None:
-            return status
         try:
             content = os.pread(fd, size + 1, 0)
             is_same = len(content) == size and identify(os.fstat(fd)) == identity

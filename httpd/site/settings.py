@@ -12,6 +12,7 @@ from httpd.settings.kinds import FLAG, Kind, any_case, texts
 from httpd.settings.system_kinds import DIRECTORY
 from httpd.settings.tree import Tree
 from httpd.site.changes import Changes
+from httpd.site.reach_syntax import SERVE_HIDDEN
 from httpd.site.rule_syntax import EXPIRES, RULES
 from httpd.site.rules import Rule
 from httpd.site.types_syntax import MEDIA_TYPE_KIND, TYPES, TypesByName
@@ -83,8 +84,8 @@ class SiteSettings:
         DIRECTORY,
         REQUIRED,
         "The directory to serve. Nothing outside of it is served, not even through a symbolic link."
-        " Neither are names that begin with a dot, except `.well-known` at the root. While the"
-        " directory does not exist, requests are answered with 503.",
+        " Neither are names that begin with a dot, see `serve_hidden`. While the directory does not"
+        " exist, requests are answered with 503.",
         unset="",
         instead="sites",
         option=Option("the directory to serve", "DIR", alias="--base"),
@@ -97,6 +98,13 @@ class SiteSettings:
     )
     listing: bool = key(
         FLAG, False, "Whether a directory without an index file shows a list of its files."
+    )
+    serve_hidden: bool | tuple[str, ...] = key(
+        SERVE_HIDDEN,
+        False,
+        "Which names that begin with a dot are served: `false` for none but `.well-known` at the"
+        " root, a list of names such as `[.nojekyll, .index]` for these as well, in any directory,"
+        " or `true` for all, be they `.git`, `.htpasswd`, or the unfinished files of an upload.",
     )
     precompressed: bool = key(
         FLAG,

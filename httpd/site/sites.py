@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 from httpd.files.docroot import Docroot
 from httpd.files.file_cache import CachedFile, FileCache
+from httpd.files.hidden import HiddenNames
 from httpd.protocol.host import host_name
 from httpd.site.names import NameTable, is_directory_name
 from httpd.site.no_site import NoSite
@@ -64,7 +65,7 @@ class Sites:
         self.only: Site | None = None
         self._default: AnySite = _UNKNOWN
         if top.docroot:
-            docroot = Docroot(top.docroot, top.index, self._shared.valid_roots)
+            docroot = self._docroot(top)
             site = self._make(_DEFAULT, top, docroot, Identity(label=top.docroot))
             self._default = self._made[site.key] = site
             self.only = None if named else site
@@ -100,7 +101,7 @@ class Sites:
     def _make_named(self, number: int, key: bytes) -> Site:
         named = self._named[number]
         settings = named.settings(self._top)
-        docroot = Docroot(settings.docroot, settings.index, self._shared.valid_roots)
+        docroot = self._docroot(settings)
         identity = Identity(key, named.names[0], named.label)
         site = self._made[key] = self._make(number, settings, docroot, identity)
         return site
@@ -123,12 +124,17 @@ class Sites:
         around = settings.docroot.removesuffix(STAR)
         outer = self._outer.get(number)
         if outer is None:
-            outer = self._outer[number] = Docroot(around, (), self._shared.valid_roots)
+            outer = self._outer[number] = self._docroot(replace(settings, docroot=around))
         settings = replace(settings, docroot=around + star)
-        docroot = Docroot(settings.docroot, settings.index, self._shared.valid_roots, outer)
+        docroot = self._docroot(settings, outer)
         identity = Identity(key, name, named.label)
         site = self._of_stars[key] = self._make(number, settings, docroot, identity)
         return site
+
+    def _docroot(self, settings: SiteSettings, outer: Docroot | None = None) -> Docroot:
+        hidden = HiddenNames(settings.serve_hidden)
+        roots = self._shared.valid_roots
+        return Docroot(settings.docroot, settings.index, roots, outer, hidden)
 
     def _make(
         self, number: int, settings: SiteSettings, docroot: Docroot, identity: Identity

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from httpd.settings.declaration import Key, keys_of
-from httpd.settings.errors import ConfigError, refuse
+from httpd.settings.errors import refuse
 from httpd.settings.kinds import Kind
 from httpd.settings.loader import Problems, Value, read_value, schema_of, take_values
 from httpd.settings.system_kinds import PATH
-from httpd.settings.tree import Tree, items_of
+from httpd.settings.tree import Tree, items_of, read_each
 from httpd.site.names import MAX_NAME, NAME, NAMES_ALLOWED, read_name
 from httpd.site.settings import SiteSettings
 
@@ -57,19 +57,9 @@ class NamedSite:
 
 def _read_names(tree: Any) -> list[tuple[str, Tree]]:
     """Return the names, each with the part of the file that has it."""
-    items = [tree] if (listed := tree.items()) is None else listed
-    if not items:
+    if tree.items() == []:
         raise ValueError(NAMES_ALLOWED)
-    names = []
-    problems = []
-    for item in items:
-        try:
-            names.append((read_name(item.value()), item))
-        except ValueError as error:
-            problems.append(refuse(item.place, item, error))
-    if problems:
-        raise ConfigError(problems)
-    return names
+    return read_each(tree, read_name)
 
 
 def _read_docroot(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,3 +166,19 @@ def test_findings_without_a_unit_are_those_of_the_user(tmp_path: Path) -> None:
     assert [finding.about for finding in found] == ["log_file"]
     assert found[0].text.endswith(f"{file} is not a directory")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("served", [True, False, [".git"]])
+def test_findings_have_secrets_that_are_served(tmp_path: Path, *, served: Setting) -> None:
+    for site in "top", "one":
+        (tmp_path / site / ".git").mkdir(parents=True)
+        (tmp_path / site / ".index").touch()
+    top, one = str(tmp_path / "top"), {"name": "one", "docroot": str(tmp_path / "one")}
+    own: Any = [{**one, "serve_hidden": served}]
+    found = find(tmp_path, None, docroot=top, serve_hidden=served, sites=[one])
+    found += find(tmp_path, None, docroot=top, sites=own)
+    labels = [top, f"{tmp_path}/one of one", f"{tmp_path}/one of one"] if served is True else []
+    assert [(one.about, one.text) for one in found] == [
+        ("sites" if " of " in label else "serve_hidden", f".git in the docroot {label} is served")
+        for label in labels
+    ]

@@ -10,7 +10,6 @@ from itertools import islice
 
 from httpd.files.docroot import Docroot
 from httpd.files.faults import FORBIDDEN, MISSING
-from httpd.files.hidden import is_hidden
 from httpd.protocol.dates import EARLIEST, LATEST
 from httpd.site.listing.entries import Contents, Entry
 from httpd.site.listing.order import Order
@@ -28,7 +27,7 @@ def read_entries(
     """Read a directory in steps: all entries that a request could get, and that are not hidden.
 
     Args:
-        docroot: decides which symbolic links are followed.
+        docroot: decides which names are hidden, and which symbolic links are followed.
         directory: the descriptor of the directory, which must stay open until the last step.
         depth: the number of directories between the docroot and the entries.
         order: the order of the entries in the result.
@@ -61,7 +60,7 @@ def _make_entry(
 ) -> Entry | None:
     """Return an entry; None if a request could not get what it stands for."""
     name = os.fsencode(item.name)
-    if is_hidden(name, depth):
+    if docroot.hidden.has(name, depth):
         return None
     status: os.stat_result | None
     try:

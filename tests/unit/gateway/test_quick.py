@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from httpd.files import docroot as general
 from httpd.files.memory import UNCLAIMED
 from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.gateway import Gateway
@@ -69,6 +70,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"types": (("README", "a/readme"), ("A.HTML", "a/html"), (".Own", "a/own")), "charset": "x"},
     {"default_type": "text/x-unknown", "types": ((".css", "text/css; a=b"),)},
     {"rules": (Rule(("*.html",), 60, (("X-Rule", "yes"),)),)},
+    {"serve_hidden": (".hidden", ".a.txt")},
+    {"serve_hidden": True},
     {"changes": Changes()},
 ]
 
@@ -298,9 +301,7 @@ class Failing:
 
 @pytest.mark.parametrize("times", [1, 9])
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES, errno.EWOULDBLOCK])
-@pytest.mark.parametrize(
-    "function", ["os.stat", "os.pread", "os.fstat", "httpd.files.docroot.open_without_links"]
-)
+@pytest.mark.parametrize("function", ["os.stat", "os.pread", "os.fstat", "open_without_links"])
 def test_failure_of_a_call_has_the_same_outcome(
     docroot: Path, monkeypatch: pytest.MonkeyPatch, function: str, number: int, times: int
 ) -> None:
@@ -315,8 +316,10 @@ def test_failure_of_a_call_has_the_same_outcome(
         know_directories(gateway)
         with monkeypatch.context() as patch:
             module, _, name = function.rpartition(".")
-            real = os if module == "os" else __import__(module, fromlist=[name])
-            patch.setattr(real, name, Failing(getattr(real, name), number, times))
+            users: list[Any] = [os] if module == "os" else [general, quick]
+            failing = Failing(getattr(users[0], name), number, times)
+            for user in users:
+                patch.setattr(user, name, failing)
             seen.append((outcome(gateway, head(target="/plain/a.html")), told))
     if function in ("os.pread", "os.fstat") and times == 1:
         assert seen[0][0][0]["status"] == 200, "the general way reads the file again"

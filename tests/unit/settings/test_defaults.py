@@ -27,6 +27,7 @@ def test_key_without_a_value_has_its_default(site: Path) -> None:
         "docroot": str(site),
         "index": ("index.html",),
         "listing": False,
+        "serve_hidden": False,
         "precompressed": True,
         "charset": "utf-8",
         "recv": 65536,

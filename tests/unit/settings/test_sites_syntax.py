@@ -136,6 +136,13 @@ TOP = "docroot: /\nsites:\n"
                 "6: sites: rules: path: 'a/b' is not allowed here; expected a pattern such as",
             ],
         ),
+        (
+            "- name: a\n  docroot: /\n  serve_hidden:\n  - .a\n  - b\n  - .c/d\n",
+            [
+                "7: sites: serve_hidden: 'b' is not allowed here; expected true, false, or",
+                "8: sites: serve_hidden: '.c/d' is not allowed here; expected true, false, or",
+            ],
+        ),
         ("- 5\n", ["3: sites: '5' is not allowed here; expected name, docroot and other keys"]),
         ("  a: b\n", ["2: sites: a mapping is not allowed here; expected a list of sites"]),
         ("- name: a\n  name: b\n  docroot: /\n", ["4: sites: name: is set a second time"]),

@@ -59,6 +59,20 @@ def test_site_without_names_is_the_only_one(root: Path) -> None:
     assert several.find("any") is several.find(None)
 
 
+def test_site_has_hidden_names_of_its_own(root: Path) -> None:
+    for name in "top", "one", "s/alice":
+        write(root / name / ".index", name)
+        write(root / name / ".git", name)
+    sites = make(
+        root / "top",
+        named("one", docroot=root / "one", serve_hidden=(".index",)),
+        named("*.s", docroot=f"{root}/s/*", serve_hidden=True),
+    )
+    hosts = "other", "one", "alice.s"
+    assert [status_of(sites, host, "/.index") for host in hosts] == [404, 200, 200]
+    assert [status_of(sites, host, "/.git") for host in hosts] == [404, 404, 200]
+
+
 def test_site_is_the_same_whatever_name_leads_to_it(root: Path) -> None:
     sites = make(root / "top", named("a", "b", "*.c", docroot=root / "one"))
     assert sites.find("a") is sites.find("B.") is sites.find("x.c") is sites.find("a:80")

@@ -34,9 +34,10 @@ class Opens:
     def __enter__(self) -> list[str]:
         self.on = True
         self.paths = []
-        for read in (open_beneath, open_without_links):  # which are no event of Python's
+        # These are no events of Python's.
+        for room, read in ("resolver", open_beneath), ("docroot", open_without_links):
             noting = partial(self._note, read)
-            self._patch.setattr(f"httpd.files.docroot.{read.__name__}", noting)
+            self._patch.setattr(f"httpd.files.{room}.{read.__name__}", noting)
         return self.paths
 
     def __exit__(self, *_: object) -> None:

@@ -21,7 +21,7 @@ def forbid_the_direct_way(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "resolver.pin_without_links",
         "docroot.open_without_links",
-        "docroot.open_beneath",
+        "resolver.open_beneath",
     ):
         monkeypatch.setattr(f"httpd.files.{name}", lambda name, directory: None)
 

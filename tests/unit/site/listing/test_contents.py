@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.hidden import HiddenNames
 from httpd.protocol.messages import HTTPError
 from httpd.site.listing.order import Order
 from tests.unit.guard import must_end, open_descriptors, opened_since
@@ -18,9 +19,11 @@ from tests.unit.site.directories import as_nobody, open_directory, open_path, wr
 from tests.unit.site.listing.pages import (
     Found,
     Page,
+    finish,
     list_path,
     make_many,
     names,
+    read,
     read_html,
     read_json,
     render,
@@ -73,6 +76,29 @@ def test_a_listing_has_what_is_served(site: Path) -> None:
             os.close(docroot.open_directory(FoundDirectory(b"/" + name.encode())))
         else:
             os.close(open_path(docroot, b"/" + name.encode()).fd)
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        ((".hidden", ".dot-link"), [".dot-link", ".hidden", "to-hidden", "to-hidden-absolute"]),
+        ((".git",), [".git", "to-git", "to-git-config"]),
+        (
+            True,
+            [
+                *(".git", "to-git", "to-other-well-known", ".dot-link", ".hidden"),
+                *("to-git-config", "to-hidden", "to-hidden-absolute"),
+            ],
+        ),
+    ],
+)
+def test_a_listing_has_the_hidden_names_that_are_served(
+    site: Path, served: bool | tuple[str, ...], expected: list[str]
+) -> None:
+    docroot = Docroot(str(site), (), hidden=HiddenNames(served))
+    listing = read(finish(list_path(docroot, b"/", Order(), as_json=True)))
+    found = {entry["name"] for entry in json.loads(listing)}
+    assert found == {*expected, *(name.removesuffix("/") for name in names(site))}
 
 
 @pytest.mark.parametrize("path", [b"/sub/", b"/to-folder/", b"/%73ub/"])
