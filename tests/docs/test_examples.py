@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.docs.pages import DOCS, ROOT, Block, blocks, pages
+from tests.process.events import until
 from tests.process.launch import Foreground, free_port, run
 from tests.support.raw import ask
 from tests.support.server import DEADLINE, serve
@@ -65,9 +66,8 @@ def test_containerfile_starts_phttpd_and_asks_for_its_health(tmp_path: Path) -> 
     words = [word.replace("/etc/phttpd/phttpd.yaml", str(config)) for word in entry[1:]]
     server = Foreground(*words)
     try:
-        server.wait_until_ready()
         asked = [word.replace("/etc/phttpd/phttpd.yaml", str(config)) for word in health[1:]]
-        assert run(*asked).returncode == 0
+        until(lambda: run(*asked).returncode == 0, "the server is healthy")
         assert server.stop() == 0
         assert run(*asked).returncode == 3
     finally:
