@@ -10,7 +10,7 @@
 #              measure what of httpd/ “make test” runs, in all processes: build/coverage/html/index.html
 # make lint    ruff and mypy
 # make fuzz    try unexpected inputs: TARGET=parser, SECONDS=60 for each target
-# make bench   measure: BENCH=fairness, idle, slow, spread, instructions, pythons or race
+# make bench   measure: BENCH=fairness, idle, slow, spread, watched, instructions, pythons or race
 # make race    phttpd side by side with nginx, lighttpd, h2o and others, in 15 minutes: the page of this
 #              kind of processor in benchmarks/results; ARGS=--quick for a few minutes, ARGS=--help for
 #              more; as root it installs what it needs

@@ -3,6 +3,7 @@
     fairness   1000 downloads of a 100 GB file: does every one move, equally, in little memory?
     idle       what do 5000 idle keep-alive connections cost in memory?
     spread     do connections spread evenly over the workers and their loops, however they arrive?
+    watched    10 000 downloads: what does `phttpd top` cost the server that it watches?
     slow       1000 clients that are slow on purpose: how long does another client wait?
     race       CPU time per request, requests per second, latency and memory, side by side with
                nginx, lighttpd, h2o, Apache, and the servers of the Python world
@@ -39,7 +40,7 @@ except ModuleNotFoundError:
     print("rich is missing; pip install --group bench", file=sys.stderr)
     sys.exit(69)
 
-from benchmarks import fairness, idle, pythons, slow, spread
+from benchmarks import fairness, idle, pythons, slow, spread, watched
 from benchmarks.environment import MeasurementError, UnavailableError
 from benchmarks.instructions import command as instructions
 from benchmarks.race import command as race
@@ -49,6 +50,7 @@ BENCHMARKS = {
     "fairness": fairness,
     "idle": idle,
     "spread": spread,
+    "watched": watched,
     "slow": slow,
     "race": race,
     "instructions": instructions,

@@ -16,15 +16,15 @@ for, for how long, and what it does then follow from its state (`httpd.network.s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 
 from httpd.gateway.interface import AnyGateway
 from httpd.network.access import log_response
 from httpd.network.context import Context
-from httpd.network.download import Download
+from httpd.network.download import Download, name_of
 from httpd.network.drain import expects_request
 from httpd.network.pipelining import parts_of, send_parts
+from httpd.network.recorder import Origin
 from httpd.network.request_reader import RequestReader
 from httpd.network.socket_ops import NETWORK_ERRORS
 from httpd.network.state import (
@@ -167,8 +167,9 @@ class Connection:
             reason: for the log.
         """
         if self.state in (SENDING, WAITING):
+            name = name_of(self._download, self._head)
             self._context.log.warning(
-                f"the response with {self._name()} to {self._transport} was cut, "
+                f"the response with {name} to {self._transport} was cut, "
                 f"{self.unsent()} bytes were left to send: {reason}"
             )
         self.close(reason)
@@ -192,12 +193,6 @@ class Connection:
         self._transport.close()
         if self._context.log.verbose:
             self._context.log.debug(f"connection {self._transport} closed: {reason}")
-
-    def _name(self) -> str:
-        """Return the name of the file that is being sent, or else the request line."""
-        if self._download is not None and self._download.response.body.source is not None:
-            return os.fsdecode(self._download.response.body.source.name)
-        return self._head.partition(b"\r\n")[0].decode("latin-1")
 
     # ---------------------------------------------------------------- receiving
 
@@ -422,7 +417,10 @@ class Connection:
             parts: the bytes that come before its segments.
             sent: the bytes that the socket accepted; -1 if it is broken.
         """
-        self._download = Download(self._context, self._transport, response, parts, max(0, sent))
+        origin = Origin(self._gateway, self._head, self._started)
+        self._download = Download(
+            self._context, self._transport, response, parts, max(0, sent), origin
+        )
         if sent < 0:
             self.close("client reset")
             return
@@ -444,7 +442,8 @@ class Connection:
             if download.send_slice():
                 self.deadline = context.now + min(_TAKE_SECONDS, context.limits.send_timeout)
         except FileChangedError:
-            text = f"{self._name()} changed during a download by {self._transport}"
+            name = name_of(download, self._head)
+            text = f"{name} changed during a download by {self._transport}"
             context.log.warning(f"{text}; the transfer was ended")
             self.close("file changed")
             return
@@ -462,7 +461,8 @@ class Connection:
         if error.errno in NETWORK_ERRORS:
             self.close("client reset")
             return
-        text = f"cannot send {self._name()} to {self._transport}: {error.strerror}"
+        name = name_of(self._download, self._head)
+        text = f"cannot send {name} to {self._transport}: {error.strerror}"
         self._context.log.error(text)
         self.close("read error")
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from httpd.network.recorder import Recorder
 from httpd.network.room import Room
 from httpd.network.send_budget import SendBudget
 from httpd.network.settings import LoopSettings
@@ -30,6 +31,7 @@ class Context:
     Args:
         limits: what the operator says about connections.
         send_budget: how much of each download is sent at a time.
+        recorder: has the running downloads.
         room: how many connections there may be.
         log: for messages.
         access_log: for a line per request, or None.
@@ -45,6 +47,7 @@ class Context:
 
     limits: LoopSettings
     send_budget: SendBudget
+    recorder: Recorder
     room: Room
     log: Log
     access_log: AccessLog | None

@@ -5,10 +5,12 @@ Called by `httpd.network.connection`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from httpd.network.context import Context
 from httpd.network.pace import Pace
+from httpd.network.recorder import Origin
 from httpd.network.transfer import StillUnsentError, Transfer
 from httpd.network.transport import Transport
 from httpd.protocol.response import Response
@@ -27,9 +29,10 @@ class Download:
         response: what is sent.
         parts: the bytes that come before its segments.
         sent: bytes that have been sent already.
+        origin: where the response comes from.
     """
 
-    __slots__ = ("_context", "_pace", "_transfer", "_transport", "response")
+    __slots__ = ("_context", "_pace", "_transfer", "origin", "response", "transport")
 
     def __init__(
         self,
@@ -38,17 +41,21 @@ class Download:
         response: Response,
         parts: Sequence[bytes],
         sent: int,
+        origin: Origin,
     ) -> None:
         self._context = context
-        self._transport = transport
+        self.transport = transport
         self.response = response
+        self.origin = origin
         self._transfer = Transfer(response, parts, sent)
         self._pace: Pace | None = None  # once a drain waits for the download
         context.send_budget.begin()
+        context.recorder.begin(self)
 
     def end(self) -> None:
-        """Give back the share; to be called once."""
+        """Give back the share; to be called once, while the socket is open."""
         self._context.send_budget.end()
+        self._context.recorder.end(self, self._context.now)
 
     def unsent(self) -> int:
         """Return the bytes that are still to be sent."""
@@ -64,7 +71,7 @@ class Download:
             FileChangedError: the rest must not be sent.
             OSError: of the socket or of the file.
         """
-        context, transport, transfer = self._context, self._transport, self._transfer
+        context, transport, transfer = self._context, self.transport, self._transfer
         context.before_blocking()
         transport.limit_unsent(context.send_budget.limit)
         budget = context.send_budget.slice
@@ -89,15 +96,27 @@ class Download:
 
     def is_being_taken(self) -> bool:
         """Tell whether the client has taken something since the last call, or may have."""
-        return self._transfer.is_being_taken(self._transport)
+        return self._transfer.is_being_taken(self.transport)
 
     def is_too_slow(self) -> bool:
         """Tell whether it makes too little progress for a drain to wait for its end."""
         now = self._context.now
         if self._pace is not None and not self._pace.is_due(now):
             return False
-        left = self.unsent() + self._transport.count_unsent()
+        left = self.unsent() + self.transport.count_unsent()
         if self._pace is None:
             self._pace = Pace(left, now)
             return False
         return not self._pace.suffices(left, now)
+
+
+def name_of(download: Download | None, head: bytes) -> str:
+    """Return the name of the file that is being sent, or else the request line.
+
+    Args:
+        download: the running response, if it takes several turns.
+        head: of the request.
+    """
+    if download is not None and download.response.body.source is not None:
+        return os.fsdecode(download.response.body.source.name)
+    return head.partition(b"\r\n")[0].decode("latin-1")

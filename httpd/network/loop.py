@@ -24,6 +24,7 @@ from httpd.network.connections import Connections
 from httpd.network.context import Context
 from httpd.network.docroot_watch import DocrootWatch
 from httpd.network.failures import Failures
+from httpd.network.recorder import Recorder
 from httpd.network.response_queue import ResponseQueue
 from httpd.network.room import Room
 from httpd.network.send_budget import SendBudget
@@ -33,6 +34,7 @@ from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.transfers import TransferTable
 
 TICK = 1.0
 """Seconds between two ticks, as the timer has them."""
@@ -64,6 +66,7 @@ class Loop:
         board: where the loop publishes what it does.
         log: for messages.
         access_log: for a line per request, or None.
+        transfers: where the loop publishes its downloads while they are watched, or None.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Loop:
         board: Scoreboard,
         log: Log,
         access_log: AccessLog | None,
+        transfers: TransferTable | None = None,
     ) -> None:
         self.log = log
         self._index = index
@@ -92,6 +96,7 @@ class Loop:
         self.context = Context(
             settings,
             SendBudget(len(counts)),
+            Recorder(transfers.writer(index) if transfers else None),
             room,
             log,
             access_log,
@@ -273,6 +278,7 @@ class Loop:
         if context.is_draining:
             self._continue_drain()
         self._publish()
+        context.recorder.tick(context.now)
         self._connections.close_excess()
 
     def _handle_deadlines(self) -> None:

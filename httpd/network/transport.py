@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from fcntl import ioctl
 
 from httpd.network.bare_socket import end_sending, send_more, set_tcp_option, tcp_option
@@ -17,6 +18,8 @@ from httpd.network.socket_ops import has_data
 
 _SIOCOUTQNSD = 0x894B
 """Asks for the number of bytes that were not sent yet (linux/sockios.h)."""
+_SIOCOUTQ = 0x5411
+"""Asks for the number of bytes that were not acknowledged yet (tcp(7), unix(7))."""
 _INT = struct.Struct("@i")
 
 
@@ -87,6 +90,18 @@ class Transport:
             return int(_INT.unpack(ioctl(self.fd, _SIOCOUTQNSD, bytes(_INT.size)))[0])
         except OSError:
             return 0
+
+    def count_unacknowledged(self) -> int:
+        """Return how many bytes the client has not acknowledged yet; 0 if the kernel cannot tell.
+
+        A Unix socket counts what the client has not read, and a little more.
+        """
+        count = bytearray(_INT.size)  # changed in place: faster than a result of its own
+        try:
+            ioctl(self.fd, _SIOCOUTQ, count)
+        except OSError:
+            return 0
+        return int.from_bytes(count, sys.byteorder)
 
     def limit_unsent(self, size: int) -> None:
         """Limit the bytes that the kernel accepts before it has sent them.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
+from httpd.observe.transfers import TransferTable
 from httpd.process.channel import Message
 from httpd.process.others import ends_within
 from httpd.process.plan import Plan, close_plan
@@ -31,12 +32,16 @@ class Generation:
         number: the first generation of a supervisor is 1.
         plan: what the workers are to be.
         board: the scoreboard of the workers.
+        transfers: their transfer table.
     """
 
-    def __init__(self, number: int, plan: Plan, board: Scoreboard) -> None:
+    def __init__(
+        self, number: int, plan: Plan, board: Scoreboard, transfers: TransferTable
+    ) -> None:
         self.number = number
         self.plan = plan
         self.board = board
+        self.transfers = transfers
         self.processes: dict[int, WorkerProcess] = {}
         """The workers that were not reaped yet, by pid."""
         self.vacancies: dict[int, tuple[float, int]] = {}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.transfers import TransferTable
 from httpd.process.channel import Message
 from httpd.process.generation import Generation
 from httpd.process.plan import Plan
@@ -37,13 +38,14 @@ class Generations:
         """Make the next generation, which has no workers yet.
 
         Raises:
-            OSError: when there is no memory or descriptor for its scoreboard.
+            OSError: when there is no memory or descriptor for its scoreboard or transfer table.
         """
         self._count += 1
-        board = Scoreboard.create(
-            plan.process.workers, plan.process.threads, self._count, plan.facts
-        )
-        return Generation(self._count, plan, board)
+        workers, threads = plan.process.workers, plan.process.threads
+        board = Scoreboard.create(workers, threads, self._count, plan.facts)
+        most = plan.worker.loop.max_connections
+        transfers = TransferTable.create(workers, threads, most, self._count)
+        return Generation(self._count, plan, board, transfers)
 
     def active(self) -> list[Generation]:
         """Return the generations that may have clients."""

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from httpd.files.faults import NOT_YET, describe_fault, find_fault
 from httpd.files.file_cache import MAX_OPEN_FILES
@@ -32,6 +33,7 @@ from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.observe.settings import LogSettings
+from httpd.observe.transfers import TransferTable
 from httpd.process.change_watch import ChangeWatch
 from httpd.process.channel import Channel, Message
 from httpd.process.descriptors import make_room
@@ -67,12 +69,24 @@ class WorkerSettings:
     new_docroots: frozenset[str] = frozenset()
 
 
+class Tables(NamedTuple):
+    """What the loops of a generation publish, in memory that all processes of the server share.
+
+    Args:
+        board: figures of each loop.
+        transfers: the running downloads, while they are watched.
+    """
+
+    board: Scoreboard
+    transfers: TransferTable
+
+
 def run_worker(
     index: int,
     settings: WorkerSettings,
     listeners: Sequence[Listener],
     access_logs: Mapping[str, LogFile],
-    board: Scoreboard,
+    tables: Tables,
     channel: Channel,
     log: Log,
 ) -> int:
@@ -83,7 +97,7 @@ def run_worker(
         settings: see `WorkerSettings`.
         listeners: shared with the other workers.
         access_logs: likewise, by where they lead.
-        board: shared scoreboard.
+        tables: shared with all processes of the server.
         channel: the worker's end of the channel to the supervisor.
         log: for messages and, if verbose, the requests.
     """
@@ -104,13 +118,13 @@ def run_worker(
             if not (fault := find_fault(docroot)):
                 continue
             text = describe_fault(label, fault)
-            if label in settings.new_docroots and board.phase is Phase.STARTING:
+            if label in settings.new_docroots and tables.board.phase is Phase.STARTING:
                 status = EX_NOPERM if isinstance(fault, PermissionError) else EX_NOINPUT
                 channel.send(Message.FAILED, f"{status} {text}")
                 return status
             if index == 0:  # the other workers find the same fault
                 log.warning(f"{text}; {NOT_YET}")
-        worker = _Worker(index, settings, listeners, access_logs, board, channel, log)
+        worker = _Worker(index, settings, listeners, access_logs, tables, channel, log)
     except OSError as error:
         status = EX_NOPERM if isinstance(error, PermissionError) else EX_WORKER
         channel.send(Message.FAILED, f"{status} {error.strerror}: {error.filename}")
@@ -125,7 +139,7 @@ class _Worker:
         settings: WorkerSettings,
         listeners: Sequence[Listener],
         access_logs: Mapping[str, LogFile],
-        board: Scoreboard,
+        tables: Tables,
         channel: Channel,
         log: Log,
     ) -> None:
@@ -150,11 +164,11 @@ class _Worker:
             ChangeWatch(site.docroot, site.changes, log) if site.changes is not None else None
         )
         make_room(settings.loop.max_connections + MAX_OPEN_FILES)
-        self._loops = [self._make_loop(index, number, settings, board) for number in range(threads)]
+        self._loops = [
+            self._make_loop(index, number, settings, tables) for number in range(threads)
+        ]
 
-    def _make_loop(
-        self, index: int, number: int, settings: WorkerSettings, board: Scoreboard
-    ) -> Loop:
+    def _make_loop(self, index: int, number: int, settings: WorkerSettings, tables: Tables) -> Loop:
         log = self._log.named(f"loop {index}.{number}")
         row = index * settings.process.threads + number
         return Loop(
@@ -162,9 +176,10 @@ class _Worker:
             self._listeners,
             settings.loop,
             partial(self._make_gateway, settings.loop, log),
-            board,
+            tables.board,
             log,
             self._make_access_log(log, settings.log),
+            tables.transfers,
         )
 
     def _make_gateway(

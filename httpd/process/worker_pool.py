@@ -15,7 +15,7 @@ from httpd.process.channel import Channel
 from httpd.process.errors import EX_OSERR, EX_WORKER, StartError, explain, format_failure
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
-from httpd.process.worker import run_worker
+from httpd.process.worker import Tables, run_worker
 from httpd.process.worker_process import BOOT_SECONDS, WorkerProcess
 
 HEALTHY_SECONDS = 1.0
@@ -78,6 +78,7 @@ class WorkerPool:
         failures = 0 if is_healthy else process.failures + 1
         delay = back_off(failures)
         generation.board.set_pid(process.index, 0)
+        generation.transfers.forget_worker(process.index)
         generation.vacancies[process.index] = (now + delay, failures)
         what = f"worker {process.index} (pid {process.pid}) {process.describe_end(status)}"
         when = f" in {delay:g} s, it keeps dying" if delay else ""
@@ -122,9 +123,8 @@ class WorkerPool:
             other.close_inherited(keep=plan)
         log = replace(self._log, verbose=plan.log.verbose)
         listeners, access_logs = plan.all_listeners, plan.access_logs
-        return run_worker(
-            index, plan.worker, listeners, access_logs, generation.board, channel, log
-        )
+        tables = Tables(generation.board, generation.transfers)
+        return run_worker(index, plan.worker, listeners, access_logs, tables, channel, log)
 
 
 def back_off(failures: int) -> float:

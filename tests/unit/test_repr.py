@@ -13,6 +13,7 @@ from httpd.files.docroot import Docroot
 from httpd.files.file_cache import CachedFile
 from httpd.files.open_file import OpenFile
 from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.transfers import TransferTable
 from httpd.process.channel import Channel
 from httpd.process.generation import Generation
 from httpd.process.worker_process import WorkerProcess
@@ -57,7 +58,9 @@ def test_repr_of_a_response_has_its_status_its_size_and_where_it_may_be_cached()
 
 
 def test_repr_of_a_generation_has_its_phase_and_its_workers() -> None:
-    made = Generation(7, cast(Any, None), Scoreboard.create(1, 1, 1))
+    made = Generation(
+        7, cast(Any, None), Scoreboard.create(1, 1, 1), TransferTable.create(1, 1, 64, 1)
+    )
     assert repr(made) == "<Generation 7 STARTING []>"
     ours, theirs = Channel.pair()
     with closing(ours), closing(theirs):

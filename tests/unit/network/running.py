@@ -25,6 +25,7 @@ from httpd.observe.access_log import AccessLog
 from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.transfers import TransferTable
 from httpd.site.changes import Changes
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
@@ -84,6 +85,7 @@ class RunningLoop:
         verbose: bool = True,
         changes: Changes | None = None,
         rules: tuple[Rule, ...] = RULES,
+        transfers: TransferTable | None = None,
     ) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener.setblocking(False)
@@ -109,6 +111,7 @@ class RunningLoop:
             board,
             log,
             access_log,
+            transfers,
         )
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.transfers import TransferTable
 from httpd.process import generation
 from httpd.process.channel import Channel, Message
 from httpd.process.generation import (
@@ -49,7 +50,12 @@ def made(clock: Clock, theirs: Channel) -> Iterator[Generation]:
     """A generation with one worker, which is only a channel."""
     ours, end = Channel.pair()
     theirs._end = end._end
-    made = Generation(1, cast(Plan, cast(Any, None)), Scoreboard.create(1, 1, 1))
+    made = Generation(
+        1,
+        cast(Plan, cast(Any, None)),
+        Scoreboard.create(1, 1, 1),
+        TransferTable.create(1, 1, 64, 1),
+    )
     worker = made.processes[1] = WorkerProcess(0, 1, ours, 0)
     worker.ready = True
     with closing(ours):

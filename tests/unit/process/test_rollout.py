@@ -12,6 +12,7 @@ import pytest
 
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Phase, Scoreboard
+from httpd.observe.transfers import TransferTable
 from httpd.process.channel import Channel, Message
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
@@ -58,7 +59,12 @@ def make_generation(
         remarks=(),
         set_options=lambda: changed.append(number),
     )
-    return Generation(number, cast(Plan, plan), Scoreboard.create(1, 1, number))
+    return Generation(
+        number,
+        cast(Plan, plan),
+        Scoreboard.create(1, 1, number),
+        TransferTable.create(1, 1, 64, number),
+    )
 
 
 def test_generation_whose_listeners_are_replaced_gets_no_new_worker(
