@@ -15,7 +15,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from httpd.configuration import Settings, complete
-from httpd.files.faults import describe_fault, find_fault
+from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.faults import FileSystemError, NoDocrootError, describe_fault, find_fault
+from httpd.files.hidden import HiddenNames
+from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.frontend import Frontend
 from httpd.network.listener import find_conflicts
 from httpd.observe.log import printable
@@ -25,6 +28,8 @@ from httpd.process.pidfile import find_supervisor
 from httpd.process.port_owner import find_owner
 from httpd.process.privileges import ask_as
 from httpd.process.unit import Unit, read_settings
+from httpd.protocol.messages import HTTPError
+from httpd.site.settings import SiteSettings
 
 _SYSTEMD = 1
 _HOMES = ("/home", "/root", "/run/user")
@@ -72,6 +77,7 @@ def find(
     for key, path in _files(settings, unit):
         found += _check_file(key, path, unit)
     found += _check_secrets(settings)
+    found += _check_pages(settings, unit)
     if unit is not None:
         found += _check_docroots(settings, unit)
         found += _check_limit(settings, unit)
@@ -207,6 +213,56 @@ def _check_secrets(settings: Settings) -> Iterator[Finding]:
 def _key_of(label: str, settings: Settings, key: str) -> str:
     """Return the key whose place has a setting of a site: one at the top, or ``sites``."""
     return key if label == settings.site.docroot else "sites"
+
+
+def _check_pages(settings: Settings, unit: Unit | None) -> Iterator[Finding]:
+    """Look for the files that the operator named for errors and as fallbacks.
+
+    A docroot with a star is many directories, in which the files may come and go.
+    """
+    pages = [
+        (key, name, label, site)
+        for label, site in Frontend(settings.site, settings.gateway).sites.items()
+        for key, name in (
+            ("fallback", site.fallback),
+            *(("errors", name) for _, name in site.errors),
+        )
+        if name is not None and not site.docroot.endswith("*")
+    ]
+    if not pages:
+        return
+
+    def ask() -> str:
+        return "\0".join(_find_page_fault(site, key, name) for key, name, _, site in pages)
+
+    faults = ask_as(*_account(unit), ask).split("\0")
+    for (key, name, label, _), fault in zip(pages, faults, strict=False):  # if it may not ask
+        if fault:
+            instead = "requests get 404" if key == "fallback" else "phttpd's own page is sent"
+            text = f"{name} in {label} {fault}, so {instead}"
+            remedy = "put it there, or name another file"
+            yield Finding(_key_of(label, settings, key), printable(text), remedy)
+
+
+def _find_page_fault(site: SiteSettings, key: str, name: str) -> str:
+    """Return why a file of the operator's is not sent; empty if it is, or nothing is."""
+    docroot = Docroot(site.docroot, site.index, hidden=HiddenNames(site.serve_hidden))
+    try:
+        opened = docroot.open(os.fsencode(name))
+    except NoDocrootError:
+        return ""
+    except HTTPError as error:
+        return "does not exist" if error.status == 404 else "cannot be read"
+    except FileSystemError as error:
+        return f"cannot be read: {error.reason}"
+    finally:
+        docroot.release()
+    if isinstance(opened, FoundDirectory):
+        return "is a directory"
+    os.close(opened.fd)
+    if key == "errors" and opened.status.st_size > SMALL_FILE:
+        return f"is larger than {SMALL_FILE // 1024} KiB"
+    return ""
 
 
 # ---------------------------------------------------------------- the unit

@@ -153,13 +153,15 @@ def to_lines(fields: Fields) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in fields])
 
 
+def error_cacheability(status: int) -> Cacheability:
+    """Return where the page for a status may be cached: for 5xx, the next request may succeed."""
+    return Cacheability.NEVER if status >= 500 else Cacheability.HEAD
+
+
 def page_builder(
     status: int, detail: str, fields: Fields, policy: PathPolicy, path: bytes
 ) -> ResponseBuilder:
     """Return a page of the server's own, which clients must not cache.
-
-    The gateway may cache the page for the rest of the second, unless the status is 5xx: the next
-    request may succeed.
 
     Args:
         status: a key of `STATUSES`.
@@ -171,7 +173,7 @@ def page_builder(
     return ResponseBuilder(
         status,
         _PAGE_LINES + to_lines(fields),
-        Cacheability.NEVER if status >= 500 else Cacheability.HEAD,
+        error_cacheability(status),
         policy.for_page(),
         (render_page(status, detail, path),),
     )

@@ -33,7 +33,7 @@ from httpd.site.steps import Step
 _UNDERSTOOD = frozenset(
     {
         *("charset", "default_type", "docroot", "expires", "index", "listing", "precompressed"),
-        *("serve_hidden", "types"),
+        *("errors", "fallback", "serve_hidden", "types"),
     }
 )
 """The settings that the quick way obeys, or that do not concern it."""

@@ -110,6 +110,13 @@ class PathPolicy(NamedTuple):
         """
         return self._without(_FILE_FIELDS)._replace(expires=None)
 
+    def for_custom_page(self) -> PathPolicy:
+        """Return the policy for a page of the operator's that is sent for an error at the path.
+
+        Unlike the server's own page, it has no Content-Security-Policy but that of the rules.
+        """
+        return self._without(_FILE_FIELDS - {"content-security-policy"})._replace(expires=None)
+
     def _without(self, names: frozenset[str]) -> PathPolicy:
         fields = tuple(field for field in self.fields if field[0].lower() not in names)
         return PathPolicy(self.expires, fields, self.removed - names)

@@ -12,6 +12,7 @@ from httpd.settings.kinds import FLAG, Kind, any_case, texts
 from httpd.settings.system_kinds import DIRECTORY
 from httpd.settings.tree import Tree
 from httpd.site.changes import Changes
+from httpd.site.page_syntax import ERROR_STATUSES, ERRORS, FALLBACK
 from httpd.site.reach_syntax import SERVE_HIDDEN
 from httpd.site.rule_syntax import EXPIRES, RULES
 from httpd.site.rules import Rule
@@ -125,6 +126,23 @@ class SiteSettings:
         MEDIA_TYPE_KIND,
         UNKNOWN,
         "The media type of files with a name for which there is no other.",
+    )
+    fallback: str | None = key(
+        FALLBACK,
+        None,
+        "A file such as `/index.html` that is sent, with status 200, for a path that leads to"
+        " nothing and whose last name has no dot. So an application that runs in the browser can"
+        " have pages of its own. `null` in a site: none.",
+        example="/index.html",
+    )
+    errors: tuple[tuple[int, str], ...] = key(
+        ERRORS,
+        None,
+        "Files that are sent as the pages for errors, by status: "
+        f"{', '.join(map(str, ERROR_STATUSES))}. A file of more than 128 KiB, or one that cannot be"
+        " read, is not sent, and phttpd's own page is.",
+        example="{403: /403.html, 404: /404.html, 503: /busy.html}",
+        unset=(),
     )
     charset: str | None = key(
         _CHARSET,

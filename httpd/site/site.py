@@ -13,11 +13,13 @@ from typing import NamedTuple
 from httpd.files.docroot import Docroot, LookedUp
 from httpd.files.faults import NoDocrootError
 from httpd.files.lookup import FileLookup
-from httpd.files.media_types import media_types
+from httpd.files.media_types import content_types, media_types
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability
 from httpd.protocol.target import decode_path, is_literal_path
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, to_lines
+from httpd.site.custom_errors import CustomErrors
+from httpd.site.fallback import Fallback, NoIndexError
 from httpd.site.file_handler import FileHandler
 from httpd.site.listing_handler import ListingHandler
 from httpd.site.live_reload import LiveReload
@@ -71,7 +73,9 @@ class Site:
 
     __slots__ = (
         "__weakref__",
+        "_custom_errors",
         "_direct_methods",
+        "_fallback",
         "_label",
         "_rules",
         "_shared",
@@ -117,6 +121,14 @@ class Site:
             live_reload = LiveReload(settings.changes, expires, charset, types, clock)
             self.find = live_reload.wrap(self.find)
             self.steps.insert(0, live_reload)
+        self._fallback = None
+        if settings.fallback is not None:
+            self._fallback = Fallback(settings.fallback, self.find, self.steps, rules)
+        self._custom_errors = None
+        if settings.errors:
+            self._custom_errors = CustomErrors(
+                settings.errors, self.find, content_types(types, charset)
+            )
         self.steps.append(SlashRedirect())
         if settings.listing:
             self.steps.append(ListingHandler(shared.listings, docroot, clock))
@@ -135,6 +147,8 @@ class Site:
             date: seconds since the epoch.
         """
         self.lookup.begin_second(second, date)
+        if self._custom_errors is not None:
+            self._custom_errors.begin_second()
 
     def release(self) -> None:
         """Close the directories that are open."""
@@ -173,7 +187,7 @@ class Site:
                     return made
                 if made is not None:
                     return self._with_error_pages(made, request, policy)
-            raise HTTPError(403, "This directory has no index page, and its files are not listed.")
+            raise NoIndexError
         except HTTPError as error:
             return self._respond_to_error(error, request, policy)
 
@@ -193,7 +207,7 @@ class Site:
     def _respond_to_error(
         self, error: HTTPError, request: Request, policy: PathPolicy
     ) -> ResponseBuilder:
-        """Return the response to a request that ended in an error.
+        """Return the response to a request that ended in an error, which may be a file after all.
 
         Args:
             error: of the lookup or of a step.
@@ -202,7 +216,16 @@ class Site:
         """
         if isinstance(error, NoDocrootError):
             self._shared.faults[self._label] = error.fault
-        return error_builder(error, policy, request.path)
+        if self._fallback is not None:
+            try:
+                if (made := self._fallback.respond(error, request)) is not None:
+                    return made
+            except HTTPError as other:
+                error = other
+        made = None
+        if self._custom_errors is not None:
+            made = self._custom_errors.respond(error, policy)
+        return made or error_builder(error, policy, request.path)
 
     def _with_error_pages(
         self, pending: PendingBuilder, request: Request, policy: PathPolicy

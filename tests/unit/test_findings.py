@@ -12,6 +12,7 @@ from httpd.configuration import Settings, load
 from httpd.findings import Finding
 from httpd.process.unit import Unit
 from tests.process.launch import Setting, free_port, write_config
+from tests.unit.site.directories import open_directory, write
 
 CONFIG = "/etc/phttpd/phttpd.yaml"
 SETTINGS = {
@@ -108,6 +109,90 @@ def test_findings_have_a_file_that_the_user_of_the_unit_cannot_write(tmp_path: P
     assert found.text == (
         f"{path} cannot be written by daemon: no write permission in /usr/share/doc"
     )
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    """A docroot with pages of every kind."""
+    docroot = tmp_path / "site"
+    (docroot / "directory").mkdir(parents=True)
+    (docroot / "page.html").touch()
+    (docroot / "out.html").symlink_to("../a.yaml")
+    with (docroot / "large.html").open("wb") as file:
+        file.truncate(128 * 1024 + 1)
+    return docroot
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("/none.html", "does not exist"),
+        ("/out.html", "does not exist"),
+        ("/directory", "is a directory"),
+        ("/large.html", "is larger than 128 KiB"),
+        ("/page.html", ""),
+    ],
+)
+@pytest.mark.parametrize("has_unit", [True, False])
+def test_findings_have_a_page_that_is_not_sent(
+    tmp_path: Path, pages: Path, name: str, text: str, has_unit: bool
+) -> None:
+    more: dict[str, Setting] = {
+        "docroot": str(pages),
+        "pidfile": str(tmp_path / "pid"),
+        "log_file": str(tmp_path / "log"),
+    }
+    for key, value, instead in (
+        ("errors", {"404": name}, "phttpd's own page is sent"),
+        ("fallback", name, "requests get 404"),
+    ):
+        found = find(
+            tmp_path, unit(ProtectSystem="no") if has_unit else None, **more, **{key: value}
+        )
+        if not text or (key, name) == ("fallback", "/large.html"):
+            assert found == []
+        else:
+            assert found == [
+                Finding(
+                    key,
+                    f"{name} in {pages} {text}, so {instead}",
+                    "put it there, or name another file",
+                )
+            ]
+
+
+def test_findings_have_pages_of_named_sites(tmp_path: Path, pages: Path) -> None:
+    more: dict[str, Setting] = {
+        "docroot": str(tmp_path / "none"),
+        "fallback": "/none.html",
+        "pidfile": str(tmp_path / "pid"),
+        "log_file": str(tmp_path / "log"),
+        "sites": [
+            {"name": "a.example", "docroot": str(pages)},
+            {"name": "b.example", "docroot": str(pages), "fallback": "/page.html"},
+            {"name": "c.example", "docroot": str(pages), "fallback": None},  # type: ignore[dict-item]
+            {"name": "*.example", "docroot": f"{pages}/*"},
+        ],
+    }
+    (tmp_path / "none").mkdir()
+    first, second = find(tmp_path, None, **more)
+    assert (first.about, second.about) == ("fallback", "sites")
+    assert second.text.startswith(f"/none.html in {pages} of a.example does not exist")
+    (tmp_path / "none").rmdir()
+    more["docroot"] = str(pages)
+    more["fallback"] = "/page.html"
+    assert find(tmp_path, None, **more) == []
+
+
+@pytest.mark.root
+def test_findings_have_a_page_that_the_user_of_the_unit_cannot_read(tmp_path: Path) -> None:
+    with open_directory() as docroot:
+        write(docroot / "page.html").chmod(0o600)
+        changed: dict[str, Setting] = {"docroot": str(docroot), "fallback": "/page.html"}
+        found = find(tmp_path, unit(User="nobody"), **changed)
+    assert [one.text for one in found if one.about == "fallback"] == [
+        f"/page.html in {docroot} cannot be read, so requests get 404"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ import tempfile
 import time
 import traceback
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -80,6 +82,9 @@ TARGETS = [
     "/ruled%2F",
     "/folder%2Fa.txt",
     "/folder/../ruled/./typed.txt",
+    "/none",
+    "/none/",
+    "/none.txt",
 ]
 CODINGS = ["", "gzip", "br", "br;q=0.5, zstd", "*;q=0", "gzip, identity;q=0", "*", "identity"]
 LINES = [
@@ -113,13 +118,26 @@ OLD = 1_000_000_000_000_000_000
 """Nanoseconds: modification times in 2001, which tell contents apart because all differ."""
 
 
+PAGES: dict[str, Any] = {
+    "listing": False,
+    "fallback": "/index.html",
+    "errors": (
+        *((404, "/a.txt"), (403, "/b.js"), (405, "/folder/a.txt"), (406, "/a.txt")),
+        *((412, "/index.html"), (416, "/ruled/typed.txt")),
+    ),
+}
+"""Settings that make a response depend on other files than that of the path."""
+
+
 class ClockedGateway:
     """A gateway whose seconds pass when the test says so."""
 
-    def __init__(self, root: Path, caches: Caches | None = None) -> None:
+    def __init__(self, root: Path, caches: Caches | None = None, **changed: Any) -> None:
         self.caches = caches or Caches(1 << 20)
         hooks = Hooks(lambda: None, self._free_descriptors, lambda _: None, traceback.print_exc)
-        self.gateway = Gateway(make_frontend(root), self.caches, hooks)
+        frontend = make_frontend(root)
+        frontend = replace(frontend, site=replace(frontend.site, **changed))
+        self.gateway = Gateway(frontend, self.caches, hooks)
         self.now = time.monotonic()
         self.tick()
 
@@ -149,9 +167,9 @@ class ClockedGateway:
         return response
 
 
-def ask_anew(root: Path, data: bytes) -> Response | int:
+def ask_anew(root: Path, data: bytes, **changed: Any) -> Response | int:
     try:
-        return respond(make_gateway(site_settings(root)), data)
+        return respond(make_gateway(replace(site_settings(root), **changed)), data)
     except HTTPError as error:
         return error.status
 
@@ -189,6 +207,9 @@ def show(response: Response | int) -> object:
 class Remembered(RuleBasedStateMachine):
     """Files change, seconds pass, and requests are asked again and again."""
 
+    changed: Mapping[str, Any] = {}
+    """Settings of the site that are not those of `site_settings`."""
+
     def __init__(self) -> None:
         super().__init__()
         self.top = Path(tempfile.mkdtemp(prefix="phttpd-")).resolve()
@@ -196,7 +217,7 @@ class Remembered(RuleBasedStateMachine):
         self.root.mkdir()
         self.written = 0
         self.tags: dict[tuple[str, str], str] = {}
-        self.clocked = ClockedGateway(self.root)
+        self.clocked = ClockedGateway(self.root, **self.changed)
 
     @initialize()
     def fill(self) -> None:
@@ -231,7 +252,7 @@ class Remembered(RuleBasedStateMachine):
             lines += [f"If-Range: {tag}", f"If-None-Match: {tag}"]
         data = head(*lines, method=method, target=where, minor=minor)
         response = self.clocked.ask(data)
-        assert show(response) == show(ask_anew(self.root, data))
+        assert show(response) == show(ask_anew(self.root, data, **self.changed))
         assert show(self.clocked.ask(data)) == show(response)
         if isinstance(response, Response) and (found := TAG.search(response.head)):
             self.tags[where, coding] = found[1].decode()
@@ -319,8 +340,15 @@ class Remembered(RuleBasedStateMachine):
         shutil.rmtree(self.top)
 
 
+class RememberedWithPages(Remembered):
+    """The same of a site with a fallback and error pages."""
+
+    changed = PAGES
+
+
 TestRemembered = Remembered.TestCase
-TestRemembered.settings = settings(
+TestRememberedWithPages = RememberedWithPages.TestCase
+TestRemembered.settings = TestRememberedWithPages.settings = settings(
     max_examples=40, stateful_step_count=30, report_multiple_bugs=False
 )
 

@@ -73,6 +73,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"serve_hidden": (".hidden", ".a.txt")},
     {"serve_hidden": True},
     {"changes": Changes()},
+    {"fallback": "/plain/a.html"},
+    {"errors": ((404, "/plain/a.html"), (403, "/missing"), (416, "/plain/x.svg"))},
 ]
 
 request_heads = st.builds(

@@ -35,6 +35,13 @@ GOOD = {
     ],
     "default_type": ["text/plain", '"text/plain;a=b"', "Text/HTML"],
     "serve_hidden": ["true", "false", ".a", "[.a, ..b, '.c d']"],
+    "fallback": ["/index.html", "/a/b c.x", "/\u00fc/100%.html", "null"],
+    "errors": [
+        "{404: /404.html}",
+        "{}",
+        '{"403": /a/403.html, 404: /4.svg, 400: /a, 405: /a, 406: /a, 412: /a, 416: /a}',
+        "{501: /a, 503: /busy.html}",
+    ],
     "charset": ["utf-8", "Shift_JIS", "null"],
     "recv": ["1", "64KiB", "16 mib", "65536"],
     "workers": ["auto", "1", "256", '"2"'],
@@ -60,6 +67,7 @@ GOOD = {
         "[{name: a.example, docroot: /}]",
         '[{name: ["*.a.example", "[::1]", 127.0.0.1, A.b.], docroot: /}, {name: b, docroot: /srv}]',
         '[{name: "*.a", docroot: /srv/*, listing: true, index: [a, b], charset: null, expires: 0}]',
+        "[{name: a, docroot: /, fallback: null, errors: {}}]",
         "[{name: a, docroot: /, expires: null, rules: [{path: /, expires: 0}]}]",
     ],
     "cache": ["0", "64GiB"],
@@ -87,6 +95,15 @@ BAD = {
     ],
     "default_type": ["text", "5", "[a/b]", '""', "txt"],
     "serve_hidden": ["a", '""', ".", "..", "[]", "[.a, b]", ".a/b", "5", "{}", "[true]"],
+    "fallback": [
+        *('""', "/", "index.html", "/a/", "//a", "/.a", "/a/.b/c", "/a/../b", "5", "[/a]", "true"),
+        *('"/a\\0"', "{404: /a}"),
+    ],
+    "errors": [
+        *("5", "[]", "/404.html", "[/404.html]", "{200: /a}", "{404: a}", "{404: 5}", "{404: }"),
+        *("{401: /a}", "{500: /a}", "{404: [/a]}", "{0404: /a}", "{not: /a}", "{4.0: /a}"),
+        *("{404: /.a}", "{404: /a/}"),
+    ],
     "charset": ['""', "None", "[utf-8]", "a b", "true"],
     "recv": ["0", "16777217", "x", "64XiB", "1.5", "true"],
     "workers": ["0", "257", "Auto", "true"],
@@ -162,7 +179,14 @@ BAD |= {name: ["1", "0", '"yes"', '"true"', "[]"] for name in FLAGS}
 
 
 def is_valid(value: Any) -> bool:
-    return bool(VALIDATOR.is_valid(value))
+    """Ask as an editor does, to which each key is a text."""
+    return bool(VALIDATOR.is_valid(with_texts(value)))
+
+
+def with_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): with_texts(item) for name, item in value.items()}
+    return [with_texts(item) for item in value] if isinstance(value, list) else value
 
 
 def is_loaded(directory: Path, text: str) -> bool:
