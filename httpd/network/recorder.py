@@ -65,6 +65,8 @@ class Recorder:
         self._second = -1
         self._slots: dict[Running, int] = {}
         """The downloads, and where their records are."""
+        self._numbers: dict[Running, int] = {}
+        """The numbers of the downloads that have had a record."""
         self._acknowledged: list[int] = []
         """The bytes that each slot was last given."""
 
@@ -80,9 +82,12 @@ class Recorder:
             now: the monotonic clock, in seconds.
         """
         slot = self._slots.pop(download)
+        number = self._numbers.pop(download, 0)
         if self._is_watched and self._writer is not None:
-            if slot == _NO_SLOT and (slot := self._add(self._writer, download)) == _NO_SLOT:
-                return
+            if slot == _NO_SLOT:
+                slot = self._add(self._writer, download, number)
+                if slot == _NO_SLOT:
+                    return
             is_sent = not download.unsent()
             size = _size(download.response) if is_sent else self._count(download, slot)
             state = State.SENT if is_sent else State.CUT
@@ -109,7 +114,10 @@ class Recorder:
         known = self._acknowledged
         new = [download for download, slot in self._slots.items() if slot == _NO_SLOT]
         for download in new:
-            self._slots[download] = self._add(writer, download)
+            number = self._numbers.get(download) or writer.take_number()
+            slot = self._slots[download] = self._add(writer, download, number)
+            if slot != _NO_SLOT:
+                self._numbers[download] = number
         for download, slot in self._slots.items():
             if slot == _NO_SLOT:
                 continue
@@ -128,14 +136,19 @@ class Recorder:
         size = _size(download.response) - download.unsent()
         return max(self._acknowledged[slot], size - download.transport.count_unacknowledged())
 
-    def _add(self, writer: TransferWriter, download: Running) -> int:
+    def _add(self, writer: TransferWriter, download: Running, number: int) -> int:
         """Write the record of a new download, and return its slot.
 
         Only what a download tool asks for gets one: a file, or a part of it.
+
+        Args:
+            writer: of the loop.
+            download: the download.
+            number: that it had in an earlier record, so that a watcher knows it again; or 0.
         """
         if download.response.status not in (200, 206) or not download.origin.head:
             return _NO_SLOT
-        slot = writer.add(_describe(download))
+        slot = writer.add(_describe(download)._replace(number=number))
         if slot is None:
             return _NO_SLOT
         known = self._acknowledged

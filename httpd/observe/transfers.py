@@ -294,7 +294,10 @@ class TransferWriter:
         return now - self._cells[_Header.WATCHED_AT] < WATCH_SECONDS
 
     def add(self, transfer: Transfer) -> int | None:
-        """Give a transfer a slot, and return that; None if all slots are in use."""
+        """Give a transfer a slot, and return that; None if all slots are in use.
+
+        A transfer without a number gets one, of `take_number`.
+        """
         own = self._own
         if self._free:
             slot = self._free.pop()
@@ -302,10 +305,14 @@ class TransferWriter:
             slot = own[_LoopCell.USED]
         else:
             return None
-        own[_LoopCell.NUMBER] += 1
-        self._write(slot, transfer, own[_LoopCell.NUMBER])
+        self._write(slot, transfer, transfer.number or self.take_number())
         own[_LoopCell.USED] = max(own[_LoopCell.USED], slot + 1)
         return slot
+
+    def take_number(self) -> int:
+        """Return the next number for a transfer; the first one is 1."""
+        self._own[_LoopCell.NUMBER] += 1
+        return int(self._own[_LoopCell.NUMBER])
 
     def update(self, slot: int, acknowledged: int, now: float) -> None:
         """Write how much the client has acknowledged by now."""
