@@ -19,7 +19,7 @@ from httpd.process.output import write_error, write_output
 from httpd.settings.declaration import Key
 from httpd.settings.errors import refuse, suggest
 
-COMMANDS = ("start", "stop", "reload", "upgrade", "status")
+COMMANDS = ("start", "stop", "reload", "upgrade", "pause", "resume", "status")
 
 PREVIEW_OPTIONS = {
     "--lan": "serve other machines too, at all addresses",
@@ -31,7 +31,7 @@ PREVIEW_OPTIONS = {
 _USAGE = """\
 phttpd [options] DIR
        phttpd [options] start
-       phttpd [options] stop | reload | upgrade | status"""
+       phttpd [options] stop | reload | upgrade | pause | resume | status"""
 
 _DESCRIPTION = """\
 Serve the files below a directory over HTTP/1.1, to thousands of clients at a time.
@@ -41,7 +41,8 @@ pidfile: for this machine only, at the next free port from 8080 on, with listing
 again for each file.  With “start”, it starts the daemon that the config file describes, and returns
 when it serves.  “stop” lets the running daemon finish the requests in progress and waits for that;
 “reload” makes it read its configuration again, and “upgrade” replaces it by the code as it is on
-the disk, both without a failed request; “status” shows what it is doing.
+the disk, both without a failed request; “pause” makes it respond with 503 to every request until
+“resume”; “status” shows what it is doing.
 """
 
 _EPILOG = """\
@@ -52,6 +53,7 @@ signals:
   HUP               read the configuration again; if it is bad, go on as before
   USR1              open the log files again
   USR2              upgrade: start phttpd again, which takes over; if it cannot, go on as before
+  RTMIN+1, RTMIN+2  pause: respond with 503 to every request; resume
 
 exit status:
   0 fine   3 no daemon is running   64 wrong usage   66 config file, or what it names, missing

@@ -50,7 +50,7 @@ _SHORT_HELP = """\
 usage: phttpd DIR                   preview a directory at http://localhost:8080/, until Ctrl-C
        phttpd start                 start the daemon of {config}
        phttpd --config FILE         start the daemon of another config file
-       phttpd status | reload | upgrade | stop
+       phttpd status | reload | upgrade | pause | resume | stop
        phttpd --help                everything else
 """
 
@@ -194,9 +194,15 @@ def _control(parsed: Namespace, pidfile: str) -> int:
         from httpd.commands.status import status  # noqa: PLC0415
 
         return status(pidfile, as_json=parsed.json)
-    from httpd.commands import control  # noqa: PLC0415
+    from httpd.commands import control, modes  # noqa: PLC0415
 
-    commands = {"stop": control.stop, "reload": control.reload, "upgrade": control.upgrade}
+    commands = {
+        "stop": control.stop,
+        "reload": control.reload,
+        "upgrade": control.upgrade,
+        "pause": modes.pause,
+        "resume": modes.resume,
+    }
     return commands[parsed.command](pidfile)
 
 

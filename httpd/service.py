@@ -144,7 +144,7 @@ class Service:
             log,
             inbox,
             Notifier.from_environment(os.environ, is_main=self._predecessor is None),
-            lambda plan: Successor.start(self._command, plan, log),
+            lambda plan, modes: Successor.start(self._command, plan, log, modes),
             self._restore_pidfile,
             self._predecessor,
         )
@@ -241,6 +241,7 @@ class Service:
             "sites": len(settings.gateway.sites),
             "log_file": settings.log.log_file,
             "access_log": settings.log.access_log,
+            "maintenance_file": settings.process.maintenance_file,
             "addresses": [format_url(one.socket) for listed in listeners for one in listed],
             "started": self._started,
         }

@@ -1,4 +1,4 @@
-"""Commands to a running daemon: stop, reload, upgrade and status.
+"""Commands to a running daemon: stop, reload, upgrade, pause, resume and status.
 
 Each module is imported only for its command: a server does without them.
 """

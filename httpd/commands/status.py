@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from httpd.commands.running import find_daemon, reaching
 from httpd.observe.counters import Counters, read_counters
 from httpd.observe.log import printable
-from httpd.observe.scoreboard import Column, Scoreboard, read_all
+from httpd.observe.scoreboard import Column, Mode, Scoreboard, read_all
 from httpd.process.errors import EX_NOT_RUNNING, EX_OK, StartError
 from httpd.process.output import write_output
-from httpd.process.status_text import describe_sites, format_bytes, total
+from httpd.process.status_text import describe_sites, format_bytes, format_time, total
+
+_MEANINGS = {
+    "paused": "every request gets 503",
+    "maintenance": "every request gets 503, while the file of maintenance_file exists",
+}
 
 
 def status(pidfile: str, *, as_json: bool) -> int:
@@ -40,6 +46,10 @@ def _report(pid: int, boards: list[Scoreboard], counters: Counters) -> dict[str,
     return {
         "pid": pid,
         "phase": newest.phase.name.lower(),
+        "modes": {
+            mode.name.lower(): format_time(since) if (since := newest.since(mode)) else None
+            for mode in Mode
+        },
         **newest.facts,
         "connections": total(boards, Column.CONNECTIONS),
         "active": total(boards, Column.ACTIVE),
@@ -48,6 +58,13 @@ def _report(pid: int, boards: list[Scoreboard], counters: Counters) -> dict[str,
         "draining_connections": total(older, Column.CONNECTIONS),
         "workers": newest.snapshot(),
     }
+
+
+def _format_modes(modes: dict[str, str | None]) -> Iterator[str]:
+    """Yield a line for each mode that the server is in."""
+    for name, since in modes.items():
+        if since is not None:
+            yield f"  {name:<12} since {since}: {_MEANINGS[name]}"
 
 
 def _format_report(report: dict[str, Any]) -> str:
@@ -59,6 +76,7 @@ def _format_report(report: dict[str, Any]) -> str:
         f"  docroot      {describe_sites(report)}",
         f"  addresses    {', '.join(report['addresses'])}",
         f"  since        {report['started']}",
+        *_format_modes(report["modes"]),
         f"  connections  {report['connections']}, {report['active']} of them busy",
         f"  requests     {report['requests']}",
         f"  sent         {format_bytes(report['sent'])}",

@@ -35,6 +35,7 @@ from httpd.protocol.target import (
     is_literal_path,
 )
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder
+from httpd.site.paused_site import PausedSite
 from httpd.site.quick import QuickBuilder
 from httpd.site.rules import NO_POLICY
 from httpd.site.site import Site
@@ -44,8 +45,10 @@ HEADERS = 1024 * 1024
 """Bytes that the cached header sections of a gateway may take."""
 _LISTINGS_SHARE = 16
 """Listings may take this part of the budget of the file cache, for each loop."""
+_FILE, _OF_HEAD = Cacheability.FILE, Cacheability.HEAD  # a look into the class takes longer
 _GET = b"GET /"
 _HEAD = b"HEAD "
+_CLOSING_PAUSED = CLOSING - {503}
 _CLOSE = "Connection: close\r\n"
 _KEEP_ALIVE = "Connection: keep-alive\r\n"
 
@@ -65,13 +68,16 @@ class Gateway:
     """
 
     __slots__ = (
+        "_bypasses_caches",
         "_caches",
         "_close_lines",
+        "_closing",
         "_common_lines",
         "_dates",
         "_files",
         "_hooks",
         "_is_draining",
+        "_is_paused",
         "_keep_alive_lines",
         "_parser",
         "_previous",
@@ -96,6 +102,7 @@ class Gateway:
         self._hooks = hooks
         self._parser = Parser(HEADERS, sites)
         self._is_draining = False
+        self.set_paused(False)
         self._dates = DateHeaders(0, 0)
         self.invalidate_roots = sites.invalidate_roots
         self._use(ResponseCache(0))
@@ -116,12 +123,22 @@ class Gateway:
         date = int(time.time())
         self._dates = DateHeaders(second, date)
         self._sites.begin_second(second, date)
-        if not self._is_draining:
-            self._use(self._caches.responses(second))
+        self._use(ResponseCache(0) if self._bypasses_caches else self._caches.responses(second))
+
+    def set_paused(self, is_paused: bool) -> None:
+        """Respond to every request with 503, or serve, from the beginning of the next second on.
+
+        Args:
+            is_paused: whether the server is paused.
+        """
+        self._is_paused = is_paused
+        # No new connection could avoid a pause, as it might another reason for 503.
+        self._closing = _CLOSING_PAUSED if is_paused else CLOSING
+        self._bypasses_caches = is_paused or self._is_draining
 
     def drain(self) -> None:
         """Have every response close its connection from now on, so that no cached one is used."""
-        self._is_draining = True
+        self._is_draining = self._bypasses_caches = True
         self._use(ResponseCache(0))
 
     def release(self) -> None:
@@ -145,7 +162,7 @@ class Gateway:
         if response := self.exact(head) or self._renew(head, self._previous(head)):
             return response
         # A head of this size is far below all limits, so that none needs a check.
-        if len(head) >= MAX_REQUEST_LINE or self._is_draining:
+        if len(head) >= MAX_REQUEST_LINE or self._bypasses_caches:
             return None
         line, _, rest = head.partition(VERSION)
         if (QUESTION_MARK in line or PERCENT in line) and (
@@ -164,8 +181,8 @@ class Gateway:
             head: any bytes.
 
         Returns:
-            None while draining, and for anything but a whole head of the common kind without a
-            body: then call `parse` and `respond_to`.
+            None while draining or paused, and for anything but a whole head of the common kind
+            without a body: then call `parse` and `respond_to`.
 
         Raises:
             HTTPError: an internal error, or a failure of the disk.
@@ -173,7 +190,7 @@ class Gateway:
         known = self._previous(head)
         if known is not None and (response := self._renew(head, known)):
             return response
-        if len(head) >= MAX_REQUEST_LINE or self._is_draining:
+        if len(head) >= MAX_REQUEST_LINE or self._bypasses_caches:
             return None
         line, _, rest = head.partition(VERSION)
         if (QUESTION_MARK in line or PERCENT in line) and (
@@ -215,11 +232,14 @@ class Gateway:
         Raises:
             HTTPError: an internal error, or a failure of the disk.
         """
-        if not self._is_draining:
+        if not self._bypasses_caches:
             # Another loop may have made the response meanwhile.
             line = head.partition(VERSION)[0]
             if response := self._recall_variant(head, line, request.header):
                 return response
+        elif self._is_paused:
+            header = request.header
+            request = request._replace(header=header._replace(site=PausedSite(header.site)))
         return self._build(head, request)
 
     def resume(self, pending: PendingResponse) -> Response | Pause | None:
@@ -416,7 +436,7 @@ class Gateway:
             header.keep_alive
             and not is_last
             and not header.expects_continue
-            and builder.status not in CLOSING
+            and builder.status not in self._closing
         )
         is_head = request.method == "HEAD"
         response = builder.finish(
@@ -434,13 +454,13 @@ class Gateway:
             # The head of a request with a body does not determine the response.
             is_cacheable=header.body_length == 0 and not is_last,
         )
-        if response.cacheability is Cacheability.FILE:
+        if response.cacheability is _FILE:
             cached = builder.cached
             if cached is not None and cached.was_admitted:
                 variant_key = header.variant_key
                 variant_key = _HEAD + variant_key if is_head else variant_key
                 self._files.add_response(cached, variant_key, response)
-        elif response.cacheability is Cacheability.HEAD:
+        elif response.cacheability is _OF_HEAD:
             self._responses.remember(head, response)
         return response
 

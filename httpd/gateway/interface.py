@@ -81,6 +81,9 @@ class AnyGateway(Protocol):
     def begin_second(self, second: int, /) -> None:
         """Begin a second of the monotonic clock."""
 
+    def set_paused(self, is_paused: bool, /) -> None:
+        """Respond to every request with 503 from the beginning of the next second on, or serve."""
+
     def drain(self) -> None:
         """Have every response close its connection from now on."""
 

@@ -33,6 +33,7 @@ class TracedGateway:
         "refuse",
         "release",
         "resume",
+        "set_paused",
         "take_docroot_faults",
     )
 
@@ -44,6 +45,7 @@ class TracedGateway:
         self.resume = gateway.resume
         self.refuse = gateway.refuse
         self.begin_second = gateway.begin_second
+        self.set_paused = gateway.set_paused
         self.drain = gateway.drain
         self.release = gateway.release
         self.take_docroot_faults = gateway.take_docroot_faults

@@ -33,7 +33,7 @@ from httpd.network.state import IDLE
 from httpd.network.timer import open_timer
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
-from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.scoreboard import PAUSING, Column, Scoreboard
 from httpd.observe.transfers import TransferTable
 
 TICK = 1.0
@@ -268,8 +268,12 @@ class Loop:
     def _begin_second(self) -> None:
         self._obey()
         context = self.context
+        modes = self._board.modes
+        is_paused = bool(modes & PAUSING)
         for gateway in self.gateways.values():
+            gateway.set_paused(is_paused)
             gateway.begin_second(int(context.now))
+        self._board.column(Column.MODES)[self._index] = modes
         if context.access_log is not None:
             context.access_log.tick()
         self._handle_deadlines()

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-_MAGIC = 0x7068747470640002
+_MAGIC = 0x7068747470640003
 MAX_REMARK = 4000
 """Characters that ``phttpd reload`` shows of the outcome; the log has all of it."""
 _REMARK_SIZE = 64 * 1024  # JSON has up to twelve bytes for a character
@@ -44,6 +44,19 @@ class Phase(enum.IntEnum):
     """The whole server ends."""
 
 
+class Mode(enum.IntEnum):
+    """What an operator wants of a server for a while, instead of its usual work."""
+
+    PAUSED = 0
+    """Every request gets 503 (``phttpd pause``)."""
+    MAINTENANCE = 1
+    """Likewise, while the file of `maintenance_file` exists."""
+
+
+PAUSING = 1 << Mode.PAUSED | 1 << Mode.MAINTENANCE
+"""The modes in which no site is served, a bit for each."""
+
+
 class Column(enum.IntEnum):
     """The figures of each loop."""
 
@@ -61,6 +74,12 @@ class Column(enum.IntEnum):
     """Ticks of the loop's clock, one a second: the number stands still when the loop is stuck."""
     SPARE = 6
     """Idle connections, as of the last tick, without those that were closed to make room since."""
+    MODES = 7
+    """The modes that the loop is in since its last tick: a bit for each, from the lowest."""
+
+
+_STATES = (Column.CONNECTIONS, Column.ACTIVE, Column.REMAINING, Column.SPARE, Column.MODES)
+"""The columns of which nothing is left when a worker has died; the others go on."""
 
 
 class _Header(enum.IntEnum):
@@ -70,6 +89,11 @@ class _Header(enum.IntEnum):
     PHASE = 3
     CHANGES = 4
     TEXT_LENGTH = 5
+    MODES = 6
+    """The first of a cell for each mode: since when, in seconds since the epoch, or 0."""
+
+
+_HEADER_CELLS = _Header.MODES + len(Mode)
 
 
 class Scoreboard:
@@ -84,8 +108,9 @@ class Scoreboard:
         self._memory = memory
         cells = memoryview(memory).cast("Q")
         loops = workers * threads
-        self._header = cells[: len(_Header)]
-        rest = cells[len(_Header) :]
+        self._header = cells[:_HEADER_CELLS]
+        self._modes = self._header[_Header.MODES :]
+        rest = cells[_HEADER_CELLS:]
         self._columns = [rest[column * loops : (column + 1) * loops] for column in Column]
         self._pids = rest[len(Column) * loops : len(Column) * loops + workers]
         self._text_at = _text_offset(workers, threads)
@@ -129,7 +154,7 @@ class Scoreboard:
         """Set the pid of a worker, and clear what the worker before had open."""
         self._pids[worker] = pid
         first = worker * self.threads
-        for column in (Column.CONNECTIONS, Column.ACTIVE, Column.REMAINING, Column.SPARE):
+        for column in _STATES:
             for loop in range(first, first + self.threads):
                 self._columns[column][loop] = 0
 
@@ -141,6 +166,19 @@ class Scoreboard:
     @phase.setter
     def phase(self, phase: Phase) -> None:
         self._header[_Header.PHASE] = phase
+
+    def since(self, mode: Mode) -> int:
+        """Return since when the server is in a mode, in seconds since the epoch, or 0."""
+        return int(self._modes[mode])
+
+    def set_mode(self, mode: Mode, since: int) -> None:
+        """Set since when the server is in a mode, or 0; each loop obeys at its next tick."""
+        self._modes[mode] = since
+
+    @property
+    def modes(self) -> int:
+        """The modes that the server is in: a bit for each, from the lowest."""
+        return sum(1 << mode for mode in Mode if self._modes[mode])
 
     @property
     def changes(self) -> int:
@@ -196,7 +234,7 @@ def _encode(facts: Mapping[str, Any]) -> bytes:
 
 
 def _text_offset(workers: int, threads: int) -> int:
-    return _CELL * (len(_Header) + len(Column) * workers * threads + workers)
+    return _CELL * (_HEADER_CELLS + len(Column) * workers * threads + workers)
 
 
 def read_all(pid: int) -> list[Scoreboard]:
@@ -238,7 +276,7 @@ def _read(path: str) -> Scoreboard | None:
         return None  # the descriptor is that of another file by now
     finally:
         os.close(fd)
-    if len(memory) < _CELL * len(_Header) or len(memory) % _CELL:
+    if len(memory) < _CELL * _HEADER_CELLS or len(memory) % _CELL:
         return None
     header = memoryview(memory).cast("Q")
     workers, threads = header[_Header.WORKERS], header[_Header.THREADS]

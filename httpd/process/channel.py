@@ -46,6 +46,8 @@ class Message(enum.StrEnum):
     for your end."""
     STOP = "stop"
     """Supervisor: end now."""
+    MODES = "modes"
+    """Predecessor: the modes of the server, which the successor keeps, follow."""
     LOG = "log"
     """Supervisor: write the log whose descriptor has the number that follows, in both processes, to
     the descriptor that comes along."""
@@ -100,10 +102,7 @@ class Channel:
         one.  The caller has to close the descriptor.
         """
         try:
-            # Not recv_fds(), which takes flags and forgets them.
-            data, attached, _, _ = self._end.recvmsg(
-                _MAX_MESSAGE, socket.CMSG_LEN(_FD_SIZE), socket.MSG_DONTWAIT
-            )
+            data, attached = self._receive()
         except OSError as error:
             return (Message.NOTHING, "", None) if error.errno in _LATER else None
         fd = _read_fd(attached)
@@ -116,6 +115,16 @@ class Channel:
         if word not in _MESSAGES:
             return Message.NONSENSE, received, fd
         return _MESSAGES[word], text, fd
+
+    def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        # Not recv_fds(), which takes flags and forgets them.
+        how = _MAX_MESSAGE, socket.CMSG_LEN(_FD_SIZE), socket.MSG_DONTWAIT
+        try:
+            return self._end.recvmsg(*how)[:2]
+        except ConnectionResetError:
+            # The other process has ended without reading all messages.  The kernel says so once,
+            # before it hands out the messages that the other process has sent.
+            return self._end.recvmsg(*how)[:2]
 
     def has_ended(self) -> bool:
         """Tell whether the other end is closed, and all its messages were received."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.scoreboard import Mode, Scoreboard
 from httpd.observe.transfers import TransferTable
 from httpd.process.channel import Message
 from httpd.process.generation import Generation
@@ -27,6 +27,8 @@ class Generations:
         """Gets the new connections."""
         self.former: list[Generation] = []
         """Hand over their listeners, drain, or were killed."""
+        self.modes = dict.fromkeys(Mode, 0)
+        """Since when the server is in each mode, in seconds since the epoch, or 0."""
         self._count = 0
 
     def __iter__(self) -> Iterator[Generation]:
@@ -43,9 +45,17 @@ class Generations:
         self._count += 1
         workers, threads = plan.process.workers, plan.process.threads
         board = Scoreboard.create(workers, threads, self._count, plan.facts)
+        for mode, since in self.modes.items():
+            board.set_mode(mode, since)
         most = plan.worker.loop.max_connections
         transfers = TransferTable.create(workers, threads, most, self._count)
         return Generation(self._count, plan, board, transfers)
+
+    def set_mode(self, mode: Mode, since: int) -> None:
+        """Set a mode of all generations, also of those to come; see `Scoreboard.set_mode`."""
+        self.modes[mode] = since
+        for generation in self:
+            generation.board.set_mode(mode, since)
 
     def active(self) -> list[Generation]:
         """Return the generations that may have clients."""

@@ -47,6 +47,7 @@ class Predecessor:
         """For each listener that was passed, whether this process does not use it."""
         self.has_hung_up = False
         """Whether this process is the only server: the predecessor drains, or has ended."""
+        self._modes = ""
         self._was_asked = False
         self._has_yielded = False
         self._is_replaced = False
@@ -78,7 +79,9 @@ class Predecessor:
             hosts, port = endpoint
             endpoint = Endpoint(tuple(hosts), port)
         files = [one and (one[0], tuple(one[1])) for one in (more[0] if more else ())]
-        return cls(pid, Channel(socket.socket(fileno=fd)), endpoint, files)
+        predecessor = cls(pid, Channel(socket.socket(fileno=fd)), endpoint, files)
+        predecessor.receive()  # the modes, before a worker serves
+        return predecessor
 
     def recognise(self, listeners: Sequence[socket.socket]) -> list[socket.socket]:
         """Return the listeners that were passed, those with a file of phttpd as `UnixListener`."""
@@ -87,6 +90,11 @@ class Predecessor:
             one if file is None else UnixListener(file[0], one.detach(), file[1])
             for one, file in zip(listeners, files, strict=False)
         ]
+
+    def take_modes(self) -> str:
+        """Return the modes of the server, or nothing if none were sent since the last call."""
+        modes, self._modes = self._modes, ""
+        return modes
 
     def ask_to_take_over(self) -> bool:
         """Say once that all workers serve; return whether this process may take over."""
@@ -119,20 +127,24 @@ class Predecessor:
         return self._channel.fileno()
 
     def receive(self) -> None:
-        """Read one message: this process may take over, or has to end first; or the hang-up."""
+        """Read one message: the modes, or that this process may take over, or has to end first; or
+        the hang-up.
+        """
         if self.has_hung_up:
             return
         received = self._channel.receive()
         if received is None:
             self._has_yielded = self.has_hung_up = True
             return
-        message, _, fd = received
+        message, text, fd = received
         if fd is not None:
             os.close(fd)
         if message is Message.TAKE_OVER:
             self._has_yielded = True
         elif message is Message.DRAIN:
             self._waits = True
+        elif message is Message.MODES:
+            self._modes = text
 
     def is_awaited(self) -> bool:
         """Tell whether this process must not end before the predecessor has.

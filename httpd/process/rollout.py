@@ -31,6 +31,7 @@ from httpd.process.errors import (
 )
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
+from httpd.process.modes import format_modes
 from httpd.process.outcome import Outcome
 from httpd.process.plan import Plan, close_plan, discard_plan
 from httpd.process.service_status import ServiceStatus
@@ -73,7 +74,7 @@ class Rollout:
         status: ServiceStatus,
         log: Log,
         make_plan: Callable[[Plan | None], Plan],
-        start_successor: Callable[[Plan], Successor],
+        start_successor: Callable[[Plan, str], Successor],
         restore: Callable[[], None],
     ) -> None:
         self.successor: Successor | None = None
@@ -139,7 +140,8 @@ class Rollout:
             self._finish("upgrade", EX_UNAVAILABLE, _NO_UPGRADE_OF_INIT)
             return
         try:
-            self.successor = self._start_successor(serving.plan)
+            modes = format_modes(self._generations.modes)
+            self.successor = self._start_successor(serving.plan, modes)
         except OSError as error:
             self._finish("upgrade", EX_OSERR, f"cannot start it: {error.strerror}")
         except Exception as error:

@@ -18,7 +18,7 @@ from httpd.process.drain_progress import DrainProgress
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.notify import Notifier
-from httpd.process.status_text import count, total
+from httpd.process.status_text import count, describe_modes, total
 from httpd.process.watchdog import Watchdog
 
 BEAT = 1.0
@@ -132,7 +132,8 @@ class ServiceStatus:
         generations = self._generations.active()
         rate = self._rate.measure(generations)
         connections = total(self._boards(()), Column.CONNECTIONS)
-        return f"serving: {count(connections, 'connection')}, {count(rate, 'request')}/s"
+        doing = describe_modes(self._generations.modes)
+        return f"{doing}: {count(connections, 'connection')}, {count(rate, 'request')}/s"
 
     def _boards(self, others: Sequence[Scoreboard]) -> list[Scoreboard]:
         return [*(generation.board for generation in self._generations.active()), *others]

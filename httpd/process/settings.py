@@ -64,6 +64,14 @@ class ProcessSettings:
         "How long a drain may take when the machine shuts down.",
         details="The machine shuts down when `systemctl is-system-running` says so.",
     )
+    maintenance_file: str | None = key(
+        PATH,
+        None,
+        "While this file exists, every request gets 503 with `Retry-After`, as after"
+        " `phttpd pause`.",
+        details="phttpd looks for it once a second, and does not read it. Downloads in progress go"
+        " on.",
+    )
     pidfile: str | None = key(
         PATH,
         None,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FrameType
+
+from httpd.observe.scoreboard import Mode
 
 
 def reset_signals() -> None:
@@ -23,11 +25,9 @@ class SignalInbox:
         ignored: signals to ignore.
     """
 
-    def __init__(
-        self, numbers: Iterable[signal.Signals], ignored: Iterable[signal.Signals]
-    ) -> None:
+    def __init__(self, numbers: Iterable[int], ignored: Iterable[int]) -> None:
         self._numbers = tuple(numbers)
-        self._arrived: list[signal.Signals] = []
+        self._arrived: list[int] = []
         self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         for number in ignored:
@@ -36,13 +36,13 @@ class SignalInbox:
             signal.signal(number, self._record)
 
     def _record(self, number: int, _frame: FrameType | None) -> None:
-        self._arrived.append(signal.Signals(number))
+        self._arrived.append(number)
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
         return self._read_fd
 
-    def take(self) -> list[signal.Signals]:
+    def take(self) -> list[int]:
         """Return the signals that have arrived since the last call, in their order.
 
         It never fails: the caller may be about to act on an event that happens only once, such as
@@ -71,8 +71,13 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """All mean a drain.  INT is Ctrl-C; QUIT is how nginx and containers made for it are stopped."""
 CHANGES = (signal.SIGHUP, signal.SIGUSR2)
 """Reload and upgrade."""
+SWITCHES: Mapping[int, tuple[Mode, bool]] = {
+    signal.SIGRTMIN + 1: (Mode.PAUSED, True),
+    signal.SIGRTMIN + 2: (Mode.PAUSED, False),
+}
+"""The signals that begin or end a mode.  Without a handler, they would end the process."""
 
 
 def make_inbox() -> SignalInbox:
     """Return an inbox for the signals that a supervisor obeys."""
-    return SignalInbox((*STOPS, signal.SIGUSR1, signal.SIGCHLD, *CHANGES), ignored=[])
+    return SignalInbox((*STOPS, signal.SIGUSR1, signal.SIGCHLD, *CHANGES, *SWITCHES), ignored=[])

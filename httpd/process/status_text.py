@@ -5,10 +5,11 @@ Called by `httpd.commands`, `httpd.process.service_status` and `httpd.process.dr
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.scoreboard import Column, Mode, Scoreboard
 
 
 def total(boards: Iterable[Scoreboard], column: Column) -> int:
@@ -26,6 +27,25 @@ def describe_sites(facts: Mapping[str, Any]) -> str:
     served = [facts["docroot"]] if facts["docroot"] else []
     sites = facts.get("sites", 0)
     return " and ".join([*served, count(sites, "named site")] if sites else served)
+
+
+def describe_modes(modes: Mapping[Mode, int]) -> str:
+    """Return what a server does that does not drain, in a word or a few.
+
+    Args:
+        modes: since when the server is in each, in seconds since the epoch, or 0.
+    """
+    if modes[Mode.PAUSED]:
+        return f"paused since {format_time(modes[Mode.PAUSED])}"
+    if modes[Mode.MAINTENANCE]:
+        since = format_time(modes[Mode.MAINTENANCE])
+        return f"paused by maintenance_file since {since}"
+    return "serving"
+
+
+def format_time(seconds: int) -> str:
+    """Return a local time, given in seconds since the epoch."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
 
 
 def describe_drain(active: int, remaining: int) -> str:

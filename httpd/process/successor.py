@@ -9,6 +9,8 @@ listeners (sd_listen_fds(3)) and one end of a channel.  The successor boots like
 4. The predecessor introduces it to the service manager, drains, and closes the channel.  When the
    successor is told to stop, it waits until the predecessor has ended as well.
 
+The modes of the server are the first message on the channel, and are sent again when they change.
+
 If the successor ends before step 4, the predecessor goes on as if nothing had happened.  A
 successor that is told to stop before step 3 sends FAILED, and drains on its own.  If the
 predecessor is told to drain before step 4, it sends DRAIN, and waits until the successor has ended.
@@ -99,7 +101,7 @@ class Successor:
         self._channel = channel
 
     @classmethod
-    def start(cls, command: Command, plan: Plan, log: Log) -> Successor:
+    def start(cls, command: Command, plan: Plan, log: Log, modes: str) -> Successor:
         """Start a new supervisor with the listeners of `plan`.
 
         It becomes a child of this process's parent or subreaper, such as the service manager.
@@ -108,11 +110,13 @@ class Successor:
             command: what to run.
             plan: of the generation that serves.
             log: gets the errors of a daemon until the successor has opened its own log.
+            modes: see `send_modes`; they are there when the successor begins.
 
         Raises:
             OSError: when no process can be started.
         """
         ours, theirs = Channel.pair()
+        ours.send(Message.MODES, modes)
         control, other_control = socket.socketpair()
         predecessor = os.getpid()
         # A signal to the successor before it has handlers must wait, until `reset_signals`.
@@ -169,6 +173,10 @@ class Successor:
             ends_within(self._handle, _KILL_SECONDS)  # it may hold the lock of the pidfile
             why = f"the new supervisor did not take over within {UPGRADE_SECONDS:g} s"
             self.outcome = EX_WORKER, why
+
+    def send_modes(self, modes: str) -> None:
+        """Send the modes of the server, which `httpd.process.modes` has as a text."""
+        self._channel.send(Message.MODES, modes)
 
     def let_take_over(self) -> None:
         """Let a successor that is ready take over."""

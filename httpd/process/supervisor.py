@@ -30,12 +30,13 @@ from httpd.process.errors import (
 )
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
+from httpd.process.modes import Modes, format_modes
 from httpd.process.notify import Notifier
 from httpd.process.plan import Plan
 from httpd.process.predecessor import Predecessor
 from httpd.process.rollout import Rollout, divert
 from httpd.process.service_status import ServiceStatus
-from httpd.process.signals import CHANGES, STOPS, SignalInbox
+from httpd.process.signals import CHANGES, STOPS, SWITCHES, SignalInbox
 from httpd.process.successor import Successor
 from httpd.process.worker_pool import WorkerPool, reap_one
 from httpd.process.worker_process import WorkerProcess
@@ -54,7 +55,8 @@ class Supervisor:
         log: for messages.
         inbox: what `make_inbox` returned.
         notifier: sends messages to the service manager.
-        start_successor: starts a new supervisor for the plan that is in force; raises OSError.
+        start_successor: starts a new supervisor for the plan and the modes that are in force;
+            raises OSError.
         restore: undoes what a successor that failed has changed outside of its process.
         predecessor: the supervisor whose place this one takes, if any.
     """
@@ -66,7 +68,7 @@ class Supervisor:
         log: Log,
         inbox: SignalInbox,
         notifier: Notifier,
-        start_successor: Callable[[Plan], Successor],
+        start_successor: Callable[[Plan, str], Successor],
         restore: Callable[[], None],
         predecessor: Predecessor | None,
     ) -> None:
@@ -78,6 +80,7 @@ class Supervisor:
         self._on_ready: Callable[[], None] | None = None  # until it was called
         self._generations = generations = Generations()
         self._status = ServiceStatus(notifier, generations, log)
+        self._modes = Modes(generations, self._status, log)
         self._pool = WorkerPool(generations, log, self._close_inherited)
         self._rollout = Rollout(
             generations, self._pool, self._status, log, make_plan, start_successor, restore
@@ -98,6 +101,7 @@ class Supervisor:
         gc.freeze()  # so that no collection in a worker touches, and thereby copies, these pages
         gc.enable()
         self._on_ready = on_ready
+        self._adopt_modes()
         self._rollout.start()
         steps = (
             self._wait,
@@ -106,6 +110,7 @@ class Supervisor:
             self._drain.check_deadlines,
             self._pool.check_deadlines,
             self._check_rollout,
+            self._modes.look,
             self._follow_predecessor,
             self._report,
         )
@@ -173,6 +178,7 @@ class Supervisor:
             yield from self._rollout.deadlines()
         for generation in self._generations:
             yield from generation.deadlines()
+        yield self._modes.next_at
         if self._is_running():
             yield self._status.next_at
 
@@ -225,16 +231,21 @@ class Supervisor:
             with self._bulkhead():
                 self._on_signal(number)
 
-    def _on_signal(self, number: signal.Signals) -> None:
+    def _on_signal(self, number: int) -> None:
         if number in STOPS:
             self._stop() if self._drain.has_begun else self._begin_drain()
-        elif number is signal.SIGHUP and terminal.has_hung_up():
+        elif number == signal.SIGHUP and terminal.has_hung_up():
             if not self._drain.has_begun:  # there is no Ctrl-C any more
                 self._begin_drain()
-        elif number is signal.SIGUSR1:
+        elif number == signal.SIGUSR1:
             self._open_logs()
+        elif number in SWITCHES:
+            mode, is_on = SWITCHES[number]
+            self._modes.switch(mode, is_on=is_on)
+            if self._rollout.successor is not None:
+                self._rollout.successor.send_modes(format_modes(self._generations.modes))
         elif number in CHANGES and not self._drain.has_begun:
-            self._rollout.request(number)
+            self._rollout.request(signal.Signals(number))
 
     def _open_logs(self) -> None:
         """Let all processes write to the files that have the names of the logs now."""
@@ -285,12 +296,18 @@ class Supervisor:
             return
         self._rollout.check_candidate()
         self._rollout.check_leaving()
+        self._adopt_modes()
         self._take_over()
         if (successor := self._rollout.check_successor()) is not None:
             try:
                 self._make_way(successor)
             finally:
                 successor.close()
+
+    def _adopt_modes(self) -> None:
+        """Keep the modes of a predecessor."""
+        if self._predecessor is not None and (modes := self._predecessor.take_modes()):
+            self._modes.adopt(modes)
 
     def _take_over(self) -> None:
         """Be the server that commands find, once all workers serve and a predecessor yields."""

@@ -41,7 +41,7 @@ from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.log_files import LogFile
 from httpd.process.privileges import drop_privileges
 from httpd.process.settings import ProcessSettings
-from httpd.process.signals import SignalInbox
+from httpd.process.signals import SWITCHES, SignalInbox
 
 ERROR_PAUSE = 0.1
 """Seconds without work after an unexpected failure of a system call, which may happen again."""
@@ -106,6 +106,7 @@ def run_worker(
         ignored=[
             *(signal.SIGINT, signal.SIGQUIT),  # a terminal sends these to the whole group
             *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+            *SWITCHES,
         ],
     )
     brief = settings.log.access_log_format == SHORT

@@ -33,4 +33,8 @@ class NoSite:
 
     def respond(self, request: Request, _: object = None) -> ResponseBuilder:
         """Return the builder of the response; see `Site.respond`."""
-        return error_builder(HTTPError(self._status, self._detail), NO_POLICY, request.path)
+        return self.respond_to_error(HTTPError(self._status, self._detail), request)
+
+    def respond_to_error(self, error: HTTPError, request: Request) -> ResponseBuilder:
+        """Return the builder of the response; see `Site.respond_to_error`."""
+        return error_builder(error, NO_POLICY, request.path)

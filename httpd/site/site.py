@@ -204,6 +204,19 @@ class Site:
             return None
         return _respond_to_other_method(request.method, policy)
 
+    def respond_to_error(self, error: HTTPError, request: Request) -> ResponseBuilder:
+        """Return the builder of the response to a request that is refused before any step.
+
+        Args:
+            error: the reason.
+            request: of the client.
+
+        Raises:
+            FileSystemError: see `respond`.
+        """
+        policy = NO_POLICY if self._rules is None else find_policy(self._rules, request.path)
+        return self._respond_to_error(error, request, policy)
+
     def _respond_to_error(
         self, error: HTTPError, request: Request, policy: PathPolicy
     ) -> ResponseBuilder:

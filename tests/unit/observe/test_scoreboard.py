@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from httpd.observe.scoreboard import (
+    PAUSING,
     Column,
+    Mode,
     Phase,
     Scoreboard,
     _find_memfds,
@@ -33,6 +35,19 @@ def test_board_that_is_new_is_empty(board: Scoreboard) -> None:
     for column in Column:
         assert list(board.column(column)) == [0] * 6
         assert board.total(column) == 0
+
+
+def test_modes_are_a_bit_each(board: Scoreboard) -> None:
+    assert board.modes == 0
+    for mode in Mode:
+        board.set_mode(mode, 1_700_000_000 + mode)
+        assert board.modes == 1 << mode
+        assert [board.since(each) for each in Mode if each is not mode] == [0] * (len(Mode) - 1)
+        assert board.since(mode) == 1_700_000_000 + mode
+        board.set_mode(mode, 0)
+    assert board.facts == {}
+    assert board.total(Column.CONNECTIONS) == 0
+    assert 0 < PAUSING < 1 << len(Mode)
 
 
 def test_board_cannot_be_shortened(board: Scoreboard) -> None:

@@ -109,6 +109,17 @@ def test_end_of_the_other_process_is_received(pair: tuple[Channel, Channel], end
     os.waitpid(pid, 0)
 
 
+def test_message_of_a_side_that_left_others_unread_is_received(
+    pair: tuple[Channel, Channel],
+) -> None:
+    ours, theirs = pair
+    ours.send(Message.MODES)
+    theirs.send(Message.FAILED, "70 why")
+    theirs.close()
+    assert ours.receive() == (Message.FAILED, "70 why", None)
+    assert ours.receive() is None
+
+
 def test_channel_can_be_polled(pair: tuple[Channel, Channel]) -> None:
     ours, theirs = pair
     poll = select.poll()

@@ -112,7 +112,7 @@ def test_inbox_loses_no_signal_between_poll_and_take(inbox: SignalInbox) -> None
         os._exit(0)
     with must_end(60):
         for _ in range(500):
-            taken: list[signal.Signals] = []
+            taken: list[int] = []
             while not taken:
                 assert is_ready(inbox, 30.0)
                 taken = inbox.take()
@@ -132,7 +132,7 @@ def test_inbox_of_a_child_is_its_own(inbox: SignalInbox) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGHUP)
         assert is_ready(own, 10.0)
-        return [number.name for number in own.take()]
+        return [signal.Signals(number).name for number in own.take()]
 
     assert run_in_child(be_worker) == "['SIGTERM']"
     assert not is_ready(inbox)
