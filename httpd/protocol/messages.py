@@ -19,6 +19,7 @@ class Status(NamedTuple):
 
 STATUSES: Mapping[int, Status] = {
     200: Status("OK"),
+    204: Status("No Content"),
     206: Status("Partial Content"),
     301: Status("Moved Permanently"),
     304: Status("Not Modified"),

@@ -69,8 +69,11 @@ class Fallback:
         if not leads_to_nothing or not _may_be_route(request) or not (found := self._file.find()):
             return None
         file, path = found
+        policy = self._policy
+        if policy.cors:
+            policy = policy.for_origin(request.header.fields.get("origin"))
         for step in self._steps:
-            made = step.handle(request, file, self._policy)
+            made = step.handle(request, file, policy)
             if isinstance(made, ResponseBuilder):
                 break
         else:

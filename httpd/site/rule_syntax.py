@@ -1,4 +1,4 @@
-"""The syntax of `rules` in the config file: lifetimes and header fields by path.
+"""The syntax of `rules` in the config file: lifetimes, header fields and origins by path.
 
 `RULES` is the kind of the key; `httpd.site.rules` has the meaning of the rules.
 """
@@ -11,7 +11,7 @@ from httpd.protocol.grammar import FIELD_NAME, FIELD_VALUE
 from httpd.settings.errors import ConfigError, refuse
 from httpd.settings.kinds import Kind, any_case, whole_seconds
 from httpd.settings.tree import Tree, items_of
-from httpd.site import patterns
+from httpd.site import origins, patterns
 from httpd.site.rules import CODINGS, OWN_FIELDS, VALIDATORS, Rule
 
 EXPIRES = whole_seconds(0, 10 * 365 * 86400)
@@ -28,8 +28,11 @@ _PARTS = {
     " already, such as an `.svgz` file; the file is sent as it is to all clients. `ETag` and"
     " `Last-Modified` can only be removed. Fields that frame a response or tell what phttpd did"
     " (`Content-Length`, `Vary` and the like) cannot be set.",
+    "cors": "The origins whose pages may read the response (CORS): one such as `https://a.example`,"
+    ' or a list of them, or `"*"` in quotes for all; `null` for none, after an earlier rule.',
 }
-_ALLOWED = "a list of rules, each with a path, and expires or headers or both"
+_SAYS = "expires, headers or cors"
+_ALLOWED = f"a list of rules, each with a path and {_SAYS}"
 _CODING = f"{', '.join(CODINGS)}, or null to send the file as it is"
 _VALUE = "one line of printable ASCII, or null to take the field away"
 
@@ -56,17 +59,18 @@ def _read_rule(tree: Tree, problems: list[str]) -> Rule:
     before = len(problems)
     entries = tree.entries(problems, _PARTS)
     if entries is None:
-        problems.append(refuse(tree.place, tree, "a path, and expires or headers or both"))
+        problems.append(refuse(tree.place, tree, f"a path and {_SAYS}"))
         return Rule(())
     if len(problems) == before:  # else the missing key may be misspelt
         if "path" not in entries:
             problems.append(f"{tree.place}: a rule without path; expected {patterns.ALLOWED}")
-        if not entries.keys() & {"expires", "headers"}:
-            problems.append(f"{tree.place}: a rule that says nothing; expected expires or headers")
+        if entries.keys() <= {"path"}:
+            problems.append(f"{tree.place}: a rule that says nothing; expected {_SAYS}")
     return Rule(
         _read_paths(entries["path"], problems) if "path" in entries else (),
         _read_expires(entries["expires"], problems) if "expires" in entries else None,
         _read_fields(entries["headers"], problems) if "headers" in entries else (),
+        _read_origins(entries["cors"], problems) if "cors" in entries else None,
     )
 
 
@@ -90,6 +94,22 @@ def _read_expires(tree: Tree, problems: list[str]) -> int | None:
     except ValueError as allowed:
         problems.append(refuse(tree.place, tree, allowed))
         return None
+
+
+def _read_origins(tree: Tree, problems: list[str]) -> origins.Origins:
+    """Return the origins of `cors`; none for null, but not where nothing is written."""
+    if (tree.is_null and tree.is_written) or tree.text() == origins.ANY:
+        return frozenset() if tree.is_null else origins.ANY_ORIGIN
+    items = tree.items()
+    found = set()
+    for item in [tree] if items is None else items:
+        try:
+            found.add(origins.read_origin(item.text()))
+        except ValueError as allowed:
+            problems.append(refuse(item.place, item, allowed))
+    if items == []:
+        problems.append(refuse(tree.place, tree, origins.ALLOWED))
+    return frozenset(found)
 
 
 def _read_fields(tree: Tree, problems: list[str]) -> tuple[tuple[str, str | None], ...]:
@@ -152,15 +172,24 @@ def _make_schema() -> dict[str, Any]:
         },
         "additionalProperties": {**value, "type": [*value["type"], "null"]},
     }
+    origin = {"type": "string", "pattern": f"^({origins.ORIGIN})$"}
+    cors = {
+        "anyOf": [
+            {"enum": [None, origins.ANY]},
+            origin,
+            {"type": "array", "items": origin, "minItems": 1},
+        ]
+    }
     rule = {
         "type": "object",
         "properties": {
             "path": {**path, "type": ["string", "array"], "items": path, "minItems": 1},
             "expires": EXPIRES.schema,
             "headers": headers,
+            "cors": cors,
         },
         "required": ["path"],
-        "anyOf": [{"required": ["expires"]}, {"required": ["headers"]}],
+        "anyOf": [{"required": [name]} for name in ("expires", "headers", "cors")],
         "additionalProperties": False,
     }
     return {"type": "array", "items": rule}

@@ -18,6 +18,7 @@ from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability
 from httpd.protocol.target import decode_path, is_literal_path
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, to_lines
+from httpd.site.cors import Preflight
 from httpd.site.custom_errors import CustomErrors
 from httpd.site.fallback import Fallback, NoIndexError
 from httpd.site.file_handler import FileHandler
@@ -115,6 +116,8 @@ class Site:
         self.steps: list[Step] = [files]
         # Responses of later steps are not cached with a file, so their `reads` do not count.
         reads = frozenset[str]().union(*(step.reads for step in self.steps))
+        if rules is not None:
+            reads |= rules.reads
         self.variant_fields = tuple(sorted(reads))
         self.find: Callable[[bytes], Found] = self.lookup.find
         if settings.changes is not None:
@@ -175,6 +178,8 @@ class Site:
             policy = NO_POLICY
         else:  # a literal path needs no decoding
             policy = rules.find(path) if is_literal_path(path) else find_policy(rules, path)
+            if policy.cors:
+                policy = policy.for_origin(request.header.fields.get("origin"))
         try:
             if request.method not in self._direct_methods:
                 responded = self._respond_without_file(request, policy)
@@ -254,9 +259,12 @@ class Site:
             return made._replace(cacheability=Cacheability.NEVER)
 
 
-def make_early_steps(settings: SiteSettings) -> list[EarlyStep]:  # noqa: ARG001
+def make_early_steps(settings: SiteSettings) -> list[EarlyStep]:
     """Return the early steps that the settings of a site enable, in the order of their turn."""
-    return []
+    steps: list[EarlyStep] = []
+    if any(rule.cors for rule in settings.rules):
+        steps.append(Preflight())
+    return steps
 
 
 def find_policy(rules: Rules, path: bytes) -> PathPolicy:

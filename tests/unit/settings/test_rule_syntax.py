@@ -188,6 +188,17 @@ def test_field_that_is_wrong_is_reported_with_its_line(
         (["path: /", "headers: {}"], "5: rules: headers: a mapping is not allowed here"),
         (["path: /", "headers:", "  - A: b"], "5: rules: headers: a list is not allowed here"),
         (["path: /", "headers: 'A: b'"], "5: rules: headers: 'A: b' is not allowed here"),
+        (["path: /", "cors:"], "5: rules: cors: nothing is not allowed here; expected “*” in quot"),
+        (["path: /", "cors: []"], "5: rules: cors: a list is not allowed here; expected “*” in q"),
+        (["path: /", "cors: {a: b}"], "5: rules: cors: a mapping is not allowed here"),
+        (["path: /", "cors: [[a]]"], "5: rules: cors: a list is not allowed here"),
+        (["path: /", "cors: true"], "5: rules: cors: 'true' is not allowed here; expected “*” in"),
+        (["path: /", "cors: 'null'"], "5: rules: cors: 'null' is not allowed here; expected an or"),
+        (["path: /", "cors:", "  - 'null'"], "6: rules: cors: 'null' is not allowed here"),
+        (["path: /", "cors:", "  - null"], "6: rules: cors: nothing is not allowed here"),
+        (["path: /", "cors:", "  - '*'"], "6: rules: cors: '*' is not allowed here"),
+        (["path: /", "cors: a/b"], "5: rules: cors: 'a/b' is not allowed here"),
+        (["path: /", "cor: '*'"], "5: rules: cor: unknown key; did you mean cors?"),
         (["path: /", "header: {A: b}"], "5: rules: header: unknown key; did you mean headers?"),
         (["paths: /", "expires: 1"], "4: rules: paths: unknown key; did you mean path?"),
         (["path: /", "Cache-Control: b"], "5: rules: Cache-Control: unknown key; known are path, "),
@@ -195,10 +206,13 @@ def test_field_that_is_wrong_is_reported_with_its_line(
         (["path: /", "expires: 1", "expires: 1"], "6: rules: expires: is set a second time"),
         (["path: /", "expires: 1", "<<: {}"], "6: rules: <<: unknown key"),
         (["path: /", "expires: 1", "[a]: b"], "6: rules: unknown key; a key is one word"),
-        (["path: /"], "4: rules: a rule that says nothing; expected expires or headers"),
+        (["path: /"], "4: rules: a rule that says nothing; expected expires, headers or cors"),
         (["expires: 1"], "4: rules: a rule without path; expected a pattern such as /assets/**"),
-        (["/a: 1"], "4: rules: /a: unknown key; known are path, expires, headers"),
-        (["text"], "4: rules: 'text' is not allowed here; expected a path, and expires or headers"),
+        (["/a: 1"], "4: rules: /a: unknown key; known are path, expires, headers, cors"),
+        (
+            ["text"],
+            "4: rules: 'text' is not allowed here; expected a path and expires, headers or cors",
+        ),
         ([""], "4: rules: nothing is not allowed here"),
         (["- a"], "4: rules: a list is not allowed here"),
     ],
@@ -231,6 +245,29 @@ prt: 5
     assert len(problems) == len(starts)
     for start in starts:
         assert any(problem.startswith(start) for problem in problems), (start, problems)
+
+
+@pytest.mark.parametrize(
+    ("written", "cors"),
+    [
+        ('"*"', {"*"}),
+        ("null", set()),
+        ("~", set()),
+        ("https://A.example:443", {"https://a.example"}),
+        (
+            "[https://a.example, http://b.example:8080]",
+            {"https://a.example", "http://b.example:8080"},
+        ),
+    ],
+)
+def test_origins_of_a_rule_are_read(write: Write, written: str, cors: set[str]) -> None:
+    (rule,) = rules_of(write, f"  - path: /\n    cors: {written}\n")
+    assert rule == Rule(("/",), cors=frozenset(cors))
+
+
+def test_rule_without_cors_leaves_it_as_it_is(write: Write) -> None:
+    (rule,) = rules_of(write, "  - path: /\n    expires: 0\n")
+    assert rule.cors is None
 
 
 @pytest.mark.parametrize("value", ["*", "*.html", "**", "*html"])

@@ -61,6 +61,8 @@ GOOD = {
         "[{path: /, headers: {etag: null, Last-Modified: null, Content-Encoding: GZip}}]",
         "[{path: /, headers: {Content-Encoding: null}}]",
         "[{path: [/a/**, /**/b, /], headers: {X-A: b, Expires: null, Cache-Control: null}}]",
+        '[{path: /, cors: "*"}, {path: /, cors: null}, {path: /, cors: "HTTPS://a.example:443"}]',
+        '[{path: /, cors: [https://a.example, "http://[::1]:8080", app://x]}]',
     ],
     "sites": [
         "[]",
@@ -141,6 +143,13 @@ BAD = {
         '[{path: /, headers: {X: "a\\nb"}}]',
         "[{path: /, headers: {expires: x}}]",
         "[{path: /, headers: {Content-Type: null}}]",
+        "[{path: /, cors: []}]",
+        '[{path: /, cors: ["*"]}]',
+        '[{path: /, cors: "null"}]',
+        "[{path: /, cors: true}]",
+        "[{path: /, cors: [null]}]",
+        "[{path: /, cors: https://a.example/}]",
+        '[{path: /, cors: "https://*.example"}]',
     ],
     "sites": [
         "5",

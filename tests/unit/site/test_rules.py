@@ -10,7 +10,7 @@ from httpd.site.rules import NO_POLICY, OWN_FIELDS, PathPolicy, Rule, Rules, mer
 
 
 def test_policy_without_rules_changes_nothing() -> None:
-    assert Rules(()).find(b"/a") == PathPolicy() == (None, (), frozenset())
+    assert Rules(()).find(b"/a") is NO_POLICY
     assert Rules((Rule(("/b",), 1, (("A", "1"),)),)).find(b"/a") == PathPolicy()
 
 

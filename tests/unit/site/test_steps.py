@@ -17,6 +17,7 @@ from httpd.files.file_cache import FileCache
 from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import _NOT_PLAIN, parse_head
+from httpd.protocol.response import Cacheability
 from httpd.site.builder import PendingBuilder, ResponseBuilder, page_builder
 from httpd.site.changes import Changes
 from httpd.site.rules import NO_POLICY, PathPolicy, Rule, Rules
@@ -48,7 +49,10 @@ TARGETS += ["/a.html", "/.phttpd/reload", "/.phttpd/reload.js"]
 
 
 FIELD = (("X-Field", "x"),)
-RULES = (Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),)
+RULES = (
+    Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),
+    Rule(("*.js", "/folder/"), cors=frozenset({"http://localhost"})),
+)
 
 
 class RecordingMapping(Mapping[str, str]):
@@ -151,6 +155,29 @@ def test_step_reads_no_field_that_it_does_not_declare(
             assert undeclared(step, request, found, policy) == set(), type(step).__name__
 
 
+@given(
+    st.sampled_from(["GET", "HEAD"]),
+    st.sampled_from(TARGETS),
+    st.lists(
+        st.sampled_from([(name, value) for name, values in VALUES.items() for value in values]),
+        max_size=6,
+        unique_by=lambda field: field[0],
+    ),
+)
+@settings(max_examples=500)
+def test_response_that_is_cached_with_a_file_depends_on_the_variant_key_alone(
+    site: Site, method: str, target: str, fields: list[tuple[str, str]]
+) -> None:
+    """Whatever reads the fields: a step, or the rules."""
+    lines = [f"{name}: {value}" for name, value in fields]
+    request = parse_head(head(*lines, method=method, target=target))
+    recording = RecordingMapping(request.header.fields)
+    made = site.respond(request._replace(header=request.header._replace(fields=recording)))
+    if isinstance(made, ResponseBuilder) and made.cacheability is Cacheability.FILE:
+        assert recording.read <= {*site.variant_fields}
+        assert ("origin" in recording.read) is target.endswith(".js")
+
+
 class Undeclared:
     """A step as it must not be."""
 
@@ -194,7 +221,7 @@ def test_step_that_reads_an_undeclared_field_is_caught(site: Site, how: str) -> 
 def test_variant_key_is_made_of_the_fields_that_steps_declare(site: Site) -> None:
     """Up to the step that serves files: what later steps make is cached with no file."""
     handler = site.steps[0]
-    assert list(site.variant_fields) == sorted(handler.reads)
+    assert list(site.variant_fields) == sorted(handler.reads | {"origin"})
     assert {"accept-encoding", "range", "if-none-match"} <= {*site.variant_fields}
     assert handler.reads >= _NOT_PLAIN, "the handler relies on `Header.is_plain`"
 
