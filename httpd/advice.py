@@ -9,9 +9,10 @@ import grp
 import os
 import pwd
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from httpd.configuration import Settings
+from httpd.site.redirect_checks import find_shadowed
 
 
 def advise(settings: Settings, *, has_unit: bool = False) -> list[str]:
@@ -35,7 +36,18 @@ def advise(settings: Settings, *, has_unit: bool = False) -> list[str]:
             found.append(_without_effect("user", user))
         if group and grp.getgrnam(group).gr_gid != os.getegid():
             found.append(_without_effect("group", group))
-    return found
+    return [*found, *_advise_redirects(settings)]
+
+
+def _advise_redirects(settings: Settings) -> Iterator[str]:
+    """Yield a warning for each redirect that no request reaches."""
+    of_sites = [(f"sites: {site.names[0]}: ", dict(site.own)) for site in settings.gateway.sites]
+    for whose, own in [("", {"redirects": settings.site.redirects}), *of_sites]:
+        for shadowed, first in find_shadowed(own.get("redirects", ())):
+            yield (
+                f"{whose}redirects: that of {shadowed.path} in line {shadowed.line} has no effect, "
+                f"since {first.path} in line {first.line} matches the same paths before"
+            )
 
 
 def _without_effect(key: str, name: str) -> str:

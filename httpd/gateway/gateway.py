@@ -36,7 +36,7 @@ from httpd.protocol.target import (
 )
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder
 from httpd.site.paused_site import PausedSite
-from httpd.site.quick import QuickBuilder
+from httpd.site.quick import AnyQuickBuilder
 from httpd.site.rules import NO_POLICY
 from httpd.site.site import Site
 from httpd.site.sites import Sites
@@ -382,7 +382,7 @@ class Gateway:
         self._responses.remember(head, response)
         return response
 
-    def _build_quickly(self, quick: QuickBuilder, path: bytes) -> Response | LookedUp:
+    def _build_quickly(self, quick: AnyQuickBuilder, path: bytes) -> Response | LookedUp:
         """Return a new response of level 4, if the quick way makes one."""
         try:
             return quick.respond(path, self._quick_lines, self._dates, self._hooks.before_blocking)

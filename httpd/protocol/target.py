@@ -195,6 +195,11 @@ def encode_path(path: bytes) -> str:
     return "".join([_ENCODED[byte] for byte in path])
 
 
+def encode_query(query: bytes) -> str:
+    """Percent-encode the bytes of a query, as it was sent, that are not ASCII."""
+    return "".join([chr(byte) if byte < 0x80 else _ENCODED[byte] for byte in query])
+
+
 def relative_with_slash(path: bytes, query: bytes) -> str:
     """Return a relative reference to a path with a slash at its end, with the query kept.
 
@@ -209,5 +214,4 @@ def relative_with_slash(path: bytes, query: bytes) -> str:
     # Percent-encoding stays; characters that the client should have encoded are encoded.
     spelled = "".join([chr(byte) if byte == PERCENT else _ENCODED[byte] for byte in name])
     spelled = spelled.replace(":", "%3A")
-    asked = "".join([chr(byte) if byte < 0x80 else _ENCODED[byte] for byte in query])
-    return f"./{spelled}/{asked}"
+    return f"./{spelled}/{encode_query(query)}"

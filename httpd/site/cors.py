@@ -30,6 +30,10 @@ class Preflight:
 
     reads = frozenset({"access-control-request-method", "origin"})
 
+    def concerns(self, path: bytes) -> bool:  # noqa: ARG002
+        """Tell that no GET is a preflight request."""
+        return False
+
     def handle(self, request: Request, policy: PathPolicy) -> ResponseBuilder | None:
         """Respond to a preflight request; see `EarlyStep.handle`."""
         fields = request.header.fields

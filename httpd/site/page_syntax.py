@@ -9,7 +9,7 @@ from httpd.settings.errors import ConfigError, refuse
 from httpd.settings.kinds import Kind, is_encodable
 from httpd.settings.tree import Tree
 
-ERROR_STATUSES = (400, 403, 404, 405, 406, 412, 416, 501, 503)
+ERROR_STATUSES = (400, 403, 404, 405, 406, 410, 412, 416, 501, 503)
 """The errors of a site.  Any other one is not of a site: the request has no site yet, or the server
 itself has failed."""
 _FILE = r"(/(?!\.)[^/\u0000]+)+"

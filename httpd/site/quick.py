@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from binascii import crc32
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from typing import NamedTuple
 
@@ -28,12 +28,12 @@ from httpd.protocol.response import Body, Cacheability, DateHeaders, Response
 from httpd.protocol.target import PCHAR
 from httpd.site.file_handler import FileHandler
 from httpd.site.settings import SiteSettings
-from httpd.site.steps import Step
+from httpd.site.steps import EarlyStep, Step
 
 _UNDERSTOOD = frozenset(
     {
         *("charset", "default_type", "docroot", "expires", "index", "listing", "precompressed"),
-        *("errors", "fallback", "serve_hidden", "types"),
+        *("errors", "fallback", "redirects", "serve_hidden", "types"),
     }
 )
 """The settings that the quick way obeys, or that do not concern it."""
@@ -169,3 +169,32 @@ class QuickBuilder:
         source = _new(_Source, (resolver.directory + path, content, claim, -1, False))
         body = _new(Body, (content, (), source, None))
         return Response(200, lines, dates, body, True, True, Cacheability.FILE, self._expires)
+
+
+class SelectiveQuickBuilder:
+    """The quick way of a site with early steps: what may concern one of them is left to them.
+
+    Args:
+        quick: for the other paths.
+        early_steps: of the site.
+    """
+
+    def __init__(self, quick: QuickBuilder, early_steps: Sequence[EarlyStep]) -> None:
+        self._respond = quick.respond
+        self._concern = [step.concerns for step in early_steps]
+
+    def respond(
+        self,
+        path: bytes,
+        first_lines: bytes,
+        dates: DateHeaders,
+        before_blocking: Callable[[], None],
+    ) -> Response | LookedUp:
+        """See `QuickBuilder.respond`."""
+        for concerns in self._concern:
+            if concerns(path):
+                return None
+        return self._respond(path, first_lines, dates, before_blocking)
+
+
+AnyQuickBuilder = QuickBuilder | SelectiveQuickBuilder

@@ -67,25 +67,31 @@ def _read_rule(tree: Tree, problems: list[str]) -> Rule:
         if entries.keys() <= {"path"}:
             problems.append(f"{tree.place}: a rule that says nothing; expected {_SAYS}")
     return Rule(
-        _read_paths(entries["path"], problems) if "path" in entries else (),
+        tuple(read_patterns(entries["path"], problems)) if "path" in entries else (),
         _read_expires(entries["expires"], problems) if "expires" in entries else None,
         _read_fields(entries["headers"], problems) if "headers" in entries else (),
         _read_origins(entries["cors"], problems) if "cors" in entries else None,
     )
 
 
-def _read_paths(tree: Tree, problems: list[str]) -> tuple[str, ...]:
+def read_patterns(tree: Tree, problems: list[str]) -> dict[str, Tree]:
+    """Return the patterns of a pattern or a list of patterns, each with the part that has it.
+
+    Args:
+        tree: the value.
+        problems: what is wrong is added here.
+    """
     items = tree.items()
-    paths = []
+    found = {}
     for item in [tree] if items is None else items:
         text = item.text()
         if text is not None and patterns.check_pattern(text):
-            paths.append(text)
+            found[text] = item
         else:
             problems.append(refuse(item.place, item, patterns.ALLOWED))
     if items == []:
         problems.append(refuse(tree.place, tree, patterns.ALLOWED))
-    return tuple(paths)
+    return found
 
 
 def _read_expires(tree: Tree, problems: list[str]) -> int | None:

@@ -14,6 +14,8 @@ from httpd.settings.tree import Tree
 from httpd.site.changes import Changes
 from httpd.site.page_syntax import ERROR_STATUSES, ERRORS, FALLBACK
 from httpd.site.reach_syntax import SERVE_HIDDEN
+from httpd.site.redirect_syntax import REDIRECTS
+from httpd.site.redirects import Redirect
 from httpd.site.rule_syntax import EXPIRES, RULES
 from httpd.site.rules import Rule
 from httpd.site.types_syntax import MEDIA_TYPE_KIND, TYPES, TypesByName
@@ -41,6 +43,15 @@ _RULES_EXAMPLE = """\
 - path: "*.svgz"
   headers:
     Content-Encoding: gzip"""
+
+_REDIRECTS_EXAMPLE = """\
+- path: /old/**
+  to: /new/**
+- path: /blog/*/index.php
+  to: https://blog.example/*/
+  status: 301
+- path: /secret.html
+  status: 410"""
 
 
 def _read_charset(value: Any) -> str | None:
@@ -161,6 +172,15 @@ class SiteSettings:
         "Header fields, and another `expires`, for some paths: a list of mappings. All rules that"
         " match apply; a later one beats an earlier one.",
         example=_RULES_EXAMPLE,
+    )
+    redirects: tuple[Redirect, ...] = key(
+        REDIRECTS,
+        [],
+        "Redirects: a list of mappings. The first one that matches counts, before a file is looked"
+        " for, and for all methods but `OPTIONS`.",
+        details="A redirect that leads round in a circle is an error. One that is never reached,"
+        " since another matches its paths before, is a warning.",
+        example=_REDIRECTS_EXAMPLE,
     )
     changes: Changes | None = None
     """Those below the docroot, for live reload; None to leave it out.  No key sets this."""

@@ -7,7 +7,7 @@ a builder decides, and an HTTPError becomes an error page.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from httpd.files.docroot import Docroot, LookedUp
@@ -24,7 +24,13 @@ from httpd.site.fallback import Fallback, NoIndexError
 from httpd.site.file_handler import FileHandler
 from httpd.site.listing_handler import ListingHandler
 from httpd.site.live_reload import LiveReload
-from httpd.site.quick import QuickBuilder, may_be_quick
+from httpd.site.quick import (
+    AnyQuickBuilder,
+    QuickBuilder,
+    SelectiveQuickBuilder,
+    may_be_quick,
+)
+from httpd.site.redirect_step import RedirectStep
 from httpd.site.rules import NO_POLICY, PathPolicy, Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.shared import Shared
@@ -50,12 +56,34 @@ class Identity(NamedTuple):
     label: str = ""
 
 
+class Compiled(NamedTuple):
+    """What is made of the settings of a site once, for all directories that have these settings.
+
+    Args:
+        rules: None if there are none.
+        early_steps: in the order of their turn.
+    """
+
+    rules: Rules | None
+    early_steps: Sequence[EarlyStep]
+
+
+def compile_settings(settings: SiteSettings) -> Compiled:
+    """Return what is made of the settings of a site once."""
+    early_steps: list[EarlyStep] = []
+    if any(rule.cors for rule in settings.rules):
+        early_steps.append(Preflight())
+    if settings.redirects:
+        early_steps.append(RedirectStep(settings.redirects))
+    return Compiled(Rules(settings.rules) if settings.rules else None, early_steps)
+
+
 class Site:
     """Responds to requests from the files below a docroot.
 
     Args:
         settings: of the site.
-        rules: those of the settings; None if there are none.
+        compiled: the result of `compile_settings` for the settings.
         docroot: of the site.
         shared: by all sites of the gateway.
         identity: what tells the site apart from the others.
@@ -93,14 +121,14 @@ class Site:
     def __init__(
         self,
         settings: SiteSettings,
-        rules: Rules | None,
+        compiled: Compiled,
         docroot: Docroot,
         shared: Shared,
         identity: Identity,
     ) -> None:
         self.key, self.name, self._label = identity
         self._shared = shared
-        self._rules = rules
+        self._rules, self.early_steps = compiled
         file_cache, clock = shared.file_cache, shared.clock
         expires, charset = settings.expires, settings.charset
         types = media_types(settings.types, settings.default_type)
@@ -111,13 +139,12 @@ class Site:
             key=self.key,
             media_types=types,
         )
-        self.early_steps = make_early_steps(settings)
         files = FileHandler(file_cache, expires, charset, types, clock)
         self.steps: list[Step] = [files]
         # Responses of later steps are not cached with a file, so their `reads` do not count.
         reads = frozenset[str]().union(*(step.reads for step in self.steps))
-        if rules is not None:
-            reads |= rules.reads
+        if self._rules is not None:
+            reads |= self._rules.reads
         self.variant_fields = tuple(sorted(reads))
         self.find: Callable[[bytes], Found] = self.lookup.find
         if settings.changes is not None:
@@ -126,7 +153,7 @@ class Site:
             self.steps.insert(0, live_reload)
         self._fallback = None
         if settings.fallback is not None:
-            self._fallback = Fallback(settings.fallback, self.find, self.steps, rules)
+            self._fallback = Fallback(settings.fallback, self.find, self.steps, self._rules)
         self._custom_errors = None
         if settings.errors:
             self._custom_errors = CustomErrors(
@@ -137,9 +164,11 @@ class Site:
             self.steps.append(ListingHandler(shared.listings, docroot, clock))
         # One look tells that neither an early step nor the method stands before the lookup.
         self._direct_methods = frozenset() if self.early_steps else _FILE_METHODS
-        self.quick = None
+        self.quick: AnyQuickBuilder | None = None
         if may_be_quick(settings, self.steps):
-            self.quick = QuickBuilder(self.lookup, file_cache, self.key, expires, charset, types)
+            quick = QuickBuilder(self.lookup, file_cache, self.key, expires, charset, types)
+            is_alone = not self.early_steps
+            self.quick = quick if is_alone else SelectiveQuickBuilder(quick, self.early_steps)
         self.begin_second(shared.second, clock.date)
 
     def begin_second(self, second: int, date: int) -> None:
@@ -257,14 +286,6 @@ class Site:
         except HTTPError as error:
             made = self._respond_to_error(error, request, policy)
             return made._replace(cacheability=Cacheability.NEVER)
-
-
-def make_early_steps(settings: SiteSettings) -> list[EarlyStep]:
-    """Return the early steps that the settings of a site enable, in the order of their turn."""
-    steps: list[EarlyStep] = []
-    if any(rule.cors for rule in settings.rules):
-        steps.append(Preflight())
-    return steps
 
 
 def find_policy(rules: Rules, path: bytes) -> PathPolicy:

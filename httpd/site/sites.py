@@ -12,10 +12,9 @@ from httpd.files.hidden import HiddenNames
 from httpd.protocol.host import host_name
 from httpd.site.names import NameTable, is_directory_name
 from httpd.site.no_site import NoSite
-from httpd.site.rules import Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.shared import Shared
-from httpd.site.site import Identity, Site
+from httpd.site.site import Compiled, Identity, Site, compile_settings
 from httpd.site.sites_syntax import STAR, NamedSite
 
 AnySite = Site | NoSite
@@ -61,7 +60,7 @@ class Sites:
         self._made: dict[bytes, Site] = {}
         self._of_stars: WeakValueDictionary[bytes, Site] = WeakValueDictionary()
         self._outer: dict[int, Docroot] = {}
-        self._rules: dict[int, Rules | None] = {}
+        self._compiled: dict[int, Compiled] = {}
         self.only: Site | None = None
         self._default: AnySite = _UNKNOWN
         if top.docroot:
@@ -139,9 +138,9 @@ class Sites:
     def _make(
         self, number: int, settings: SiteSettings, docroot: Docroot, identity: Identity
     ) -> Site:
-        if number not in self._rules:
-            self._rules[number] = Rules(settings.rules) if settings.rules else None
-        return Site(settings, self._rules[number], docroot, self._shared, identity)
+        if number not in self._compiled:
+            self._compiled[number] = compile_settings(settings)
+        return Site(settings, self._compiled[number], docroot, self._shared, identity)
 
     # ---------------------------------------------------------------- time
 

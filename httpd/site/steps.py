@@ -50,6 +50,13 @@ class EarlyStep(Protocol):
     def reads(self) -> frozenset[str]:
         """The request header fields that the step reads, in lower case."""
 
+    def concerns(self, path: bytes) -> bool:
+        """Tell whether the step may respond to a GET.
+
+        Args:
+            path: of the request, as it was sent: any bytes.
+        """
+
     def handle(self, request: Request, policy: PathPolicy) -> ResponseBuilder | None:
         """Respond to a request, or leave it to the next step.
 

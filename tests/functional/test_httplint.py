@@ -32,6 +32,10 @@ FILES = {
 }
 CONFIG = """
 listing: true
+redirects:
+  - {path: /moved/**, to: /**}
+  - {path: /elsewhere, to: "https://e.example/", status: 302}
+  - {path: /gone, status: 410}
 rules:
   - path: /ruled.html
     expires: 365d
@@ -85,10 +89,13 @@ GETS = {
         },
     ),
     "301": Kind(301, "/sub"),
+    "308": Kind(308, "/moved/plain.txt?x"),
+    "302": Kind(302, "/elsewhere"),
     "304": Kind(304, lines=("If-None-Match: *",)),
     "400": Kind(400, "/%", exempt={"STATUS_BAD_REQUEST": ABOUT_THE_REQUEST}),
     "404": Kind(404, "/missing"),
     "406": Kind(406, "/coded.html", ("Accept-Encoding: *;q=0",)),
+    "410": Kind(410, "/gone"),
     "412": Kind(412, lines=('If-Match: "other"',)),
     "413": Kind(413, lines=("Content-Length: 99999999",)),
     "414": Kind(414, f"/{'a' * 9000}", exempt={"STATUS_URI_TOO_LONG": ABOUT_THE_REQUEST}),
@@ -117,6 +124,7 @@ GETS = {
 KINDS = {
     **GETS,
     **{f"{name}-head": kind.with_head() for name, kind in GETS.items()},
+    "308-post": Kind(308, "/moved/plain.txt", method="POST"),
     "405": Kind(405, method="POST"),
     "501": Kind(501, method="BREW"),
     "options": Kind(200, method="OPTIONS"),

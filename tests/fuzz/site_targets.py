@@ -17,6 +17,7 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import find_head_end
 from httpd.protocol.response import Response
 from httpd.protocol.target import decode_path, encode_path
+from httpd.site.redirects import Redirect
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
 from tests.corpus import site
@@ -32,6 +33,13 @@ RULES = (
     Rule(("*.html",), None, (("Expires", None), ("Server", None), ("ETag", None))),
     Rule(("*.gz",), None, (("Content-Encoding", "gzip"), ("Last-Modified", None))),
 )
+REDIRECTS = (
+    Redirect("/r/**", "/**"),
+    Redirect("/r*", "/*/plain.txt", 302),
+    Redirect("*.old", "https://e.example/*?x=1#y", 301),
+    Redirect("/gone", None, 410),
+)
+LOCATION = re.compile(rb"\r\nLocation: (?:\./|/(?![/\\])|https://e\.example/)[!-~]*\r\n")
 MAX_BODY = 4096
 MAX_REQUESTS = 8
 """Requests that are answered of one input."""
@@ -45,7 +53,12 @@ def make_site_targets(directory: Path) -> dict[str, Target]:
     for ending in (".br", ".gz"):
         (docroot / f"plain.txt{ending}").write_bytes(b"short")
     settings = SiteSettings(
-        docroot=str(docroot), index=INDEX, expires=60, listing=True, rules=RULES
+        docroot=str(docroot),
+        index=INDEX,
+        expires=60,
+        listing=True,
+        rules=RULES,
+        redirects=REDIRECTS,
     )
     gateway = make_gateway(settings)
     opener = Docroot(str(docroot), INDEX)
@@ -124,6 +137,7 @@ def check_wire(response: Response, *, is_head: bool) -> None:
         assert body == b""
     else:
         assert seen["Content-Length"] == str(len(body))
+    assert LOCATION.search(head + end) or "Location" not in seen
     if where := seen.get("Content-Range"):
         _check_content_range(where, seen, response.status)
 

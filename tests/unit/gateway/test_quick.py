@@ -25,7 +25,8 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import JOINED, Response
 from httpd.site import quick
 from httpd.site.changes import Changes
-from httpd.site.quick import QuickBuilder, may_be_quick
+from httpd.site.quick import may_be_quick
+from httpd.site.redirects import Redirect
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
 from httpd.site.site import Site
@@ -58,6 +59,13 @@ LINES = [
     ["Expect: 100-continue"],
     ["Content-Length: 0"],
 ]
+REDIRECTS = (
+    Redirect("/plain/a.html", "/plain/new"),
+    Redirect("/forms/**", "/plain/**", 302),
+    Redirect("/plain/*.js", None, 410),
+    Redirect("/b c.txt", "/plain/"),
+    Redirect("/.well-known/ä.txt", "/plain/"),
+)
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"charset": None},
@@ -75,6 +83,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"changes": Changes()},
     {"fallback": "/plain/a.html"},
     {"errors": ((404, "/plain/a.html"), (403, "/missing"), (416, "/plain/x.svg"))},
+    {"redirects": REDIRECTS},
+    {"redirects": (Redirect("/**/deeper/**", "/plain/"), Redirect("*.svg", "https://e.example/"))},
 ]
 
 request_heads = st.builds(
@@ -373,7 +383,7 @@ def test_site_is_quick_unless_a_setting_is_unknown_to_the_quick_way(
     docroot: Path, changed: dict[str, Any]
 ) -> None:
     site = site_of(make_gateway(SiteSettings(docroot=str(docroot), **changed)))
-    assert isinstance(site.quick, QuickBuilder) is (changed.keys().isdisjoint({"rules", "changes"}))
+    assert (site.quick is not None) is (changed.keys().isdisjoint({"rules", "changes"}))
 
 
 def test_setting_of_a_later_version_forbids_the_quick_way_when_it_is_set(
@@ -385,6 +395,13 @@ def test_setting_of_a_later_version_forbids_the_quick_way_when_it_is_set(
     monkeypatch.setattr(quick, "_UNDERSTOOD", quick._UNDERSTOOD - {"expires"})
     assert not may_be_quick(settings, steps)
     assert may_be_quick(replace(settings, expires=43200), steps)
+
+
+def test_site_with_redirects_keeps_the_quick_way_for_other_paths(docroot: Path) -> None:
+    gateway, _ = pair(docroot, redirects=REDIRECTS)
+    assert is_quick(gateway, "/plain/x.svg")
+    assert not is_quick(gateway, "/plain/a.html")
+    assert not is_quick(gateway, "/plain/a.b.js")
 
 
 def test_step_before_the_files_forbids_the_quick_way(docroot: Path) -> None:

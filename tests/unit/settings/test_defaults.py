@@ -43,6 +43,7 @@ def test_key_without_a_value_has_its_default(site: Path) -> None:
         "max_body": 1024 * 1024,
         "expires": 43200,
         "rules": (),
+        "redirects": (),
         "cache": share_memory(),
         "user": None,
         "group": None,

@@ -17,7 +17,8 @@ FILE = (
     " it with a dot"
 )
 STATUS = (
-    "is no status that a page can be for; expected 400, 403, 404, 405, 406, 412, 416, 501 or 503"
+    "is no status that a page can be for; expected"
+    " 400, 403, 404, 405, 406, 410, 412, 416, 501 or 503"
 )
 
 

@@ -79,6 +79,12 @@ def test_shipped_file_has_an_example_of_types_that_loads(write: Write) -> None:
     assert types.of_name(b"apple-app-site-association") == "application/json"
 
 
+def test_shipped_file_has_an_example_of_redirects_that_loads(write: Write) -> None:
+    ((_, text),) = shipped_lines()["redirects"]
+    redirects = load(write(f"redirects:{text}\n"), {}).site.redirects
+    assert [redirect.status for redirect in redirects] == [308, 301, 410]
+
+
 def test_shipped_file_explains_every_key() -> None:
     paragraphs = SHIPPED_TEXT.split("\n\n")
     for name in KEYS:

@@ -97,6 +97,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("expires", "3650d", 3650 * 86400),
     ("rules", "", ()),
     ("rules", "[]", ()),
+    ("redirects", "", ()),
+    ("redirects", "[]", ()),
     ("cache", "0", 0),
     ("cache", "64GiB", 64 << 30),
     ("user", ME, ME),
@@ -154,6 +156,7 @@ BAD: list[tuple[str, list[str], str]] = [
     ("max_body", ["-1", "1025MiB", "none", "true"], "from 0 to 1073741824"),
     ("expires", ["-1", "3651d", "never", "true"], "from 0 to 315360000 seconds"),
     ("rules", ["{a: b}", "all", "5", "true"], "a list of rules"),
+    ("redirects", ["{a: b}", "all", "5", "true"], "a list of redirects"),
     ("cache", ["-1", "65GiB", "lots"], "from 0 to 68719476736"),
     ("user", ["no-such-user", "999999999"], "no such user: "),
     (

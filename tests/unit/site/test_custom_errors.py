@@ -13,6 +13,7 @@ from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.gateway import Gateway
 from httpd.site.error_pages import POLICY
 from httpd.site.page_syntax import ERROR_STATUSES
+from httpd.site.redirects import Redirect
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
 from httpd.site.sites_syntax import NamedSite
@@ -40,7 +41,7 @@ def docroot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(docroot: Path) -> Gateway:
-    return serve(docroot, errors=ERRORS)
+    return serve(docroot, errors=ERRORS, redirects=(Redirect("/gone", None, 410),))
 
 
 REQUESTS = [
@@ -56,6 +57,7 @@ REQUESTS = [
     (405, "POST", "/a.js", []),
     (405, "DELETE", "/none", []),
     (406, "GET", "/a.js", ["Accept-Encoding: identity;q=0"]),
+    (410, "GET", "/gone", []),
     (412, "GET", "/a.js", ['If-Match: "other"']),
     (416, "GET", "/a.js", ["Range: bytes=999-"]),
     (501, "BREW", "/a.js", []),

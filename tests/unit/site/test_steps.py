@@ -6,7 +6,8 @@ would be told to clients that sent something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ from httpd.protocol.parser import _NOT_PLAIN, parse_head
 from httpd.protocol.response import Cacheability
 from httpd.site.builder import PendingBuilder, ResponseBuilder, page_builder
 from httpd.site.changes import Changes
+from httpd.site.redirects import Redirect
 from httpd.site.rules import NO_POLICY, PathPolicy, Rule, Rules
 from httpd.site.settings import SiteSettings
-from httpd.site.site import Site, find_policy
+from httpd.site.site import Compiled, Site, find_policy
 from httpd.site.sites import Sites
 from httpd.site.steps import EarlyStep, Found, Step
 from tests.unit.protocol.heads import head
@@ -45,10 +47,12 @@ VALUES = {
     "User-Agent": ["x"],
 }
 TARGETS = ["/a.js", "/large.bin", "/folder", "/folder/", "/folder/?sort=size", "/ruled.gz", "/none"]
+TARGETS += ["/moved/a", "/gone"]
 TARGETS += ["/a.html", "/.phttpd/reload", "/.phttpd/reload.js"]
 
 
 FIELD = (("X-Field", "x"),)
+REDIRECTS = (Redirect("/moved/*", "/*"), Redirect("/gone", None, 410))
 RULES = (
     Rule(("*.gz",), 60, (("Content-Encoding", "gzip"), ("ETag", None))),
     Rule(("*.js", "/folder/"), cors=frozenset({"http://localhost"})),
@@ -84,6 +88,10 @@ class Early:
         self._method = method
         self._status = status
 
+    def concerns(self, path: bytes) -> bool:
+        """Tell that this step responds to no GET."""
+        return False
+
     def handle(self, request: Request, policy: PathPolicy) -> ResponseBuilder | None:
         """Respond to the method, and to no other."""
         if request.method != self._method:
@@ -93,12 +101,19 @@ class Early:
         return page_builder(self._status, "Early.", (), policy, request.path)
 
 
-def undeclared(step: Step, request: Request, found: Found, policy: PathPolicy) -> set[str]:
-    """Run a step to its end, and return the fields that it reads without saying so."""
+def undeclared(
+    step: Step | EarlyStep, request: Request, policy: PathPolicy, found: Found | None = None
+) -> set[str]:
+    """Run a step to its end, and return the fields that it reads without saying so.
+
+    An early step is run where nothing was found.
+    """
     fields = RecordingMapping(request.header.fields)
-    header = request.header._replace(fields=fields)
+    recording = request._replace(header=request.header._replace(fields=fields))
+    arguments = (policy,) if found is None else (found, policy)
+    handle: Callable[..., ResponseBuilder | PendingBuilder | None] = step.handle
     try:
-        made = step.handle(request._replace(header=header), found, policy)
+        made = handle(recording, *arguments)
         if made is not None and not isinstance(made, ResponseBuilder):
             for _ in made:
                 pass
@@ -117,7 +132,8 @@ def make_filled_site(root: Path, changes: Changes | None = None) -> Site:
     for name in "a.js", "a.js.gz", "a.js.br", "a.html", "ruled.gz", "folder/b.txt":
         write(root / name, "content", age=3600)
     write_sparse(root / "large.bin", SMALL_FILE + 1)
-    return make_site(SiteSettings(docroot=str(root), listing=True, rules=RULES, changes=changes))
+    settings = SiteSettings(docroot=str(root), listing=True, rules=RULES, redirects=REDIRECTS)
+    return make_site(replace(settings, changes=changes))
 
 
 @pytest.fixture(scope="module")
@@ -147,12 +163,14 @@ def test_step_reads_no_field_that_it_does_not_declare(
     request = parse_head(head(*lines, method=method, target=target))
     policy = find_policy(Rules(RULES), request.path)
     for each in (site, watched):
+        for early_step in each.early_steps:
+            assert undeclared(early_step, request, policy) == set(), type(early_step).__name__
         try:
             found = each.find(request.path)
         except HTTPError:
             continue
         for step in each.steps:
-            assert undeclared(step, request, found, policy) == set(), type(step).__name__
+            assert undeclared(step, request, policy, found) == set(), type(step).__name__
 
 
 @given(
@@ -214,8 +232,8 @@ class Undeclared:
 def test_step_that_reads_an_undeclared_field_is_caught(site: Site, how: str) -> None:
     request = parse_head(head(target="/a.js"))
     found = site.lookup.find(request.path)
-    assert undeclared(Undeclared(how), request, found, NO_POLICY)
-    assert not undeclared(Undeclared("not at all"), request, found, NO_POLICY)
+    assert undeclared(Undeclared(how), request, NO_POLICY, found)
+    assert not undeclared(Undeclared("not at all"), request, NO_POLICY, found)
 
 
 def test_variant_key_is_made_of_the_fields_that_steps_declare(site: Site) -> None:
@@ -237,6 +255,8 @@ def test_step_that_no_setting_enables_does_not_exist(tmp_path: Path) -> None:
     watched = make_site(SiteSettings(docroot=str(tmp_path), changes=Changes()))
     assert [type(step).__name__ for step in watched.steps] == ["LiveReload", *names[:-1]]
     assert all(each.early_steps == [] for each in (with_listing, without, watched))
+    moved = make_site(SiteSettings(docroot=str(tmp_path), redirects=REDIRECTS))
+    assert [type(step).__name__ for step in moved.early_steps] == ["RedirectStep"]
 
 
 def test_early_step_is_asked_for_every_method_before_the_path_is_looked_up(
@@ -246,7 +266,10 @@ def test_early_step_is_asked_for_every_method_before_the_path_is_looked_up(
     write(tmp_path / "a", "content", age=3600)
     early: list[EarlyStep] = [Early("POST", 403), Early("POST", 404), Early("HEAD", 404)]
     with monkeypatch.context() as patch:
-        patch.setattr("httpd.site.site.make_early_steps", lambda _: early)
+        patch.setattr(
+            "httpd.site.sites.compile_settings",
+            lambda settings: Compiled(Rules(settings.rules), early),
+        )
         site = make_site(SiteSettings(docroot=str(tmp_path), rules=(Rule(("a",), None, FIELD),)))
     expected = {
         ("POST", "/a"): 403,

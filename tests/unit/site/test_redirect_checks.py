@@ -1,0 +1,102 @@
+"""Redirects that no request reaches, since others come before them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from httpd.advice import advise
+from httpd.configuration import load
+from httpd.site.patterns import translate
+from httpd.site.redirect_checks import find_shadowed
+from httpd.site.redirects import Redirect
+from tests.unit.site.test_redirects import PATHS, PATTERNS
+
+
+def shadowed(*paths: str) -> list[tuple[str, str]]:
+    redirects = [Redirect(path, "/to") for path in paths]
+    return [(one.path, first.path) for one, first in find_shadowed(redirects)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/a", "/a"),
+        ("/x/**", "/x/a"),
+        ("/x/**", "/x/a/**"),
+        ("/?/**", "/a/**"),
+        ("a*", "ab*"),
+        ("a*", "/b/ab/c/ab"),
+        ("/*", "/a"),
+        ("/a/**", "/a/b/**"),
+        ("/a/**", "/a/*"),
+        ("/a*", "/ab*"),
+        ("/?", "/a"),
+        ("/*", "/*.php"),
+        ("*.php", "/a/b.php"),
+        ("*.php", "/**/*.php"),
+        ("/**/b", "/a/b"),
+    ],
+)
+def test_redirect_behind_one_for_all_of_its_paths_is_found(first: str, second: str) -> None:
+    assert shadowed(first, "/other/one", second) == [(second, first)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/a", "/b"),
+        ("/a", "/a/"),
+        ("/a", "/**"),
+        ("/a/*", "/a/**"),
+        ("/a/b/**", "/a/**"),
+        ("/a?", "/a*"),
+        ("/a?", "/a??"),
+        ("/a/?", "/a/*"),
+        ("/a/?*", "/a/*"),
+        ("/a/x", "/a/*"),
+        ("/*.php", "*.php"),
+        ("/**/a/b", "/**/b"),
+        ("/*/*", "/**"),
+    ],
+)
+def test_redirect_with_paths_of_its_own_is_not_found(first: str, second: str) -> None:
+    assert shadowed(first, second) == []
+
+
+def test_redirect_that_several_leave_no_path_for_is_found() -> None:
+    assert shadowed("/a/", "/a/?*", "/a/*") == [("/a/*", "/a/")]
+
+
+@given(st.lists(PATTERNS, max_size=6), PATHS)
+def test_shadowed_redirect_is_never_the_first_that_matches(patterns: list[str], path: str) -> None:
+    redirects = [Redirect(pattern, "/to", line=line) for line, pattern in enumerate(patterns)]
+    lines = {one.line for one, _ in find_shadowed(redirects)}
+    matching = [
+        line
+        for line, pattern in enumerate(patterns)
+        if re.fullmatch(translate(pattern), path, re.DOTALL)
+    ]
+    assert matching[:1] == [] or matching[0] not in lines
+
+
+def test_warning_names_both_lines_and_the_site(tmp_path: Path) -> None:
+    path = tmp_path / "phttpd.yaml"
+    path.write_text(
+        f"docroot: {tmp_path}\nmax_connections: 1\nredirects:\n"
+        "- {path: /a/**, to: /b/**}\n- {path: /a/c, to: /c}\nsites:\n"
+        f"- name: [e.example, f.example]\n  docroot: {tmp_path}\n"
+        f"  redirects:\n  - {{path: /d, to: /e}}\n  - {{path: /d, status: 410}}\n"
+        f"- {{name: inherits, docroot: {tmp_path}}}\n",
+        "utf-8",
+    )
+    assert advise(load(str(path), {})) == [
+        "redirects: that of /a/c in line 5 has no effect, since /a/** in line 4 matches the same"
+        " paths before",
+        "sites: e.example: redirects: that of /d in line 11 has no effect, since /d in line 10"
+        " matches the same paths before",
+    ]
