@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from httpd.gateway.settings import GatewaySettings
+from httpd.monitor.addresses import find_faults
+from httpd.monitor.settings import MonitorSettings
 from httpd.network.settings import ListenSettings, LoopSettings
 from httpd.observe.log import is_journal
 from httpd.observe.settings import JOURNAL, STDOUT, LogSettings
@@ -44,6 +46,7 @@ class Settings:
     loop: LoopSettings = field(metadata=titled("Connections and requests"))
     process: ProcessSettings = field(metadata=titled("Processes"))
     log: LogSettings = field(metadata=titled("The log"))
+    monitoring: MonitorSettings = field(metadata=titled("The monitor"))
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where each value that was set stands, by key: the start of an error message."""
 
@@ -124,6 +127,8 @@ def load(
         **{group.name: build(group.settings, values, problems) for group in GROUPS},
         places={name: value.place for name, value in values.items()},
     )
+    if not problems.lines:
+        problems.lines += find_faults(settings.monitoring, settings.listen, settings.places)
     if needs_docroot or problems.missing != ["docroot"] or len(problems.lines) > 1:
         problems.throw()
     return settings

@@ -20,6 +20,7 @@ from httpd.files.faults import FileSystemError, NoDocrootError, describe_fault, 
 from httpd.files.hidden import HiddenNames
 from httpd.files.open_file import SMALL_FILE
 from httpd.gateway.frontend import Frontend
+from httpd.monitor.addresses import to_listen
 from httpd.network.listener import find_conflicts
 from httpd.observe.log import printable
 from httpd.observe.settings import JOURNAL, STDOUT
@@ -92,9 +93,8 @@ def _check_addresses(settings: Settings, pidfile: str, unit: Unit | None) -> Ite
     supervisor = None
     with suppress(StartError):  # it belongs to another user
         supervisor = find_supervisor(pidfile)
-    for error in find_conflicts(settings.listen):
+    for key, error in _find_conflicts(settings):
         address = str(error.filename)
-        key = "host" if address.startswith("unix:") or error.errno != errno.EADDRINUSE else "port"
         if error.errno == errno.EADDRINUSE:
             owner = find_owner(address)
             if owner and owner.pid in (supervisor, _SYSTEMD):  # systemd: phttpd.socket
@@ -104,12 +104,22 @@ def _check_addresses(settings: Settings, pidfile: str, unit: Unit | None) -> Ite
             who = owner.describe() if owner else ""
             remedy = f"stop that program, or choose another {key}"
             yield Finding(key, f"{address} is already in use{who}", remedy)
-        elif isinstance(error, PermissionError) and key == "host" and unit is None:
+        elif isinstance(error, PermissionError) and key != "port" and unit is None:
             why = f"cannot listen on {address}: {error.strerror}"
             yield Finding(key, why, "start phttpd as root, or choose a port above 1023")
         elif not isinstance(error, PermissionError):
             why = f"cannot listen on {address}: {error.strerror}"
             yield Finding(key, why, "name an address of this machine")
+
+
+def _find_conflicts(settings: Settings) -> Iterator[tuple[str, OSError]]:
+    """Yield why this machine does not let the server listen, with the key of the address."""
+    for error in find_conflicts(settings.listen):
+        is_port = error.errno == errno.EADDRINUSE and not error.filename.startswith("unix:")
+        yield "port" if is_port else "host", error
+    if settings.monitoring.monitor is not None:
+        for error in find_conflicts(to_listen(settings.monitoring.monitor)):
+            yield "monitor", error
 
 
 def _service_user(unit: Unit | None) -> str:

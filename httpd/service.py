@@ -14,14 +14,18 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from httpd import __version__
 from httpd.advice import advise
 from httpd.configuration import Settings, changed_keys
 from httpd.gateway.frontend import Frontend
+from httpd.monitor.addresses import to_listen
+from httpd.monitor.server import MonitorOptions, run_monitor
 from httpd.network.listener import Listener, format_url, open_listeners, set_options
 from httpd.network.settings import ListenSettings
+from httpd.network.unix_listener import discard
 from httpd.observe.log import Log, is_journal, name_thread
 from httpd.observe.settings import JOURNAL, STDOUT, LogSettings
 from httpd.process.descriptors import raise_descriptor_limit
@@ -36,7 +40,7 @@ from httpd.process.errors import (
 from httpd.process.log_files import Console, LogFile, open_log_file
 from httpd.process.notify import Notifier
 from httpd.process.pidfile import Pidfile, find_supervisor
-from httpd.process.plan import PASSED, Endpoint, Plan
+from httpd.process.plan import PASSED, Endpoint, MonitorPlan, Plan
 from httpd.process.port_owner import describe_owner
 from httpd.process.predecessor import Predecessor
 from httpd.process.preload import preload
@@ -172,16 +176,18 @@ class Service:
                 opened.callback(os.close, log_fd)
             worker = _worker_settings(settings, previous)
             access_logs = self._open_access_logs(settings.log, previous, opened)
+            monitor = self._plan_monitor(settings, previous, opened)
             listeners = self._find_listeners(settings, worker.frontend, previous)
             opened.pop_all()
         return Plan(
             worker=worker,
             listeners=listeners,
             listen=settings.listen,
-            facts=self._facts(settings, listeners.values()),
+            facts=self._facts(settings, listeners.values(), monitor),
             access_logs=access_logs,
             log_fd=log_fd,
             remarks=_remarks(self._settings, settings, has_own_sockets=PASSED not in listeners),
+            monitor=monitor,
         )
 
     def _open_access_logs(
@@ -198,6 +204,28 @@ class Service:
         file = LogFile(open_log_file(target), is_console=False)
         opened.callback(file.close)
         return {target: file}
+
+    def _plan_monitor(
+        self, settings: Settings, previous: Plan | None, opened: ExitStack
+    ) -> MonitorPlan | None:
+        """Return the plan of the monitor, with its sockets open if no predecessor has them."""
+        address, clients = settings.monitoring.monitor, settings.monitoring.monitor_clients
+        if address is None:
+            return None
+        listen = to_listen(address)
+        options = MonitorOptions(address, clients, settings.process.user, settings.process.group)
+        before = previous.monitor if previous is not None else None
+        present = before.sockets if before is not None else []
+        open_sockets = partial(_open_listeners, listen, present)
+        plan = MonitorPlan(options, listen, [], open_sockets, partial(run_monitor, options))
+        may_wait = self._predecessor is not None if previous is None else before is not None
+        try:
+            plan.sockets += open_sockets()
+        except StartError:
+            if present or not may_wait:
+                raise
+        opened.callback(discard, [one for one in plan.sockets if one not in present])
+        return plan
 
     def _find_listeners(
         self, settings: Settings, frontend: Frontend, previous: Plan | None
@@ -234,7 +262,12 @@ class Service:
             status = EX_NOINPUT if error.may_pass else EX_CONFIG
             raise StartError(status, *error.problems) from None
 
-    def _facts(self, settings: Settings, listeners: Iterable[Sequence[Listener]]) -> dict[str, Any]:
+    def _facts(
+        self,
+        settings: Settings,
+        listeners: Iterable[Sequence[Listener]],
+        monitor: MonitorPlan | None,
+    ) -> dict[str, Any]:
         return {
             "version": __version__,
             "docroot": settings.site.docroot or None,
@@ -243,8 +276,17 @@ class Service:
             "access_log": settings.log.access_log,
             "maintenance_file": settings.process.maintenance_file,
             "addresses": [format_url(one.socket) for listed in listeners for one in listed],
+            "monitor": _format_monitor(settings, monitor),
             "started": self._started,
         }
+
+
+def _format_monitor(settings: Settings, plan: MonitorPlan | None) -> str | None:
+    """Return where clients find the monitor; None if there is none."""
+    if plan is None:
+        return None
+    found = [format_url(one) for one in plan.sockets]
+    return found[0] if found else str(settings.monitoring.monitor)
 
 
 def _warn_of_interpreter(log: Log) -> None:

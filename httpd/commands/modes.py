@@ -10,11 +10,11 @@ import time
 
 from httpd.commands.running import find_daemon, reaching
 from httpd.observe.log import printable
+from httpd.observe.report import format_time
 from httpd.observe.scoreboard import PAUSING, Mode, Phase, Scoreboard, read_all
 from httpd.process.errors import EX_OK, EX_UNAVAILABLE, StartError
 from httpd.process.output import write_output
 from httpd.process.signals import SWITCHES
-from httpd.process.status_text import format_time
 
 _LOOK_SECONDS = 0.02
 """Seconds between two looks."""

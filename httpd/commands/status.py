@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from httpd.commands.running import find_daemon, reaching
-from httpd.observe.counters import Counters, read_counters
+from httpd.observe.counters import read_counters
 from httpd.observe.log import printable
-from httpd.observe.scoreboard import Column, Mode, Scoreboard, read_all
+from httpd.observe.report import make_report
+from httpd.observe.scoreboard import read_all
 from httpd.process.errors import EX_NOT_RUNNING, EX_OK, StartError
 from httpd.process.output import write_output
-from httpd.process.status_text import describe_sites, format_bytes, format_time, total
+from httpd.process.status_text import describe_sites, format_bytes
 
 _MEANINGS = {
     "paused": "every request gets 503",
@@ -35,29 +36,10 @@ def status(pidfile: str, *, as_json: bool) -> int:
         boards = read_all(pid)
         if not boards:
             raise StartError(EX_NOT_RUNNING, f"the daemon (pid {pid}) is just starting or ending")
-        report = _report(pid, boards, read_counters(pid))
+        report = make_report(pid, boards, read_counters(pid))
         text = json.dumps(report, indent=2) if as_json else _format_report(report)
     write_output(text)
     return EX_OK
-
-
-def _report(pid: int, boards: list[Scoreboard], counters: Counters) -> dict[str, Any]:
-    newest, *older = boards
-    return {
-        "pid": pid,
-        "phase": newest.phase.name.lower(),
-        "modes": {
-            mode.name.lower(): format_time(since) if (since := newest.since(mode)) else None
-            for mode in Mode
-        },
-        **newest.facts,
-        "connections": total(boards, Column.CONNECTIONS),
-        "active": total(boards, Column.ACTIVE),
-        "requests": counters.total("http_requests_total"),
-        "sent": counters.total("http_response_bytes_total"),
-        "draining_connections": total(older, Column.CONNECTIONS),
-        "workers": newest.snapshot(),
-    }
 
 
 def _format_modes(modes: dict[str, str | None]) -> Iterator[str]:

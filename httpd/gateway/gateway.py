@@ -88,6 +88,8 @@ class Gateway:
         "invalidate_roots",
     )
 
+    admits = None
+
     def __init__(self, frontend: Frontend, caches: Caches, hooks: Hooks) -> None:
         settings = frontend.gateway
         budget = settings.cache // _LISTINGS_SHARE

@@ -35,6 +35,10 @@ class AnyGateway(Protocol):
     """From request heads to responses; see `httpd.gateway.gateway.Gateway`."""
 
     @property
+    def admits(self) -> Callable[[str], bool] | None:
+        """Tells whether a client is served, given its address; None if every client is."""
+
+    @property
     def invalidate_roots(self) -> Callable[[], None]:
         """To be called before a request is served that was sent after the last call."""
 

@@ -37,6 +37,8 @@ class TracedGateway:
         "take_docroot_faults",
     )
 
+    admits = None
+
     def __init__(self, gateway: Gateway, log: Callable[[str], None]) -> None:
         self._gateway = gateway
         self._log = log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,9 @@ class AcceptHandler:
             data = b""
         connection = self._connect(fd, address)
         if self._context.room.is_full() and not self._connections.make_place():
-            self._failures.guard(connection, partial(self._turn_away, connection, fd, data))
+            text = "The server is busy. Please try again."
+            error = HTTPError(503, text, (("Retry-After", "1"),), "too many connections")
+            self._failures.guard(connection, partial(self._refuse, connection, fd, data, error))
             return
         self._gateway.invalidate_roots()  # the client may have connected during this very turn
         serve = partial(connection.receive, data) if data else connection.on_event
@@ -102,19 +105,43 @@ class AcceptHandler:
         except OSError:
             return True  # it is closed all the same (close(2))
 
-    def _turn_away(self, connection: Connection, fd: int, data: bytes) -> None:
-        """Refuse a client for want of room.
+    def turn_away(self, fd: int, address: Any) -> None:
+        """Refuse a client that is not to be served; the arguments are those of `on_accept`."""
+        error = HTTPError(403, "This server is not for clients of your network.")
+        connection = self._connect(fd, address)
+        self._failures.guard(connection, partial(self._refuse, connection, fd, b"", error))
+
+    def _refuse(self, connection: Connection, fd: int, data: bytes, error: HTTPError) -> None:
+        """Refuse a client, whatever it asks for.
 
         Args:
             connection: to the client.
             fd: its socket.
             data: what was read from it, if that was tried.
+            error: what the response says.
         """
         if not data:
             try:
                 data = Transport.read(fd, self._recv)
             except OSError:  # nothing has arrived yet, or the client is gone
                 pass
-        text = "The server is busy. Please try again."
-        error = HTTPError(503, text, (("Retry-After", "1"),), "too many connections")
         connection.refuse(error, data)
+
+
+class Guard:
+    """Turns away the clients that a gateway does not serve, before it hears of them.
+
+    Args:
+        handler: for the others.
+        admits: tells whether a client is served, given its address.
+    """
+
+    def __init__(self, handler: AcceptHandler, admits: Callable[[str], bool]) -> None:
+        self._handler = handler
+        self._admits = admits
+
+    def on_accept(self, fd: int, address: Any) -> None:
+        """Pass an accepted connection on; see `AcceptHandler.on_accept`."""
+        host, _ = format_peer(address)
+        take = self._handler.on_accept if self._admits(host) else self._handler.turn_away
+        take(fd, address)

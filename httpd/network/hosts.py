@@ -27,7 +27,12 @@ _MODE = 'an octal mode in quotes, such as "0660"; numbers without quotes are dec
 _MODE_PATTERN = "0?[0-7]{3}"
 
 
-def _read_path(value: Any) -> str:
+def read_socket_path(value: Any) -> str:
+    """Return the path of a Unix socket.
+
+    Raises:
+        ValueError: it is no such path; the text says what is allowed.
+    """
     if isinstance(value, str) and value.startswith(("@", "\0")):
         raise ValueError(_NOT_ABSTRACT)
     if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
@@ -48,7 +53,7 @@ class UnixAddress:
     """A Unix socket to listen at."""
 
     unix: str = key(
-        Kind(_PATH, _read_path, {"type": "string", "pattern": "^/", "maxLength": _MAX_PATH}),
+        Kind(_PATH, read_socket_path, {"type": "string", "pattern": "^/", "maxLength": _MAX_PATH}),
         REQUIRED,
         "The absolute path of a Unix socket. Its directory is made if it is not there.",
     )
@@ -69,7 +74,7 @@ class UnixAddress:
 Host = str | UnixAddress
 
 
-def _is_address_or_name(text: str) -> bool:
+def is_address_or_name(text: str) -> bool:
     """Tell an address, which may have a scope, and a host name from something like an address."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     if family == socket.AF_INET and not re.fullmatch("[0-9.]+", text):
@@ -86,7 +91,7 @@ _NAMES = texts(
     '"*" for every address, or an address or host name without a port, or a Unix socket such as'
     " {unix: /run/phttpd/web.sock}, or a list of these",
     r"\*|[0-9A-Za-z._%-]{1,253}|(?=.*:.*:)[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]{1,15})?",
-    _is_address_or_name,
+    is_address_or_name,
 )
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from httpd.gateway.interface import AnyGateway, Hooks
-from httpd.network.accept_handler import AcceptHandler
+from httpd.network.accept_handler import AcceptHandler, Guard
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.commands import Commands
 from httpd.network.connections import Connections
@@ -138,7 +138,9 @@ class Loop:
         handler = AcceptHandler(
             self.context, gateway, self._connections, self.queue, self._failures
         )
-        return handler.on_accept
+        if gateway.admits is None:
+            return handler.on_accept
+        return Guard(handler, gateway.admits).on_accept
 
     # ---------------------------------------------------------------- from other threads
 

@@ -31,6 +31,7 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 """No worker can shorten the file (memfd_create(2), “File sealing”): an access of another process
 beyond the end would kill it with SIGBUS (mmap(2))."""
 _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
+_SHARED = re.compile(r"/memfd:(phttpd\.(?:[a-z]+\.)?[0-9]+) \(deleted\)")
 
 
 class Phase(enum.IntEnum):
@@ -146,6 +147,11 @@ class Scoreboard:
         board._header[_Header.THREADS] = threads
         return board
 
+    @classmethod
+    def private(cls) -> Scoreboard:
+        """Make the scoreboard of one loop that no other process reads."""
+        return cls(mmap.mmap(-1, _text_offset(1, 1)), 1, 1)
+
     def column(self, column: Column) -> memoryview:
         """Return the numbers of all loops in one column: loop M of worker N is N × threads + M."""
         return self._columns[column]
@@ -244,11 +250,22 @@ def read_all(pid: int) -> list[Scoreboard]:
         PermissionError: when the supervisor belongs to another user.
         ProcessLookupError: when there is no such process.
     """
-    boards = sorted(_find_memfds(pid), reverse=True)
-    return [board for _, path in boards if (board := _read(path)) is not None]
+    paths = dict(_find_memfds(pid, _MEMFD))  # a process may have several descriptors of one
+    boards = sorted((int(number), path) for number, path in paths.items())
+    return [board for _, path in reversed(boards) if (board := _read(path)) is not None]
 
 
-def _find_memfds(pid: int) -> Iterator[tuple[int, str]]:
+def find_shared_memory(pid: int) -> dict[str, tuple[int, str]]:
+    """Return the memory that a supervisor shares with its workers, of whatever kind.
+
+    Returns:
+        The number of the generation and a path to open, by name.
+    """
+    return {name: (int(name.rpartition(".")[2]), path) for name, path in _find_memfds(pid, _SHARED)}
+
+
+def _find_memfds(pid: int, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Yield what the first group of a pattern matches in the names of memory files, and a path."""
     try:
         names = os.listdir(f"/proc/{pid}/fd")
     except FileNotFoundError:
@@ -256,11 +273,11 @@ def _find_memfds(pid: int) -> Iterator[tuple[int, str]]:
     for name in names:
         path = f"/proc/{pid}/fd/{name}"
         try:
-            match = _MEMFD.fullmatch(os.readlink(path))
+            match = pattern.fullmatch(os.readlink(path))
         except FileNotFoundError:
             continue
         if match:
-            yield int(match[1]), path
+            yield match[1], path
 
 
 def _read(path: str) -> Scoreboard | None:

@@ -51,6 +51,11 @@ class Message(enum.StrEnum):
     LOG = "log"
     """Supervisor: write the log whose descriptor has the number that follows, in both processes, to
     the descriptor that comes along."""
+    BOARD = "board"
+    """Supervisor, to the monitor: the memory of a generation; its name follows, and the descriptor
+    comes along."""
+    GONE = "gone"
+    """Supervisor, to the monitor: the memory of that name belongs to no generation any more."""
     NOTHING = ""
     """What `Channel.receive` returns when there is nothing to read; never sent."""
     NONSENSE = "?"

@@ -170,11 +170,11 @@ class Generation:
             ends_within(handle, until - time.monotonic())
             os.close(handle)
 
-    def close_inherited(self, keep: Plan) -> None:
-        """Close what a newly forked worker has inherited of this generation.
+    def close_inherited(self, keep: Plan | None) -> None:
+        """Close what a newly forked process has inherited of this generation.
 
         Args:
-            keep: the plan of that worker, whose listeners stay open.
+            keep: the plan of a worker, whose listeners stay open; None for the monitor.
         """
         for process in self.processes.values():
             process.channel.close()

@@ -13,6 +13,7 @@ from httpd.observe.scoreboard import Mode, Scoreboard
 from httpd.observe.transfers import TransferTable
 from httpd.process.channel import Message
 from httpd.process.generation import Generation
+from httpd.process.monitor_process import MonitorProcess
 from httpd.process.plan import Plan
 from httpd.process.worker_process import WorkerProcess
 
@@ -29,6 +30,8 @@ class Generations:
         """Hand over their listeners, drain, or were killed."""
         self.modes = dict.fromkeys(Mode, 0)
         """Since when the server is in each mode, in seconds since the epoch, or 0."""
+        self.monitor: MonitorProcess | None = None
+        """The process that shows them, while it runs."""
         self._count = 0
 
     def __iter__(self) -> Iterator[Generation]:
@@ -82,6 +85,8 @@ class Generations:
         os.dup2(fd, log.output, inheritable=False)
         for generation in self:
             generation.send(Message.LOG, str(log.output), fd)
+        if self.monitor is not None:
+            self.monitor.channel.send(Message.LOG, str(log.output), fd)
         os.close(fd)
 
     def access_log_files(self) -> set[str]:

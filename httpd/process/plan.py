@@ -6,14 +6,16 @@ Made by `httpd.service`, and used by `httpd.process.generation` and the modules 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from httpd.network.listener import Listener, set_options
 from httpd.network.settings import ListenSettings
 from httpd.network.unix_listener import discard
+from httpd.observe.log import Log
 from httpd.observe.settings import LogSettings
+from httpd.process.channel import Channel
 from httpd.process.log_files import LogFile
 from httpd.process.settings import ProcessSettings
 from httpd.process.worker import WorkerSettings
@@ -36,6 +38,25 @@ PASSED = Endpoint((), 0)
 The service manager keeps them when this server ends."""
 
 
+@dataclass(slots=True)
+class MonitorPlan:
+    """What the monitor is to be.  Two plans are equal if one process serves both.
+
+    Args:
+        settings: all that its process depends on, to be compared.
+        listen: where it listens, and the options of the sockets.
+        sockets: open listening sockets; none as long as another phttpd listens there.
+        open: opens `sockets`; raises StartError.
+        run: serves at the sockets until the channel ends it, and returns the exit status.
+    """
+
+    settings: Any
+    listen: ListenSettings
+    sockets: list[socket.socket]
+    open: Callable[[], list[socket.socket]] = field(compare=False)
+    run: Callable[[Sequence[socket.socket], Channel, Log], int] = field(compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that a generation is made of.
@@ -49,6 +70,7 @@ class Plan:
         access_logs: the open access logs, by where they lead.
         log_fd: the log file, if it is another one than before; to be closed when it is in use.
         remarks: settings that have changed and need a restart, a sentence for each.
+        monitor: the process that shows what the server is doing, if there is one.
     """
 
     worker: WorkerSettings
@@ -58,6 +80,7 @@ class Plan:
     access_logs: Mapping[str, LogFile] = field(default_factory=dict)
     log_fd: int | None = None
     remarks: Sequence[str] = ()
+    monitor: MonitorPlan | None = None
 
     @property
     def process(self) -> ProcessSettings:
@@ -89,6 +112,11 @@ class Plan:
         """The sockets that no service manager keeps when this server ends."""
         return [one.socket for endpoint in self.own_endpoints for one in self.listeners[endpoint]]
 
+    @property
+    def monitor_sockets(self) -> list[socket.socket]:
+        """The listening sockets of the monitor, which no worker has."""
+        return self.monitor.sockets if self.monitor is not None else []
+
     def set_options(self) -> None:
         """Set the options of the listeners; a service manager's keep their backlog.
 
@@ -98,6 +126,9 @@ class Plan:
             set_options(listener, self.listen)
         for listener in self.own_sockets:
             listener.listen(self.listen.backlog)
+        if self.monitor is not None:
+            for listener in self.monitor_sockets:
+                set_options(listener, self.monitor.listen)
 
 
 def discard_plan(plan: Plan, keep: Plan | None) -> None:
@@ -107,8 +138,9 @@ def discard_plan(plan: Plan, keep: Plan | None) -> None:
         plan: which is not used.
         keep: the plan that is used, if there is one.
     """
-    kept = keep.sockets if keep is not None else []
-    discard([listener for listener in plan.sockets if listener not in kept])
+    kept = [*keep.sockets, *keep.monitor_sockets] if keep is not None else []
+    opened = [*plan.sockets, *plan.monitor_sockets]
+    discard([listener for listener in opened if listener not in kept])
     close_plan(plan, keep=keep)
 
 

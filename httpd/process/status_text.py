@@ -5,10 +5,10 @@ Called by `httpd.commands`, `httpd.process.service_status` and `httpd.process.dr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from httpd.observe.report import format_time
 from httpd.observe.scoreboard import Column, Mode, Scoreboard
 
 
@@ -41,11 +41,6 @@ def describe_modes(modes: Mapping[Mode, int]) -> str:
         since = format_time(modes[Mode.MAINTENANCE])
         return f"paused by maintenance_file since {since}"
     return "serving"
-
-
-def format_time(seconds: int) -> str:
-    """Return a local time, given in seconds since the epoch."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
 
 
 def describe_drain(active: int, remaining: int) -> str:

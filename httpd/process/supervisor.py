@@ -31,6 +31,7 @@ from httpd.process.errors import (
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.modes import Modes, format_modes
+from httpd.process.monitor_keeper import MonitorKeeper
 from httpd.process.notify import Notifier
 from httpd.process.plan import Plan
 from httpd.process.predecessor import Predecessor
@@ -86,6 +87,7 @@ class Supervisor:
             generations, self._pool, self._status, log, make_plan, start_successor, restore
         )
         self._drain = Drain(generations, self._status, log)
+        self._monitor = MonitorKeeper(generations, log, self._close_inherited)
 
     # ---------------------------------------------------------------- the main loop
 
@@ -103,6 +105,8 @@ class Supervisor:
         self._on_ready = on_ready
         self._adopt_modes()
         self._rollout.start()
+        with self._bulkhead():
+            self._monitor.check()  # it shows the start as well
         steps = (
             self._wait,
             self._obey_signals,
@@ -112,12 +116,14 @@ class Supervisor:
             self._check_rollout,
             self._modes.look,
             self._follow_predecessor,
+            self._monitor.check,
             self._report,
         )
         while not self._is_over():
             for step in steps:
                 with self._bulkhead():
                     step()
+        self._monitor.end()
         self._log.notice("stopped")
         return EX_OK
 
@@ -179,6 +185,7 @@ class Supervisor:
         for generation in self._generations:
             yield from generation.deadlines()
         yield self._modes.next_at
+        yield from self._monitor.deadlines()
         if self._is_running():
             yield self._status.next_at
 
@@ -208,6 +215,8 @@ class Supervisor:
             self._obey_signals()  # one to the whole process group may be why the child has ended
             if found := self._generations.find(pid):
                 self._on_death(*found, status)
+            else:
+                self._monitor.on_death(pid, status)
         self._generations.forget_ended()
 
     def _on_death(self, generation: Generation, process: WorkerProcess, status: int) -> None:
@@ -318,6 +327,7 @@ class Supervisor:
             return
         self._on_ready()
         self._on_ready = None
+        self._monitor.retry()  # where the predecessor listens
         if predecessor is not None:
             predecessor.send_serving()
         else:
@@ -327,6 +337,7 @@ class Supervisor:
         """Drain, since the successor has taken over."""
         self._log.notice(f"upgraded: pid {successor.pid} serves from now on")
         self._status.hand_over(successor.pid)
+        self._monitor.leave()
         # The log may have been rotated since the successor opened it.
         successor.signal(signal.SIGUSR1)
         self._rollout.pass_on_postponed(successor)

@@ -121,6 +121,8 @@ class WorkerPool:
         plan = generation.plan
         for other in self._generations:
             other.close_inherited(keep=plan)
+            for listener in other.plan.monitor_sockets:
+                listener.close()
         log = replace(self._log, verbose=plan.log.verbose)
         listeners, access_logs = plan.all_listeners, plan.access_logs
         tables = Tables(generation.board, generation.transfers)

@@ -96,7 +96,7 @@ def translate(page: Path) -> tuple[list[Command], str]:
     default = str(free_port())
     ports["8080"] = default
     for block in blocks(page):
-        text = re.sub(r"\b8[04]\d\d\b", free, block.text)
+        text = re.sub(r"\b(?:8[04]\d\d|9180)\b", free, block.text)
         if block.language == "console":
             for command in commands(block._replace(text=text)):
                 if command.prompt != SUPERUSER:

@@ -24,6 +24,16 @@ ALLOWED = {
     "observe": {"observe", "settings"},
     "gateway": {"gateway", "site", "files", "protocol", "settings"},
     "network": {"network", "gateway", "site", "files", "protocol", "observe", "settings"},
+    "monitor": {
+        "monitor",
+        "process",
+        "network",
+        "gateway",
+        "site",
+        "protocol",
+        "observe",
+        "settings",
+    },
     "commands": {"commands", "process", "observe", "settings"},
     "process": {
         "process",

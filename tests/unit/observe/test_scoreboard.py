@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from httpd.observe.scoreboard import (
+    _MEMFD,
     PAUSING,
     Column,
     Mode,
@@ -67,9 +68,9 @@ def test_board_that_could_be_shortened_is_ignored() -> None:
     try:
         os.write(fd, board._memory[:])
         assert [
-            number
-            for number, path in _find_memfds(os.getpid())
-            if number >= 2_000_000 and _read(path)
+            int(number)
+            for number, path in _find_memfds(os.getpid(), _MEMFD)
+            if int(number) >= 2_000_000 and _read(path)
         ] == [2_000_000]
     finally:
         os.close(fd)

@@ -52,6 +52,7 @@ def make_generation(
     plan = SimpleNamespace(
         facts={"docroot": "/", "addresses": []},
         sockets=listeners,
+        monitor_sockets=(),
         log=SimpleNamespace(verbose=False),
         access_logs={},
         log_fd=None,

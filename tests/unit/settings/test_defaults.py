@@ -52,6 +52,8 @@ def test_key_without_a_value_has_its_default(site: Path) -> None:
         "verbose": False,
         "access_log_format": "combined",
         "daemon": True,
+        "monitor": None,
+        "monitor_clients": (),
     }
     found = flat(load(None, {"docroot": str(site)}))
     assert {name: found[name] for name in expected} == expected

@@ -88,6 +88,8 @@ GOOD = {
     "log_file": ["/tmp/a.log"],
     "access_log": ["access.log", "/tmp/a.log", "journal", "stdout", "off", '"off"', "false"],
     "access_log_format": ["combined", "json"],
+    "monitor": ["/run/phttpd/monitor.sock", "127.0.0.1:9180", '"[::1]:0"', "localhost:9180"],
+    "monitor_clients": ["[]", "10.0.0.0/8", '["2001:db8::/32", 192.0.2.1]'],
 }
 BAD = {
     "host": [
@@ -96,6 +98,8 @@ BAD = {
         *("{unix: /a, more: 1}", "[[{unix: /a}]]", f"{{unix: /{'a' * 107}}}"),
         *("[]", "5", '"a b"', "[1]", "{}", '""', "127.0.0.1:8080", "localhost:80"),
     ],
+    "monitor": ["5", "monitor.sock", '"@a"', "127.0.0.1", '"::1:80"', "[a]"],
+    "monitor_clients": ["5", "{}", "here", "10.0.0.0/", "[5]"],
     "port": ["-1", "65536", "x", "1.5", "true", "[80]"],
     "docroot": ['""', "5", "[/]"],
     "index": ['""', "a/b", "..", "[]", "[.]", "true"],

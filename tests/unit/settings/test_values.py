@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import grp
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from httpd.configuration import (
     KEYS,
     load,
 )
+from httpd.monitor.settings import TcpAddress
+from httpd.network.hosts import UnixAddress
 from httpd.settings.errors import ConfigError
 from httpd.settings.machine import count_cores
 from tests.unit.settings.reading import Write, flat, problems_of
@@ -37,6 +40,13 @@ GOOD: list[tuple[str, str, Any]] = [
     ("host", "my-host_2.example.", ("my-host_2.example.",)),
     ("host", "[127.0.0.1, '::1']", ("127.0.0.1", "::1")),
     ("host", "\n  - 127.0.0.1\n  - localhost", ("127.0.0.1", "localhost")),
+    ("monitor", "127.0.0.1:9180", TcpAddress("127.0.0.1", 9180)),
+    ("monitor", "'[::1]:0'", TcpAddress("::1", 0)),
+    ("monitor", "localhost:80", TcpAddress("localhost", 80)),
+    ("monitor", "/run/monitor.sock", UnixAddress(unix="/run/monitor.sock", mode=0o660)),
+    ("monitor_clients", "[]", ()),
+    ("monitor_clients", "10.1.0.0/16", (ip_network("10.1.0.0/16"),)),
+    ("monitor_clients", "[127.0.0.1, '::/0']", (ip_network("127.0.0.1"), ip_network("::/0"))),
     ("port", "0", 0),
     ("port", "80", 80),
     ("port", "65535", 65535),
@@ -135,6 +145,13 @@ BAD: list[tuple[str, list[str], str]] = [
         ["0", "-1", "17MiB", "64XB", "KiB", "1.5KiB", "true", "[1]", "''"],
         "from 1 to 16777216",
     ),
+    (
+        "monitor",
+        ["5", "monitor.sock", "'@monitor'", "127.0.0.1", "':80'", "'::1:80'", "1.2.3.4:65536"],
+        "socket",
+    ),
+    ("monitor_clients", ["5", "[[a]]", "somewhere", "10.0.0.0/33", "'10.0.0.1:80'"], "networks"),
+    ("monitor_clients", ["10.1.2.3/16", "[127.0.0.1, 10.1.2.3/16]"], "expected 10.1.0.0/16"),
     ("recv", ["64  KiB", "'64KiB '", "'-1KiB'", "1e3", "'٦٤'"], "such as 65536, 64KiB or 1MiB"),
     ("workers", ["0", "257", "-1", "1.5", "many", "true", "[2]", "''", "Auto"], "auto"),
     ("threads", ["0", "257", "-1", "auto", "2.0", "false"], "from 1 to 256"),

@@ -1,0 +1,47 @@
+"""What the monitor shows, by path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from httpd.monitor.gateway import Make, text_builder
+from httpd.monitor.state import ServerState
+from httpd.protocol.messages import HTTPError
+from httpd.site.builder import ResponseBuilder
+
+_JSON = "application/json"
+
+
+def make_pages(state: ServerState) -> Mapping[bytes, Make]:
+    """Return what makes each response, by path.
+
+    Args:
+        state: of the server.
+    """
+    return {
+        b"/livez": lambda _: _show_liveness(state),
+        b"/readyz": lambda _: _show_readiness(state),
+        b"/status.json": lambda _: _show_status(state),
+    }
+
+
+def _show_liveness(state: ServerState) -> ResponseBuilder:
+    stuck = state.stuck_loops()
+    if not stuck:
+        return text_builder("live\n")
+    return text_builder(f"stuck\nloops that do not turn: {stuck}\n", status=503)
+
+
+def _show_readiness(state: ServerState) -> ResponseBuilder:
+    readiness = state.readiness()
+    lines = [readiness.word, *([readiness.reason] if readiness.reason else ())]
+    text = "".join(f"{line}\n" for line in lines)
+    return text_builder(text, status=200 if readiness.is_ready else 503)
+
+
+def _show_status(state: ServerState) -> ResponseBuilder:
+    report = state.report()
+    if not report:
+        raise HTTPError(503, "The server is just starting.", (("Retry-After", "1"),))
+    return text_builder(json.dumps(report, indent=2) + "\n", _JSON)

@@ -1,0 +1,166 @@
+"""The process of the monitor: one loop, and a main thread that obeys the supervisor.
+
+Called by `httpd.service`, in a process that `httpd.process.monitor_keeper` has forked.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from socket import socket
+
+from httpd.gateway.interface import AnyGateway, Hooks
+from httpd.monitor.gateway import MonitorGateway, admit
+from httpd.monitor.pages import make_pages
+from httpd.monitor.settings import Address, Network, TcpAddress
+from httpd.monitor.state import ServerState
+from httpd.network.acceptor import Listeners
+from httpd.network.listener import Listener
+from httpd.network.loop import Loop
+from httpd.network.settings import LoopSettings
+from httpd.observe.log import Log, name_thread
+from httpd.observe.scoreboard import Scoreboard
+from httpd.process.channel import Channel, Message
+from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
+from httpd.process.privileges import drop_privileges
+from httpd.process.signals import SignalInbox
+
+_LIMITS = LoopSettings(
+    recv=16 * 1024,
+    keepalive_timeout=75.0,
+    header_timeout=10.0,
+    send_timeout=10.0,
+    max_connections=128,
+    max_body=0,
+)
+_LEAVE_SECONDS = 1.0
+"""How long the responses under way may take when the monitor has to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorOptions:
+    """What the process of the monitor depends on.
+
+    Args:
+        address: where it listens.
+        clients: the networks of clients that it serves, beside this machine; any if it is empty.
+        user: the user that it becomes, as `drop_privileges` takes it.
+        group: likewise.
+    """
+
+    address: Address
+    clients: tuple[Network, ...]
+    user: str | None
+    group: str | None
+
+
+def run_monitor(
+    options: MonitorOptions, sockets: Sequence[socket], channel: Channel, log: Log
+) -> int:
+    """Serve until the supervisor ends the monitor or has ended itself; return the exit status.
+
+    Args:
+        options: see `MonitorOptions`.
+        sockets: listening sockets.
+        channel: the monitor's end of the channel to the supervisor.
+        log: for messages.
+    """
+    ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    inbox = SignalInbox([signal.SIGTERM], ignored)
+    log = replace(log, role="monitor", verbose=False, lost={})
+    name_thread(log.role)
+    supervisor = os.getppid()
+    try:
+        drop_privileges(options.user, options.group)
+    except OSError as error:
+        log.error(f"cannot become the user of the workers: {error.strerror}")
+        return EX_NOPERM
+    return _Monitor(options, sockets, ServerState(supervisor), channel, log).run(inbox)
+
+
+class _Monitor:
+    def __init__(
+        self,
+        options: MonitorOptions,
+        sockets: Sequence[socket],
+        state: ServerState,
+        channel: Channel,
+        log: Log,
+    ) -> None:
+        self._state = state
+        self._channel = channel
+        self._log = log
+        self._shared: dict[str, int] = {}  # descriptors of the memory of generations, by name
+        self._is_leaving = self._has_failed = False
+        self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._listeners = Listeners([Listener(one, options) for one in sockets], 1)
+        board = Scoreboard.private()
+        self._loop = Loop(0, self._listeners, _LIMITS, self._make_gateway, board, log, None)
+
+    def _make_gateway(self, options: MonitorOptions, hooks: Hooks) -> AnyGateway:
+        return MonitorGateway(
+            make_pages(self._state),
+            options.address.host if isinstance(options.address, TcpAddress) else None,
+            admit(options.clients) if options.clients else None,
+            hooks,
+            self._state.look,
+        )
+
+    def run(self, inbox: SignalInbox) -> int:
+        threading.Thread(target=self._run_loop, daemon=True).start()
+        poll = select.poll()
+        for source in (inbox, self._channel, self._ended):
+            poll.register(source, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == self._ended:
+                    return EX_WORKER if self._has_failed else EX_OK
+                if fd == inbox.fileno():
+                    inbox.take()
+                    self._leave()
+                elif not self._obey():
+                    poll.unregister(self._channel)
+                    self._leave()
+
+    def _run_loop(self) -> None:
+        try:
+            self._loop.run()
+        except BaseException:
+            self._log.error(f"internal error, the monitor ends: {traceback.format_exc()}")
+            self._has_failed = True
+        os.eventfd_write(self._ended, 1)
+
+    def _obey(self) -> bool:
+        """Obey a message of the supervisor; return whether more may come."""
+        received = self._channel.receive()
+        if received is None:
+            return False
+        message, text, fd = received
+        if message is Message.STOP:
+            self._leave()
+        elif message is Message.GONE:
+            self._close(text)
+        elif message is Message.BOARD and fd is not None:
+            self._close(text)
+            self._shared[text] = fd
+        elif message is Message.LOG and fd is not None:
+            try:
+                os.dup2(fd, int(text), inheritable=False)
+            finally:
+                os.close(fd)
+        return True
+
+    def _close(self, name: str) -> None:
+        if (fd := self._shared.pop(name, None)) is not None:
+            os.close(fd)
+
+    def _leave(self) -> None:
+        """End once the responses under way are sent."""
+        if not self._is_leaving:
+            self._is_leaving = True
+            self._loop.drain(self._listeners.close, _LEAVE_SECONDS)

@@ -1,0 +1,94 @@
+"""The settings of the monitor: where it listens, and for whom."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from httpd.network.hosts import UnixAddress, is_address_or_name, read_socket_path
+from httpd.settings.declaration import key
+from httpd.settings.kinds import Kind
+
+_UNIX_MODE = 0o660
+"""The owner and the group of the socket may read the addresses of clients and the paths of files.
+"""
+_ALLOWED = (
+    "the absolute path of a Unix socket, or an address and a port such as 127.0.0.1:9180 or"
+    " [::1]:9180"
+)
+_HOST = r"\*|[0-9A-Za-z._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]"
+_PORT = "[0-9]{1,5}"
+_MAX_PORT = 65535
+_NETWORKS = "a list of networks such as 10.1.0.0/16 or 2001:db8::/32, or of addresses"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class TcpAddress(NamedTuple):
+    """An address or a name of this machine, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Address = TcpAddress | UnixAddress
+
+
+def _read_address(value: Any) -> Address:
+    if not isinstance(value, str):
+        raise ValueError(_ALLOWED)
+    if value.startswith(("/", "@", "\0")):
+        return UnixAddress(unix=read_socket_path(value), mode=_UNIX_MODE)
+    match = re.fullmatch(f"({_HOST}):({_PORT})", value)
+    host = match[1].strip("[]") if match else ""
+    if not match or int(match[2]) > _MAX_PORT or not is_address_or_name(host):
+        raise ValueError(_ALLOWED)
+    return TcpAddress(host, int(match[2]))
+
+
+def _read_networks(value: Any) -> tuple[Network, ...]:
+    return tuple(map(_read_network, value if isinstance(value, list) else [value]))
+
+
+def _read_network(value: Any) -> Network:
+    if not isinstance(value, str):
+        raise ValueError(_NETWORKS, value)
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        is_host = "host bits" in str(error)
+        allowed = str(ipaddress.ip_network(value, strict=False)) if is_host else _NETWORKS
+        raise ValueError(allowed, value) from None
+
+
+_TEXT = {"type": "string", "pattern": f"^(/.*|({_HOST}):{_PORT})$"}
+_NETWORK = {"type": "string", "pattern": "^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorSettings:
+    """The settings of the monitor."""
+
+    monitor: Address | None = key(
+        Kind(_ALLOWED, _read_address, _TEXT),
+        None,
+        "Where a process beside the workers shows what the server is doing, as a page, as JSON and"
+        " for Prometheus: a Unix socket such as `/run/phttpd/monitor.sock`, or an address and a"
+        " port of its own such as `127.0.0.1:9180`.",
+        details="The Unix socket has the mode 0660. A monitor that ends is started again, and no"
+        " request to a site depends on it.",
+    )
+    monitor_clients: tuple[Network, ...] = key(
+        Kind(
+            _NETWORKS,
+            _read_networks,
+            {**_NETWORK, "type": ["string", "array"], "items": _NETWORK},
+        ),
+        [],
+        "The networks whose clients the monitor serves, beside this machine. Without any, the"
+        " monitor listens at a loopback address or a Unix socket only.",
+    )

@@ -1,0 +1,200 @@
+"""The monitor beside a running server: it is replaced, follows reloads and upgrades, and nothing
+depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process import proc
+from tests.process.events import Process, until
+from tests.process.launch import Daemon, daemon, foreground, free_port, refused, run, write_config
+from tests.process.unix_clients import ask_unix
+from tests.support.raw import Client, Response, ask, request
+
+UNAVAILABLE, CONFIG = 69, 78
+
+
+@pytest.fixture
+def server(site: Path, tmp_path: Path) -> Iterator[Daemon]:
+    path = str(tmp_path / "run" / "monitor.sock")
+    with daemon(site, workers=1, threads=2, verbose=True, monitor=path) as server:
+        yield server
+        server.run("stop")
+
+
+def monitor_of(server: Daemon) -> int:
+    """Return the pid of the monitor, once it runs."""
+    return until(lambda: _find_monitor(server.pid), "a monitor")
+
+
+def _find_monitor(supervisor: int) -> int:
+    return next((pid for pid in proc.children(supervisor) if "monitor" in proc.name(pid)), 0)
+
+
+def show(server: Daemon, target: str) -> Response:
+    """Ask the monitor at its Unix socket, as soon as it listens."""
+    return until(lambda: _try_to_show(server, target), f"{target} of the monitor")
+
+
+def _try_to_show(server: Daemon, target: str) -> Response | None:
+    with suppress(OSError):
+        return ask_unix(Path(str(server.settings["monitor"])), target)
+    return None
+
+
+def status(server: Daemon) -> Any:
+    return json.loads(show(server, "/status.json").body)
+
+
+def test_monitor_shows_what_the_command_shows(server: Daemon, tmp_path: Path) -> None:
+    assert ask(server.port, "/").status == 200
+    command = json.loads(server.run("status", "--json").stdout)
+    shown = status(server)
+    assert shown.keys() == command.keys()
+    assert [shown[key] for key in ("pid", "phase", "docroot")] == [
+        server.pid,
+        "serving",
+        *[str(server.docroot)],
+    ]
+    assert shown["monitor"] == f"unix:{tmp_path}/run/monitor.sock"
+    assert (show(server, "/livez").body, show(server, "/readyz").body) == (b"live\n", b"ready\n")
+    assert int(proc.status(monitor_of(server), "VmRSS")[0]) <= 25 * 1024
+    assert (tmp_path / "run" / "monitor.sock").stat().st_mode & 0o777 == 0o660
+
+
+def test_monitor_that_is_killed_is_replaced_and_the_workers_are_unaffected(server: Daemon) -> None:
+    first, workers = monitor_of(server), set(server.workers())
+    with Process(first) as monitor:
+        monitor.signal(signal.SIGKILL)
+        monitor.wait()
+    assert ask(server.port, "/").status == 200
+    second = until(lambda: _find_monitor(server.pid), "another monitor")
+    assert show(server, "/readyz").status == 200
+    assert set(server.workers()) - {second} == workers - {first}
+    server.log.wait_for(rf"error .*the monitor \(pid {first}\) was killed by SIGKILL; starting")
+
+
+def test_monitor_stays_through_a_reload_and_knows_the_new_workers(server: Daemon) -> None:
+    monitor, workers = monitor_of(server), {worker["pid"] for worker in status(server)["workers"]}
+    assert server.run("reload").returncode == 0
+    assert monitor_of(server) == monitor
+    until(
+        lambda: {worker["pid"] for worker in status(server)["workers"]} != workers,
+        "the new workers are shown",
+    )
+    assert status(server)["workers"][0]["pid"] in server.workers()
+
+
+def test_reload_moves_removes_and_adds_the_monitor(server: Daemon, tmp_path: Path) -> None:
+    show(server, "/livez")
+    path = tmp_path / "run" / "monitor.sock"
+    port = free_port()
+    server.configure(monitor=f"127.0.0.1:{port}")
+    assert server.run("reload").returncode == 0
+    until(lambda: not refused(port) and ask(port, "/readyz").status == 200, "the new address")
+    until(lambda: not path.exists(), "the file of the old socket is removed")
+    del server.settings["monitor"]
+    server.configure()
+    assert server.run("reload").returncode == 0
+    until(lambda: refused(port), "nothing listens any more")
+    until(lambda: not _find_monitor(server.pid), "no monitor runs")
+    server.configure(monitor=str(path))
+    assert server.run("reload").returncode == 0
+    assert show(server, "/readyz").status == 200
+
+
+def test_reload_to_an_address_in_use_is_refused_and_the_monitor_stays(server: Daemon) -> None:
+    monitor = monitor_of(server)
+    path = server.settings["monitor"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        server.configure(monitor=address)
+        done = server.run("reload")
+    assert done.returncode == UNAVAILABLE
+    assert f"cannot listen on {address}: already in use" in done.stderr
+    server.configure(monitor=path)
+    assert show(server, "/readyz").status == 200
+    assert monitor_of(server) == monitor
+
+
+def test_upgrade_brings_a_monitor_of_its_own(server: Daemon) -> None:
+    with Process(monitor_of(server)) as monitor:
+        assert server.run("upgrade").returncode == 0
+        monitor.wait()
+    until(lambda: status(server)["pid"] == server.pid, "the monitor of the successor")
+    assert _find_monitor(server.pid)
+
+
+def test_monitor_ends_with_its_supervisor_and_the_next_start_takes_its_socket(
+    site: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "monitor.sock"
+    with daemon(site, workers=1, threads=1, monitor=str(path)) as server:
+        show(server, "/livez")
+        with Process(monitor_of(server)) as monitor:
+            assert server.run("stop").returncode == 0
+            monitor.wait()
+        assert not path.exists()
+        server.start()
+        show(server, "/livez")
+        with Process(monitor_of(server)) as monitor, Process(server.pid) as supervisor:
+            supervisor.signal(signal.SIGKILL)
+            monitor.wait()
+        until(lambda: refused(server.port), "the workers have ended")
+        server.start()
+        assert show(server, "/readyz").status == 200
+        assert server.run("stop").returncode == 0
+
+
+def test_drain_is_shown_until_the_end(site: Path, tmp_path: Path) -> None:
+    (site / "large").write_bytes(b"")
+    with (site / "large").open("r+b") as file:
+        file.truncate(1 << 30)
+    with (
+        daemon(site, workers=1, threads=1, monitor=str(tmp_path / "monitor.sock")) as server,
+        Client(server.port) as client,
+    ):
+        client.send(request("/large"))
+        client.head()
+        with Process(server.pid) as supervisor:
+            supervisor.signal(signal.SIGTERM)
+        until(lambda: show(server, "/readyz").status == 503, "the drain")
+        assert show(server, "/readyz").body.startswith(b"draining\n")
+        assert show(server, "/livez").status == 200
+
+
+def test_address_in_use_is_an_error_of_the_start_and_a_finding_of_the_check(
+    site: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        config = write_config(
+            tmp_path / "c.yaml", docroot=str(site), port=free_port(), monitor=address
+        )
+        start = run("-c", config, "--foreground")
+        check = run("-c", config, "--check")
+    assert start.returncode == UNAVAILABLE
+    assert f"phttpd: cannot listen on {address}: already in use" in start.stderr
+    assert check.returncode == 0
+    assert f"monitor: {address} is already in use" in check.stderr
+
+
+def test_address_of_other_machines_needs_its_clients_named(site: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.yaml", docroot=str(site), monitor="*:9180")
+    done = run("-c", config, "--check")
+    assert done.returncode == CONFIG
+    assert f"{config}:2: monitor: *:9180 can be reached from other machines" in done.stderr
+
+
+def test_foreground_server_takes_its_monitor_along(site: Path) -> None:
+    with foreground(site, workers=1, monitor="127.0.0.1:0") as server:
+        until(lambda: _find_monitor(server.pid), "a monitor")
