@@ -278,6 +278,7 @@ class Service:
             "addresses": [format_url(one.socket) for listed in listeners for one in listed],
             "monitor": _format_monitor(settings, monitor),
             "started": self._started,
+            "loaded": int(time.time()),
         }
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from httpd.monitor.figures import all_metrics
 from httpd.monitor.gateway import Make, text_builder
+from httpd.monitor.metrics import OPEN_TYPE, TEXT_TYPE, render
 from httpd.monitor.state import ServerState
-from httpd.protocol.messages import HTTPError
+from httpd.protocol.media_ranges import prefers
+from httpd.protocol.messages import HTTPError, Request
 from httpd.site.builder import ResponseBuilder
 
 _JSON = "application/json"
@@ -23,6 +26,7 @@ def make_pages(state: ServerState) -> Mapping[bytes, Make]:
         b"/livez": lambda _: _show_liveness(state),
         b"/readyz": lambda _: _show_readiness(state),
         b"/status.json": lambda _: _show_status(state),
+        b"/metrics": lambda request: _show_metrics(state, request),
     }
 
 
@@ -38,6 +42,13 @@ def _show_readiness(state: ServerState) -> ResponseBuilder:
     lines = [readiness.word, *([readiness.reason] if readiness.reason else ())]
     text = "".join(f"{line}\n" for line in lines)
     return text_builder(text, status=200 if readiness.is_ready else 503)
+
+
+def _show_metrics(state: ServerState, request: Request) -> ResponseBuilder:
+    accept = request.fields.get("accept")
+    is_open = prefers(accept, "application/openmetrics-text", "text/plain")
+    text = render(all_metrics(state), is_open=is_open)
+    return text_builder(text, OPEN_TYPE if is_open else TEXT_TYPE)
 
 
 def _show_status(state: ServerState) -> ResponseBuilder:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,13 +15,21 @@ from typing import Any
 
 import pytest
 
+from httpd.monitor.metrics import OPEN_TYPE, TEXT_TYPE
 from tests.process import proc
 from tests.process.events import Process, until
 from tests.process.launch import Daemon, daemon, foreground, free_port, refused, run, write_config
-from tests.process.unix_clients import ask_unix
+from tests.process.unix_clients import UnixClient, ask_unix
+from tests.support import require
 from tests.support.raw import Client, Response, ask, request
+from tests.support.server import DEADLINE
 
 UNAVAILABLE, CONFIG = 69, 78
+OF_PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;"
+    "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+"""What Prometheus 2.42 accepts."""
 
 
 @pytest.fixture
@@ -69,6 +78,32 @@ def test_monitor_shows_what_the_command_shows(server: Daemon, tmp_path: Path) ->
     assert (show(server, "/livez").body, show(server, "/readyz").body) == (b"live\n", b"ready\n")
     assert int(proc.status(monitor_of(server), "VmRSS")[0]) <= 25 * 1024
     assert (tmp_path / "run" / "monitor.sock").stat().st_mode & 0o777 == 0o660
+
+
+def test_metrics_count_what_was_served(server: Daemon) -> None:
+    for _ in range(3):
+        assert ask(server.port, "/").status == 200
+    until(
+        lambda: b"\nphttpd_http_requests_total 3\n" in show(server, "/metrics").body, "3 requests"
+    )
+    assert show(server, "/metrics")["Content-Type"] == TEXT_TYPE
+    with UnixClient(Path(str(server.settings["monitor"]))) as client:
+        client.send(request("/metrics", f"Accept: {OF_PROMETHEUS}"))
+        response = client.response()
+    assert response["Content-Type"] == OPEN_TYPE
+    assert response.body.endswith(b"\n# EOF\n")
+
+
+@pytest.mark.debian("prometheus")
+def test_promtool_finds_nothing_wrong_in_the_metrics(server: Daemon) -> None:
+    done = subprocess.run(
+        [require.command("promtool", "prometheus"), "check", "metrics"],
+        input=show(server, "/metrics").body,
+        capture_output=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_monitor_that_is_killed_is_replaced_and_the_workers_are_unaffected(server: Daemon) -> None:

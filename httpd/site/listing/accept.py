@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
-from httpd.protocol.negotiation import MAX_ELEMENTS
-
-# quoted-string (RFC 9110 §5.6.4); one without an end goes on to the end of the field.
-_QUOTED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*"?')
-# qvalue (RFC 9110 §12.4.2)
-_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+from httpd.protocol.media_ranges import prefers
 
 
 def wants_json(accept: str | None) -> bool:
-    """Tell whether a client prefers JSON to HTML (RFC 9110 §12.5.1).
-
-    Among equal weights, JSON is preferred only if the field names JSON more precisely than HTML.
-    Malformed elements are ignored, and so are parameters other than the weight.
+    """Tell whether a client prefers JSON to HTML.
 
     Args:
         accept: the value of the Accept field; None without the field.
     """
-    ranges: dict[str, float] = {}
-    for element in _QUOTED.sub("", accept or "").lower().split(",", MAX_ELEMENTS)[:MAX_ELEMENTS]:
-        media_range, *parameters = (part.strip(" \t") for part in element.split(";"))
-        quality = "1"
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                quality = parameter[2:]
-        if _QUALITY.fullmatch(quality):
-            ranges[media_range] = max(float(quality), ranges.get(media_range, 0.0))
-    json = _preference(ranges, "*/*", "application/*", "application/json")
-    return json[0] > 0 and json > _preference(ranges, "*/*", "text/*", "text/html")
-
-
-def _preference(ranges: dict[str, float], *names: str) -> tuple[float, int]:
-    """Return the weight of the most precise media range that is present, and how precise it is."""
-    known = [(ranges[name], precision) for precision, name in enumerate(names) if name in ranges]
-    return known[-1] if known else (0.0, -1)
+    return prefers(accept, "application/json", "text/html")

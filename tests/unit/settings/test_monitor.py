@@ -36,7 +36,7 @@ from tests.unit.settings.reading import Write, problems_of
 def test_address_of_the_monitor_is_its_own_and_its_clients_are_named(
     write: Write, lines: str, problem: str | None
 ) -> None:
-    path = write(f"docroot: /\n{lines}\n")
+    path = write(f"{lines}\n")
     if problem is None:
         settings = load(path, {})
         assert not find_faults(settings.monitoring, settings.listen, {})
