@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from httpd.configuration import Settings, complete
-from httpd.files.docroot import Docroot, FoundDirectory
+from httpd.files.docroot import Docroot, OpenResult
 from httpd.files.faults import FileSystemError, NoDocrootError, describe_fault, find_fault
 from httpd.files.hidden import HiddenNames
 from httpd.files.open_file import SMALL_FILE
@@ -267,7 +267,7 @@ def _find_page_fault(site: SiteSettings, key: str, name: str) -> str:
         return f"cannot be read: {error.reason}"
     finally:
         docroot.release()
-    if isinstance(opened, FoundDirectory):
+    if not isinstance(opened, OpenResult):
         return "is a directory"
     os.close(opened.fd)
     if key == "errors" and opened.status.st_size > SMALL_FILE:

@@ -64,6 +64,16 @@ class FoundDirectory(NamedTuple):
         return not self.path.endswith(b"/")
 
 
+class FoundElsewhere(NamedTuple):
+    """A file that a path leads to, and whose address is another path.
+
+    Args:
+        path: the address, a decoded path in the same directory.
+    """
+
+    path: bytes
+
+
 class Docroot:
     """Opens what is below a directory.
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
-from httpd.files.docroot import Docroot, FoundDirectory, LookedUp
+from httpd.files.docroot import Docroot, FoundDirectory, FoundElsewhere, LookedUp, OpenResult
 from httpd.files.faults import UnreadableError
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.media_types import BUILT_IN, MediaTypes
@@ -23,6 +24,9 @@ _LAG_NS = 5_000_000_000
 any order, and some tools cut times to seconds."""
 
 
+OpenPath = Callable[[bytes, LookedUp], OpenResult | FoundDirectory | FoundElsewhere]
+
+
 class FileLookup:
     """Finds files, and revalidates those that were found before.
 
@@ -32,6 +36,7 @@ class FileLookup:
         precompressed: whether to look for precompressed forms.
         key: of the site, see `FileCache`.
         media_types: of the site.
+        open_path: `Docroot.open`, or what takes its place.
     """
 
     def __init__(
@@ -42,8 +47,10 @@ class FileLookup:
         precompressed: bool,
         key: bytes = b"",
         media_types: MediaTypes = BUILT_IN,
+        open_path: OpenPath | None = None,
     ) -> None:
         self.docroot = docroot
+        self._open: OpenPath = open_path or docroot.open
         self._file_cache = file_cache
         self._key = key
         self._media_types = media_types
@@ -87,7 +94,9 @@ class FileLookup:
         self._file_cache.note_validation(cached, second)
         return self._with_snapshots(cached) if cached.may_change else cached
 
-    def find(self, path: bytes, looked_up: LookedUp = None) -> CachedFile | FoundDirectory:
+    def find(
+        self, path: bytes, looked_up: LookedUp = None
+    ) -> CachedFile | FoundDirectory | FoundElsewhere:
         """Return what a path leads to, validated within this second.
 
         The name of a large file is looked up for each request: a download is finished with the
@@ -99,7 +108,7 @@ class FileLookup:
 
         Returns:
             The same object as long as nothing changes, if the file is cached; a directory that has
-            no index, or whose path lacks its slash.
+            no index, or whose path lacks its slash; a file that has another address.
 
         Raises:
             HTTPError: see `Docroot.open` and `decode_path`.
@@ -117,8 +126,8 @@ class FileLookup:
             known = self.revalidate(known)
             if known is not None and known.is_in_place():
                 return known
-        opened = self.docroot.open(path if is_literal else decode_path(path), looked_up)
-        if isinstance(opened, FoundDirectory):
+        opened = self._open(path if is_literal else decode_path(path), looked_up)
+        if not isinstance(opened, OpenResult):
             return opened
         state = self.docroot.directory_state(opened.name)  # before the names in it are looked for
         original = OpenFile(

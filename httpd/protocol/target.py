@@ -213,5 +213,14 @@ def relative_with_slash(path: bytes, query: bytes) -> str:
     name = path[path.rfind(b"/") + 1 :]
     # Percent-encoding stays; characters that the client should have encoded are encoded.
     spelled = "".join([chr(byte) if byte == PERCENT else _ENCODED[byte] for byte in name])
-    spelled = spelled.replace(":", "%3A")
-    return f"./{spelled}/{encode_query(query)}"
+    return f"./{spelled.replace(':', '%3A')}/{encode_query(query)}"
+
+
+def relative_to_sibling(name: bytes, query: bytes) -> str:
+    """Return a relative reference to another name in the same directory, with the query kept.
+
+    Args:
+        name: decoded; empty for the directory itself.
+        query: see `relative_with_slash`, which also tells what the reference is safe from.
+    """
+    return f"./{encode_path(name).replace(':', '%3A')}{encode_query(query)}"

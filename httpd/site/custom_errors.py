@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from httpd.files.faults import FileSystemError
+from httpd.files.media_types import MediaTypes, content_types
 from httpd.files.open_file import OpenFile
 from httpd.protocol.messages import HTTPError
 from httpd.site.builder import ResponseBuilder, error_cacheability, to_lines
 from httpd.site.named_file import NamedFile
 from httpd.site.rules import PathPolicy
+from httpd.site.settings import SiteSettings
 from httpd.site.steps import Found
 
 
@@ -67,6 +69,21 @@ class CustomErrors:
             (range(page.size),),
             page,
         )
+
+
+def make_custom_errors(
+    settings: SiteSettings, find: Callable[[bytes], Found], types: MediaTypes
+) -> CustomErrors | None:
+    """Return the error pages of a site; None if no setting names any.
+
+    Args:
+        settings: of the site.
+        find: of the site.
+        types: of the site.
+    """
+    if not settings.errors:
+        return None
+    return CustomErrors(settings.errors, find, content_types(types, settings.charset))
 
 
 def _read(file: NamedFile) -> OpenFile | None:

@@ -13,6 +13,7 @@ from httpd.site.builder import ResponseBuilder
 from httpd.site.error_pages import find_home
 from httpd.site.named_file import NamedFile
 from httpd.site.rules import NO_POLICY, PathPolicy, Rules
+from httpd.site.settings import SiteSettings
 from httpd.site.steps import Found, Step
 
 _CACHE_CONTROL = "cache-control"
@@ -85,6 +86,16 @@ class Fallback:
             cacheability=Cacheability.HEAD if is_cacheable else Cacheability.NEVER,
             cached=None,
         )
+
+
+def make_fallback(
+    settings: SiteSettings,
+    find: Callable[[bytes], Found],
+    steps: Sequence[Step],
+    rules: Rules | None,
+) -> Fallback | None:
+    """Return the fallback of a site, see `Fallback`; None if no setting names one."""
+    return None if settings.fallback is None else Fallback(settings.fallback, find, steps, rules)
 
 
 def _may_be_route(request: Request) -> bool:

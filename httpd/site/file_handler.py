@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from httpd.files.docroot import FoundDirectory
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.media_types import MediaTypes, content_types
 from httpd.files.open_file import OpenFile
@@ -51,7 +50,7 @@ class FileHandler:
 
     def handle(self, request: Request, found: Found, policy: PathPolicy) -> ResponseBuilder | None:
         """Respond with a file; see `Step.handle`."""
-        if isinstance(found, FoundDirectory):
+        if not isinstance(found, CachedFile):
             return None
         expires = self._expires if policy.expires is None else policy.expires
         accept = request.header.fields.get("accept-encoding")

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable
 
 from httpd.files.docroot import FoundDirectory
+from httpd.files.file_cache import CachedFile
 from httpd.files.media_types import MediaTypes, content_types, without_parameters
 from httpd.files.open_file import OpenFile
 from httpd.protocol.conditional import CONDITIONS, is_unmodified
@@ -106,7 +107,7 @@ class LiveReload:
         """Respond to the script, or with a page that has it; see `Step.handle`."""
         if found is _OWN:
             return _script(policy) if request.path == _SCRIPT else self._wait(request, policy)
-        if isinstance(found, FoundDirectory):
+        if not isinstance(found, CachedFile):
             return None
         file = found.original
         is_html = without_parameters(file.media_type) == _HTML

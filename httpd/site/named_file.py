@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from httpd.files.docroot import FoundElsewhere
 from httpd.files.file_cache import CachedFile
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.target import encode_path
@@ -36,6 +37,9 @@ class NamedFile:
         path = self._path
         try:
             found = self._find(path)
+            if isinstance(found, FoundElsewhere):
+                path = encode_path(found.path).encode()
+                found = self._find(path)
         except HTTPError as error:
             if error.status == 404:
                 return None

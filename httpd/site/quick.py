@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import stat
 from binascii import crc32
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
+from functools import cache
 from typing import NamedTuple
 
+from httpd.files.clean_urls import HTML
 from httpd.files.descriptor import close_quietly
 from httpd.files.docroot import LookedUp
 from httpd.files.file_cache import FileCache
@@ -33,7 +35,7 @@ from httpd.site.steps import EarlyStep, Step
 _UNDERSTOOD = frozenset(
     {
         *("charset", "default_type", "docroot", "expires", "index", "listing", "precompressed"),
-        *("errors", "fallback", "redirects", "serve_hidden", "types"),
+        *("clean_urls", "errors", "fallback", "redirects", "serve_hidden", "types"),
     }
 )
 """The settings that the quick way obeys, or that do not concern it."""
@@ -59,6 +61,13 @@ def may_be_quick(settings: SiteSettings, steps: list[Step]) -> bool:
     )
 
 
+@cache
+def _types_of_no_page(types: MediaTypes, charset: str | None) -> Mapping[bytes, bytes]:
+    """Return the same as `content_types_by_extension` without the extension of clean URLs."""
+    by_extension = content_types_by_extension(types, charset).items()
+    return {extension: kind for extension, kind in by_extension if extension != HTML[1:]}
+
+
 class _Source(NamedTuple):
     """The file that a body is of; see `httpd.protocol.response.Source`."""
 
@@ -80,8 +89,7 @@ class QuickBuilder:
         lookup: of the site.
         file_cache: of the worker.
         key: of the site, see `FileCache`.
-        expires: seconds for which clients may cache files.
-        charset: of text files; None to leave it out.
+        settings: of the site.
         media_types: of the site.
     """
 
@@ -90,16 +98,17 @@ class QuickBuilder:
         lookup: FileLookup,
         file_cache: FileCache,
         key: bytes,
-        expires: int,
-        charset: str | None,
+        settings: SiteSettings,
         media_types: MediaTypes,
     ) -> None:
         self._lookup = lookup
         self._resolver = lookup.docroot.resolver
         self._file_cache = file_cache
         self._key = key
-        self._expires = expires
-        self._types = content_types_by_extension(media_types, charset)
+        self._expires = expires = settings.expires
+        # With clean URLs, HTML files may have other addresses, so they are left to the general way.
+        find_types = _types_of_no_page if settings.clean_urls else content_types_by_extension
+        self._types = find_types(media_types, settings.charset)
         self._lines = (
             '%bContent-Type: %b\r\nETag: "%x-%x-%x"\r\n'
             f"Cache-Control: max-age={expires}\r\nLast-Modified: %b\r\n"

@@ -111,6 +111,12 @@ class SiteSettings:
     listing: bool = key(
         FLAG, False, "Whether a directory without an index file shows a list of its files."
     )
+    clean_urls: bool = key(
+        FLAG,
+        False,
+        "Whether `/about` is the address of `about.html`, and `/dir/` that of `dir/index.html`."
+        " Requests for these files are redirected there.",
+    )
     serve_hidden: bool | tuple[str, ...] = key(
         SERVE_HIDDEN,
         False,

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from httpd.files.clean_urls import CleanUrls
 from httpd.files.docroot import Docroot, LookedUp
 from httpd.files.faults import NoDocrootError
 from httpd.files.lookup import FileLookup
-from httpd.files.media_types import content_types, media_types
+from httpd.files.media_types import media_types
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability
 from httpd.protocol.target import decode_path, is_literal_path
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, to_lines
+from httpd.site.clean_redirect import CleanRedirect
 from httpd.site.cors import Preflight
-from httpd.site.custom_errors import CustomErrors
-from httpd.site.fallback import Fallback, NoIndexError
+from httpd.site.custom_errors import make_custom_errors
+from httpd.site.fallback import NoIndexError, make_fallback
 from httpd.site.file_handler import FileHandler
 from httpd.site.listing_handler import ListingHandler
 from httpd.site.live_reload import LiveReload
@@ -138,6 +140,7 @@ class Site:
             precompressed=settings.precompressed,
             key=self.key,
             media_types=types,
+            open_path=CleanUrls(docroot, settings.index).open if settings.clean_urls else None,
         )
         files = FileHandler(file_cache, expires, charset, types, clock)
         self.steps: list[Step] = [files]
@@ -151,14 +154,10 @@ class Site:
             live_reload = LiveReload(settings.changes, expires, charset, types, clock)
             self.find = live_reload.wrap(self.find)
             self.steps.insert(0, live_reload)
-        self._fallback = None
-        if settings.fallback is not None:
-            self._fallback = Fallback(settings.fallback, self.find, self.steps, self._rules)
-        self._custom_errors = None
-        if settings.errors:
-            self._custom_errors = CustomErrors(
-                settings.errors, self.find, content_types(types, charset)
-            )
+        self._fallback = make_fallback(settings, self.find, self.steps, self._rules)
+        self._custom_errors = make_custom_errors(settings, self.find, types)
+        if settings.clean_urls:
+            self.steps.append(CleanRedirect())
         self.steps.append(SlashRedirect())
         if settings.listing:
             self.steps.append(ListingHandler(shared.listings, docroot, clock))
@@ -166,7 +165,7 @@ class Site:
         self._direct_methods = frozenset() if self.early_steps else _FILE_METHODS
         self.quick: AnyQuickBuilder | None = None
         if may_be_quick(settings, self.steps):
-            quick = QuickBuilder(self.lookup, file_cache, self.key, expires, charset, types)
+            quick = QuickBuilder(self.lookup, file_cache, self.key, settings, types)
             is_alone = not self.early_steps
             self.quick = quick if is_alone else SelectiveQuickBuilder(quick, self.early_steps)
         self.begin_second(shared.second, clock.date)

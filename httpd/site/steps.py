@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from httpd.files.docroot import FoundDirectory
+from httpd.files.docroot import FoundDirectory, FoundElsewhere
 from httpd.files.file_cache import CachedFile
 from httpd.protocol.messages import Request
 from httpd.site.builder import PendingBuilder, ResponseBuilder
 from httpd.site.rules import PathPolicy
 
-Found = CachedFile | FoundDirectory
+Found = CachedFile | FoundDirectory | FoundElsewhere
 """The result of the lookup of a path."""
 
 

@@ -1,4 +1,4 @@
-"""The fallback and the error pages that the operator names, as clients see them."""
+"""Clean URLs, the fallback and the error pages of the operator, as clients see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from tests.support.raw import Client
 from tests.support.server import Server
 
 APP = b"<title>Application</title>"
-SETTINGS = {"fallback": "/index.html", "errors": {404: "/404.html", 403: "/403.html"}}
+SETTINGS = {
+    "clean_urls": True,
+    "fallback": "/index.html",
+    "errors": {404: "/404.html", 403: "/403.html"},
+}
 
 
 @pytest.fixture
@@ -45,6 +49,22 @@ def test_route_of_an_application_gets_its_page_over_one_connection(client: Clien
     assert client.ask("/assets/app.js").body == b"app"
     tag = client.ask("/user/5")["ETag"]
     assert client.ask("/user/6", f"If-None-Match: {tag}").status == 304
+
+
+def test_page_has_one_address(root: Path, client: Client) -> None:
+    (root / "about.html").write_bytes(b"about")
+    for _ in range(3):
+        assert client.ask("/about").body == b"about"
+        for target in "/about.html?a=b", "/about.html":
+            response = client.ask(target)
+            assert response.status == 301
+            assert response["Location"] == f"./about{target[11:]}"
+    (root / "about").write_bytes(b"another file")
+    ask_until(client, "/about", lambda response: response.body == b"another file")
+    ask_until(client, "/about.html", lambda response: response.body == b"about")
+    (root / "about").unlink()
+    ask_until(client, "/about", lambda response: response.body == b"about")
+    ask_until(client, "/about.html", lambda response: response.status == 301)
 
 
 def test_missing_file_of_an_application_gets_the_error_page(client: Client) -> None:

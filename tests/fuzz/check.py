@@ -10,7 +10,7 @@ from zlib import crc32
 from tests.fuzz.pure_targets import PURE, Target
 from tests.fuzz.site_targets import make_site_targets
 
-NAMES = (*PURE, "path", "answer")
+NAMES = (*PURE, "path", "answer", "pages")
 
 STRETCHED = 32 * 1024
 """Bytes of the long form: all that a head may have."""

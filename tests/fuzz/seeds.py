@@ -54,6 +54,7 @@ def make_seeds() -> dict[str, list[bytes]]:
         "access_log": requests,
         "path": [match[1] for match in paths if match],
         "answer": requests,
+        "pages": requests,
     }
 
 

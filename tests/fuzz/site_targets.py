@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from httpd.files.docroot import Docroot, FoundDirectory, OpenResult
@@ -61,10 +62,20 @@ def make_site_targets(directory: Path) -> dict[str, Target]:
         redirects=REDIRECTS,
     )
     gateway = make_gateway(settings)
+    pages = make_gateway(
+        replace(
+            settings,
+            listing=False,
+            clean_urls=True,
+            fallback="/index.html",
+            errors=((404, "/plain.txt"), (403, "/sub/index.html"), (416, "/none.html")),
+        )
+    )
     opener = Docroot(str(docroot), INDEX)
     return {
         "path": lambda data: check_path(opener, docroot, data),
         "answer": lambda data: check_responses(gateway, data),
+        "pages": lambda data: check_responses(pages, data),
     }
 
 

@@ -48,6 +48,8 @@ NAMES = [
     "folder/a.txt",
     "folder/index.html",
     "folder",
+    "folder.html",
+    "index.html.html",
     "a.txt.gz",
     "a.txt.br",
     "b.js.zst",
@@ -85,6 +87,11 @@ TARGETS = [
     "/none",
     "/none/",
     "/none.txt",
+    "/folder.html",
+    "/folder/index.html",
+    "/folder/index",
+    "/index",
+    "//folder.html?a",
 ]
 CODINGS = ["", "gzip", "br", "br;q=0.5, zstd", "*;q=0", "gzip, identity;q=0", "*", "identity"]
 LINES = [
@@ -120,6 +127,7 @@ OLD = 1_000_000_000_000_000_000
 
 PAGES: dict[str, Any] = {
     "listing": False,
+    "clean_urls": True,
     "fallback": "/index.html",
     "errors": (
         *((404, "/a.txt"), (403, "/b.js"), (405, "/folder/a.txt"), (406, "/a.txt")),
@@ -341,7 +349,7 @@ class Remembered(RuleBasedStateMachine):
 
 
 class RememberedWithPages(Remembered):
-    """The same of a site with a fallback and error pages."""
+    """The same of a site with clean URLs, a fallback and error pages."""
 
     changed = PAGES
 

@@ -82,6 +82,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"serve_hidden": True},
     {"changes": Changes()},
     {"fallback": "/plain/a.html"},
+    {"clean_urls": True},
     {"errors": ((404, "/plain/a.html"), (403, "/missing"), (416, "/plain/x.svg"))},
     {"redirects": REDIRECTS},
     {"redirects": (Redirect("/**/deeper/**", "/plain/"), Redirect("*.svg", "https://e.example/"))},

@@ -18,6 +18,7 @@ from httpd.protocol.target import (
     has_straight_slashes,
     is_literal_path,
     parse_target,
+    relative_to_sibling,
     relative_with_slash,
 )
 from tests.unit.guard import must_end
@@ -195,6 +196,17 @@ def test_relative_reference_leads_to_the_same_names(rest: bytes, query: bytes) -
     assert (parts.scheme, parts.netloc) == ("http", "localhost")
     assert parts.path.endswith("/")
     assert segments_of(parts.path.encode()) == [b"prefix", *segments, b""]
+
+
+@given(VISIBLE | DOTTED | st.binary(max_size=4), VISIBLE)
+def test_relative_reference_to_a_sibling_leads_to_it(name: bytes, query: bytes) -> None:
+    name = name.replace(b"/", b"")
+    assume(name not in (b".", b".."))
+    reference = relative_to_sibling(name, b"?" + query.replace(b"#", b""))
+    assert reference.isascii()
+    parts = urlsplit(urljoin("http://localhost/prefix/page.html", reference))
+    assert (parts.scheme, parts.netloc) == ("http", "localhost")
+    assert unquote_to_bytes(parts.path) == b"/prefix/" + name
 
 
 # ---------------------------------------------------------------- segments

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from httpd.files.docroot import FoundDirectory
-from httpd.files.file_cache import FileCache
+from httpd.files.file_cache import CachedFile, FileCache
 from httpd.protocol.parser import parse_head
 from httpd.site.builder import ResponseBuilder
 from httpd.site.settings import SiteSettings
@@ -114,7 +113,7 @@ def test_each_site_is_of_the_present_second(root: Path) -> None:
             assert isinstance(site, Site)
             for _ in range(2):
                 found = site.lookup.find(b"/a")
-            assert not isinstance(found, FoundDirectory)
+            assert isinstance(found, CachedFile)
             assert found.validated_at == second
 
 
