@@ -17,12 +17,13 @@ from httpd.monitor.addresses import find_faults
 from httpd.monitor.settings import MonitorSettings
 from httpd.network.settings import ListenSettings, LoopSettings
 from httpd.observe.log import is_journal
-from httpd.observe.settings import JOURNAL, STDOUT, LogSettings
+from httpd.observe.settings import LogSettings
 from httpd.packages import needing_packages
 from httpd.process.settings import ProcessSettings
 from httpd.settings.declaration import Key, groups_of, titled
 from httpd.settings.errors import ConfigError
 from httpd.settings.loader import Problems, Value, build, read_value, take_values
+from httpd.settings.log_target import JOURNAL, STDOUT
 from httpd.settings.tree import Tree
 from httpd.site.settings import SiteSettings
 
@@ -49,6 +50,17 @@ class Settings:
     monitoring: MonitorSettings = field(metadata=titled("The monitor"))
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where each value that was set stands, by key: the start of an error message."""
+
+    @property
+    def log_targets(self) -> Mapping[str, str]:
+        """Where the access logs lead, each with where the configuration says so."""
+        targets = {}
+        if self.log.access_log is not None:
+            targets[self.log.access_log] = self.places.get("access_log", "access_log")
+        for site in self.gateway.sites:
+            if site.access_log is not None and site.access_log.target is not None:
+                targets.setdefault(site.access_log.target, site.access_log.place)
+        return targets
 
 
 GROUPS = tuple(groups_of(Settings))
@@ -174,15 +186,20 @@ def complete(settings: Settings, options: Mapping[str, Any], *, in_foreground: b
 
 def _require_console(settings: Settings, *, in_foreground: bool) -> None:
     """Refuse an access log that leads to a standard output or journal which is not there."""
-    target = settings.log.access_log
-    if target == STDOUT and not in_foreground:
-        why = "a daemon has no standard output"
-    elif target == JOURNAL and not (in_foreground and is_journal(_STDOUT)):
-        why = "standard output does not lead to the journal; a unit of systemd has that"
-    else:
-        return
-    place = settings.places.get("access_log", "access_log")
-    raise ConfigError([f"{place}: {target} is not possible here: {why}; give the path of a file"])
+    why_not = {}
+    if not in_foreground:
+        why_not[STDOUT] = "a daemon has no standard output"
+    if not (in_foreground and is_journal(_STDOUT)):
+        why_not[JOURNAL] = (
+            "standard output does not lead to the journal; a unit of systemd has that"
+        )
+    problems = [
+        f"{place}: {target} is not possible here: {why_not[target]}; give the path of a file"
+        for target, place in settings.log_targets.items()
+        if target in why_not
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _gather(

@@ -23,13 +23,13 @@ from httpd.gateway.frontend import Frontend
 from httpd.monitor.addresses import to_listen
 from httpd.network.listener import find_conflicts
 from httpd.observe.log import printable
-from httpd.observe.settings import JOURNAL, STDOUT
 from httpd.process.errors import StartError
 from httpd.process.pidfile import find_supervisor
 from httpd.process.port_owner import find_owner
 from httpd.process.privileges import ask_as
 from httpd.process.unit import Unit, read_settings
 from httpd.protocol.messages import HTTPError
+from httpd.settings.log_target import JOURNAL, STDOUT
 from httpd.site.settings import SiteSettings
 
 _SYSTEMD = 1
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
     """Something that keeps the server from working as configured.
 
     Args:
-        about: the key of the setting, or ``unit``.
+        about: the key of the setting, ``unit``, or where the setting stands.
         text: what is the matter.
         remedy: what would help.
     """
@@ -133,25 +133,26 @@ def _service_user(unit: Unit | None) -> str:
 
 
 def _check_console(settings: Settings, unit: Unit | None) -> Iterator[Finding]:
-    target = settings.log.access_log
-    if target in (STDOUT, JOURNAL) and settings.process.daemon and unit is None:
-        text = f"a daemon has no standard output, so {target} is refused when it starts"
-        yield Finding("access_log", text, "give the path of a file, or start with --foreground")
+    if not settings.process.daemon or unit is not None:
+        return
+    for target, place in settings.log_targets.items():
+        if target in (STDOUT, JOURNAL):
+            text = f"a daemon has no standard output, so {target} is refused when it starts"
+            yield Finding(place, text, "give the path of a file, or start with --foreground")
 
 
 def _files(settings: Settings, unit: Unit | None) -> Iterator[tuple[str, str]]:
-    """Yield the keys and paths of the files that the server writes."""
-    log = replace(settings.log, access_log=None)  # a console was checked
+    """Yield the files that the server writes, each after its key or where that stands."""
     in_foreground = unit is not None or not settings.process.daemon
-    completed = complete(replace(settings, log=log), {}, in_foreground=in_foreground)
-    paths = {
-        "log_file": completed.log.log_file,
-        "access_log": settings.log.access_log,
-        "pidfile": completed.process.pidfile,
-    }
-    for key, path in paths.items():
-        if path is not None and path not in (STDOUT, JOURNAL):
-            yield key, path
+    log, gateway = replace(settings.log, access_log=None), replace(settings.gateway, sites=())
+    checked = replace(settings, log=log, gateway=gateway)  # without consoles, which were checked
+    completed = complete(checked, {}, in_foreground=in_foreground)
+    for key, file in (("log_file", completed.log.log_file), ("pidfile", completed.process.pidfile)):
+        if file is not None:
+            yield key, file
+    for target, place in settings.log_targets.items():
+        if target not in (STDOUT, JOURNAL):
+            yield place, target
 
 
 def _check_file(key: str, path: str, unit: Unit | None) -> Iterator[Finding]:

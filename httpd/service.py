@@ -27,7 +27,6 @@ from httpd.network.listener import Listener, format_url, open_listeners, set_opt
 from httpd.network.settings import ListenSettings
 from httpd.network.unix_listener import discard
 from httpd.observe.log import Log, is_journal, name_thread
-from httpd.observe.settings import JOURNAL, STDOUT, LogSettings
 from httpd.process.descriptors import raise_descriptor_limit
 from httpd.process.errors import (
     EX_CONFIG,
@@ -50,6 +49,7 @@ from httpd.process.successor import Command, Successor
 from httpd.process.supervisor import Supervisor
 from httpd.process.worker import WorkerSettings
 from httpd.settings.errors import ConfigError
+from httpd.settings.log_target import JOURNAL, STDOUT
 
 _EVERY_ADDRESS = ("[::]", "0.0.0.0")
 _STDOUT, _STDERR = 1, 2
@@ -175,7 +175,7 @@ class Service:
                 log_fd = open_log_file(log_file)
                 opened.callback(os.close, log_fd)
             worker = _worker_settings(settings, previous)
-            access_logs = self._open_access_logs(settings.log, previous, opened)
+            access_logs = self._open_access_logs(settings.log_targets, previous, opened)
             monitor = self._plan_monitor(settings, previous, opened)
             listeners = self._find_listeners(settings, worker.frontend, previous)
             opened.pop_all()
@@ -191,19 +191,20 @@ class Service:
         )
 
     def _open_access_logs(
-        self, settings: LogSettings, previous: Plan | None, opened: ExitStack
+        self, targets: Iterable[str], previous: Plan | None, opened: ExitStack
     ) -> dict[str, LogFile]:
         """Return the access logs by where they lead, opened where none of the same path is open."""
-        target = settings.access_log
-        if target is None:
-            return {}
-        if target in (JOURNAL, STDOUT):
-            return {target: LogFile(self._console.open(_STDOUT), is_console=True)}
-        if previous is not None and target in previous.access_logs:
-            return {target: previous.access_logs[target]}
-        file = LogFile(open_log_file(target), is_console=False)
-        opened.callback(file.close)
-        return {target: file}
+        files: dict[str, LogFile] = {}
+        for target in targets:
+            if target in (JOURNAL, STDOUT):
+                file = LogFile(self._console.open(_STDOUT), is_console=True)
+            elif previous is not None and target in previous.access_logs:
+                file = previous.access_logs[target]
+            else:
+                file = LogFile(open_log_file(target), is_console=False)
+                opened.callback(file.close)
+            files[target] = file
+        return files
 
     def _plan_monitor(
         self, settings: Settings, previous: Plan | None, opened: ExitStack

@@ -1,4 +1,4 @@
-"""The caches that the loops of a worker share: opened files, and the responses of this second."""
+"""What the loops of a worker share: opened files, the responses of this second, and the tallies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 
 from httpd.files.file_cache import FileCache
 from httpd.gateway.response_cache import ResponseCache
+from httpd.protocol.tally import Tallies
 
 _SHARE = 32
 """The responses of each of two seconds may take this part of the budget, in addition to the file
@@ -17,11 +18,13 @@ class Caches:
 
     Args:
         budget: bytes that the file cache may take.
+        tallies: of the worker; None for new ones.
     """
 
-    __slots__ = ("_current", "_evicted", "_limit", "_lock", "_second", "files")
+    __slots__ = ("_current", "_evicted", "_limit", "_lock", "_second", "files", "tallies")
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, tallies: Tallies | None = None) -> None:
+        self.tallies = Tallies() if tallies is None else tallies
         self.files = FileCache(budget, self._on_evicted)
         self._limit = budget // _SHARE
         self._second = -1

@@ -27,6 +27,7 @@ from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_common_request
 from httpd.protocol.response import Cacheability, DateHeaders, Pause, PendingResponse, Response
+from httpd.protocol.tally import NO_NAME
 from httpd.protocol.target import (
     PERCENT,
     QUESTION_MARK,
@@ -93,7 +94,9 @@ class Gateway:
     def __init__(self, frontend: Frontend, caches: Caches, hooks: Hooks) -> None:
         settings = frontend.gateway
         budget = settings.cache // _LISTINGS_SHARE
-        self._sites = sites = Sites(frontend.site, settings.sites, caches.files, budget)
+        self._sites = sites = Sites(
+            frontend.site, settings.sites, caches.files, budget, caches.tallies
+        )
         server = f"phttpd/{__version__}" if settings.server_version else "phttpd"
         self._common_lines = f"Server: {server}\r\nX-Content-Type-Options: nosniff\r\n"
         self._quick_lines = self._common_lines.encode("latin-1")
@@ -278,6 +281,7 @@ class Gateway:
             self._close_lines,
             self._dates,
             self._files.claim,
+            self._caches.tallies.find(NO_NAME),
             head_only=head_only,
             keep_alive=False,
             lingers=True,
@@ -449,6 +453,7 @@ class Gateway:
             else self._keep_alive_lines,
             self._dates,
             self._files.claim,
+            header.site.tallies,
             head_only=is_head,
             keep_alive=keep_alive,
             # A client that wants to keep the connection may be sending its next request.

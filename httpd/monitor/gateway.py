@@ -22,6 +22,7 @@ from httpd.protocol.response import (
     PendingResponse,
     Response,
 )
+from httpd.protocol.tally import NO_NAME, SiteTallies
 from httpd.site.builder import ResponseBuilder, error_builder
 from httpd.site.rules import NO_POLICY
 
@@ -81,6 +82,7 @@ class MonitorGateway:
         self._hooks = hooks
         self._on_second = on_second
         self._is_draining = False
+        self._tallies = SiteTallies(NO_NAME)
         self._dates = DateHeaders(0, int(time.time()))
 
     # ---------------------------------------------------------------- what is not cached
@@ -183,6 +185,7 @@ class MonitorGateway:
             (connection if keep_alive else _CLOSE) + _EVERY_RESPONSE,
             self._dates,
             lambda _: None,
+            self._tallies,
             head_only=request.method == "HEAD",
             keep_alive=keep_alive,
             lingers=header.keep_alive or header.expects_continue,
@@ -199,6 +202,7 @@ class MonitorGateway:
             _CLOSE + _EVERY_RESPONSE,
             self._dates,
             lambda _: None,
+            self._tallies,
             head_only=head_only,
             keep_alive=False,
             lingers=True,

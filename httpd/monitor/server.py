@@ -25,7 +25,7 @@ from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Scoreboard
-from httpd.process.channel import Channel, Message
+from httpd.process.channel import Channel, Message, use_files
 from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
@@ -140,19 +140,16 @@ class _Monitor:
         received = self._channel.receive()
         if received is None:
             return False
-        message, text, fd = received
+        message, text, fds = received
         if message is Message.STOP:
             self._leave()
         elif message is Message.GONE:
             self._close(text)
-        elif message is Message.BOARD and fd is not None:
+        elif message is Message.BOARD and fds:
             self._close(text)
-            self._shared[text] = fd
-        elif message is Message.LOG and fd is not None:
-            try:
-                os.dup2(fd, int(text), inheritable=False)
-            finally:
-                os.close(fd)
+            (self._shared[text],) = fds
+        elif message is Message.LOG:
+            use_files(text, fds)
         return True
 
     def _close(self, name: str) -> None:

@@ -32,4 +32,5 @@ def log_response(
     sent = len(response.head) + response.after_head - unsent
     body = max(0, (len(response.body.content) or response.after_head) - unsent)
     duration = time.monotonic() - started
-    log.add(transport.peer[0].encode(), head, response.status, body, duration, sent)
+    peer = transport.peer[0].encode()
+    log.add(peer, head, response.status, body, duration, sent, response.tally.site)

@@ -82,7 +82,7 @@ class Connection:
         "_until",
         "deadline",
         "fd",
-        "served",
+        "has_served",
         "state",
     )
 
@@ -94,8 +94,8 @@ class Connection:
         self.state = IDLE
         self.deadline = context.now + context.limits.header_timeout
         """When to call `on_deadline`, by the monotonic clock."""
-        self.served = 0
-        """Responses sent."""
+        self.has_served = False
+        """Whether a response was sent."""
         self._interest = 0  # what the loop watches it for
         self._reader: RequestReader | None = None  # of what was received and not yet used
         self._head = b""  # of the running request
@@ -107,7 +107,7 @@ class Connection:
         self._started = context.now  # when the running request began to arrive
 
     def __repr__(self) -> str:
-        return f"<Connection {self._transport} {self.state.name}, {self.served} served>"
+        return f"<Connection {self._transport} {self.state.name}>"
 
     # ---------------------------------------------------------------- what the loop calls
 
@@ -143,7 +143,7 @@ class Connection:
         if self.state is not IDLE:
             return
         limits = self._context.limits
-        timeout = limits.keepalive_timeout if self.served else limits.header_timeout
+        timeout = limits.keepalive_timeout if self.has_served else limits.header_timeout
         if not expects_request(self._context.now, started, self.deadline - timeout):
             self.close("drain")
 
@@ -474,7 +474,7 @@ class Connection:
     def _count(self, response: Response) -> None:
         """Count and log a response that was sent."""
         self._context.requests += 1
-        self.served += 1
+        self.has_served = True
         if self._context.access_log is not None:
             self._log_response(response)
 
@@ -482,7 +482,7 @@ class Connection:
         """Wait for the next request after a response that was sent, or close."""
         context = self._context
         context.requests += 1  # as `_count` does; each hit comes by here
-        self.served += 1
+        self.has_served = True
         if context.access_log is not None:
             self._log_response(response)
         if response.keep_alive:
@@ -532,7 +532,7 @@ class Connection:
             self.close(self._close_reason)
 
     def _on_idle_deadline(self) -> None:
-        self.close("keep-alive timeout" if self.served else "header timeout")
+        self.close("keep-alive timeout" if self.has_served else "header timeout")
 
     def _refuse_slow(self) -> None:
         reason = "body timeout" if self._is_in_body() else "header timeout"

@@ -35,12 +35,13 @@ class Format(NamedTuple):
         format_time: returns the time of day, to the second, with what is around it.
         describe: returns the two parts of a line that are the same for the same request and
             response, from the head of the request (any bytes, if they could not be parsed), the
-            status, how many bytes of the body were sent, and how many bytes in all.
+            status, how many bytes of the body were sent, how many bytes in all, and the name of
+            the site, which needs no quotes.
     """
 
     line: bytes
     format_time: Callable[[], bytes]
-    describe: Callable[[bytes, int, int, int], tuple[bytes, bytes]]
+    describe: Callable[[bytes, int, int, int, str], tuple[bytes, bytes]]
 
 
 def quote(text: bytes, limit: int) -> bytes:
@@ -59,33 +60,45 @@ def quote_json(text: bytes, limit: int) -> bytes:
     return quoted.encode()
 
 
-def describe_combined(head: bytes, status: int, body: int, sent: int) -> tuple[bytes, bytes]:
+def describe_combined(
+    head: bytes, status: int, body: int, sent: int, site: str
+) -> tuple[bytes, bytes]:
     """See `Format`; a field that is not there is ``-``."""
     line = quote(_request_line(head), _MAX_TARGET)
     referer, agent = (
         quote(_find(field, head) or b"", _MAX_FIELD) for field in (_REFERER, _USER_AGENT)
     )
-    return b'"%b" %d %d "%b" "%b" ' % (line, status, body, referer, agent), b" %d\n" % sent
+    first = b'"%b" %d %d "%b" "%b" ' % (line, status, body, referer, agent)
+    return first, b" %d %b\n" % (sent, site.encode())
 
 
-def describe_json(head: bytes, status: int, body: int, sent: int) -> tuple[bytes, bytes]:
+def describe_json(head: bytes, status: int, body: int, sent: int, site: str) -> tuple[bytes, bytes]:
     """See `Format`; a field that is not there is null."""
     line = quote_json(_request_line(head), _MAX_TARGET)
     referer, agent = (
         b"null" if (value := _find(field, head)) is None else quote_json(value, _MAX_FIELD)
         for field in (_REFERER, _USER_AGENT)
     )
-    response = b'"request":%b,"status":%d,"body":%d' % (line, status, body)
+    response = b'"site":"%b","request":%b,"status":%d,"body":%d' % (
+        site.encode(),
+        line,
+        status,
+        body,
+    )
     client = b'"referer":%b,"user_agent":%b' % (referer, agent)
     return b'%b,%b,"duration":' % (response, client), b',"sent":%d}\n' % sent
 
 
-def describe_short(head: bytes, status: int, body: int, _sent: int) -> tuple[bytes, bytes]:
+def describe_short(
+    head: bytes, status: int, body: int, _sent: int, _site: str
+) -> tuple[bytes, bytes]:
     """See `Format`: for a person who watches."""
     return b"%d %b " % (status, _name_short(head)), b" s, %b\n" % _format_size(body)
 
 
-def describe_coloured(head: bytes, status: int, body: int, _sent: int) -> tuple[bytes, bytes]:
+def describe_coloured(
+    head: bytes, status: int, body: int, _sent: int, _site: str
+) -> tuple[bytes, bytes]:
     """See `Format`: the same with the status in a colour of its class."""
     colour = _COLOURS.get(status // 100, _DEFAULT)
     first = b"%b%d%b %b " % (colour, status, _DEFAULT, _name_short(head))

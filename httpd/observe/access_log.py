@@ -1,24 +1,26 @@
 """The access log: a line per request, with client, time, response, duration and bytes sent.
 
-Each loop has an access log of its own, which collects lines and writes many at once.
+Each loop has an access log of its own, which collects lines and writes many at once.  Sites may
+have files of their own; sites that log to the same file share its lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from httpd.observe.access_formats import Format
 from httpd.observe.line_writer import LineWriter
 
 FLUSH_AT = 64 * 1024
-"""Bytes after which the collected lines are written."""
+"""Bytes after which the collected lines of a file are written."""
 RETRY_AT = 8 * 1024
 """Bytes after which to write again, when the reader was too slow for the last lines."""
 _MAX_CACHED = 1024
 _MAX_HEAD = 1024
 """Requests whose parts of a line are cached, and bytes of a head at the most."""
-_Key = tuple[bytes, int, int, int]
-"""Cache key: head, status, bytes of the body, and bytes in all."""
+_Key = tuple[bytes, int, int, int, str]
+"""Cache key: head, status, bytes of the body, bytes in all, and site."""
+_NO_SITES: Mapping[str, Sequence[LineWriter]] = {}
 
 
 class AccessLog:
@@ -26,15 +28,26 @@ class AccessLog:
 
     Args:
         line_format: of a line.
-        writers: get all lines, each of them.
+        writers: get all lines, each of them, but for those of `own`.
+        own: in place of `writers`, those of a site, by its name.
     """
 
-    def __init__(self, line_format: Format, writers: Sequence[LineWriter]) -> None:
+    def __init__(
+        self,
+        line_format: Format,
+        writers: Sequence[LineWriter],
+        own: Mapping[str, Sequence[LineWriter]] = _NO_SITES,
+    ) -> None:
         self._line, self._format_time, self._describe = line_format
-        self._writers = writers
         self._cache: dict[_Key, tuple[bytes, bytes]] = {}
-        self._lines: list[bytes] = []
-        self._due = FLUSH_AT  # bytes to come before the next attempt to write
+        collectors: dict[LineWriter, _Collector] = {}
+        self._collectors = collectors.values()
+
+        def collect(writers: Iterable[LineWriter]) -> list[_Collector]:
+            return [collectors.setdefault(one, _Collector(one)) for one in writers]
+
+        self._default = collect(writers)
+        self._own = {site: collect(writers) for site, writers in own.items()}
         self._time = b""
         self.tick()
 
@@ -44,7 +57,14 @@ class AccessLog:
         self.flush()
 
     def add(
-        self, peer: bytes, head: bytes, status: int, body: int, duration: float, sent: int
+        self,
+        peer: bytes,
+        head: bytes,
+        status: int,
+        body: int,
+        duration: float,
+        sent: int,
+        site: str,
     ) -> None:
         """Add the line of one request.
 
@@ -55,14 +75,16 @@ class AccessLog:
             body: bytes of the body that were sent.
             duration: seconds from the first byte of the request to the last of the response.
             sent: bytes that were sent in all.
+            site: name of the site.
         """
-        key = head, status, body, sent
+        collectors = self._own.get(site, self._default)
+        if not collectors:
+            return
+        key = head, status, body, sent, site
         parts = self._cache.get(key) or self._describe_request(key)
         line = self._line % (peer, self._time, parts[0], duration, parts[1])
-        self._lines.append(line)
-        self._due -= len(line)
-        if self._due <= 0:
-            self.flush()
+        for collector in collectors:
+            collector.add(line)
 
     def _describe_request(self, key: _Key) -> tuple[bytes, bytes]:
         """Return the two parts of a line, and cache them: most requests come again."""
@@ -77,11 +99,36 @@ class AccessLog:
         """Write the collected lines; a writer keeps those that it cannot write now.
 
         Args:
-            patience: seconds to wait for a slow reader of the log.
+            patience: seconds to wait for a slow reader of a file.
         """
+        for collector in self._collectors:
+            collector.flush(patience)
+
+
+class _Collector:
+    """The lines that are to be written to one file.
+
+    Args:
+        writer: writes them.
+    """
+
+    __slots__ = ("_due", "_lines", "_writer")
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+        self._lines: list[bytes] = []
+        self._due = FLUSH_AT  # bytes to come before the next attempt to write
+
+    def add(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._due -= len(line)
+        if self._due <= 0:
+            self.flush()
+
+    def flush(self, patience: float = 0.0) -> None:
+        if not self._lines and not self._writer.is_behind:
+            return
         lines = b"".join(self._lines)
         self._lines.clear()
-        for writer in self._writers:
-            writer.write(lines, patience)
-        is_behind = any(writer.is_behind for writer in self._writers)
-        self._due = RETRY_AT if is_behind else FLUSH_AT
+        self._writer.write(lines, patience)
+        self._due = RETRY_AT if self._writer.is_behind else FLUSH_AT

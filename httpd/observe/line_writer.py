@@ -28,7 +28,7 @@ class LineWriter:
     """
 
     def __init__(self, fd: int, log: Log, name: str = "the access log") -> None:
-        self._fd = fd
+        self.fd = fd
         self._log = log
         self._name = name
         self._kept = b""
@@ -60,18 +60,18 @@ class LineWriter:
             self._note_recovery()
 
     def _write(self, data: bytes, patience: float) -> int:
-        if stat.S_ISREG(os.fstat(self._fd).st_mode):
-            return append_lines(self._fd, data)
+        if stat.S_ISREG(os.fstat(self.fd).st_mode):
+            return append_lines(self.fd, data)
         written = 0
         poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
+        poll.register(self.fd, select.POLLOUT)
         until = time.monotonic() + patience
         while written < len(data) and poll.poll(max(0.0, until - time.monotonic()) * 1000):
             piece = data[written : written + MAX_LINE]
             if len(piece) == MAX_LINE:
                 piece = piece[: piece.rindex(b"\n") + 1]
             try:
-                written += os.write(self._fd, piece)
+                written += os.write(self.fd, piece)
             except BlockingIOError:  # another process has filled the pipe
                 if not patience:
                     break

@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from httpd.observe.access_formats import FORMATS
 from httpd.settings.declaration import Option, key
-from httpd.settings.kinds import FLAG, Kind, one_of
+from httpd.settings.kinds import FLAG, one_of
+from httpd.settings.log_target import LOG_TARGET
 from httpd.settings.system_kinds import PATH
-
-JOURNAL, STDOUT = "journal", "stdout"
-_OFF = "off"  # YAML takes it for false, unless it is quoted
-_NO_TARGET = "a path, journal, stdout, or false for none"
-
-
-def _read_target(value: Any) -> str | None:
-    if value is False or value == _OFF:
-        return None
-    try:
-        return str(PATH.read(value))
-    except ValueError:
-        raise ValueError(_NO_TARGET) from None
-
-
-_TARGET = Kind(
-    _NO_TARGET,
-    _read_target,
-    {"anyOf": [PATH.schema, {"const": False}]},
-    is_path=True,
-    words=(JOURNAL, STDOUT, _OFF),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +32,13 @@ class LogSettings:
         option=Option("log every request, and more"),
     )
     access_log: str | None = key(
-        _TARGET,
+        LOG_TARGET,
         False,
         "Where to log every request, and nothing else: a file; `journal`; `stdout`, in the"
         " foreground only; or `false` for nowhere.",
         details="It does not depend on `verbose`, which logs requests beside the messages. Where"
-        " both lead to the same file, a request has one line there. SIGUSR1 reopens the file.",
+        " both lead to the same file, a request has one line there. SIGUSR1 reopens the file. A"
+        " site of `sites` may have an access log of its own.",
     )
     access_log_format: str = key(
         one_of(*FORMATS),

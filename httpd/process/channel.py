@@ -12,8 +12,8 @@ import errno
 import os
 import re
 import socket
-import sys
 from array import array
+from collections.abc import Iterable, Sequence
 
 from httpd.process.errors import EX_WORKER
 
@@ -23,6 +23,8 @@ _ATTEMPTS = 3
 _LATER = (errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.ENOBUFS)
 """Errors that do not mean that the other end is closed."""
 _FD_SIZE = array("i").itemsize
+MOST_FDS = 253
+"""Linux's SCM_MAX_FD: the descriptors that one message may have (unix(7))."""
 _FAILURE = re.compile("([1-9][0-9]{0,2}) (.*)", re.DOTALL)
 
 
@@ -49,8 +51,8 @@ class Message(enum.StrEnum):
     MODES = "modes"
     """Predecessor: the modes of the server, which the successor keeps, follow."""
     LOG = "log"
-    """Supervisor: write the log whose descriptor has the number that follows, in both processes, to
-    the descriptor that comes along."""
+    """Supervisor: write the logs whose descriptors have the numbers that follow, in both processes,
+    to the descriptors that come along."""
     BOARD = "board"
     """Supervisor, to the monitor: the memory of a generation; its name follows, and the descriptor
     comes along."""
@@ -78,18 +80,18 @@ class Channel:
         """Return the descriptor to wait for."""
         return self._end.fileno()
 
-    def send(self, message: Message, text: str = "", fd: int | None = None) -> None:
+    def send(self, message: Message, text: str = "", fds: Sequence[int] = ()) -> None:
         """Send a message, if the other end is open, without waiting for it to be read.
 
         Args:
             message: its first word.
             text: the rest of it.
-            fd: a descriptor that is sent along; it stays open here.
+            fds: up to `MOST_FDS` descriptors that are sent along; they stay open here.
         """
         data = f"{message} {text}".encode("utf-8", "backslashreplace")[:_MAX_MESSAGE]
         attached = []
-        if fd is not None:
-            attached.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd])))
+        if fds:
+            attached.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds)))
         for _ in range(_ATTEMPTS):
             try:
                 # Not send_fds(), which takes flags and forgets them.
@@ -100,30 +102,29 @@ class Channel:
             except OSError:
                 continue  # for want of memory, which may be there the next time
 
-    def receive(self) -> tuple[Message, str, int | None] | None:
-        """Return the next message, its text and its descriptor; None when the other end is closed.
+    def receive(self) -> tuple[Message, str, tuple[int, ...]] | None:
+        """Return the next message, its text and its descriptors; None when the other end is closed.
 
         It never waits, and accepts any bytes: the other process may have fewer rights than this
-        one.  The caller has to close the descriptor.
+        one.  The caller has to close the descriptors.
         """
         try:
             data, attached = self._receive()
         except OSError as error:
-            return (Message.NOTHING, "", None) if error.errno in _LATER else None
-        fd = _read_fd(attached)
+            return (Message.NOTHING, "", ()) if error.errno in _LATER else None
+        fds = _read_fds(attached)
         if not data:
-            if fd is not None:
-                os.close(fd)
+            close_all(fds)
             return None
         received = data.decode("utf-8", "replace")
         word, _, text = received.partition(" ")
         if word not in _MESSAGES:
-            return Message.NONSENSE, received, fd
-        return _MESSAGES[word], text, fd
+            return Message.NONSENSE, received, fds
+        return _MESSAGES[word], text, fds
 
     def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
         # Not recv_fds(), which takes flags and forgets them.
-        how = _MAX_MESSAGE, socket.CMSG_LEN(_FD_SIZE), socket.MSG_DONTWAIT
+        how = _MAX_MESSAGE, socket.CMSG_LEN(MOST_FDS * _FD_SIZE), socket.MSG_DONTWAIT
         try:
             return self._end.recvmsg(*how)[:2]
         except ConnectionResetError:
@@ -147,11 +148,32 @@ _UNSENT = (Message.NOTHING, Message.NONSENSE)
 _MESSAGES = {str(message): message for message in Message if message not in _UNSENT}
 
 
-def _read_fd(attached: list[tuple[int, int, bytes]]) -> int | None:
+def _read_fds(attached: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
+    fds = array("i")
     for level, kind, data in attached:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS) and len(data) >= _FD_SIZE:
-            return int.from_bytes(data[:_FD_SIZE], sys.byteorder)
-    return None
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data[: len(data) // _FD_SIZE * _FD_SIZE])
+    return tuple(fds)
+
+
+def use_files(text: str, fds: Sequence[int]) -> None:
+    """Let descriptors refer to other files, as `Message.LOG` says.
+
+    Args:
+        text: the descriptors.
+        fds: of the files, in the same order; they are closed.
+    """
+    try:
+        for number, fd in zip(map(int, text.split()), fds, strict=False):
+            os.dup2(fd, number, inheritable=False)
+    finally:
+        close_all(fds)
+
+
+def close_all(fds: Iterable[int]) -> None:
+    """Close descriptors that were received."""
+    for fd in fds:
+        os.close(fd)
 
 
 def read_failure(text: str) -> tuple[int, str]:

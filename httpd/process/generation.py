@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
 from httpd.observe.transfers import TransferTable
@@ -145,10 +145,10 @@ class Generation:
             if not process.has_left and process.complaint is None and not process.fault:
                 yield process
 
-    def send(self, message: Message, text: str = "", fd: int | None = None) -> None:
-        """Send a message, and a descriptor with it, to all workers."""
+    def send(self, message: Message, text: str = "", fds: Sequence[int] = ()) -> None:
+        """Send a message, and descriptors with it, to all workers."""
         for process in self.processes.values():
-            process.channel.send(message, text, fd)
+            process.channel.send(message, text, fds)
 
     # ---------------------------------------------------------------- the end
 

@@ -6,7 +6,7 @@ Called by `httpd.process.supervisor` and its parts, which share one `Generations
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Mode, Scoreboard
@@ -84,31 +84,35 @@ class Generations:
         """
         os.dup2(fd, log.output, inheritable=False)
         for generation in self:
-            generation.send(Message.LOG, str(log.output), fd)
+            generation.send(Message.LOG, str(log.output), [fd])
         if self.monitor is not None:
-            self.monitor.channel.send(Message.LOG, str(log.output), fd)
+            self.monitor.channel.send(Message.LOG, str(log.output), [fd])
         os.close(fd)
 
-    def access_log_files(self) -> set[str]:
-        """Return the paths of the access logs that are in use."""
-        return {
-            path
-            for generation in self
-            for path, file in generation.plan.access_logs.items()
-            if not file.is_console
-        }
+    def access_log_files(self) -> list[str]:
+        """Return the paths of the access logs that are in use, each once."""
+        return list(
+            dict.fromkeys(
+                path
+                for generation in self
+                for path, file in generation.plan.access_logs.items()
+                if not file.is_console
+            )
+        )
 
-    def use_access_log(self, path: str, fd: int) -> None:
-        """Let the workers that log requests to a path write to the file that is there now.
+    def use_access_logs(self, opened: Mapping[str, int]) -> None:
+        """Let the workers that log requests to some paths write to the files that are there now.
 
         Args:
-            path: of the access log.
-            fd: of that file; it is closed.
+            opened: the descriptors of these files, by path; they are closed.
         """
         for generation in self:
-            file = generation.plan.access_logs.get(path)
-            if file is not None:
-                if file.is_open:  # workers to come inherit it
-                    os.dup2(fd, file.fd, inheritable=False)
-                generation.send(Message.LOG, str(file.fd), fd)
-        os.close(fd)
+            logs = generation.plan.access_logs
+            used = {logs[path].fd: fd for path, fd in opened.items() if path in logs}
+            for path, fd in opened.items():
+                if path in logs and logs[path].is_open:  # workers to come inherit it
+                    os.dup2(fd, logs[path].fd, inheritable=False)
+            if used:
+                generation.send(Message.LOG, " ".join(map(str, used)), list(used.values()))
+        for fd in opened.values():
+            os.close(fd)

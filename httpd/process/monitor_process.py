@@ -43,7 +43,7 @@ class MonitorProcess:
             self.channel.send(Message.GONE, name)
         for name in paths.keys() - self._shared:
             fd = os.open(paths[name], os.O_RDONLY | os.O_CLOEXEC)
-            self.channel.send(Message.BOARD, name, fd)
+            self.channel.send(Message.BOARD, name, [fd])
             os.close(fd)
         self._shared = {*paths}
 

@@ -15,7 +15,7 @@ from collections.abc import MutableMapping, Sequence
 
 from httpd.network.unix_listener import FileId, UnixListener
 from httpd.observe.scoreboard import Scoreboard, read_all
-from httpd.process.channel import Channel, Message
+from httpd.process.channel import Channel, Message, close_all
 from httpd.process.others import ends_within, send_signal
 from httpd.process.plan import Endpoint
 from httpd.process.successor import UPGRADE_VARIABLE
@@ -136,9 +136,8 @@ class Predecessor:
         if received is None:
             self._has_yielded = self.has_hung_up = True
             return
-        message, text, fd = received
-        if fd is not None:
-            os.close(fd)
+        message, text, fds = received
+        close_all(fds)
         if message is Message.TAKE_OVER:
             self._has_yielded = True
         elif message is Message.DRAIN:

@@ -34,7 +34,7 @@ from typing import NoReturn
 from httpd.network.unix_listener import UnixListener
 from httpd.observe.log import Log
 from httpd.process.activation import FIRST_FD
-from httpd.process.channel import Channel, Message, read_failure
+from httpd.process.channel import Channel, Message, close_all, read_failure
 from httpd.process.errors import EX_OK, EX_OSERR, EX_WORKER
 from httpd.process.others import ends_within, send_signal
 from httpd.process.plan import Plan
@@ -155,9 +155,8 @@ class Successor:
             why = "the new supervisor ended before it took over; its last messages are in the log"
             self.outcome = EX_WORKER, why
             return
-        message, text, fd = received
-        if fd is not None:
-            os.close(fd)
+        message, text, fds = received
+        close_all(fds)
         if message is Message.READY:
             self.is_ready = True
             self.unused = int(text, 16) if re.fullmatch("[0-9a-f]{1,4000}", text) else 0

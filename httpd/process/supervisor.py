@@ -14,11 +14,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from httpd.observe import terminal
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Scoreboard
+from httpd.process.channel import MOST_FDS
 from httpd.process.drain import Drain
 from httpd.process.errors import (
     EX_OK,
@@ -260,21 +260,25 @@ class Supervisor:
         """Let all processes write to the files that have the names of the logs now."""
         generations = self._generations
         newest = generations.serving or next(reversed(generations.former), None)
-        if newest is not None and (log_file := newest.plan.log.log_file) is not None:
-            self._open_log(log_file, lambda fd: generations.use_log_file(fd, self._log))
-        for path in generations.access_log_files():
-            self._open_log(path, partial(generations.use_access_log, path))
+        log_file = None if newest is None else newest.plan.log.log_file
+        if log_file is not None and (fd := self._open_log(log_file)) is not None:
+            generations.use_log_file(fd, self._log)
+        paths = generations.access_log_files()
+        for first in range(0, len(paths), MOST_FDS):
+            some = paths[first : first + MOST_FDS]
+            opened = {path: fd for path in some if (fd := self._open_log(path)) is not None}
+            generations.use_access_logs(opened)
         if self._predecessor is not None and self._predecessor.has_hung_up:
             self._predecessor.signal(signal.SIGUSR1)
 
-    def _open_log(self, path: str, use: Callable[[int], None]) -> None:
+    def _open_log(self, path: str) -> int | None:
+        """Return the descriptor of the file that has the name of a log now, if it can be opened."""
         try:
-            fd = self._open_log_file(path)
+            return self._open_log_file(path)
         except Exception as error:
             why = explain(error, self._log).text
             self._log.error(f"{why}; going on with the file that is open")
-            return
-        use(fd)
+            return None
 
     def _begin_drain(self, *, is_replaced: bool = False) -> None:
         predecessor = self._predecessor

@@ -35,13 +35,14 @@ from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.observe.settings import LogSettings
 from httpd.observe.transfers import TransferTable
 from httpd.process.change_watch import ChangeWatch
-from httpd.process.channel import Channel, Message
+from httpd.process.channel import Channel, Message, use_files
 from httpd.process.descriptors import make_room
 from httpd.process.errors import EX_NOINPUT, EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.log_files import LogFile
 from httpd.process.privileges import drop_privileges
 from httpd.process.settings import ProcessSettings
 from httpd.process.signals import SWITCHES, SignalInbox
+from httpd.protocol.tally import Tallies
 
 ERROR_PAUSE = 0.1
 """Seconds without work after an unexpected failure of a system call, which may happen again."""
@@ -157,14 +158,16 @@ class _Worker:
         self._watching = threads
         self._running = threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        tallies = Tallies()
         self._caches = {
-            frontend: Caches(frontend.gateway.cache) for frontend in self._listeners.frontends()
+            frontend: Caches(frontend.gateway.cache, tallies)
+            for frontend in self._listeners.frontends()
         }
         site = settings.frontend.site
         self._change_watch = (
             ChangeWatch(site.docroot, site.changes, log) if site.changes is not None else None
         )
-        make_room(settings.loop.max_connections + MAX_OPEN_FILES)
+        make_room(settings.loop.max_connections + MAX_OPEN_FILES + len(access_logs))
         self._loops = [
             self._make_loop(index, number, settings, tables) for number in range(threads)
         ]
@@ -179,7 +182,7 @@ class _Worker:
             partial(self._make_gateway, settings.loop, log),
             tables.board,
             log,
-            self._make_access_log(log, settings.log),
+            self._make_access_log(log, settings),
             tables.transfers,
         )
 
@@ -189,19 +192,33 @@ class _Worker:
         trace = log.debug if log.verbose and settings.log_cache_level else None
         return make_gateway(frontend, self._caches[frontend], hooks, trace)
 
-    def _make_access_log(self, log: Log, settings: LogSettings) -> AccessLog | None:
-        """Return the access log of a loop: it leads to the verbose log, to `access_log`, or to
-        both.
+    def _make_access_log(self, log: Log, settings: WorkerSettings) -> AccessLog | None:
+        """Return the access log of a loop.
+
+        The lines of a site lead to the verbose log, to the `access_log` of the site or that of all
+        others, or to both.
         """
-        names = {log.output: "the access log"} if log.verbose else {}
-        for target, file in self._access_logs.items():
-            if not any(os.path.samestat(os.fstat(fd), os.fstat(file.fd)) for fd in names):
-                names[file.fd] = f"the access log {target}"
-        writers = [LineWriter(fd, log, name) for fd, name in names.items()]
-        return (
-            AccessLog(choose_format(settings.access_log_format, names), writers)
-            if writers
-            else None
+        verbose = [LineWriter(log.output, log)] if log.verbose else []
+        top = settings.log.access_log
+        sites = settings.frontend.gateway.sites
+        own = {one.name: one.access_log.target for one in sites if one.access_log is not None}
+        if not verbose and not any((top, *own.values())):
+            return None
+        by_file = {_identify(one.fd): one for one in verbose}
+        by_target = {
+            target: by_file.setdefault(
+                _identify(file.fd), LineWriter(file.fd, log, f"the access log {target}")
+            )
+            for target, file in self._access_logs.items()
+        }
+
+        def writers_for(target: str | None) -> list[LineWriter]:
+            return list(dict.fromkeys((*verbose, *([by_target[target]] if target else ()))))
+
+        return AccessLog(
+            choose_format(settings.log.access_log_format, [one.fd for one in by_file.values()]),
+            writers_for(top),
+            {site: writers_for(target) for site, target in own.items()},
         )
 
     def run(self, inbox: SignalInbox) -> int:
@@ -261,16 +278,13 @@ class _Worker:
             self._drain(ORPHAN_SECONDS)
             self._orphan_until = time.monotonic() + ORPHAN_SECONDS
             return
-        message, text, fd = received
+        message, text, fds = received
         if message is Message.DRAIN:
             self._drain(float(text))
         elif message is Message.STOP:
             self._stop()
-        elif message is Message.LOG and fd is not None:
-            try:
-                os.dup2(fd, int(text))
-            finally:
-                os.close(fd)
+        elif message is Message.LOG:
+            use_files(text, fds)
 
     def _drain(self, seconds: float) -> None:
         """Begin to drain, or shorten a drain that has begun.
@@ -300,3 +314,9 @@ class _Worker:
             if not self._watching:
                 self._listeners.close()
                 self._channel.send(Message.LEFT)
+
+
+def _identify(fd: int) -> tuple[int, int]:
+    """Return what tells the file of a descriptor apart from all others."""
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 
-from httpd.process.channel import Channel, Message, read_failure
+from httpd.process.channel import Channel, Message, close_all, read_failure
 
 BOOT_SECONDS = 30.0
 """How long a worker may take until it serves."""
@@ -74,9 +74,8 @@ class WorkerProcess:
         if received is None:
             self._on_hang_up()
             return
-        message, text, fd = received
-        if fd is not None:
-            os.close(fd)  # no valid message of a worker has one
+        message, text, fds = received
+        close_all(fds)  # no valid message of a worker has any
         if message is Message.READY and not self.ready:
             self.ready = True
         elif message is Message.LEFT:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from httpd.protocol.dates import format_date
 from httpd.protocol.messages import STATUSES
+from httpd.protocol.tally import Tally
 
 JOINED = 4096
 """Bytes up to which a body is copied behind its head; a larger one is handed to the kernel from
@@ -119,7 +120,7 @@ class Response:
     """A response head and the body that follows it.  Nothing of it changes but the dates.
 
     Args:
-        status: a key of `STATUSES`.
+        tally: that of its site and status.
         fields: the header lines that do not depend on the time, up to the empty line.
         dates: of the second in which the response is sent.
         body: the whole body, also if it is joined to the head.
@@ -148,12 +149,12 @@ class Response:
         "lingers",
         "owner",
         "second",
-        "status",
+        "tally",
     )
 
     def __init__(
         self,
-        status: int,
+        tally: Tally,
         fields: bytes,
         dates: DateHeaders,
         body: Body = NO_BODY,
@@ -164,7 +165,7 @@ class Response:
     ) -> None:
         content, segments, _, _ = body
         is_joined = len(content) <= JOINED
-        self.status: Final = status
+        self.tally: Final = tally
         self.fields: Final = fields
         self.body: Final = body
         self.keep_alive: Final = keep_alive
@@ -178,12 +179,17 @@ class Response:
         self.second = dates.second
         self.head = b"".join(
             (
-                _STATUS_LINES[status],
+                _STATUS_LINES[tally.status],
                 dates.rendered.get(expires) or dates.lines(expires),
                 fields,
                 content if is_joined else b"",
             )
         )
+
+    @property
+    def status(self) -> int:
+        """A key of `STATUSES`."""
+        return self.tally.status
 
     def __repr__(self) -> str:
         size = len(self.head) + self.after_head
@@ -197,7 +203,7 @@ class Response:
         expires = self.expires
         self.head = b"".join(
             (
-                _STATUS_LINES[self.status],
+                _STATUS_LINES[self.tally.status],
                 dates.rendered.get(expires) or dates.lines(expires),
                 self.fields,
                 b"" if self.after_head else self.body.content,

@@ -21,6 +21,7 @@ from httpd.protocol.response import (
     Pause,
     Response,
 )
+from httpd.protocol.tally import SiteTallies
 from httpd.site.error_pages import POLICY, render_page
 from httpd.site.listing.listing import Listing
 from httpd.site.rules import NO_POLICY, Fields, PathPolicy, merge
@@ -65,6 +66,7 @@ class ResponseBuilder(NamedTuple):
         first_lines: str,
         dates: DateHeaders,
         claim_memory: ClaimMemory,
+        tallies: SiteTallies,
         *,
         head_only: bool,
         keep_alive: bool,
@@ -78,6 +80,7 @@ class ResponseBuilder(NamedTuple):
                 response of the site has, each with its CRLF.
             dates: of this second.
             claim_memory: for a body that is read or copied into memory.
+            tallies: of the site.
             head_only: whether to leave out the body that the head describes.
             keep_alive: see `Response`.
             lingers: see `Response`.
@@ -104,8 +107,9 @@ class ResponseBuilder(NamedTuple):
                     body = Body(content, (), source)
                 else:
                     body = self._body(segments, size, claim_memory)
+        status = self.status
         return Response(
-            self.status,
+            tallies.by_status.get(status) or tallies.find(status),
             lines.encode("latin-1"),
             dates,
             body,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from httpd.protocol.messages import HTTPError, Request
+from httpd.protocol.tally import SiteTallies
 from httpd.site.builder import ResponseBuilder, error_builder
 from httpd.site.rules import NO_POLICY
 
@@ -13,6 +14,7 @@ class NoSite:
     Args:
         status: of the error.
         detail: a sentence for the person who reads the error page.
+        tallies: of the responses.
 
     Attributes:
         key: of the files of no site.
@@ -21,9 +23,10 @@ class NoSite:
         variant_fields: none, since no response is cached with a file.
     """
 
-    __slots__ = ("_detail", "_status", "key", "name", "quick", "variant_fields")
+    __slots__ = ("_detail", "_status", "key", "name", "quick", "tallies", "variant_fields")
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, tallies: SiteTallies) -> None:
+        self.tallies = tallies
         self._status = status
         self._detail = detail
         self.key = b"-"

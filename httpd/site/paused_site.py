@@ -19,13 +19,15 @@ class PausedSite:
 
     Attributes:
         name: see `Site`.
+        tallies: see `Site`.
     """
 
-    __slots__ = ("_site", "name")
+    __slots__ = ("_site", "name", "tallies")
 
     def __init__(self, site: Site | NoSite) -> None:
         self._site = site
         self.name = site.name
+        self.tallies = site.tallies
 
     def respond(self, request: Request, _: object = None) -> ResponseBuilder:
         """Return the builder of the response; see `Site.respond`."""

@@ -27,6 +27,7 @@ from httpd.files.openat2 import open_without_links
 from httpd.protocol.dates import EARLIEST, format_date
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import Body, Cacheability, DateHeaders, Response
+from httpd.protocol.tally import SiteTallies
 from httpd.protocol.target import PCHAR
 from httpd.site.file_handler import FileHandler
 from httpd.site.settings import SiteSettings
@@ -91,6 +92,7 @@ class QuickBuilder:
         key: of the site, see `FileCache`.
         settings: of the site.
         media_types: of the site.
+        tallies: of the site.
     """
 
     def __init__(
@@ -100,7 +102,9 @@ class QuickBuilder:
         key: bytes,
         settings: SiteSettings,
         media_types: MediaTypes,
+        tallies: SiteTallies,
     ) -> None:
+        self._tally = tallies.find(200)
         self._lookup = lookup
         self._resolver = lookup.docroot.resolver
         self._file_cache = file_cache
@@ -177,7 +181,9 @@ class QuickBuilder:
         lines = self._lines % (first_lines, content_type, *numbers, date, size)
         source = _new(_Source, (resolver.directory + path, content, claim, -1, False))
         body = _new(Body, (content, (), source, None))
-        return Response(200, lines, dates, body, True, True, Cacheability.FILE, self._expires)
+        return Response(
+            self._tally, lines, dates, body, True, True, Cacheability.FILE, self._expires
+        )
 
 
 class SelectiveQuickBuilder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from httpd.files.file_cache import FileCache
 from httpd.files.resolver import ValidRoots
+from httpd.protocol.tally import Tallies
 from httpd.site.listing.listing_cache import ListingCache
 from httpd.site.steps import Clock
 
@@ -14,6 +15,7 @@ class Shared:
     Args:
         file_cache: of the worker.
         listing_budget: bytes that the listings of one second may take, see `ListingCache`.
+        tallies: of the worker.
 
     Attributes:
         second: of the monotonic clock.
@@ -23,10 +25,11 @@ class Shared:
         faults: why docroots could not be read for requests, by `Identity.label`.
     """
 
-    __slots__ = ("clock", "faults", "file_cache", "listings", "second", "valid_roots")
+    __slots__ = ("clock", "faults", "file_cache", "listings", "second", "tallies", "valid_roots")
 
-    def __init__(self, file_cache: FileCache, listing_budget: int) -> None:
+    def __init__(self, file_cache: FileCache, listing_budget: int, tallies: Tallies) -> None:
         self.file_cache = file_cache
+        self.tallies = tallies
         self.second = 0
         self.clock = Clock()
         self.listings = ListingCache(listing_budget, file_cache.claim)

@@ -17,6 +17,7 @@ from httpd.files.lookup import FileLookup
 from httpd.files.media_types import media_types
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability
+from httpd.protocol.tally import NO_NAME
 from httpd.protocol.target import decode_path, is_literal_path
 from httpd.site.builder import PendingBuilder, ResponseBuilder, error_builder, to_lines
 from httpd.site.clean_redirect import CleanRedirect
@@ -51,11 +52,13 @@ class Identity(NamedTuple):
         key: of its files, see `FileCache`.
         name: for messages; empty for the site of all other names.
         label: what messages call the docroot.
+        counted: what the access log and the counters call the site.
     """
 
     key: bytes = b""
     name: str = ""
     label: str = ""
+    counted: str = NO_NAME
 
 
 class Compiled(NamedTuple):
@@ -98,6 +101,7 @@ class Site:
         early_steps: asked before the method is checked and the path is looked up.
         quick: the quick way to most first responses; None where it would bypass something.
         steps: asked for the result of the lookup.
+        tallies: of the responses.
         variant_fields: the request header fields that the cached responses of a file depend on, in
             order.
     """
@@ -117,6 +121,7 @@ class Site:
         "name",
         "quick",
         "steps",
+        "tallies",
         "variant_fields",
     )
 
@@ -128,7 +133,8 @@ class Site:
         shared: Shared,
         identity: Identity,
     ) -> None:
-        self.key, self.name, self._label = identity
+        self.key, self.name, self._label, counted = identity
+        self.tallies = shared.tallies.find(counted)
         self._shared = shared
         self._rules, self.early_steps = compiled
         file_cache, clock = shared.file_cache, shared.clock
@@ -165,7 +171,7 @@ class Site:
         self._direct_methods = frozenset() if self.early_steps else _FILE_METHODS
         self.quick: AnyQuickBuilder | None = None
         if may_be_quick(settings, self.steps):
-            quick = QuickBuilder(self.lookup, file_cache, self.key, settings, types)
+            quick = QuickBuilder(self.lookup, file_cache, self.key, settings, types, self.tallies)
             is_alone = not self.early_steps
             self.quick = quick if is_alone else SelectiveQuickBuilder(quick, self.early_steps)
         self.begin_second(shared.second, clock.date)

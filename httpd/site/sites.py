@@ -10,6 +10,7 @@ from httpd.files.docroot import Docroot
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.hidden import HiddenNames
 from httpd.protocol.host import host_name
+from httpd.protocol.tally import NO_NAME, Tallies
 from httpd.site.names import NameTable, is_directory_name
 from httpd.site.no_site import NoSite
 from httpd.site.settings import SiteSettings
@@ -18,8 +19,8 @@ from httpd.site.site import Compiled, Identity, Site, compile_settings
 from httpd.site.sites_syntax import STAR, NamedSite
 
 AnySite = Site | NoSite
-_UNKNOWN = NoSite(421, "This server has no site of this name.")
-_NO_DIRECTORY = NoSite(404, "There is nothing at this address.")
+_UNKNOWN = 421, "This server has no site of this name."
+_NO_DIRECTORY = 404, "There is nothing at this address."
 _DEFAULT = -1
 """In place of the number of a named site: that for all other names."""
 
@@ -36,6 +37,7 @@ class Sites:
         named: the sites that have names.
         file_cache: of the worker.
         listing_budget: see `Shared`.
+        tallies: of the worker.
 
     Attributes:
         only: the site for all other names, if no site has a name; else None.
@@ -48,11 +50,12 @@ class Sites:
         named: Sequence[NamedSite],
         file_cache: FileCache,
         listing_budget: int,
+        tallies: Tallies,
     ) -> None:
         self._top = top
         self._named = named
         self._file_cache = file_cache
-        self._shared = Shared(file_cache, listing_budget)
+        self._shared = Shared(file_cache, listing_budget, tallies)
         self.invalidate_roots = self._shared.valid_roots.invalidate
         self._table = NameTable(
             {name: number for number, site in enumerate(named) for name in site.names}
@@ -62,7 +65,7 @@ class Sites:
         self._outer: dict[int, Docroot] = {}
         self._compiled: dict[int, Compiled] = {}
         self.only: Site | None = None
-        self._default: AnySite = _UNKNOWN
+        self._default: AnySite = NoSite(*_UNKNOWN, tallies.find(NO_NAME))
         if top.docroot:
             docroot = self._docroot(top)
             site = self._make(_DEFAULT, top, docroot, Identity(label=top.docroot))
@@ -101,7 +104,7 @@ class Sites:
         named = self._named[number]
         settings = named.settings(self._top)
         docroot = self._docroot(settings)
-        identity = Identity(key, named.names[0], named.label)
+        identity = Identity(key, named.name, named.label, named.name)
         site = self._made[key] = self._make(number, settings, docroot, identity)
         return site
 
@@ -113,12 +116,12 @@ class Sites:
             star: what the star stands for.
             name: the name in the request.
         """
+        named = self._named[number]
         if not is_directory_name(star):
-            return _NO_DIRECTORY
+            return NoSite(*_NO_DIRECTORY, self._shared.tallies.find(named.name))
         key = b"%d.%s" % (number, star.encode())
         if site := self._of_stars.get(key):
             return site
-        named = self._named[number]
         settings = named.settings(self._top)
         around = settings.docroot.removesuffix(STAR)
         outer = self._outer.get(number)
@@ -126,7 +129,7 @@ class Sites:
             outer = self._outer[number] = self._docroot(replace(settings, docroot=around))
         settings = replace(settings, docroot=around + star)
         docroot = self._docroot(settings, outer)
-        identity = Identity(key, name, named.label)
+        identity = Identity(key, name, named.label, named.name)
         site = self._of_stars[key] = self._make(number, settings, docroot, identity)
         return site
 

@@ -1,18 +1,21 @@
 """The syntax of `sites` in the config file: the sites that have names, each with settings.
 
-A site has the keys of `SiteSettings`.  Those that it leaves out are as at the top of the file.
+A site has the keys of `SiteSettings`, and `access_log`.  Those that it leaves out are as at the top
+of the file.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from httpd.settings.declaration import Key, keys_of
 from httpd.settings.errors import refuse
 from httpd.settings.kinds import Kind
 from httpd.settings.loader import Problems, Value, read_value, schema_of, take_values
+from httpd.settings.log_target import LOG_TARGET
 from httpd.settings.system_kinds import PATH
 from httpd.settings.tree import Tree, items_of, read_each
 from httpd.site.names import MAX_NAME, NAME, NAMES_ALLOWED, read_name
@@ -26,16 +29,36 @@ _DOCROOT_ALLOWED = "a path, in which a star can only be the whole last name: /sr
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLog:
+    """The access log of a site that is not that at the top of the file.
+
+    Args:
+        target: where it leads; None for nowhere.
+        place: where that stands: the start of an error message.
+    """
+
+    target: str | None
+    place: str = field(default="access_log", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class NamedSite:
     """A site that has names.
 
     Args:
         names: as `read_name` returns them.
         own: the settings that are not those at the top of the file, by key.
+        access_log: None for that at the top of the file.
     """
 
     names: tuple[str, ...]
     own: tuple[tuple[str, Any], ...]
+    access_log: OwnLog | None = None
+
+    @property
+    def name(self) -> str:
+        """What the access log and the counters call the site."""
+        return self.names[0]
 
     @property
     def docroot(self) -> str:
@@ -69,6 +92,17 @@ def _read_docroot(value: Any) -> str:
     return path
 
 
+def _read_own_log(tree: Tree) -> OwnLog:
+    """Return the access log of a site; a written ``null`` is that of nowhere, as is ``false``."""
+    if tree.is_null:
+        return OwnLog(None, tree.place)
+    problems = Problems()
+    directory = os.path.dirname(os.path.abspath(tree.path))
+    target = read_value(_LOG_KEY, Value(tree.value(), tree.place, directory), problems)
+    problems.throw()
+    return OwnLog(target, tree.place)
+
+
 _NAME_SCHEMA = {"type": "string", "pattern": f"^({NAME})$", "maxLength": MAX_NAME}
 _NAMES = Kind(
     NAMES_ALLOWED,
@@ -82,6 +116,8 @@ _DOCROOT = Kind(
     {"type": "string", "pattern": r"^([^*]+|[^*]*/\*)$"},
     is_path=True,
 )
+_LOG_KEY = Key("access_log", LOG_TARGET, None, "")
+_OWN_LOG = Kind(LOG_TARGET.allowed, _read_own_log, LOG_TARGET.schema, reads_tree=True)
 _OWN_KEYS = (
     Key(
         "name",
@@ -101,10 +137,17 @@ _OWN_KEYS = (
         " made later needs no reload. A name without a directory is answered with 404.",
     ),
 )
+_ACCESS_LOG = Key(
+    "access_log",
+    _OWN_LOG,
+    None,
+    "Where to log the requests to this site, in place of the `access_log` at the top of the file.",
+)
 KEYS: Mapping[str, Key] = {
     **{key.name: key for key in _OWN_KEYS[:1]},
     **{name: replace(key, default=None) for name, key in keys_of(SiteSettings).items()},
     **{key.name: key for key in _OWN_KEYS[1:]},
+    _ACCESS_LOG.name: _ACCESS_LOG,
 }
 """The keys of a site: a field of `SiteSettings` is one of them."""
 REQUIRED_KEYS = tuple(key.name for key in _OWN_KEYS)
@@ -164,7 +207,8 @@ def _read_site(tree: Tree, lines: dict[str, int], problems: Problems) -> NamedSi
     if without_star and (own.get("docroot") or "").endswith(f"/{STAR}"):
         text = f"the star stands for that of the name, and {without_star[0]} has none"
         problems.lines.append(f"{values['docroot'].place}: {text}")
-    return NamedSite(tuple(name for name, _ in names), tuple(own.items()))
+    access_log = own.pop("access_log", None)
+    return NamedSite(tuple(name for name, _ in names), tuple(own.items()), access_log)
 
 
 def _is_left_out(value: Value) -> bool:

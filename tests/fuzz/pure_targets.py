@@ -37,7 +37,7 @@ CONDITIONS = ("if-match", "if-unmodified-since", "if-none-match", "if-modified-s
 SIZES = (0, 1, 20, 2**31, 2**63, 2**64 + 1)
 MAX_PATTERN = 60
 SAFE = re.compile(rb"(?:[ !#-\[\]-~]|\\x[0-9a-f]{2})+")
-DESCRIBED = re.compile(rb'"%b" 400 0 "%b" "%b" \| 0\n' % (3 * (SAFE.pattern,)))
+DESCRIBED = re.compile(rb'"%b" 400 0 "%b" "%b" \| 0 -\n' % (3 * (SAFE.pattern,)))
 
 
 def ways(data: bytes) -> Iterator[list[bytes]]:
@@ -179,11 +179,11 @@ def check_access_log(data: bytes) -> None:
     quoted = quote(data, limit)
     assert SAFE.fullmatch(quoted)
     assert len(quoted) <= limit
-    assert DESCRIBED.fullmatch(b"%b|%b" % describe_combined(data, 400, 0, 0))
-    line = b"{%b0%b" % describe_json(data, 400, 0, 0)
+    assert DESCRIBED.fullmatch(b"%b|%b" % describe_combined(data, 400, 0, 0, "-"))
+    line = b"{%b0%b" % describe_json(data, 400, 0, 0, "-")
     assert len(line) < 4000
     assert line.isascii()
-    assert len(json.loads(line)) == 7
+    assert len(json.loads(line)) == 8
 
 
 PURE: dict[str, Target] = {

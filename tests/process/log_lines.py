@@ -12,7 +12,7 @@ QUOTED = r'"((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})*)"'
 ACCESS = re.compile(
     r"(?P<peer>\S+) - - \[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
     rf"{QUOTED} (?P<status>\d{{3}}) (?P<body>\d+|-) {QUOTED} {QUOTED} (?P<seconds>\d+\.\d{{6}}) "
-    r"(?P<sent>\d+)"
+    r"(?P<sent>\d+) (?P<site>\S+)"
 )
 MESSAGE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (error|warning|notice|debug) "

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +92,7 @@ def test_access_log_in_json_is_valid(site: Path, access: LogFile) -> None:
         ask(server.port, "/?a")
     (line,) = access.lines()
     assert json.loads(line)["request"] == "GET /?a HTTP/1.1"
+    assert json.loads(line)["site"] == "-"
 
 
 def test_access_log_is_relative_to_the_config_file_and_its_directory_is_made(site: Path) -> None:
@@ -110,6 +114,73 @@ def test_access_log_that_is_off_is_none(site: Path, value: str | bool) -> None:
 def test_status_names_the_access_log(site: Path, access: LogFile) -> None:
     with daemon(site, access_log=str(access.path)) as server:
         assert json.loads(server.run("status", "--json").stdout)["access_log"] == str(access.path)
+
+
+# ---------------------------------------------------------------- sites
+
+
+def test_site_may_have_an_access_log_of_its_own_or_none(site: Path, access: LogFile) -> None:
+    own = LogFile(site.with_name("own.log"))
+    logs: dict[str, object] = {
+        "own": {"access_log": str(own.path)},
+        "shares": {"access_log": str(access.path)},
+        "silent": {"access_log": None},
+        "as-at-the-top": {},
+    }
+    sites: Any = [{"name": name, "docroot": str(site), **log} for name, log in logs.items()]  # type: ignore[dict-item]
+    with daemon(site, access_log=str(access.path), workers=1, threads=1, sites=sites) as server:
+
+        def ask_all() -> None:
+            for name in ("localhost", *logs):
+                with Client(server.port) as client:
+                    for number in range(3):  # from the disk, and from each cache
+                        client.send(request(f"/?{number}", host=name))
+                        assert client.response().status == 200
+
+        ask_all()
+        until(lambda: len(own.lines()) == 3, "the collected lines")
+        old = own.path.with_suffix(".1")
+        own.path.rename(old)
+        os.kill(server.pid, signal.SIGUSR1)
+        until(lambda: len(logging_pids(server, own.path)) == 2, "both write to the new file")
+        ask_all()
+    seen = Counter(match["site"] for match in requests_in(access.lines()))
+    assert seen == {"-": 6, "shares": 6, "as-at-the-top": 6}
+    assert Counter(match["site"] for match in requests_in(own.lines())) == {"own": 3}
+    assert len(old.read_text().splitlines()) == 3
+
+
+def test_each_of_a_thousand_sites_may_have_an_access_log(site: Path) -> None:
+    """More than one message to a worker can have descriptors of."""
+    names = [f"s{number}.example" for number in range(1000)]
+    path = site.with_name("logs")
+    sites: Any = [
+        {"name": name, "docroot": str(site), "access_log": f"logs/{name}"} for name in names
+    ]
+    asked = (names[0], names[500], names[-1])
+    with daemon(site, workers=1, threads=1, sites=sites) as server:
+        path.rename(path.with_name("old"))
+        os.kill(server.pid, signal.SIGUSR1)
+        expected = {str(path / name) for name in names}
+        until(lambda: expected <= {*proc.descriptors(*server.workers()).values()}, "all are new")
+        for name in asked:
+            with Client(server.port) as client:
+                client.send(request("/", host=name))
+                assert client.response().status == 200
+    for name in asked:
+        assert requests_of(LogFile(path / name)) == ["GET / HTTP/1.1"]
+
+
+def test_access_log_of_a_site_that_is_not_possible_is_refused_with_its_line(site: Path) -> None:
+    sites: Any = [{"name": "a", "docroot": str(site), "access_log": "stdout"}]
+    server = Daemon(site, sites=sites)
+    done = server.run()
+    assert done.returncode == 78
+    why = "stdout is not possible here: a daemon has no standard output; give the path of a file"
+    match = re.fullmatch(r"phttpd: (.*):(\d+): sites: access_log: (.*)\n", done.stderr)
+    assert match
+    assert (match[1], match[3]) == (str(server.config), why)
+    assert "stdout" in server.config.read_text().splitlines()[int(match[2]) - 1]
 
 
 # ---------------------------------------------------------------- standard output and the journal

@@ -180,11 +180,11 @@ def outcome(gateway: Gateway, data: bytes) -> Any:
     slots = {
         name: getattr(response, name)
         for name in Response.__slots__
-        if name not in ("body", "owner")
+        if name not in ("body", "owner", "tally")
     }
     content, segments, source, claim = response.body
     return (
-        slots,
+        slots | {"site": response.tally.site, "status": response.status},
         response.owner and response.owner.path,
         (content, segments, claim and claim.size),
         source and (source.name, source.content, source.is_snapshot),

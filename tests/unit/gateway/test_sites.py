@@ -202,6 +202,26 @@ def test_host_leads_to_its_site_whatever_was_asked_before(root: Path) -> None:
         server.tick()
 
 
+@pytest.mark.parametrize("has_top", [True, False])
+def test_response_tells_its_site_from_each_cache(root: Path, has_top: bool) -> None:
+    """The access log and the counters depend on it."""
+    server = Server(make_frontend(root, has_top=has_top))
+    sites = [
+        *(("a.example", "a.example"), ("WWW.a.example.:80", "a.example"), ("b.example",) * 2),
+        *(("x.wild.example", "*.wild.example"), ("exact.wild.example",) * 2),
+        *(("alice.s.example", "*.s.example"), ("bob.s.example", "*.s.example")),
+        *(("nobody.s.example", "*.s.example"), ("a.b.s.example", "*.s.example")),
+        *(("c.example", "-"), ("localhost", "-"), ("::1", "-")),
+    ]
+    for _ in range(4):
+        for target in ("/which", "/%77hich?a", "/missing", "/list/", "/list"):
+            for _ in range(2):
+                for host, site in sites:
+                    response = server.ask(head(target, host))
+                    assert (response.tally.site, response.tally.status) == (site, response.status)
+        server.tick()
+
+
 @pytest.mark.parametrize(("host", "expected"), PAIRS)
 def test_name_of_no_site_is_misdirected_without_a_docroot_at_the_top(
     root: Path, host: str, expected: str | int

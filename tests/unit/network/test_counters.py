@@ -22,7 +22,7 @@ def test_access_log_counts_the_bytes_sent(site: Path) -> None:
             response = client.response()
             seen = running.access.wait_for(f'"GET {target} ').string
             status, body = seen.split('"')[2].split()
-            head = seen.rsplit(" ", 1)[1]
+            head = seen.split()[-2]
             assert int(status) == response.status
             assert int(body) == len(response.body)
             assert int(head) == len(response.body) + length_of_head(response)

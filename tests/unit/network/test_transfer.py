@@ -17,13 +17,14 @@ from httpd.files.open_file import SMALL_FILE, OpenFile
 from httpd.network.transfer import TAIL, FileChangedError, Transfer, send_beginning
 from httpd.network.transport import Transport
 from httpd.protocol.response import Body, Response
+from httpd.protocol.tally import NO_NAME, Tally
 from tests.unit.protocol.responses import DATES
 from tests.unit.site.directories import open_path, write
 
 SIZE = SMALL_FILE + 3 * TAIL
 BUDGET = SIZE // 4
 OLD = b"o" * SIZE
-HEAD = Response(200, b"\r\n", DATES).head
+HEAD = Response(Tally(NO_NAME, 200), b"\r\n", DATES).head
 LAST = 100 * TAIL
 """More than there are moments."""
 
@@ -109,7 +110,7 @@ def make_response(directory: Path, segments: tuple[bytes | range, ...]) -> Respo
     os.utime(path, (1e9, 1e9))
     opened = open_path(Docroot(str(directory), ()), b"/file")
     source = OpenFile(opened, int(time.time()))
-    return Response(200, b"\r\n", DATES, Body(b"", segments, source))
+    return Response(Tally(NO_NAME, 200), b"\r\n", DATES, Body(b"", segments, source))
 
 
 def make_lasting(directory: Path, segments: tuple[bytes | range, ...]) -> Response:
@@ -119,7 +120,7 @@ def make_lasting(directory: Path, segments: tuple[bytes | range, ...]) -> Respon
     snapshot = response.body.source.snapshot()
     assert snapshot is not None
     overwrite(directory / "file")
-    return Response(200, b"\r\n", DATES, response.body._replace(source=snapshot))
+    return Response(Tally(NO_NAME, 200), b"\r\n", DATES, response.body._replace(source=snapshot))
 
 
 def begin(directory: Path, segments: tuple[bytes | range, ...]) -> Transfer:

@@ -18,6 +18,7 @@ from httpd.observe.access_formats import FORMATS, choose_format, describe_combin
 from httpd.observe.access_log import FLUSH_AT, AccessLog
 from httpd.observe.line_writer import MAX_BACKLOG, LineWriter
 from httpd.observe.log import MAX_LINE, Log
+from httpd.site.names import MAX_NAME
 from tests.unit.guard import must_end
 from tests.unit.protocol.heads import head as head_of
 from tests.unit.protocol.heads import mutated_heads
@@ -27,7 +28,7 @@ LINE = re.compile(
     rb"([0-9a-f.:]+) - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "
     rb'"((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})+)" (\d{3}) (\d+) '
     rb'"((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})+)" "((?:[ !#-\[\]-~]|\\x[0-9a-f]{2})+)" '
-    rb"(\d+\.\d{6}) (\d+)\n"
+    rb"(\d+\.\d{6}) (\d+) ([a-z0-9.*-]+)\n"
 )
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -73,7 +74,7 @@ def fd(path: Path) -> Iterator[int]:
 
 def add(access: AccessLog, count: int = 1, first: int = 0) -> None:
     for number in range(first, first + count):
-        access.add(b"127.0.0.1", HEAD, 200, number, 0.000123, number + 300)
+        access.add(b"127.0.0.1", HEAD, 200, number, 0.000123, number + 300, "-")
 
 
 def numbers(data: bytes) -> list[int]:
@@ -92,13 +93,13 @@ def numbers(data: bytes) -> list[int]:
 def test_access_line_has_all_fields(path: Path, fd: int, trouble: Trouble) -> None:
     head = head_of("Referer: http://a/", "User-Agent: curl/8.0 (x)", target="/a%20b?c")
     access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
-    access.add(b"::1", head, 206, 1234, 1.5, 1534)
+    access.add(b"::1", head, 206, 1234, 1.5, 1534, "a.example")
     access.flush()
     match = LINE.fullmatch(path.read_bytes())
     assert match
     assert match.groups() == (
         *(b"::1", b"GET /a%20b?c HTTP/1.1", b"206", b"1234"),
-        *(b"http://a/", b"curl/8.0 (x)", b"1.500000", b"1534"),
+        *(b"http://a/", b"curl/8.0 (x)", b"1.500000", b"1534", b"a.example"),
     )
 
 
@@ -125,7 +126,7 @@ def test_access_line_of_each_request_is_described(
     head: bytes, line: bytes, referer: bytes, agent: bytes
 ) -> None:
     described = b'"%b" 400 5 "%b" "%b" ' % (line, referer, agent)
-    assert describe_combined(head, 400, 5, 99) == (described, b" 99\n")
+    assert describe_combined(head, 400, 5, 99, "-") == (described, b" 99 -\n")
 
 
 @given(st.binary(max_size=300), st.integers(1, 100))
@@ -155,7 +156,7 @@ def test_access_line_cannot_be_broken_by_a_client(head: bytes) -> None:
     access = AccessLog(
         FORMATS["combined"], [LineWriter(write_fd, Log("loop 0.0", 2, 2, verbose=False))]
     )
-    access.add(b"127.0.0.1", head, 400, 0, 0.0, 0)
+    access.add(b"127.0.0.1", head, 400, 0, 0.0, 0, "-")
     access.flush()
     os.close(write_fd)
     with open(read_fd, "rb") as pipe:
@@ -166,7 +167,11 @@ def test_access_line_of_the_greatest_length_is_atomic_on_a_pipe() -> None:
     """Longer ones would tear among those of other processes (pipe(7))."""
     nasty = b"\x01" * 32768
     parts = describe_combined(
-        b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (nasty, nasty, nasty), 414, 10**18, 10**18
+        b"%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (nasty, nasty, nasty),
+        414,
+        10**18,
+        10**18,
+        "a" * MAX_NAME,
     )
     line = b"%b%b%b" % (b"f" * 45, *parts)
     assert len(line) + 80 <= MAX_LINE
@@ -175,7 +180,7 @@ def test_access_line_of_the_greatest_length_is_atomic_on_a_pipe() -> None:
 def test_access_line_of_hostile_bytes_is_quoted_fast() -> None:
     with must_end():
         for piece in (b"\r\n", b"\r\nreferer:", b"\r\nreferer: \t", b" ", b'"'):
-            describe_combined(piece * 300_000, 400, 0, 0)
+            describe_combined(piece * 300_000, 400, 0, 0, "-")
 
 
 # ---------------------------------------------------------------- when lines are written
@@ -384,6 +389,35 @@ def test_reader_that_has_gone_is_survived(trouble: Trouble) -> None:
     os.close(write_fd)
 
 
+# ---------------------------------------------------------------- sites
+
+
+def test_site_may_have_files_of_its_own(tmp_path: Path, trouble: Trouble) -> None:
+    fds = {name: os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in "abc"}
+    every, one, shared = (LineWriter(fd, trouble.log) for fd in fds.values())
+    own = {"one": [every, one], "two": [shared], "three": [shared], "silent": []}
+    access = AccessLog(FORMATS["combined"], [every], own)
+    for number, site in enumerate(("-", "one", "two", "three", "silent", "other")):
+        access.add(b"::1", HEAD, 200, number, 0.1, 9, site)
+    access.flush()
+    found = {name: numbers((tmp_path / name).read_bytes()) for name in fds}
+    assert found == {"a": [0, 1, 5], "b": [1], "c": [2, 3]}
+    for fd in fds.values():
+        os.close(fd)
+
+
+def test_same_head_is_logged_for_each_of_two_sites(path: Path, fd: int, trouble: Trouble) -> None:
+    access = AccessLog(FORMATS["combined"], [LineWriter(fd, trouble.log)])
+    for site in ("a.example", "-", "a.example"):
+        access.add(b"::1", HEAD, 200, 5, 0.1, 9, site)
+    access.flush()
+    assert [line.split()[-1] for line in path.read_text().splitlines()] == [
+        "a.example",
+        "-",
+        "a.example",
+    ]
+
+
 # ---------------------------------------------------------------- a disk that is full
 
 
@@ -474,7 +508,7 @@ def test_closed_descriptor_is_survived(trouble: Trouble) -> None:
 
 def parse_json(head: bytes, status: int = 200) -> dict[str, object]:
     line_format = FORMATS["json"]
-    before, after = line_format.describe(head, status, 1234, 1534)
+    before, after = line_format.describe(head, status, 1234, 1534, "a.example")
     line = line_format.line % (b"::1", line_format.format_time(), before, 1.5, after)
     assert line.endswith(b"}\n")
     assert line.isascii()
@@ -490,6 +524,7 @@ def test_json_line_has_all_fields() -> None:
     datetime.strptime(str(found.pop("time")), "%Y-%m-%dT%H:%M:%S%z")
     assert found == {
         "peer": "::1",
+        "site": "a.example",
         "request": "GET /a?b HTTP/1.1",
         "status": 206,
         "body": 1234,
@@ -520,15 +555,15 @@ def test_json_line_of_any_bytes_is_valid(head: bytes) -> None:
 
 
 def test_short_line_names_what_a_person_looks_for() -> None:
-    first, second = FORMATS["short"].describe(HEAD, 404, 771, 1101)
+    first, second = FORMATS["short"].describe(HEAD, 404, 771, 1101, "-")
     assert (first, second) == (b"404 GET / ", b" s, 771 bytes\n")
     sizes = {999: b"999 bytes", 1000: b"1.0 kB", 1_234_567: b"1.2 MB", 5 * 10**9: b"5.0 GB"}
     for size, text in sizes.items():
-        assert FORMATS["short"].describe(HEAD, 200, size, size)[1] == b" s, %b\n" % text
+        assert FORMATS["short"].describe(HEAD, 200, size, size, "-")[1] == b" s, %b\n" % text
 
 
 def test_short_line_is_as_safe_as_others() -> None:
-    first, _ = FORMATS["short"].describe(b"GET /\x1b[31m\xff HTTP/1.1\r\n\r\n", 400, 0, 0)
+    first, _ = FORMATS["short"].describe(b"GET /\x1b[31m\xff HTTP/1.1\r\n\r\n", 400, 0, 0, "-")
     assert first == b"400 GET /\\x1b[31m\\xff "
 
 
@@ -540,7 +575,7 @@ def test_short_line_has_colours_on_a_terminal(
     monkeypatch.setenv("TERM", "xterm")
     ours, theirs = os.openpty()
     try:
-        described = choose_format("short", [theirs]).describe(HEAD, status, 0, 0)
+        described = choose_format("short", [theirs]).describe(HEAD, status, 0, 0, "-")
         assert described[0] == b"\x1b[%dm%d\x1b[m GET / " % (colour, status)
         assert choose_format("short", [theirs, fd]) == FORMATS["short"]
         assert choose_format("combined", [theirs]) == FORMATS["combined"]

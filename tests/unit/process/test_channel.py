@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from httpd.process.channel import Channel, Message, read_failure
+from httpd.process.channel import MOST_FDS, Channel, Message, close_all, read_failure
 from tests.unit.guard import must_end, open_descriptors, opened_since
 
 SENT = [message for message in Message if message not in (Message.NOTHING, Message.NONSENSE)]
@@ -38,7 +38,7 @@ def test_message_of_each_kind_is_received(
         assert received is not None
         assert received[0] is message
         assert received[1] == text.replace("\udcff", r"\udcff")
-        assert received[2] is None
+        assert received[2] == ()
 
 
 def test_messages_stay_apart_and_in_order(pair: tuple[Channel, Channel]) -> None:
@@ -46,7 +46,7 @@ def test_messages_stay_apart_and_in_order(pair: tuple[Channel, Channel]) -> None
     for number in range(20):
         ours.send(Message.FAILED, str(number))
     seen = [theirs.receive() for _ in range(20)]
-    assert seen == [(Message.FAILED, str(number), None) for number in range(20)]
+    assert seen == [(Message.FAILED, str(number), ()) for number in range(20)]
 
 
 @pytest.mark.parametrize("char", ["x", "ü", "𝄞"])
@@ -58,23 +58,24 @@ def test_long_text_is_cut_and_still_one_message(pair: tuple[Channel, Channel], c
     assert received is not None
     assert received[0] is Message.FAILED
     assert received[1].startswith("70 " + char * 500)
-    assert theirs.receive() == (Message.STOP, "", None)
+    assert theirs.receive() == (Message.STOP, "", ())
 
 
-def test_descriptor_is_received_with_a_message(pair: tuple[Channel, Channel]) -> None:
+@pytest.mark.parametrize("count", [1, 2, MOST_FDS])
+def test_descriptors_are_received_with_a_message(pair: tuple[Channel, Channel], count: int) -> None:
     ours, theirs = pair
     read_fd, write_fd = os.pipe()
     before = open_descriptors()
-    ours.send(Message.LOG, fd=write_fd)
+    ours.send(Message.LOG, fds=[write_fd] * count)
     received = theirs.receive()
     assert received is not None
-    message, _, fd = received
+    message, _, fds = received
     assert message is Message.LOG
-    assert fd is not None
-    assert fd != write_fd
-    os.write(fd, b"through")
-    assert os.read(read_fd, 100) == b"through"
-    os.close(fd)
+    assert len({*fds, write_fd}) == count + 1
+    for fd in fds:
+        os.write(fd, b"through")
+        assert os.read(read_fd, 100) == b"through"
+    close_all(fds)
     assert opened_since(before) == []
     for end in (read_fd, write_fd):
         os.close(end)
@@ -84,7 +85,7 @@ def test_end_of_the_other_side_is_received(pair: tuple[Channel, Channel]) -> Non
     ours, theirs = pair
     ours.send(Message.DRAIN)
     ours.close()
-    assert theirs.receive() == (Message.DRAIN, "", None), "what was said before is still heard"
+    assert theirs.receive() == (Message.DRAIN, "", ()), "what was said before is still heard"
     assert theirs.receive() is None
     assert theirs.receive() is None
     with must_end():
@@ -103,7 +104,7 @@ def test_end_of_the_other_process_is_received(pair: tuple[Channel, Channel], end
         os._exit(0)
     theirs.close()
     assert select.select([ours], [], [], 10)[0]
-    assert ours.receive() == (Message.READY, "", None)
+    assert ours.receive() == (Message.READY, "", ())
     assert select.select([ours], [], [], 10)[0]
     assert ours.receive() is None
     os.waitpid(pid, 0)
@@ -116,7 +117,7 @@ def test_message_of_a_side_that_left_others_unread_is_received(
     ours.send(Message.MODES)
     theirs.send(Message.FAILED, "70 why")
     theirs.close()
-    assert ours.receive() == (Message.FAILED, "70 why", None)
+    assert ours.receive() == (Message.FAILED, "70 why", ())
     assert ours.receive() is None
 
 
@@ -127,7 +128,7 @@ def test_channel_can_be_polled(pair: tuple[Channel, Channel]) -> None:
     assert poll.poll(0) == []
     ours.send(Message.STOP)
     assert poll.poll(10_000)
-    assert theirs.receive() == (Message.STOP, "", None)
+    assert theirs.receive() == (Message.STOP, "", ())
     assert poll.poll(0) == []
     ours.close()
     assert poll.poll(10_000)
@@ -173,11 +174,11 @@ def test_channel_receives_any_bytes(data: bytes, descriptors: int) -> None:
     if received is None:
         assert data == b""
     else:
-        message, text, fd = received
+        message, text, fds = received
         assert message is Message.NONSENSE or data.startswith(message.encode())
         assert isinstance(text, str)
-        if fd is not None:
-            os.close(fd)
+        assert len(fds) == min(descriptors, MOST_FDS)
+        close_all(fds)
     assert opened_since(before) == []
     ours.close()
     theirs.close()
@@ -186,7 +187,7 @@ def test_channel_receives_any_bytes(data: bytes, descriptors: int) -> None:
 def test_receive_without_a_message_does_not_wait(pair: tuple[Channel, Channel]) -> None:
     ours, theirs = pair
     with must_end():
-        assert ours.receive() == (Message.NOTHING, "", None)
+        assert ours.receive() == (Message.NOTHING, "", ())
     assert not ours.has_ended()
     theirs.send(Message.READY)
     assert not ours.has_ended()

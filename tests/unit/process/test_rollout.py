@@ -96,7 +96,7 @@ def test_generation_that_hands_over_drains_when_a_stop_comes_first(
         assert not old.is_draining()
         rollout.cancel()
         assert old.is_draining()
-        assert theirs.receive() == (Message.DRAIN, "5.0", None)
+        assert theirs.receive() == (Message.DRAIN, "5.0", ())
 
 
 def test_generation_that_left_unasked_while_it_hands_over_drains(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from httpd.protocol.response import NO_BODY, Body, Cacheability, DateHeaders, Response
+from httpd.protocol.tally import NO_NAME, Tally
 
 DATES = DateHeaders(1, 1_000_000_000)
-_LEAST = len(Response(200, b"", DATES).head)
+_LEAST = len(Response(Tally(NO_NAME, 200), b"", DATES).head)
 
 
 def in_memory(response: Response) -> bytes:
@@ -22,4 +23,6 @@ def make_response(
 ) -> Response:
     """Return a response whose head takes so many bytes, or the fewest that it can take."""
     fields = bytes(max(0, size - _LEAST))
-    return Response(200, fields, DATES, body, keep_alive=keep_alive, cacheability=cacheability)
+    return Response(
+        Tally(NO_NAME, 200), fields, DATES, body, keep_alive=keep_alive, cacheability=cacheability
+    )

@@ -6,11 +6,12 @@ import pytest
 
 from httpd.protocol.extent import Extent, find_extent
 from httpd.protocol.response import Body, DateHeaders, Response
+from httpd.protocol.tally import NO_NAME, Tally
 
 
 def respond(status: int, *lines: str, body: Body | None = None) -> Response:
     fields = "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
-    return Response(status, fields, DateHeaders(0, 0), body or Body())
+    return Response(Tally(NO_NAME, status), fields, DateHeaders(0, 0), body or Body())
 
 
 PART = b"\r\n--x\r\nContent-Type: a/b\r\nContent-Range: bytes 5-9/100\r\n\r\n"

@@ -67,7 +67,8 @@ sites:
 
 def test_every_key_of_a_site_is_one_at_the_top_but_name() -> None:
     (group,) = (group for group in GROUPS if group.settings is SiteSettings)
-    assert SITE_KEYS.keys() - {"name"} == {*group.keys}
+    assert SITE_KEYS.keys() - {"name", "access_log"} == {*group.keys}
+    assert "access_log" in KEYS
 
 
 def test_docroot_at_the_top_may_be_left_out_where_there_are_sites(tmp_path: Path) -> None:
@@ -80,6 +81,35 @@ def test_docroot_at_the_top_may_be_left_out_where_there_are_sites(tmp_path: Path
 def test_docroot_of_a_site_need_not_exist_yet(tmp_path: Path) -> None:
     (site,) = sites_of(tmp_path, "sites: [{name: a, docroot: none}]")
     assert site.docroot == f"{tmp_path}/none"
+
+
+def test_site_may_have_an_access_log_of_its_own(tmp_path: Path) -> None:
+    text = """\
+docroot: /
+access_log: top.log
+sites:
+- {name: a, docroot: /}
+- {name: b, docroot: /, access_log: }
+- {name: c, docroot: /, access_log: null}
+- {name: d, docroot: /, access_log: off}
+- {name: e, docroot: /, access_log: logs/e.log}
+- {name: f, docroot: /, access_log: top.log}
+- {name: g, docroot: /, access_log: stdout}
+"""
+    settings = loaded(tmp_path, text)
+    top, own = f"{tmp_path}/top.log", f"{tmp_path}/logs/e.log"
+    assert [site.access_log and site.access_log.target for site in settings.gateway.sites] == [
+        *(None, None, None, None, own, top, "stdout")
+    ]
+    assert [site.access_log is None for site in settings.gateway.sites] == [
+        *(True, True, False, False, False, False, False)
+    ]
+    file = f"{tmp_path}/phttpd.yaml"
+    assert settings.log_targets == {
+        top: f"{file}:2: access_log",
+        own: f"{file}:8: sites: access_log",
+        "stdout": f"{file}:10: sites: access_log",
+    }
 
 
 TOP = "docroot: /\nsites:\n"
@@ -141,6 +171,13 @@ TOP = "docroot: /\nsites:\n"
             [
                 "7: sites: serve_hidden: 'b' is not allowed here; expected true, false, or",
                 "8: sites: serve_hidden: '.c/d' is not allowed here; expected true, false, or",
+            ],
+        ),
+        (
+            "- name: a\n  docroot: /\n  access_log: true\n",
+            [
+                "5: sites: access_log: True is not allowed here; expected a path, journal, stdout,"
+                " or false for none"
             ],
         ),
         ("- 5\n", ["3: sites: '5' is not allowed here; expected name, docroot and other keys"]),

@@ -11,6 +11,7 @@ import pytest
 
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.protocol.parser import parse_head
+from httpd.protocol.tally import Tallies
 from httpd.site.builder import ResponseBuilder
 from httpd.site.settings import SiteSettings
 from httpd.site.site import Site
@@ -29,7 +30,7 @@ def named(*names: str, docroot: Path | str, **own: object) -> NamedSite:
 
 def make(top: Path | None, *sites: NamedSite) -> Sites:
     settings = SiteSettings(docroot=str(top) if top else "")
-    return Sites(settings, sites, FileCache(1 << 20), 1 << 16)
+    return Sites(settings, sites, FileCache(1 << 20), 1 << 16, Tallies())
 
 
 def make_three(root: Path) -> Sites:

@@ -19,6 +19,7 @@ from httpd.files.open_file import SMALL_FILE
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.parser import _NOT_PLAIN, parse_head
 from httpd.protocol.response import Cacheability
+from httpd.protocol.tally import Tallies
 from httpd.site.builder import PendingBuilder, ResponseBuilder, page_builder
 from httpd.site.changes import Changes
 from httpd.site.redirects import Redirect
@@ -123,7 +124,7 @@ def undeclared(
 
 
 def make_site(settings: SiteSettings) -> Site:
-    site = Sites(settings, (), FileCache(1 << 20), 0).only
+    site = Sites(settings, (), FileCache(1 << 20), 0, Tallies()).only
     assert isinstance(site, Site)
     return site
 
