@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
+from httpd.protocol.target import PCHAR
+
 _COMMON = """
     application/atom+xml            atom
     application/dash+xml            mpd
@@ -323,14 +325,15 @@ class MediaTypes:
     def by_extension(self) -> Mapping[bytes, str]:
         """Return the media types by extension, of the extensions that alone tell the media type.
 
-        Nothing else in a name that ends in one of them makes a difference, except its case.
+        Nothing else in a name that ends in one of them makes a difference, except its case.  No
+        character of them is encoded in the path of a request.
         """
         types = {name: kind for name, kind in TYPES_BY_EXTENSION.items() if kind != UNDECIDED_TS}
         for name in sorted(self._own, key=len):  # a longer name takes the extension away again
             stem, dot, extension = name.rpartition(b".")
             if stem:
                 types.pop(extension, None)
-            elif dot:
+            elif dot and not extension.strip(PCHAR):
                 types[extension] = self._own[name]
         return types
 

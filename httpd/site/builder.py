@@ -90,7 +90,7 @@ class ResponseBuilder(NamedTuple):
         lines = first_lines + self.lines
         expires = self.expires
         if policy is not NO_POLICY:
-            lines = _apply(policy, lines)
+            lines = apply_policy(policy, lines)
             if "expires" in policy.removed:
                 expires = None
         segments = self.segments
@@ -146,8 +146,13 @@ PendingBuilder = Generator[Pause | None, None, ResponseBuilder]
 """A builder that takes several turns of a loop to make, such as one of a listing."""
 
 
-def _apply(policy: PathPolicy, lines: str) -> str:
-    """Return header lines with the rules applied."""
+def apply_policy(policy: PathPolicy, lines: str) -> str:
+    """Return header lines with the rules applied.
+
+    Args:
+        policy: the rules for the path.
+        lines: of the response without rules, each with its CRLF.
+    """
     fields = tuple(tuple(line.split(": ", 1)) for line in lines.split("\r\n")[:-1])
     return to_lines(merge(fields, policy))  # type: ignore[arg-type]
 

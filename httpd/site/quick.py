@@ -13,7 +13,7 @@ from binascii import crc32
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from httpd.files.clean_urls import HTML
 from httpd.files.descriptor import close_quietly
@@ -29,17 +29,23 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import Body, Cacheability, DateHeaders, Response
 from httpd.protocol.tally import SiteTallies
 from httpd.protocol.target import PCHAR
+from httpd.site.builder import apply_policy
 from httpd.site.file_handler import FileHandler
+from httpd.site.rules import NO_POLICY, PathPolicy, Rules
 from httpd.site.settings import SiteSettings
 from httpd.site.steps import EarlyStep, Step
 
 _UNDERSTOOD = frozenset(
     {
         *("charset", "default_type", "docroot", "expires", "index", "listing", "precompressed"),
-        *("clean_urls", "errors", "fallback", "redirects", "serve_hidden", "types"),
+        *("clean_urls", "errors", "fallback", "redirects", "rules", "serve_hidden", "types"),
     }
 )
 """The settings that the quick way obeys, or that do not concern it."""
+_UNDERSTOOD_IN_RULES = frozenset({"cors", "expires", "fields", "paths"})
+_OF_THE_FILE = frozenset({"content-encoding", "content-type", "etag", "last-modified"})
+"""Fields of which the quick way fills in the value for each file, or on which it depends."""
+_MAX_HEADS = 256
 _DOT = ord(".")
 _new = tuple.__new__  # half the time of calling a NamedTuple
 
@@ -54,11 +60,20 @@ def may_be_quick(settings: SiteSettings, steps: list[Step]) -> bool:
         settings: of the site.
         steps: of the site.
     """
-    return isinstance(steps[0], FileHandler) and all(
+    return (
+        isinstance(steps[0], FileHandler)
+        and _sets_only(settings, _UNDERSTOOD)
+        and all(_sets_only(rule, _UNDERSTOOD_IN_RULES) for rule in settings.rules)
+    )
+
+
+def _sets_only(settings: Any, names: frozenset[str]) -> bool:
+    """Tell whether the fields of a dataclass have their defaults, but for those with some names."""
+    return all(
         getattr(settings, field.name)
         == (field.default if field.default_factory is MISSING else field.default_factory())
         for field in fields(settings)
-        if field.name not in _UNDERSTOOD
+        if field.name not in names
     )
 
 
@@ -83,8 +98,21 @@ class _Source(NamedTuple):
         return True
 
 
+class _Head(NamedTuple):
+    """The head of the responses with one policy.
+
+    Args:
+        template: the header lines, to be filled with the Content-Type, the three numbers of the
+            entity tag, the modification date, and the size.
+        expires: seconds for which clients may cache the response, or None.
+    """
+
+    template: bytes
+    expires: int | None
+
+
 class QuickBuilder:
-    """Responds to a GET of a small file that has neither rules nor precompressed forms.
+    """Responds to a GET of a small file without precompressed forms.
 
     Args:
         lookup: of the site.
@@ -93,6 +121,7 @@ class QuickBuilder:
         settings: of the site.
         media_types: of the site.
         tallies: of the site.
+        rules: of the site; None if there are none.
     """
 
     def __init__(
@@ -103,21 +132,20 @@ class QuickBuilder:
         settings: SiteSettings,
         media_types: MediaTypes,
         tallies: SiteTallies,
+        rules: Rules | None,
     ) -> None:
         self._tally = tallies.find(200)
         self._lookup = lookup
         self._resolver = lookup.docroot.resolver
         self._file_cache = file_cache
         self._key = key
-        self._expires = expires = settings.expires
+        self._expires = settings.expires
         # With clean URLs, HTML files may have other addresses, so they are left to the general way.
         find_types = _types_of_no_page if settings.clean_urls else content_types_by_extension
         self._types = find_types(media_types, settings.charset)
-        self._lines = (
-            '%bContent-Type: %b\r\nETag: "%x-%x-%x"\r\n'
-            f"Cache-Control: max-age={expires}\r\nLast-Modified: %b\r\n"
-            "Accept-Ranges: bytes\r\nContent-Length: %d\r\n\r\n"
-        ).encode("latin-1")
+        self._rules = rules
+        self._only_head: _Head | None = None  # of a site without rules
+        self._heads: dict[PathPolicy, _Head | None] = {}
 
     def respond(  # noqa: PLR0911 - each return is another reason to take the general way
         self,
@@ -154,6 +182,9 @@ class QuickBuilder:
             root = resolver.valid_root if resolver.valid_root >= 0 else resolver.validate_root()
             if directory not in resolver.plain and not self._lookup.is_plain(directory):
                 return None
+            head = self._only_head
+            if head is None and (head := self._find_head(path, first_lines)) is None:
+                return None
             status = os.stat(below, dir_fd=root)
             identity = _, _, size, modified_ns = identify(status)
             modified = modified_ns // 1_000_000_000
@@ -176,14 +207,60 @@ class QuickBuilder:
         if not is_same or (size > UNCLAIMED and (claim := files.claim(size)) is None):
             return None
         marks[place] = mark
-        numbers = modified_ns, size, crc32(content)
+        template, expires = head
         date = format_date(modified).encode()
-        lines = self._lines % (first_lines, content_type, *numbers, date, size)
+        lines = template % (content_type, modified_ns, size, crc32(content), date, size)
         source = _new(_Source, (resolver.directory + path, content, claim, -1, False))
         body = _new(Body, (content, (), source, None))
-        return Response(
-            self._tally, lines, dates, body, True, True, Cacheability.FILE, self._expires
-        )
+        return Response(self._tally, lines, dates, body, True, True, Cacheability.FILE, expires)
+
+    def _find_head(self, path: bytes, first_lines: bytes) -> _Head | None:
+        """Return the head for a path; None where the rules for it ask for the general way.
+
+        Args:
+            path: literal, see `is_literal_path`.
+            first_lines: see `respond`.
+        """
+        policy = NO_POLICY if self._rules is None else self._rules.find(path)
+        if policy in self._heads:
+            return self._heads[policy]
+        head = _make_head(policy, self._expires, first_lines.decode("latin-1"))
+        if self._rules is None:
+            self._only_head = head
+        if len(self._heads) < _MAX_HEADS:
+            self._heads[policy] = head
+        return head
+
+
+def _make_head(policy: PathPolicy, expires: int, first_lines: str) -> _Head | None:
+    """Return the head of the responses with a policy, the same as `FileHandler` makes.
+
+    Args:
+        policy: the rules for a path.
+        expires: seconds for which clients may cache files, where no rule says otherwise.
+        first_lines: the header lines that every response has, each with its CRLF.
+
+    Returns:
+        None if the response depends on more than `_Head` has.
+    """
+    names = policy.removed.union(name.lower() for name, _ in policy.fields)
+    if policy.varies_by_origin or names & _OF_THE_FILE:
+        return None
+    if policy.expires is not None:
+        expires = policy.expires
+    lines = _escape(first_lines) + (
+        'Content-Type: %b\r\nETag: "%x-%x-%x"\r\n'
+        f"Cache-Control: max-age={expires}\r\nLast-Modified: %b\r\nAccept-Ranges: bytes\r\n"
+    )
+    if policy is not NO_POLICY:
+        fields = tuple((_escape(name), _escape(value)) for name, value in policy.fields)
+        lines = apply_policy(policy._replace(fields=fields), lines)
+    lines += "Content-Length: %d\r\n\r\n"
+    return _Head(lines.encode("latin-1"), None if "expires" in policy.removed else expires)
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 class SelectiveQuickBuilder:

@@ -171,7 +171,9 @@ class Site:
         self._direct_methods = frozenset() if self.early_steps else _FILE_METHODS
         self.quick: AnyQuickBuilder | None = None
         if may_be_quick(settings, self.steps):
-            quick = QuickBuilder(self.lookup, file_cache, self.key, settings, types, self.tallies)
+            quick = QuickBuilder(
+                self.lookup, file_cache, self.key, settings, types, self.tallies, self._rules
+            )
             is_alone = not self.early_steps
             self.quick = quick if is_alone else SelectiveQuickBuilder(quick, self.early_steps)
         self.begin_second(shared.second, clock.date)

@@ -9,7 +9,7 @@ import errno
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from httpd.protocol.messages import HTTPError
 from httpd.protocol.response import JOINED, Response
 from httpd.site import quick
 from httpd.site.changes import Changes
-from httpd.site.quick import may_be_quick
+from httpd.site.origins import ANY_ORIGIN
+from httpd.site.quick import QuickBuilder, may_be_quick
 from httpd.site.redirects import Redirect
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
@@ -43,7 +44,20 @@ NAMES = [
     *("README", "html", ".txt", ".a.txt", "b c.txt", "\xe4.txt", "a%62.txt", "a.html?q", "x;y.css"),
     *("future.txt", "old.txt", "fixed.txt", "link.txt", "out.txt", "loop.txt"),
     *("to-hidden.txt", "fifo.txt", "directory.txt", "directory", "", "missing.txt", "a.html/b.txt"),
-    *("a.own", "A.OWN", "a.long.own", "own", "own.js", "b.own.own", "lock.own", "a.lock"),
+    *(
+        "a.own%62",
+        "a.q?b",
+        "a.own b",
+        "a.own%20b",
+        "a.own",
+        "A.OWN",
+        "a.long.own",
+        "own",
+        "own.js",
+        "b.own.own",
+        "lock.own",
+        "a.lock",
+    ),
     *("coded.css", "index.html", "../a.html", "./a.html", "/a.html", "x" * 300 + ".txt"),
 ]
 LINES = [
@@ -58,6 +72,8 @@ LINES = [
     ["Range: bytes=0-1"],
     ["Expect: 100-continue"],
     ["Content-Length: 0"],
+    ["Origin: http://localhost"],
+    ["Origin: null", "Access-Control-Request-Method: GET"],
 ]
 REDIRECTS = (
     Redirect("/plain/a.html", "/plain/new"),
@@ -75,9 +91,28 @@ SETTINGS: list[dict[str, Any]] = [
     {"index": ("first.html", "index.html")},
     {"types": ((".own", "text/x-own"), (".html", "text/html; charset=x"), (".ts", "a/ts"))},
     {"types": ((".own", "text/x-own"), (".long.own", "a/long"), ("own.js", "a/js"))},
+    {"types": ((".own%62", "a/b"), (".q?b", "a/b"), (".own b", "a/b"), ("a%62.txt", "a/b"))},
     {"types": (("README", "a/readme"), ("A.HTML", "a/html"), (".Own", "a/own")), "charset": "x"},
     {"default_type": "text/x-unknown", "types": ((".css", "text/css; a=b"),)},
     {"rules": (Rule(("*.html",), 60, (("X-Rule", "yes"),)),)},
+    {
+        "rules": (
+            Rule(("*.html", "/**/"), None, (("cache-control", "no-cache"), ("100%", "%b%%d"))),
+            Rule(("/plain/*",), 5, (("Server", None), ("x-content-type-options", None))),
+            Rule(("*.txt",), None, (("Expires", None), ("Accept-Patch", "a"))),
+            Rule(("1.txt", "*.js"), 0, (("ETag", None),)),
+            Rule(("coded.*", "0.txt"), None, (("Content-Encoding", "gzip"),)),
+            Rule(("*.svg", "A.HTML"), None, (("Content-Type", "text/x-ruled"),)),
+        )
+    },
+    {
+        "rules": (
+            Rule(("*.html",), cors=ANY_ORIGIN),
+            Rule(("*.js", "/forms/**"), cors=frozenset({"http://localhost"})),
+            Rule(("/plain/**",), cors=frozenset()),
+            Rule(("/plain/*.css",), None, (("Access-Control-Allow-Origin", "x"),)),
+        )
+    },
     {"serve_hidden": (".hidden", ".a.txt")},
     {"serve_hidden": True},
     {"changes": Changes()},
@@ -127,6 +162,8 @@ def fill(directory: Path, outside: Path) -> None:
             path = directory / name.replace("%62", "b")
             if name and not path.exists() and name not in ("missing.txt", "fifo.txt"):
                 write(path, f"content of {name}", age=3600)
+    for name in "a.own%62", "a.own%20b", "a.q?b":  # of which the paths are encoded
+        write(directory / name, f"literally {name}", age=3600)
     write(directory / "stream.ts", (b"G" + bytes(187)) * 3, age=3600)
     for name, modified in ("future", 1e11), ("old", -1e9), ("fixed", 1.0):
         os.utime(directory / f"{name}.txt", (modified, modified))
@@ -212,7 +249,7 @@ def is_quick(gateway: Gateway, path: str) -> bool:
     """Tell whether the quick way has the response to a request."""
     quick = site_of(gateway).quick
     assert quick is not None
-    made = quick.respond(path.encode("latin-1"), b"", gateway._dates, lambda: None)
+    made = quick.respond(path.encode("latin-1"), gateway._quick_lines, gateway._dates, lambda: None)
     return isinstance(made, Response)
 
 
@@ -270,6 +307,55 @@ def test_own_type_of_an_extension_is_sent_the_quick_way(docroot: Path) -> None:
     assert is_quick(gateway, "/plain/a.own")
     for name in "A.OWN", "a.b.js", "x;y.css", "a.lock":
         assert not is_quick(gateway, f"/plain/{name}"), name
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule(("/other/**",), 5, (("ETag", None),)), True),
+        (Rule(("*.html",), 5), True),
+        (Rule(("*.html",), None, (("Cache-Control", "no-cache"), ("Server", None))), True),
+        (Rule(("*.html",), None, (("Expires", None), ("Content-Language", "de"))), True),
+        (Rule(("*.html",), cors=ANY_ORIGIN), True),
+        (Rule(("*.html",), cors=frozenset({"http://a"})), False),
+        (Rule(("*.html",), None, (("content-type", "a/b"),)), False),
+        (Rule(("*.html",), None, (("Content-Encoding", None),)), False),
+        (Rule(("*.html",), None, (("ETag", None),)), False),
+        (Rule(("*.html",), None, (("Last-Modified", None),)), False),
+    ],
+)
+def test_rule_is_obeyed_the_quick_way_unless_it_concerns_what_depends_on_the_file(
+    docroot: Path, rule: Rule, expected: bool
+) -> None:
+    gateway, _ = pair(docroot, rules=(rule,))
+    assert is_quick(gateway, "/plain/a.html") is expected
+    assert is_quick(gateway, "/plain/x;y.css")
+
+
+def test_heads_of_many_policies_are_not_all_remembered(
+    docroot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick, "_MAX_HEADS", 2)
+    rules = tuple(Rule((f"{size}.txt",), size) for size in SIZES)
+    both = pair(docroot, rules=rules)
+    for directory in "", "/plain":
+        assert_same(both, [head(target=f"{directory}/{size}.txt") for size in SIZES])
+    made = site_of(both[0]).quick
+    assert isinstance(made, QuickBuilder)
+    assert len(made._heads) == 2
+
+
+@dataclass(frozen=True)
+class LaterRule(Rule):
+    """A rule of a later version, with one more part."""
+
+    later: int = 0
+
+
+def test_part_of_a_rule_of_a_later_version_forbids_the_quick_way(docroot: Path) -> None:
+    for later in 0, 1:
+        settings = SiteSettings(docroot=str(docroot), rules=(LaterRule(("*",), 5, later=later),))
+        assert (site_of(make_gateway(settings)).quick is None) is bool(later)
 
 
 @pytest.mark.parametrize("directory", ["/forms", "/.hidden", "/plain/.", "/plain/..", "//plain"])
@@ -384,7 +470,7 @@ def test_site_is_quick_unless_a_setting_is_unknown_to_the_quick_way(
     docroot: Path, changed: dict[str, Any]
 ) -> None:
     site = site_of(make_gateway(SiteSettings(docroot=str(docroot), **changed)))
-    assert (site.quick is not None) is (changed.keys().isdisjoint({"rules", "changes"}))
+    assert (site.quick is not None) is ("changes" not in changed)
 
 
 def test_setting_of_a_later_version_forbids_the_quick_way_when_it_is_set(

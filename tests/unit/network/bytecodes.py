@@ -22,6 +22,7 @@ from typing import Any
 from unittest import mock
 
 from httpd.files.precompressed import PATIENCE
+from httpd.gateway.gateway import Gateway
 from httpd.network.connection import Connection
 from httpd.observe.scoreboard import Scoreboard
 from httpd.site.rules import Rule
@@ -32,6 +33,7 @@ from tests.unit.site.directories import write
 TURN = 16
 """Requests that share what an iteration of the loop costs."""
 
+COLD_RULES = (*RULES, Rule(("*.txt",), fields=(("Cache-Control", "no-cache"),)))
 REPEATED = 3
 """Measurements of each kind, which must be equal; one before them is not used.
 
@@ -164,6 +166,8 @@ def cold_requests(
     count: Callable[[Callable[[], None]], int] = count_bytecodes,
     lines: Callable[[int], Sequence[str]] = lambda _: (),
     rules: tuple[Rule, ...] = (),
+    *,
+    is_quick: bool = True,
 ) -> list[float]:
     """A small file that is asked for the first time.
 
@@ -173,12 +177,18 @@ def cold_requests(
         site: the directory, to which the files are added.
         count: measures.
         lines: returns the header fields of each request.
-        rules: of the site; where there are any, the general way is taken.
+        rules: of the site.
+        is_quick: whether the site has the quick way.
     """
     paths = [f"{number}.txt" for number in range(PATIENCE + 2 + REPEATED)]
     for path in paths:
         write(site / path, "cold")
     with new_loop(site, rules=rules) as running:
+        if not is_quick:
+            (gateway,) = running.loop.gateways.values()
+            assert isinstance(gateway, Gateway)
+            assert gateway._sites.only is not None
+            gateway._sites.only.quick = None
         connection, client = connect(running)
         counts: list[float] = [
             ask(running, {connection: client}, f"/{path}", count, lines(number))
@@ -206,8 +216,10 @@ def measure() -> dict[str, list[float]]:
             "cold_frames": cold_requests(site, count_frames),
             "first": cold_requests(site, lines=usual_lines),
             "first_frames": cold_requests(site, count_frames, usual_lines),
-            "ruled": cold_requests(site, rules=RULES),
-            "ruled_frames": cold_requests(site, count_frames, rules=RULES),
+            "ruled": cold_requests(site, rules=COLD_RULES),
+            "ruled_frames": cold_requests(site, count_frames, rules=COLD_RULES),
+            "general": cold_requests(site, rules=RULES, is_quick=False),
+            "general_frames": cold_requests(site, count_frames, rules=RULES, is_quick=False),
         }
 
 
