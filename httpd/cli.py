@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,14 @@ from httpd.configuration import (
     load,
     load_pidfile,
 )
-from httpd.files.faults import NOT_YET, describe_fault, find_fault
+from httpd.files.faults import (
+    NO_TARGET,
+    NOT_YET,
+    describe_fault,
+    describe_target_fault,
+    find_fault,
+    find_target_fault,
+)
 from httpd.gateway.frontend import Frontend
 from httpd.network.addresses import machine_addresses, visible_urls
 from httpd.network.listener import format_address
@@ -271,6 +278,7 @@ def _serve(
         os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
         return service.run(on_ready=lambda: None)
     _warn(f"{fault}; {NOT_YET}" for fault in _find_faults(settings))
+    _warn(f"{fault}; {NO_TARGET}" for fault in _find_target_faults(settings))
     return _launch(service, passed, settings.process.pidfile)
 
 
@@ -320,6 +328,24 @@ def _find_faults(settings: Settings) -> list[str]:
         faults = {label: find_fault(docroot) for label, docroot in docroots.items()}
         return "\0".join(describe_fault(label, fault) for label, fault in faults.items() if fault)
 
+    return _ask_as_worker(settings, ask)
+
+
+def _find_target_faults(settings: Settings) -> list[str]:
+    """Return why the workers could not follow links into some of the directories for them."""
+
+    def ask() -> str:
+        targets = Frontend(settings.site, settings.gateway).link_targets
+        faults = {path: find_target_fault(path) for path in targets}
+        return "\0".join(
+            describe_target_fault(path, fault) for path, fault in faults.items() if fault
+        )
+
+    return _ask_as_worker(settings, ask)
+
+
+def _ask_as_worker(settings: Settings, ask: Callable[[], str]) -> list[str]:
+    """Return the texts between the zero bytes of a result, found with the rights of a worker."""
     found = ask_as(settings.process.user, settings.process.group, ask)
     return [printable(text) for text in found.split("\0") if text]
 

@@ -15,10 +15,17 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from httpd.configuration import Settings, complete
-from httpd.files.docroot import Docroot, OpenResult
-from httpd.files.faults import FileSystemError, NoDocrootError, describe_fault, find_fault
-from httpd.files.hidden import HiddenNames
+from httpd.files.docroot import OpenResult
+from httpd.files.faults import (
+    FileSystemError,
+    NoDocrootError,
+    describe_fault,
+    describe_target_fault,
+    find_fault,
+    find_target_fault,
+)
 from httpd.files.open_file import SMALL_FILE
+from httpd.files.valid_roots import ValidRoots
 from httpd.gateway.frontend import Frontend
 from httpd.monitor.addresses import to_listen
 from httpd.network.listener import find_conflicts
@@ -31,6 +38,7 @@ from httpd.process.unit import Unit, read_settings
 from httpd.protocol.messages import HTTPError
 from httpd.settings.log_target import JOURNAL, STDOUT
 from httpd.site.settings import SiteSettings
+from httpd.site.sites import make_docroot
 
 _SYSTEMD = 1
 _HOMES = ("/home", "/root", "/run/user")
@@ -78,6 +86,7 @@ def find(
     for key, path in _files(settings, unit):
         found += _check_file(key, path, unit)
     found += _check_secrets(settings)
+    found += _check_link_targets(settings, unit)
     found += _check_pages(settings, unit)
     if unit is not None:
         found += _check_docroots(settings, unit)
@@ -221,6 +230,27 @@ def _check_secrets(settings: Settings) -> Iterator[Finding]:
                 yield Finding(_key_of(label, settings, "serve_hidden"), text, remedy)
 
 
+def _check_link_targets(settings: Settings, unit: Unit | None) -> Iterator[Finding]:
+    keys: dict[str, str] = {}
+    for label, site in Frontend(settings.site, settings.gateway).sites.items():
+        for path in site.symlinks:
+            keys.setdefault(path, _key_of(label, settings, "symlinks"))
+    account = _account(unit) if unit else (settings.process.user, settings.process.group)
+
+    def ask() -> str:
+        faults = [(path, find_target_fault(path)) for path in keys]
+        told = [describe_target_fault(path, fault) if fault else "" for path, fault in faults]
+        return "\0".join(told)
+
+    told = ask_as(*account, ask).split("\0")
+    for (path, key), text in zip(keys.items(), told, strict=False):  # if it may not ask
+        if unit is not None and (setting := _find_hiding(os.path.realpath(path), unit)):
+            hidden = f"{unit.name} hides {path} from the service, by {setting}="
+            yield Finding(key, hidden, "let links lead elsewhere, or change the unit")
+        elif text:
+            yield Finding(key, printable(text), "make it, or let links lead elsewhere")
+
+
 def _key_of(label: str, settings: Settings, key: str) -> str:
     """Return the key whose place has a setting of a site: one at the top, or ``sites``."""
     return key if label == settings.site.docroot else "sites"
@@ -257,7 +287,8 @@ def _check_pages(settings: Settings, unit: Unit | None) -> Iterator[Finding]:
 
 def _find_page_fault(site: SiteSettings, key: str, name: str) -> str:
     """Return why a file of the operator's is not sent; empty if it is, or nothing is."""
-    docroot = Docroot(site.docroot, site.index, hidden=HiddenNames(site.serve_hidden))
+    roots = ValidRoots()
+    docroot = make_docroot(site, roots)
     try:
         opened = docroot.open(os.fsencode(name))
     except NoDocrootError:
@@ -268,6 +299,7 @@ def _find_page_fault(site: SiteSettings, key: str, name: str) -> str:
         return f"cannot be read: {error.reason}"
     finally:
         docroot.release()
+        roots.release()
     if not isinstance(opened, OpenResult):
         return "is a directory"
     os.close(opened.fd)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,7 +24,8 @@ from httpd.files.faults import (
 )
 from httpd.files.hidden import USUAL, HiddenNames
 from httpd.files.openat2 import READING, open_without_links
-from httpd.files.resolver import DirectoryState, Resolver, ValidRoots, link_to
+from httpd.files.resolver import DirectoryState, Resolver, link_to
+from httpd.files.valid_roots import LinkTarget, ValidRoots
 from httpd.protocol.messages import HTTPError
 
 LookedUp = os.stat_result | OSError | HTTPError | None
@@ -86,6 +88,7 @@ class Docroot:
         outer: the directory around this one, if this one may not be outside of that; a directory
             that is missing then leads to nothing, as any path does.
         hidden: the names that are kept from clients.
+        link_targets: the directories that symbolic links may lead to beside the docroot.
     """
 
     def __init__(
@@ -95,13 +98,15 @@ class Docroot:
         valid_roots: ValidRoots | None = None,
         outer: Docroot | None = None,
         hidden: HiddenNames = USUAL,
+        link_targets: Sequence[LinkTarget] = (),
     ) -> None:
         self._directory = os.fsencode(directory).rstrip(b"/")
         self._prefix = len(self._directory) + 1
         self._index = tuple(os.fsencode(name) for name in index)
         around = None if outer is None else outer.resolver
         self.hidden = hidden
-        resolver = Resolver(self._directory, valid_roots or ValidRoots(), around, hidden)
+        roots = valid_roots or ValidRoots()
+        resolver = Resolver(self._directory, roots, around, hidden, link_targets)
         self.resolver: Resolver = resolver
         self.release = resolver.release
         """See `Resolver.release`."""

@@ -101,6 +101,10 @@ NOT_YET = "requests are answered 503 until it can"
 """What a server does without a docroot, for a message."""
 
 
+NO_TARGET = "links into it are answered 404 until it can"
+"""What a server does without a directory that links may lead to, for a message."""
+
+
 def find_fault(docroot: str) -> OSError | None:
     """Return why this process cannot read a docroot, or None if it can.
 
@@ -113,7 +117,19 @@ def find_fault(docroot: str) -> OSError | None:
         if around == docroot:
             with os.scandir(docroot):
                 pass
-        os.stat(os.path.join(around, "."))  # needs search permission, scandir only read permission
+    except OSError as error:
+        return error
+    return find_target_fault(around)  # scandir needs only read permission
+
+
+def find_target_fault(directory: str) -> OSError | None:
+    """Return why this process cannot enter a directory that links may lead to, or None if it can.
+
+    Args:
+        directory: an absolute path.
+    """
+    try:
+        os.stat(os.path.join(directory, "."))  # needs search permission
     except OSError as error:
         return error
     return None
@@ -122,3 +138,8 @@ def find_fault(docroot: str) -> OSError | None:
 def describe_fault(docroot: str, fault: OSError) -> str:
     """Return a message about what `find_fault` has found."""
     return f"the docroot {docroot} cannot be read: {fault.strerror}"
+
+
+def describe_target_fault(directory: str, fault: OSError) -> str:
+    """Return a message about what `find_target_fault` has found."""
+    return f"symbolic links may lead to {directory}, which cannot be entered: {fault.strerror}"

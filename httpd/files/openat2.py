@@ -36,6 +36,20 @@ _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long  # argtypes would only cost time: what is passed are int and bytes
 
 
+def pin_directory(path: str | bytes) -> tuple[int, os.stat_result]:
+    """Return a descriptor and the status of the directory that a path leads to.
+
+    Raises:
+        OSError: there is no such directory, or it cannot be reached.
+    """
+    fd = os.open(path, _PINNING | os.O_DIRECTORY)
+    try:
+        return fd, os.fstat(fd)
+    except OSError:
+        os.close(fd)
+        raise
+
+
 def pin_by_openat2(name: bytes, directory: int) -> int:
     """Return a descriptor of what a name leads to, as the kernel resolves it.
 

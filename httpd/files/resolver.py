@@ -13,11 +13,13 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from httpd.files.faults import FORBIDDEN, MISSING, NoDocrootError, not_found
 from httpd.files.hidden import USUAL, HiddenNames
-from httpd.files.openat2 import open_beneath, pin, pin_without_links
+from httpd.files.openat2 import open_beneath, pin, pin_directory, pin_without_links
+from httpd.files.valid_roots import LinkTarget, ValidRoots
 from httpd.protocol.messages import HTTPError
 
 SETTLED_NS = 2_000_000_000
@@ -45,27 +47,6 @@ class PinnedDirectory(NamedTuple):
     state: DirectoryState | None
 
 
-class ValidRoots:
-    """The docroots of a loop that were looked up since the last `invalidate`."""
-
-    __slots__ = ("_resolvers", "note")
-
-    def __init__(self) -> None:
-        self._resolvers: list[Resolver] = []
-        self.note = self._resolvers.append
-        """To be called with a resolver whose docroot was looked up."""
-
-    def invalidate(self) -> None:
-        """Look up which directories have the names of the docroots when they are next needed.
-
-        To be called before the response to a request that was sent after the last call.
-        """
-        if self._resolvers:
-            for resolver in self._resolvers:
-                resolver.valid_root = -1
-            self._resolvers.clear()
-
-
 class Resolver:
     """Pins the docroot, the files below it, and for a while the directories that files are in.
 
@@ -76,6 +57,7 @@ class Resolver:
         outer: of the directory around the docroot, if the docroot may not be outside of that; then
             the last name of the docroot may be a link to another directory inside only.
         hidden: the names that no link may lead to.
+        link_targets: the directories that links may lead to beside the docroot.
 
     Attributes:
         valid_root: a descriptor of the docroot; -1 when `validate_root` is to be called.
@@ -89,9 +71,11 @@ class Resolver:
         valid_roots: ValidRoots,
         outer: Resolver | None = None,
         hidden: HiddenNames = USUAL,
+        link_targets: Sequence[LinkTarget] = (),
     ) -> None:
         self.directory = directory
         self._hidden = hidden
+        self._link_targets = link_targets
         self._note_valid = valid_roots.note
         self._outer = outer
         self._root = self.valid_root = -1
@@ -189,20 +173,25 @@ class Resolver:
         return fd
 
     def check(self, fd: int, root: int) -> None:
-        """Close a descriptor unless what it leads to is inside the docroot and not hidden.
+        """Close a descriptor unless what it leads to may be served.
 
         Args:
             fd: of a file or directory.
             root: of the docroot.
 
         Raises:
-            HTTPError: 404 if the descriptor was closed for that.
-            OSError: the kernel does not tell where they are; `fd` is closed as well.
+            HTTPError: 404 if the descriptor was closed, since what it leads to is neither inside
+                the docroot nor inside a link target, or is hidden there.
+            OSError: the kernel does not tell where it is; `fd` is closed as well.
         """
         try:
-            for _ in range(2):  # once more if one of the two was moved between the calls
-                if self._is_served_below(root, os.readlink(link_to(fd)) + b"/"):
+            for _ in range(2):  # once more if one of them was moved between the calls
+                real = os.readlink(link_to(fd)) + b"/"
+                if self._is_served_below(root, real):
                     return
+                for target in self._link_targets:
+                    if (directory := target.find()) >= 0 and self._is_served_below(directory, real):
+                        return
             raise not_found()
         except (OSError, HTTPError):
             os.close(fd)
@@ -275,13 +264,7 @@ class Resolver:
         directory = self.directory or b"/"
         if self._root < 0 or not os.path.samestat(os.stat(directory), self._root_status):
             self.release()
-            root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                self._root_status = os.fstat(root)
-            except OSError:
-                os.close(root)
-                raise
-            self._root = root
+            self._root, self._root_status = pin_directory(directory)
 
     def _pin_root(self, outer: Resolver) -> None:
         """Pin the docroot without leaving the directory around it.

@@ -34,3 +34,8 @@ class Frontend:
     def docroots(self) -> Mapping[str, str]:
         """The docroots, by what messages call them; the last name of one may be a star."""
         return {label: site.docroot for label, site in self.sites.items()}
+
+    @property
+    def link_targets(self) -> tuple[str, ...]:
+        """The directories that links may lead to out of the docroots, each once."""
+        return tuple(dict.fromkeys(path for site in self.sites.values() for path in site.symlinks))

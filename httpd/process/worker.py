@@ -17,7 +17,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from httpd.files.faults import NOT_YET, describe_fault, find_fault
+from httpd.files.faults import (
+    NO_TARGET,
+    NOT_YET,
+    describe_fault,
+    describe_target_fault,
+    find_fault,
+    find_target_fault,
+)
 from httpd.files.file_cache import MAX_OPEN_FILES
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
@@ -126,6 +133,9 @@ def run_worker(
                 return status
             if index == 0:  # the other workers find the same fault
                 log.warning(f"{text}; {NOT_YET}")
+        for path in settings.frontend.link_targets if index == 0 else ():
+            if fault := find_target_fault(path):
+                log.warning(f"{describe_target_fault(path, fault)}; {NO_TARGET}")
         worker = _Worker(index, settings, listeners, access_logs, tables, channel, log)
     except OSError as error:
         status = EX_NOPERM if isinstance(error, PermissionError) else EX_WORKER

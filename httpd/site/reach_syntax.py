@@ -1,5 +1,5 @@
-"""The syntax of `serve_hidden` in the config file: what a site serves of the names that are usually
-hidden.
+"""The syntax of `serve_hidden` and `symlinks` in the config file: what a site serves beside the
+usual names in its docroot.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from httpd.settings.tree import Tree, read_each
 
 _HIDDEN_ALLOWED = "true, false, or names with a leading dot such as .nojekyll, and without a slash"
 _HIDDEN_NAME = r"\.(?!\.?$)[^/\u0000]+"
+
+_INSIDE = "inside"
+_SYMLINKS_ALLOWED = f"{_INSIDE}, or absolute paths of directories such as /srv/data, other than /"
+_TARGET = r"(/+(?!\.{1,2}(/|$))[^/\u0000]+)+/*"
 
 
 def _read_hidden_name(value: Any) -> str:
@@ -39,6 +43,28 @@ def _read_serve_hidden(value: Any) -> bool | tuple[str, ...]:
     return _read_list(value, _read_hidden_name, _HIDDEN_ALLOWED)
 
 
+def _read_target(value: Any) -> str:
+    is_path = isinstance(value, str) and re.fullmatch(_TARGET, value) and is_encodable(value)
+    if not is_path:
+        raise ValueError(_SYMLINKS_ALLOWED)
+    return str(value).rstrip("/")
+
+
+def _read_symlinks(value: Any) -> tuple[str, ...]:
+    """Return the directories that links may lead to.
+
+    Args:
+        value: a `Tree`; a text is the default, which is `_INSIDE`.
+
+    Raises:
+        ConfigError: with all faults of the paths.
+        ValueError: with what is allowed.
+    """
+    if not isinstance(value, Tree) or value.is_null or value.text() == _INSIDE:
+        return ()
+    return _read_list(value, _read_target, _SYMLINKS_ALLOWED)
+
+
 def _read_list(tree: Tree, read: Callable[[Any], str], allowed: str) -> tuple[str, ...]:
     """Return the items of a list, or the only one; a list without items is refused."""
     if tree.items() == []:
@@ -56,5 +82,14 @@ SERVE_HIDDEN = Kind(
     _HIDDEN_ALLOWED,
     _read_serve_hidden,
     _list_schema(["boolean"], _HIDDEN_NAME),
+    reads_tree=True,
+)
+SYMLINKS = Kind(
+    _SYMLINKS_ALLOWED,
+    _read_symlinks,
+    {
+        **_list_schema([], f"{_INSIDE}|{_TARGET}"),
+        "items": {"type": "string", "pattern": f"^({_TARGET})$"},
+    },
     reads_tree=True,
 )

@@ -13,7 +13,7 @@ from httpd.settings.system_kinds import DIRECTORY
 from httpd.settings.tree import Tree
 from httpd.site.changes import Changes
 from httpd.site.page_syntax import ERROR_STATUSES, ERRORS, FALLBACK
-from httpd.site.reach_syntax import SERVE_HIDDEN
+from httpd.site.reach_syntax import SERVE_HIDDEN, SYMLINKS
 from httpd.site.redirect_syntax import REDIRECTS
 from httpd.site.redirects import Redirect
 from httpd.site.rule_syntax import EXPIRES, RULES
@@ -95,7 +95,8 @@ class SiteSettings:
     docroot: str = key(
         DIRECTORY,
         REQUIRED,
-        "The directory to serve. Nothing outside of it is served, not even through a symbolic link."
+        "The directory to serve. Nothing outside of it is served, not even through a symbolic link,"
+        " see `symlinks`."
         " Neither are names that begin with a dot, see `serve_hidden`. While the directory does not"
         " exist, requests are answered with 503.",
         unset="",
@@ -123,6 +124,14 @@ class SiteSettings:
         "Which names that begin with a dot are served: `false` for none but `.well-known` at the"
         " root, a list of names such as `[.nojekyll, .index]` for these as well, in any directory,"
         " or `true` for all, be they `.git`, `.htpasswd`, or the unfinished files of an upload.",
+    )
+    symlinks: tuple[str, ...] = key(
+        SYMLINKS,
+        "inside",
+        "Where symbolic links may lead out of the docroot: `inside` for nowhere, or a list of"
+        " directories such as `[/srv/data]`, by their absolute paths. A link is followed if what it"
+        " leads to is inside the docroot or one of them. Whoever may make links in the docroot can"
+        " then have everything served that is in these directories and that phttpd can read.",
     )
     precompressed: bool = key(
         FLAG,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from httpd.files.file_cache import FileCache
-from httpd.files.resolver import ValidRoots
+from httpd.files.valid_roots import ValidRoots
 from httpd.protocol.tally import Tallies
 from httpd.site.listing.listing_cache import ListingCache
 from httpd.site.steps import Clock
@@ -46,3 +46,4 @@ class Shared:
         self.second = second
         self.clock.set(date)
         self.listings.begin_second()
+        self.valid_roots.release()

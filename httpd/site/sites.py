@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from httpd.files.docroot import Docroot
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.hidden import HiddenNames
+from httpd.files.valid_roots import ValidRoots
 from httpd.protocol.host import host_name
 from httpd.protocol.tally import NO_NAME, Tallies
 from httpd.site.names import NameTable, is_directory_name
@@ -23,6 +24,20 @@ _UNKNOWN = 421, "This server has no site of this name."
 _NO_DIRECTORY = 404, "There is nothing at this address."
 _DEFAULT = -1
 """In place of the number of a named site: that for all other names."""
+
+
+def make_docroot(
+    settings: SiteSettings, valid_roots: ValidRoots, outer: Docroot | None = None
+) -> Docroot:
+    """Return the docroot of a site; the arguments are those of `Docroot`."""
+    return Docroot(
+        settings.docroot,
+        settings.index,
+        valid_roots,
+        outer,
+        HiddenNames(settings.serve_hidden),
+        valid_roots.link_targets(settings.symlinks),
+    )
 
 
 class Sites:
@@ -67,7 +82,7 @@ class Sites:
         self.only: Site | None = None
         self._default: AnySite = NoSite(*_UNKNOWN, tallies.find(NO_NAME))
         if top.docroot:
-            docroot = self._docroot(top)
+            docroot = make_docroot(top, self._shared.valid_roots)
             site = self._make(_DEFAULT, top, docroot, Identity(label=top.docroot))
             self._default = self._made[site.key] = site
             self.only = None if named else site
@@ -103,7 +118,7 @@ class Sites:
     def _make_named(self, number: int, key: bytes) -> Site:
         named = self._named[number]
         settings = named.settings(self._top)
-        docroot = self._docroot(settings)
+        docroot = make_docroot(settings, self._shared.valid_roots)
         identity = Identity(key, named.name, named.label, named.name)
         site = self._made[key] = self._make(number, settings, docroot, identity)
         return site
@@ -124,19 +139,15 @@ class Sites:
             return site
         settings = named.settings(self._top)
         around = settings.docroot.removesuffix(STAR)
+        roots = self._shared.valid_roots
         outer = self._outer.get(number)
         if outer is None:
-            outer = self._outer[number] = self._docroot(replace(settings, docroot=around))
+            outer = self._outer[number] = make_docroot(replace(settings, docroot=around), roots)
         settings = replace(settings, docroot=around + star)
-        docroot = self._docroot(settings, outer)
+        docroot = make_docroot(settings, roots, outer)
         identity = Identity(key, name, named.label, named.name)
         site = self._of_stars[key] = self._make(number, settings, docroot, identity)
         return site
-
-    def _docroot(self, settings: SiteSettings, outer: Docroot | None = None) -> Docroot:
-        hidden = HiddenNames(settings.serve_hidden)
-        roots = self._shared.valid_roots
-        return Docroot(settings.docroot, settings.index, roots, outer, hidden)
 
     def _make(
         self, number: int, settings: SiteSettings, docroot: Docroot, identity: Identity
@@ -165,6 +176,7 @@ class Sites:
         """Close the files that no client is being sent, and all directories."""
         self._file_cache.clear()
         self._shared.listings.begin_second()
+        self._shared.valid_roots.release()
         for site in (*self._made.values(), *self._of_stars.values()):
             site.release()
         for docroot in self._outer.values():

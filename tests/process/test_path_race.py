@@ -44,6 +44,8 @@ TARGETS = [
     "/device.txt",
     "/piped.txt",
 ]
+NAMED = ["/to-named.txt", "/to-named/inside.txt", "/to-named/", "/to-named/inner.txt"]
+"""Targets that lead into a directory that the operator has named, or out of it."""
 
 
 def build_outside(outside: Path) -> None:
@@ -55,6 +57,16 @@ def build_outside(outside: Path) -> None:
     (outside / "names" / f"{CANARY}.txt").touch()
     with (outside / "sized").open("wb") as file:
         file.truncate(OUTSIDE_SIZE)
+
+
+def build_named(named: Path) -> list[str]:
+    """Make the directory that links may lead to, and return the names that change places in it."""
+    for name in "inside.txt", "inner.txt", "deeper/inside.txt":
+        (named / name).parent.mkdir(parents=True, exist_ok=True)
+        (named / name).write_bytes(FINE)
+    (named / "inner.txt~").symlink_to("../outside/secret.txt")
+    (named / "deeper~").symlink_to("../outside")
+    return [str(named / name) for name in ("inner.txt", "deeper")]
 
 
 def build(site: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -92,7 +104,11 @@ def build(site: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> list[st
         "large.bin": "../outside/large.bin",
         "listed": "../outside/names",
         "links/inside": "../../outside/sized",
+        "to-named.txt": "../outside/secret.txt",
+        "to-named": "../outside/names",
     }
+    (site / "to-named.txt").symlink_to("../named/deeper/inside.txt")
+    (site / "to-named").symlink_to("../named")
     for name, target in links.items():
         (site / f"{name}~").symlink_to(target)
     no_files = ["fifo.txt", "index/index.html", "piped.txt.gz", "socket.txt", "device.txt"]
@@ -121,10 +137,11 @@ def ask_for_everything(port: int, number: int) -> dict[str, set[int]]:
     chance = random.Random(number)
     statuses = defaultdict(set)
     for turn in range(ROUNDS):
-        spelled = [spell(target, chance) if turn % 2 else target for target in TARGETS]
+        targets = TARGETS + NAMED
+        spelled = [spell(target, chance) if turn % 2 else target for target in targets]
         fields = [f"X: {number}-{turn}", "Accept: application/json", "Accept-Encoding: gzip"]
         requests = [("GET", request(target, *fields)) for target in spelled]
-        for target, response in zip(TARGETS, pipeline(port, requests), strict=True):
+        for target, response in zip(targets, pipeline(port, requests), strict=True):
             statuses[target].add(response.status)
             assert CANARY.encode() not in response.body, target
             assert str(OUTSIDE_SIZE).encode() not in response.body, target
@@ -138,21 +155,24 @@ def ask_for_everything(port: int, number: int) -> dict[str, set[int]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("symlinks", ["inside", "named"])
 @pytest.mark.parametrize("cache", [0, "auto"])
 def test_race_of_paths_never_serves_a_file_outside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: int | str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: int | str, symlinks: str
 ) -> None:
     """Neither when every request looks up the file, nor when files are validated once a second."""
     outside = tmp_path / "outside"
     build_outside(outside)
+    named = tmp_path / "named"
     docroot = tmp_path / "site"
-    names = [str(docroot)]
+    names = [str(docroot), *build_named(named)]
+    links = str(named) if symlinks == "named" else symlinks
     for version, link in {"one": docroot, "two": tmp_path / "site~"}.items():
         names += build(tmp_path / version, outside, monkeypatch)
         link.symlink_to(version)
     seen: dict[str, set[int]] = defaultdict(set)
     with (
-        foreground(docroot, listing=True, cache=cache) as server,
+        foreground(docroot, listing=True, cache=cache, symlinks=links) as server,
         attack(names),
         ThreadPoolExecutor(CLIENTS) as clients,
     ):
@@ -160,6 +180,8 @@ def test_race_of_paths_never_serves_a_file_outside(
             for target in statuses:
                 seen[target] |= statuses[target]
     assert seen.pop("/stable.txt") == {200}, "it is in both versions of the site"
+    leads_to_named = set.union(*(seen[target] for target in NAMED))
+    assert (200 in leads_to_named) is (symlinks == "named")
     if cache == 0:
         assert seen["/file.txt"] == seen["/folder/secret.txt"] == {200, 404}, "nothing was swapped"
     assert set.union(*seen.values()) <= {200, 403, 404}

@@ -267,3 +267,26 @@ def test_findings_have_secrets_that_are_served(tmp_path: Path, *, served: Settin
         ("sites" if " of " in label else "serve_hidden", f".git in the docroot {label} is served")
         for label in labels
     ]
+
+
+def test_findings_have_directories_that_no_link_can_lead_to(tmp_path: Path) -> None:
+    missing, there = f"{tmp_path}/missing", str(tmp_path)
+    sites: Any = [{"name": "one", "docroot": "/", "symlinks": [missing, f"{missing}2", there]}]
+    found = find(tmp_path, None, symlinks=[there, missing], sites=sites)
+    text = "symbolic links may lead to {}, which cannot be entered: No such file or directory"
+    assert [(one.about, one.text) for one in found] == [
+        ("symlinks", text.format(missing)),
+        ("sites", text.format(f"{missing}2")),
+    ]
+    assert found[0].remedy == "make it, or let links lead elsewhere"
+    assert find(tmp_path, unit(PrivateTmp="no"), symlinks=there) == []
+
+
+@pytest.mark.parametrize("setting", ["ProtectHome", "PrivateTmp"])
+def test_findings_have_a_directory_for_links_that_the_unit_hides(
+    tmp_path: Path, setting: str
+) -> None:
+    directory = {"ProtectHome": "/home", "PrivateTmp": "/tmp"}[setting]
+    (found,) = find(tmp_path, unit(**{setting: "yes"}), symlinks=directory)
+    assert found.about == "symlinks"
+    assert found.text == f"phttpd.service hides {directory} from the service, by {setting}="

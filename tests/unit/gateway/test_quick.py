@@ -115,6 +115,7 @@ SETTINGS: list[dict[str, Any]] = [
     },
     {"serve_hidden": (".hidden", ".a.txt")},
     {"serve_hidden": True},
+    {"symlinks": ("/",)},
     {"changes": Changes()},
     {"fallback": "/plain/a.html"},
     {"clean_urls": True},

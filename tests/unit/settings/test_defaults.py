@@ -28,6 +28,7 @@ def test_key_without_a_value_has_its_default(site: Path) -> None:
         "index": ("index.html",),
         "listing": False,
         "serve_hidden": False,
+        "symlinks": (),
         "precompressed": True,
         "charset": "utf-8",
         "recv": 65536,

@@ -35,6 +35,7 @@ GOOD = {
     ],
     "default_type": ["text/plain", '"text/plain;a=b"', "Text/HTML"],
     "serve_hidden": ["true", "false", ".a", "[.a, ..b, '.c d']"],
+    "symlinks": ["inside", "/a", "[/a/b, '//c d/', /...]"],
     "fallback": ["/index.html", "/a/b c.x", "/\u00fc/100%.html", "null"],
     "errors": [
         "{404: /404.html}",
@@ -110,6 +111,7 @@ BAD = {
     ],
     "default_type": ["text", "5", "[a/b]", '""', "txt"],
     "serve_hidden": ["a", '""', ".", "..", "[]", "[.a, b]", ".a/b", "5", "{}", "[true]"],
+    "symlinks": ["outside", '""', "a", "/", "/a/..", "[]", "[inside]", "[/a, b]", "5", "{}"],
     "fallback": [
         *('""', "/", "index.html", "/a/", "//a", "/.a", "/a/.b/c", "/a/../b", "5", "[/a]", "true"),
         *('"/a\\0"', "{404: /a}"),

@@ -73,6 +73,36 @@ def test_site_has_hidden_names_of_its_own(root: Path) -> None:
     assert [status_of(sites, host, "/.git") for host in hosts] == [404, 404, 200]
 
 
+def test_site_follows_links_into_its_own_directories(root: Path) -> None:
+    for name in "data", "home/alice":
+        write(root / name / "a", name)
+    for name in "top", "one", "s/alice":
+        for link in "data", "home":
+            (root / name / link).symlink_to(root / link)
+    (root / "s" / "carol").symlink_to(root / "home" / "alice")
+    sites = make(
+        root / "top",
+        named("one", docroot=root / "one", symlinks=(f"{root}/data",)),
+        named("*.s", docroot=f"{root}/s/*", symlinks=(f"{root}/home", f"{root}/data")),
+        named("*.t", docroot=f"{root}/s/*"),
+    )
+    before = open_descriptors()
+    for _ in range(2):
+        for host, data, home in [
+            ("other", 404, 404),
+            ("one", 200, 404),
+            ("alice.s", 200, 200),
+            ("alice.t", 404, 404),
+        ]:
+            assert status_of(sites, host, "/data/a") == data
+            assert status_of(sites, host, "/home/alice/a") == home
+        assert status_of(sites, "carol.s") == 200, "the directory of a site may be a link, too"
+        assert status_of(sites, "carol.t") == 404
+        sites.invalidate_roots()
+        sites.begin_second(1, 1)
+        assert opened_since(before) == []
+
+
 def test_site_is_the_same_whatever_name_leads_to_it(root: Path) -> None:
     sites = make(root / "top", named("a", "b", "*.c", docroot=root / "one"))
     assert sites.find("a") is sites.find("B.") is sites.find("x.c") is sites.find("a:80")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,14 @@ import pytest
 
 from httpd.files.docroot import Docroot
 from httpd.files.openat2 import pin_by_openat2, pin_stepwise
-from tests.unit.files.docroot.trees import CANARY, forbid_the_direct_way, list_names, look_up
+from httpd.files.valid_roots import ValidRoots
+from tests.unit.files.docroot.trees import (
+    CANARY,
+    Found,
+    forbid_the_direct_way,
+    list_names,
+    look_up,
+)
 from tests.unit.guard import must_end
 from tests.unit.site.directories import write
 
@@ -52,9 +60,11 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 SWAP = """
 import os
+import sys
 rounds = 0
 while True:
-    for one, other in (("x", "link"), ("folder", "link-folder")):
+    for pair in sys.argv[1:]:
+        one, other = pair.split(":")
         os.rename(one, "aside")
         os.rename(other, one)
         os.rename(one, other)
@@ -68,14 +78,26 @@ while True:
 
 @pytest.fixture
 def swapping(tmp_path: Path) -> Iterator[Path]:
-    """A docroot in which a file and a directory keep turning into links to the outside."""
+    """A docroot in which a file and a directory keep turning into links to the outside.
+
+    So they do in the directory `named`, and a link to that turns into another link to the outside.
+    """
     root = tmp_path / "site"
     write(tmp_path / "outside" / "x", CANARY)
     write(root / "folder" / "x", "inside")
     write(root / "x", "inside")
     (root / "link").symlink_to("../outside/x")
     (root / "link-folder").symlink_to("../outside")
-    with subprocess.Popen([sys.executable, "-c", SWAP], cwd=root, stdout=subprocess.PIPE) as other:
+    write(tmp_path / "named" / "x", "inside")
+    write(tmp_path / "named" / "folder" / "x", "inside")
+    (tmp_path / "named" / "link").symlink_to("../outside/x")
+    (tmp_path / "named" / "link-folder").symlink_to("../outside")
+    (root / "leads-to-named").symlink_to("../named")
+    (root / "leads-out").symlink_to("../outside")
+    pairs = ["x:link", "folder:link-folder", "leads-to-named:leads-out"]
+    pairs += [f"../named/{pair.replace(':', ':../named/')}" for pair in pairs[:2]]
+    command = [sys.executable, "-c", SWAP, *pairs]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as other:
         try:
             assert other.stdout is not None
             assert other.stdout.readline() == b"once\n"
@@ -95,6 +117,28 @@ def test_names_that_are_swapped_do_not_lead_out(swapping: Path, way: None) -> No
                 seen.add(look_up(docroot, path))
             turns += 1
     assert seen <= {"inside", 403, 404}
+
+
+def test_names_that_are_swapped_lead_only_into_the_directory_that_is_named(
+    swapping: Path, way: None
+) -> None:
+    roots = ValidRoots()
+    links = roots.link_targets([str(swapping.parent / "named")])
+    docroot = Docroot(str(swapping), ("x",), roots, link_targets=links)
+    paths = ["/leads-to-named/x", "/leads-to-named/folder/x", "/leads-to-named/folder/", "/x"]
+    seen: dict[str, set[Found]] = {path: set() for path in paths}
+    turns = 0
+    with must_end(60):
+        while turns < 1500 or not all("inside" in found for found in seen.values()):
+            for path in paths:
+                seen[path].add(look_up(docroot, path))
+                status, _ = docroot.revalidate(os.fsencode(f"{swapping}{path}"))
+                assert status is None or status.st_size != len(CANARY)
+            if turns % 50 == 0:
+                docroot.release()
+                roots.invalidate()
+            turns += 1
+    assert set.union(*seen.values()) <= {"inside", 403, 404}
 
 
 def test_directory_that_is_swapped_does_not_lead_out(swapping: Path) -> None:

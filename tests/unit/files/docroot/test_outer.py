@@ -9,7 +9,7 @@ import pytest
 
 from httpd.files.docroot import Docroot
 from httpd.files.faults import NoDocrootError
-from httpd.files.resolver import ValidRoots
+from httpd.files.valid_roots import ValidRoots
 from httpd.protocol.messages import HTTPError
 from tests.unit.files.docroot.trees import Found, look_up
 from tests.unit.guard import open_descriptors, opened_since

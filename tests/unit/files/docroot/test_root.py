@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from httpd.files.docroot import Docroot
-from httpd.files.resolver import ValidRoots
+from httpd.files.valid_roots import ValidRoots
 from tests.unit.files.docroot.trees import CANARY, look_up
 from tests.unit.site.directories import as_nobody, open_directory, write
 
