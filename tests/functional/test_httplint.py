@@ -45,6 +45,12 @@ rules:
       Cross-Origin-Resource-Policy: same-origin
       Referrer-Policy: no-referrer
       X-Frame-Options: DENY
+sites:
+  - name: app.example
+    docroot: site
+    clean_urls: true
+    fallback: /coded.html
+    errors: {404: /plain.txt, 403: /none.html}
 """
 
 
@@ -69,6 +75,7 @@ class Kind:
 
 ABOUT_THE_REQUEST = "it says what is wrong with the request, which is wrong indeed"
 CODED_ONLY = "Accept-Encoding: gzip, identity;q=0"
+APP = "http://app.example"
 SEVERAL = ("Range: bytes=0-9,20-29",)
 
 GETS = {
@@ -119,6 +126,13 @@ GETS = {
     "ruled-coded": Kind(200, "/ruled.html", ("Accept-Encoding: gzip",)),
     "ruled-206": Kind(206, "/ruled.html", ("Range: bytes=0-9",)),
     "ruled-304": Kind(304, "/ruled.html", ("If-None-Match: *",)),
+    "fallback": Kind(200, f"{APP}/user/5"),
+    "fallback-coded": Kind(200, f"{APP}/user/5", ("Accept-Encoding: gzip",)),
+    "fallback-206": Kind(206, f"{APP}/user/5/", ("Range: bytes=0-9",)),
+    "fallback-304": Kind(304, f"{APP}/user/5", ("If-None-Match: *",)),
+    "clean": Kind(200, f"{APP}/ruled"),
+    "clean-301": Kind(301, f"{APP}/ruled.html?a=b"),
+    "custom-404": Kind(404, f"{APP}/none.js"),
     "ruled-412": Kind(412, "/ruled.html", ('If-Match: "other"',)),
 }
 KINDS = {
