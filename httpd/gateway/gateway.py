@@ -26,7 +26,14 @@ from httpd.gateway.interface import Hooks
 from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_common_request
-from httpd.protocol.response import Cacheability, DateHeaders, Pause, PendingResponse, Response
+from httpd.protocol.response import (
+    Cacheability,
+    DateHeaders,
+    Part,
+    Pause,
+    PendingResponse,
+    Response,
+)
 from httpd.protocol.tally import NO_NAME
 from httpd.protocol.target import (
     PERCENT,
@@ -247,11 +254,11 @@ class Gateway:
             request = request._replace(header=header._replace(site=PausedSite(header.site)))
         return self._build(head, request)
 
-    def resume(self, pending: PendingResponse) -> Response | Pause | None:
+    def resume(self, pending: PendingResponse) -> Response | Part | Pause | None:
         """Take a step of a pending response; return the response after the last step.
 
         Returns:
-            None to take the next step in the next turn, or what to wait for before.
+            None to take the next step in the next turn, or what to wait for or to send before.
 
         Raises:
             HTTPError: an internal error, or a failure of the disk.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from httpd.protocol.messages import HTTPError, Request
-from httpd.protocol.response import Pause, PendingResponse, Response
+from httpd.protocol.response import Part, Pause, PendingResponse, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class AnyGateway(Protocol):
             HTTPError: the request is refused.
         """
 
-    def resume(self, pending: PendingResponse, /) -> Response | Pause | None:
+    def resume(self, pending: PendingResponse, /) -> Response | Part | Pause | None:
         """Take a step of a pending response; return the response after the last step.
 
         Returns:
-            None to take the next step in the next turn, or what to wait for before.
+            None to take the next step in the next turn, or what to wait for or to send before.
 
         Raises:
             HTTPError: the request is refused.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 from httpd.gateway.interface import Hooks
 from httpd.monitor.addresses import names_this_machine
@@ -18,6 +19,7 @@ from httpd.protocol.parser import parse_head
 from httpd.protocol.response import (
     Cacheability,
     DateHeaders,
+    Part,
     Pause,
     PendingResponse,
     Response,
@@ -26,7 +28,20 @@ from httpd.protocol.tally import NO_NAME, SiteTallies
 from httpd.site.builder import ResponseBuilder, error_builder
 from httpd.site.rules import NO_POLICY
 
-Make = Callable[[Request], ResponseBuilder]
+
+class Stream(NamedTuple):
+    """A response that is sent as it is made, and whose end is that of the connection.
+
+    Args:
+        builder: of its head.
+        begin: returns the response, given the head; raises HTTPError.
+    """
+
+    builder: ResponseBuilder
+    begin: Callable[[bytes], PendingResponse]
+
+
+Make = Callable[[Request], ResponseBuilder | Stream]
 """Makes the response to a request for a path."""
 _CLOSE = "Connection: close\r\n"
 _KEEP_ALIVE = "Connection: keep-alive\r\n"
@@ -114,7 +129,10 @@ class MonitorGateway:
     def begin_second(self, second: int) -> None:
         """Begin a second of the monotonic clock."""
         self._dates = DateHeaders(second, int(time.time()))
-        self._on_second(second)
+        try:
+            self._on_second(second)
+        except Exception:  # the loop has more to do each second
+            self._hooks.log_exception()
 
     def drain(self) -> None:
         """Have every response close its connection from now on."""
@@ -134,23 +152,27 @@ class MonitorGateway:
             HTTPError: an internal error.
         """
         try:
-            return self._finish(self._build(request), request)
+            try:
+                made = self._build(request)
+                if isinstance(made, Stream):
+                    head = self._finish(made.builder, request, is_last=True)
+                    return head if request.method == "HEAD" else made.begin(head.head)
+            except HTTPError as error:
+                made = error_builder(error, NO_POLICY, request.path)
+            return self._finish(made, request, is_last=self._is_draining)
         except Exception:
             self._hooks.log_exception()
             text = "Internal server error. The error log has the details."
             raise HTTPError(500, text) from None
 
-    def _build(self, request: Request) -> ResponseBuilder:
-        try:
-            self._check_host(request)
-            if request.method not in ("GET", "HEAD"):
-                raise HTTPError(405, "The monitor can be read, and nothing else.", _METHODS)
-            make = self._pages.get(request.path)
-            if make is None:
-                raise HTTPError(404, f"The monitor has {self._list_pages()}.")
-            return make(request)
-        except HTTPError as error:
-            return error_builder(error, NO_POLICY, request.path)
+    def _build(self, request: Request) -> ResponseBuilder | Stream:
+        self._check_host(request)
+        if request.method not in ("GET", "HEAD"):
+            raise HTTPError(405, "The monitor can be read, and nothing else.", _METHODS)
+        make = self._pages.get(request.path)
+        if make is None:
+            raise HTTPError(404, f"The monitor has {self._list_pages()}.")
+        return make(request)
 
     def _list_pages(self) -> str:
         return ", ".join(path.decode() for path in self._pages)
@@ -172,11 +194,11 @@ class MonitorGateway:
         if host and not _is_own_name(host, self._name):
             raise HTTPError(421, "The monitor is found by its address, localhost or its own name.")
 
-    def _finish(self, builder: ResponseBuilder, request: Request) -> Response:
+    def _finish(self, builder: ResponseBuilder, request: Request, *, is_last: bool) -> Response:
         header = request.header
         keep_alive = (
             header.keep_alive
-            and not self._is_draining
+            and not is_last
             and not header.expects_continue
             and builder.status not in CLOSING
         )
@@ -192,7 +214,7 @@ class MonitorGateway:
             is_cacheable=False,
         )
 
-    def resume(self, pending: PendingResponse) -> Response | Pause | None:
+    def resume(self, pending: PendingResponse) -> Response | Part | Pause | None:
         """Take a step of a pending response; see `AnyGateway.resume`."""
         return next(pending)
 

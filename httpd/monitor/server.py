@@ -9,15 +9,18 @@ import os
 import select
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from socket import socket
 
 from httpd.gateway.interface import AnyGateway, Hooks
+from httpd.monitor.events import Events
 from httpd.monitor.gateway import MonitorGateway, admit
 from httpd.monitor.pages import make_pages
 from httpd.monitor.settings import Address, Network, TcpAddress
+from httpd.monitor.snapshot import Snapshots
 from httpd.monitor.state import ServerState
 from httpd.network.acceptor import Listeners
 from httpd.network.listener import Listener
@@ -38,6 +41,8 @@ _LIMITS = LoopSettings(
     max_connections=128,
     max_body=0,
 )
+_TRANSFERS = "phttpd.transfers."
+"""What the names of the tables of transfers begin with; the number of the generation follows."""
 _LEAVE_SECONDS = 1.0
 """How long the responses under way may take when the monitor has to end."""
 
@@ -93,6 +98,9 @@ class _Monitor:
         log: Log,
     ) -> None:
         self._state = state
+        snapshots = Snapshots(state)
+        self._events = Events(snapshots, lambda: self._is_leaving)
+        self._pages = make_pages(state, snapshots, self._events)
         self._channel = channel
         self._log = log
         self._shared: dict[str, int] = {}  # descriptors of the memory of generations, by name
@@ -104,12 +112,18 @@ class _Monitor:
 
     def _make_gateway(self, options: MonitorOptions, hooks: Hooks) -> AnyGateway:
         return MonitorGateway(
-            make_pages(self._state),
+            self._pages,
             options.address.host if isinstance(options.address, TcpAddress) else None,
             admit(options.clients) if options.clients else None,
             hooks,
-            self._state.look,
+            self._on_second,
         )
+
+    def _on_second(self, second: int) -> None:
+        self._state.look(second)
+        self._state.follow_transfers(time.monotonic())
+        self._events.on_second()
+        self._loop.wake()
 
     def run(self, inbox: SignalInbox) -> int:
         threading.Thread(target=self._run_loop, daemon=True).start()
@@ -148,6 +162,7 @@ class _Monitor:
         elif message is Message.BOARD and fds:
             self._close(text)
             (self._shared[text],) = fds
+            self._update_generations()
         elif message is Message.LOG:
             use_files(text, fds)
         return True
@@ -155,6 +170,11 @@ class _Monitor:
     def _close(self, name: str) -> None:
         if (fd := self._shared.pop(name, None)) is not None:
             os.close(fd)
+            self._update_generations()
+
+    def _update_generations(self) -> None:
+        numbers = (name.removeprefix(_TRANSFERS) for name in self._shared if _TRANSFERS in name)
+        self._state.generations = frozenset(map(int, numbers))
 
     def _leave(self) -> None:
         """End once the responses under way are sent."""

@@ -6,8 +6,11 @@ import os
 from typing import Any, NamedTuple
 
 from httpd.observe.counters import Counters, read_counters
+from httpd.observe.downloads import Downloads, Look
 from httpd.observe.report import make_report
 from httpd.observe.scoreboard import PAUSING, Column, Phase, Scoreboard, read_all
+from httpd.observe.transfers import TransferTable
+from httpd.observe.transfers import read_all as read_tables
 
 PATIENCE = 5
 """Seconds without a tick after which a loop counts as stuck: a loop ticks once a second."""
@@ -27,6 +30,21 @@ class Readiness(NamedTuple):
     reason: str = ""
 
 
+class _Table:
+    """The transfers of a generation, and how many of the ended ones were seen."""
+
+    def __init__(self, table: TransferTable) -> None:
+        self._table = table
+        self._ended = table.ended_counts()
+
+    def look(self, now: float) -> Look:
+        """Return the transfers that run, and those that have ended since the last call."""
+        table = self._table
+        table.watch(now)
+        running = table.running()
+        return Look(table.generation, running, table.ended_since(self._ended))
+
+
 class ServerState:
     """The server as the monitor sees it.
 
@@ -38,6 +56,10 @@ class ServerState:
 
     def __init__(self, supervisor: int) -> None:
         self.supervisor = supervisor
+        self.generations: frozenset[int] = frozenset()
+        """The generations whose transfers can be read; replaced as a whole."""
+        self.downloads = Downloads()
+        self._tables: dict[int, _Table] = {}  # of transfers, by generation
         self._second = 0  # of the last look
         self._ticks: dict[tuple[int, int], tuple[int, int]] = {}  # loop → its ticks, and since when
 
@@ -58,7 +80,22 @@ class ServerState:
         """Return whether clients should be sent to the server."""
         return judge_readiness(self.boards())
 
-    # ---------------------------------------------------------------- stuck loops
+    # ---------------------------------------------------------------- once a second
+
+    def follow_transfers(self, now: float) -> None:
+        """Bring the downloads up to date; to be called once a second.
+
+        Args:
+            now: the monotonic clock, in seconds.
+        """
+        generations = self.generations
+        if generations - self._tables.keys():
+            for table in read_tables(os.getpid()):
+                if table.generation in generations and table.generation not in self._tables:
+                    self._tables[table.generation] = _Table(table)
+        # A last look at those that are gone: their transfers have ended just before.
+        self.downloads.fold(now, [table.look(now) for table in self._tables.values()])
+        self._tables = {key: one for key, one in self._tables.items() if key in generations}
 
     def look(self, second: int) -> None:
         """Note how often each loop has ticked; to be called once a second.

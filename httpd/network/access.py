@@ -8,6 +8,9 @@ from httpd.network.transport import Transport
 from httpd.observe.access_log import AccessLog
 from httpd.protocol.response import Response
 
+LONGEST_LOGGED = 8192
+"""Bytes of a bad request that the access log gets."""
+
 
 def log_response(
     log: AccessLog | None,

@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from httpd.gateway.interface import AnyGateway
-from httpd.network.access import log_response
+from httpd.network.access import LONGEST_LOGGED, log_response
 from httpd.network.context import Context
 from httpd.network.download import Download, name_of
 from httpd.network.drain import expects_request
+from httpd.network.pending import Pending
 from httpd.network.pipelining import parts_of, send_parts
 from httpd.network.recorder import Origin
 from httpd.network.request_reader import RequestReader
@@ -42,7 +43,7 @@ from httpd.network.state import (
 from httpd.network.transfer import FileChangedError, send_beginning
 from httpd.network.transport import Transport
 from httpd.protocol.messages import HTTPError
-from httpd.protocol.response import Pause, PendingResponse, Response
+from httpd.protocol.response import Pause, Response
 
 PIPELINED = 32
 """The most cached responses in one turn, to requests that arrived together.  The rest waits for the
@@ -54,8 +55,6 @@ _TAKE_SECONDS = 1.0
 """Seconds from a slice of a download to the first check of whether its client takes it."""
 _DISCARDED = 64 * 1024
 """Bytes that are read at a time after the last response."""
-_LONGEST_LOGGED = 8192
-"""Bytes of a bad request that the access log gets."""
 
 
 class Connection:
@@ -99,7 +98,7 @@ class Connection:
         self._interest = 0  # what the loop watches it for
         self._reader: RequestReader | None = None  # of what was received and not yet used
         self._head = b""  # of the running request
-        self._pending: PendingResponse | None = None
+        self._pending: Pending | None = None
         self._until = 0.0  # when the head or body must have arrived
         self._download: Download | None = None  # the running response, if it takes several turns
         self._received = 0  # bytes of the last read; more may wait if it read all that it asked for
@@ -240,7 +239,7 @@ class Connection:
         if isinstance(response, Response):
             context.queued.append((self, response))
         else:
-            self._pending = response
+            self._pending = Pending(context, self._transport, self._gateway, response)
             self._wait_for_turn()
 
     def _serve(self, reader: RequestReader, seen: int) -> None:
@@ -273,7 +272,7 @@ class Connection:
             self._head = reader.head
             self._started = reader.started
             if not isinstance(response, Response):
-                self._pending = response
+                self._pending = Pending(self._context, self._transport, self._gateway, response)
                 break
             self.begin(response)
             if self.state is not IDLE:
@@ -337,9 +336,8 @@ class Connection:
             self._enter(IDLE)
         else:
             self._enter(WAITING)
-            self._context.before_blocking()
             try:
-                response = self._gateway.resume(self._pending)
+                response = self._pending.take_step()
             except HTTPError as error:
                 self._pending = None
                 self.refuse(error)
@@ -348,6 +346,8 @@ class Connection:
                 if response is Pause.UNTIL_WOKEN:
                     self._enter(SUSPENDED)
                     self._wait()
+                elif isinstance(response, str):
+                    self.close(response)
                 return
             self._pending = None
             self.begin(response)
@@ -373,9 +373,9 @@ class Connection:
         """
         if self._reader is not None:
             self._started = self._reader.started
-            self._head = self._reader.head or bytes(self._reader.buffer)[:_LONGEST_LOGGED]
+            self._head = self._reader.head or bytes(self._reader.buffer)[:LONGEST_LOGGED]
         elif data:
-            self._head = data[:_LONGEST_LOGGED]
+            self._head = data[:LONGEST_LOGGED]
         self._reader = None
         self._close_reason = error.close_reason
         method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have arrived

@@ -219,5 +219,21 @@ class Pause(enum.Enum):
     """It is continued when its connection is woken, a drain begins, or the wait takes too long."""
 
 
-PendingResponse = Generator[Pause | None, None, Response]
-"""A response that takes several steps to make, such as a listing; each step is a `next`."""
+class Part(NamedTuple):
+    """Bytes of a response that is sent as it is made, from its status line on.
+
+    The first part has the head, with ``Connection: close``: the end of the connection is the end of
+    the response (RFC 9112 §6.3).
+
+    Args:
+        data: one byte at least.
+        is_last: whether the response ends here.
+    """
+
+    data: bytes
+    is_last: bool = False
+
+
+PendingResponse = Generator[Pause | Part | None, None, Response]
+"""A response that takes several steps to make, such as a listing; each step is a `next`.  It is
+sent when it is returned, or part by part."""

@@ -9,12 +9,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from httpd.monitor.events import STREAMS
 from httpd.monitor.metrics import OPEN_TYPE, TEXT_TYPE
 from tests.process import proc
 from tests.process.events import Process, until
@@ -68,7 +69,7 @@ def test_monitor_shows_what_the_command_shows(server: Daemon, tmp_path: Path) ->
     assert ask(server.port, "/").status == 200
     command = json.loads(server.run("status", "--json").stdout)
     shown = status(server)
-    assert shown.keys() == command.keys()
+    assert shown.keys() - command.keys() == {"downloads", "ended"}
     assert [shown[key] for key in ("pid", "phase", "docroot")] == [
         server.pid,
         "serving",
@@ -104,6 +105,35 @@ def test_promtool_finds_nothing_wrong_in_the_metrics(server: Daemon) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_events_go_to_as_many_clients_as_may_follow_and_end_with_the_server(
+    server: Daemon,
+) -> None:
+    show(server, "/livez")
+    path = Path(str(server.settings["monitor"]))
+    with ExitStack() as opened:
+        clients = [opened.enter_context(UnixClient(path)) for _ in range(STREAMS)]
+        for client in clients:
+            client.send(request("/events"))
+            head = client.head()
+            assert (head.status, head["Content-Type"]) == (200, "text/event-stream")
+            assert (head["Connection"], head["Cache-Control"]) == ("close", "no-store")
+        refused = show(server, "/events")
+        assert (refused.status, refused["Retry-After"]) == (503, "2")
+        head_only = opened.enter_context(UnixClient(path))
+        head_only.send(request("/events", method="HEAD"))
+        assert head_only.rest().endswith(b"\r\n\r\n")
+        text = bytes(clients[0]._buffer)
+        while text.count(b"\n\n") < 4:  # retry, a snapshot, and two deltas
+            text += clients[0].socket.recv(65536)
+        begins = [block.partition(b"\ndata: ")[0] for block in text.split(b"\n\n")]
+        number = int(begins[1].rpartition(b" ")[2])
+        assert begins[:2] == [b"retry: 2000", b"event: snapshot\nid: %d" % number]
+        assert begins[2:4] == [b"event: delta\nid: %d" % (number + more) for more in (1, 2)]
+        assert server.run("stop").returncode == 0
+        for client in clients:
+            client.rest()
 
 
 def test_monitor_that_is_killed_is_replaced_and_the_workers_are_unaffected(server: Daemon) -> None:

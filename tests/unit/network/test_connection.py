@@ -242,8 +242,8 @@ def test_listing_of_a_client_that_has_gone_is_given_up_at_once(site: Path) -> No
         connection, client = connect(running)
         client.sendall(request("/listed/"))
         connection.on_event()
-        pending = connection._pending
-        assert pending is not None
+        assert connection._pending is not None
+        pending = connection._pending._response
         next(pending)
         assert inspect.getgeneratorstate(pending) == inspect.GEN_SUSPENDED
         connection.close("client closed")
