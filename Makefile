@@ -149,6 +149,8 @@ install-files:
 	find httpd \( -name '*.py' -o -name py.typed \) -exec install -D -m 644 {} $(DESTDIR)$(LIBRARY)/{} \;
 	install -D -m 644 etc/welcome/index.html $(DESTDIR)$(LIBRARY)/welcome/index.html
 	install -m 644 systemd/socket-activated.conf etc/phttpd.schema.json $(DESTDIR)$(LIBRARY)
+	for file in prometheus/phttpd-alerts.yaml grafana/phttpd.json; do \
+	    install -D -m 644 etc/$$file $(DESTDIR)$(LIBRARY)/$$file || exit 1; done
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITS) $(DESTDIR)/etc/phttpd $(DESTDIR)/etc/logrotate.d
 	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	sed -e '1s|.*|#!$(SYSTEM_PYTHON) -I|' -e 's|/usr/share/phttpd|$(LIBRARY)|' \

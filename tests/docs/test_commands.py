@@ -49,6 +49,7 @@ PACKAGES = {
     "jq": "jq",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "promtool": "prometheus",
     "rsync": "rsync",
     "wget": "wget",
     "zstd": "zstd",

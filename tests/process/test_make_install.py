@@ -31,6 +31,8 @@ def test_installed_files_are_readable_whatever_the_umask(tmp_path: Path) -> None
     assert done.returncode == 0, done
     assert (top / "etc/phttpd/phttpd.yaml").is_file()
     assert (top / "usr/share/phttpd/httpd/py.typed").is_file()
+    assert (top / "usr/share/phttpd/prometheus/phttpd-alerts.yaml").is_file()
+    assert (top / "usr/share/phttpd/grafana/phttpd.json").is_file()
     assert (top / "usr/bin/phttpd").stat().st_mode & DIRECTORIES == DIRECTORIES
     for directory, _, names in os.walk(top):
         mode = os.stat(directory).st_mode
