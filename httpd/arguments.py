@@ -19,7 +19,7 @@ from httpd.process.output import write_error, write_output
 from httpd.settings.declaration import Key
 from httpd.settings.errors import refuse, suggest
 
-COMMANDS = ("start", "stop", "reload", "upgrade", "pause", "resume", "status")
+COMMANDS = ("start", "stop", "reload", "upgrade", "pause", "resume", "status", "explain")
 
 PREVIEW_OPTIONS = {
     "--lan": "serve other machines too, at all addresses",
@@ -31,7 +31,8 @@ PREVIEW_OPTIONS = {
 _USAGE = """\
 phttpd [options] DIR
        phttpd [options] start
-       phttpd [options] stop | reload | upgrade | pause | resume | status"""
+       phttpd [options] stop | reload | upgrade | pause | resume | status
+       phttpd [options] explain URL"""
 
 _DESCRIPTION = """\
 Serve the files below a directory over HTTP/1.1, to thousands of clients at a time.
@@ -42,7 +43,8 @@ again for each file.  With “start”, it starts the daemon that the config fil
 when it serves.  “stop” lets the running daemon finish the requests in progress and waits for that;
 “reload” makes it read its configuration again, and “upgrade” replaces it by the code as it is on
 the disk, both without a failed request; “pause” makes it respond with 503 to every request until
-“resume”; “status” shows what it is doing.
+“resume”; “status” shows what it is doing.  “explain” shows which response a request would get, and
+why.
 """
 
 _EPILOG = """\
@@ -63,7 +65,8 @@ exit status:
 An option beats the config file, and the config file beats the defaults.  The config file is the one
 of --config.  Without it, commands, --foreground, --daemon and --check use the one in the checkout's
 etc/, or /etc/phttpd/phttpd.yaml, unless a directory is given.  Commands other than “start” take
---config and --pidfile only, and “status” also --json, as --check does.
+--config and --pidfile only, and “status” also --json, as --check does.  “explain” takes --config,
+--json and -H.
 """
 
 
@@ -123,7 +126,9 @@ def make_parser() -> _Parser:
     for option, text in PREVIEW_OPTIONS.items():
         add(option, action="store_true", help=f"with DIR: {text}")
     add("--check", action="store_true", help="check the configuration and the machine, and exit")
-    add("--json", action="store_true", help="with status and --check: for programs")
+    add("--json", action="store_true", help="with status, explain and --check: for programs")
+    text = "with explain: a field of the request, such as 'Accept: text/html'; may be repeated"
+    add("-H", "--header", dest="fields", metavar="FIELD", action="append", default=[], help=text)
     add("--version", action="version", version=f"phttpd {__version__}")
     return parser
 
@@ -158,7 +163,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parsed, left = parser.parse_known_args(arguments)
     parsed.spelling = parser.spelling(arguments)
     _read_word(parser, parsed)
-    if left := [word for word in left if word != "--"]:
+    left = [word for word in left if word != "--"]
+    if parsed.command == "explain":
+        if not left:
+            parser.error("explain: which request? Give a path such as /a.html, or a URL")
+        parsed.url = left.pop(0)
+    if left:
         what = "command" if parsed.word in COMMANDS else "directory"
         parser.error(f"{left[0]!r}: there is a {what} already")
     command = parsed.command or "start"
@@ -205,6 +215,10 @@ def _check_preview(parser: _Parser, parsed: argparse.Namespace) -> None:
 
 def _is_heeded(name: str, command: str, *, checks: bool) -> bool:
     """Tell whether an option has an effect on a command, or on --check."""
+    if command == "explain":
+        return name in ("config", "json", "fields")
     if name == "json":
         return command == "status" or checks
+    if name == "fields":
+        return False
     return command == "start" or name in ("config", "pidfile")

@@ -128,6 +128,11 @@ def _carry_out(parsed: Namespace) -> int:
         return _check(parsed, options, config_file, settings)
     if parsed.command == "start":
         return _start(parsed, options, config_file)
+    if parsed.command == "explain":
+        from httpd.explain import explain  # noqa: PLC0415 - the others do without
+
+        settings = load(config_file, options, parsed.spelling)
+        return explain(settings, config_file, parsed.url, parsed.fields, as_json=parsed.json)
     return _control(parsed, _find_pidfile(parsed, options, config_file))
 
 

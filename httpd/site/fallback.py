@@ -53,6 +53,11 @@ class Fallback:
         policy = NO_POLICY if rules is None else rules.find(self._file.decoded)
         self._policy = _always_revalidate(policy)
 
+    @property
+    def path(self) -> bytes:
+        """The decoded path of the file, which the rules are for."""
+        return self._file.decoded
+
     def respond(self, error: HTTPError, request: Request) -> ResponseBuilder | None:
         """Return the response with the file; None for another error, or without the file.
 

@@ -31,6 +31,11 @@ class RedirectStep:
         """Tell whether a GET may be redirected; see `EarlyStep.concerns`."""
         return not is_literal_path(path) or self._table.find(path) is not None
 
+    def find(self, path: bytes) -> Redirect | None:
+        """Return the redirect of a decoded path, if it has one."""
+        match = self._table.find(path)
+        return None if match is None else self._table.redirects[match.number]
+
     def handle(self, request: Request, policy: PathPolicy) -> ResponseBuilder | None:
         """Redirect; see `EarlyStep.handle`."""
         path = request.path

@@ -71,6 +71,7 @@ def _read_rule(tree: Tree, problems: list[str]) -> Rule:
         _read_expires(entries["expires"], problems) if "expires" in entries else None,
         _read_fields(entries["headers"], problems) if "headers" in entries else (),
         _read_origins(entries["cors"], problems) if "cors" in entries else None,
+        tree.line,
     )
 
 

@@ -7,7 +7,7 @@ of a path when it makes a response.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from httpd.protocol.negotiation import IDENTITY
@@ -62,12 +62,14 @@ class Rule:
         fields: names and values; a value of None removes the field.
         cors: the origins whose pages may read the response, `ANY_ORIGIN` for all; None to leave
             that unchanged.
+        line: of the config file.
     """
 
     paths: tuple[str, ...]
     expires: int | None = None
     fields: tuple[tuple[str, str | None], ...] = ()
     cors: Origins | None = None
+    line: int = field(default=0, compare=False)
 
 
 class PathPolicy(NamedTuple):
@@ -203,6 +205,12 @@ class Rules:
         if not matching:
             return NO_POLICY
         return self._policies.get(matching) or self._combine(matching)
+
+    def matching(self, path: bytes) -> tuple[Rule, ...]:
+        """Return the rules for a path, in the operator's order; `path` is as for `find`."""
+        text = path.decode("utf-8", "surrogateescape")
+        pairs = zip(self._rules, self._patterns, strict=True)
+        return tuple(rule for rule, (fullmatch, _) in pairs if fullmatch(text))
 
     def _combine(self, matching: int) -> PathPolicy:
         """Return the policy of some rules, and remember it.

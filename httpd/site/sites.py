@@ -40,6 +40,15 @@ def make_docroot(
     )
 
 
+def number_of(key: bytes) -> int | None:
+    """Return the number of the named site that a key is of; None for the site of all other names.
+
+    Args:
+        key: of a `Site`.
+    """
+    return int(key.partition(b".")[0]) if key else None
+
+
 class Sites:
     """All sites of a gateway.
 

@@ -49,11 +49,13 @@ class NamedSite:
         names: as `read_name` returns them.
         own: the settings that are not those at the top of the file, by key.
         access_log: None for that at the top of the file.
+        line: of the config file.
     """
 
     names: tuple[str, ...]
     own: tuple[tuple[str, Any], ...]
     access_log: OwnLog | None = None
+    line: int = field(default=0, compare=False)
 
     @property
     def name(self) -> str:
@@ -208,7 +210,8 @@ def _read_site(tree: Tree, lines: dict[str, int], problems: Problems) -> NamedSi
         text = f"the star stands for that of the name, and {without_star[0]} has none"
         problems.lines.append(f"{values['docroot'].place}: {text}")
     access_log = own.pop("access_log", None)
-    return NamedSite(tuple(name for name, _ in names), tuple(own.items()), access_log)
+    texts = tuple(name for name, _ in names)
+    return NamedSite(texts, tuple(own.items()), access_log, tree.line)
 
 
 def _is_left_out(value: Value) -> bool:
