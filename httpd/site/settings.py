@@ -30,12 +30,13 @@ _CHARSET_NAME = rf"(?!({_NO_CHARSET})$)[0-9A-Za-z][0-9A-Za-z._+-]{{0,39}}"
 _CHARSET_ALLOWED = "a charset such as utf-8 or iso-8859-1, or null to leave it out"
 
 _RULES_EXAMPLE = """\
+- path: [/**/, "*.html"]
+  headers:
+    Cache-Control: no-cache
 - path: /**
   headers:
     Content-Security-Policy: default-src 'self'
     X-Frame-Options: DENY
-- path: [/**/, "*.html"]
-  expires: 0
 - path: /assets/**
   expires: 365d
   headers:

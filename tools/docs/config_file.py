@@ -16,6 +16,11 @@ IN_FORCE = {
     "log_file": "../logs/phttpd.log",
 }
 """What the config file of a checkout sets; etc/installed.sed has the values of an installed one."""
+FIRST_IN_FORCE = {
+    "rules": "The first rule is in force: browsers ask again for each page, so that a change of the"
+    " site is seen at once. The others are examples.",
+}
+"""The lists of which the first item of the example is in force in either file, and why."""
 
 _HEAD = """\
 # yaml-language-server: $schema=phttpd.schema.json
@@ -44,12 +49,18 @@ def _explain(key: Key) -> str:
     width = max(map(len, key.kind.parts), default=0)
     for name, text in key.kind.parts.items():
         lines.append(comment(text, WIDTH, f"#   {name:{width}}  ", f"#   {'':{width}}  "))
+    if key.name in FIRST_IN_FORCE:
+        lines.append(comment(FIRST_IN_FORCE[key.name], WIDTH))
     return "\n".join(lines)
 
 
 def _set(key: Key) -> str:
     if key.name in IN_FORCE:
         return f"{key.name}: {IN_FORCE[key.name]}"
+    if key.name in FIRST_IN_FORCE:
+        first, rest = key.example.split("\n- ", 1)
+        examples = textwrap.indent(f"- {rest}", "#  ")
+        return "\n".join([f"{key.name}:", textwrap.indent(first, "  "), examples])
     if "\n" in key.example:
         return f"#{key.name}:\n" + textwrap.indent(key.example, "#  ")
     return f"#{key.name}: {key.example or scalar(key.default)}"
