@@ -18,8 +18,9 @@ from httpd.process.errors import EX_USAGE
 from httpd.process.output import write_error, write_output
 from httpd.settings.declaration import Key
 from httpd.settings.errors import refuse, suggest
+from httpd.settings.kinds import duration
 
-COMMANDS = ("start", "stop", "reload", "upgrade", "pause", "resume", "status", "explain")
+COMMANDS = ("start", "stop", "reload", "upgrade", "pause", "resume", "status", "top", "explain")
 
 PREVIEW_OPTIONS = {
     "--lan": "serve other machines too, at all addresses",
@@ -28,10 +29,17 @@ PREVIEW_OPTIONS = {
 }
 """The options of a preview, and what they do."""
 
+SORTS = ("rate", "percent", "eta", "age", "client")
+"""The columns that ``phttpd top`` can sort by."""
+
+_TOP_OPTIONS = ("once", "interval", "sort")
+_INTERVAL = duration(0.1, 3600)
+
 _USAGE = """\
 phttpd [options] DIR
        phttpd [options] start
        phttpd [options] stop | reload | upgrade | pause | resume | status
+       phttpd [options] top [--once] [--json] [--interval TIME] [--sort COLUMN]
        phttpd [options] explain URL"""
 
 _DESCRIPTION = """\
@@ -43,8 +51,8 @@ again for each file.  With “start”, it starts the daemon that the config fil
 when it serves.  “stop” lets the running daemon finish the requests in progress and waits for that;
 “reload” makes it read its configuration again, and “upgrade” replaces it by the code as it is on
 the disk, both without a failed request; “pause” makes it respond with 503 to every request until
-“resume”; “status” shows what it is doing.  “explain” shows which response a request would get, and
-why.
+“resume”; “status” shows what it is doing, and “top” its downloads, live: who downloads what, how
+fast, and how much is left.  “explain” shows which response a request would get, and why.
 """
 
 _EPILOG = """\
@@ -65,8 +73,8 @@ exit status:
 An option beats the config file, and the config file beats the defaults.  The config file is the one
 of --config.  Without it, commands, --foreground, --daemon and --check use the one in the checkout's
 etc/, or /etc/phttpd/phttpd.yaml, unless a directory is given.  Commands other than “start” take
---config and --pidfile only, and “status” also --json, as --check does.  “explain” takes --config,
---json and -H.
+--config and --pidfile only, “status” and “top” also --json, as --check does, and “top” its own.
+“explain” takes --config, --json and -H.
 """
 
 
@@ -126,7 +134,10 @@ def make_parser() -> _Parser:
     for option, text in PREVIEW_OPTIONS.items():
         add(option, action="store_true", help=f"with DIR: {text}")
     add("--check", action="store_true", help="check the configuration and the machine, and exit")
-    add("--json", action="store_true", help="with status, explain and --check: for programs")
+    add("--json", action="store_true", help="with status, top, explain and --check: for programs")
+    add("--once", action="store_true", help="with top: print once, as without a terminal")
+    add("--interval", metavar="TIME", help="with top: time between two looks (1s)")
+    add("--sort", metavar="COLUMN", help=f"with top: {', '.join(SORTS)} (rate)")
     text = "with explain: a field of the request, such as 'Accept: text/html'; may be repeated"
     add("-H", "--header", dest="fields", metavar="FIELD", action="append", default=[], help=text)
     add("--version", action="version", version=f"phttpd {__version__}")
@@ -176,6 +187,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         if not _is_heeded(name, command, checks=parsed.check):
             parser.error(f"{option} does not go with {command!r}")
     _check_preview(parser, parsed)
+    _read_top(parser, parsed)
     if parsed.config == "":
         parser.error(refuse("--config", parsed.config, "a path"))
     return parsed
@@ -213,12 +225,25 @@ def _check_preview(parser: _Parser, parsed: argparse.Namespace) -> None:
         parser.error("--lan does not go with --host, which says where to listen")
 
 
+def _read_top(parser: _Parser, parsed: argparse.Namespace) -> None:
+    """Turn the options of ``top`` into values."""
+    text = "1s" if parsed.interval is None else parsed.interval
+    try:
+        parsed.interval = _INTERVAL.read(text)
+    except ValueError as error:
+        parser.error(refuse("--interval", text, error))
+    if parsed.sort not in (None, *SORTS):
+        parser.error(refuse("--sort", parsed.sort, f"one of {', '.join(SORTS)}"))
+
+
 def _is_heeded(name: str, command: str, *, checks: bool) -> bool:
     """Tell whether an option has an effect on a command, or on --check."""
     if command == "explain":
         return name in ("config", "json", "fields")
     if name == "json":
-        return command == "status" or checks
+        return command in ("status", "top") or checks
+    if name in _TOP_OPTIONS:
+        return command == "top"
     if name == "fields":
         return False
     return command == "start" or name in ("config", "pidfile")

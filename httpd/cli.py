@@ -57,7 +57,7 @@ _SHORT_HELP = """\
 usage: phttpd DIR                   preview a directory at http://localhost:8080/, until Ctrl-C
        phttpd start                 start the daemon of {config}
        phttpd --config FILE         start the daemon of another config file
-       phttpd status | reload | upgrade | pause | resume | stop
+       phttpd status | top | reload | upgrade | pause | resume | stop
        phttpd --help                everything else
 """
 
@@ -206,6 +206,13 @@ def _control(parsed: Namespace, pidfile: str) -> int:
         from httpd.commands.status import status  # noqa: PLC0415
 
         return status(pidfile, as_json=parsed.json)
+    if parsed.command == "top":
+        from httpd.commands.top import TopSettings, top  # noqa: PLC0415
+        from httpd.commands.view import Sort  # noqa: PLC0415
+
+        sort = Sort(parsed.sort or Sort.RATE)
+        settings = TopSettings(parsed.once, parsed.json, parsed.interval, sort)
+        return top(pidfile, settings)
     from httpd.commands import control, modes  # noqa: PLC0415
 
     commands = {

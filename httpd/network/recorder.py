@@ -15,6 +15,7 @@ from httpd.protocol.extent import find_extent
 from httpd.protocol.messages import HTTPError
 from httpd.protocol.parser import VERSION
 from httpd.protocol.response import Response
+from httpd.protocol.target import decode_path
 
 _NO_SLOT = -1
 
@@ -181,9 +182,9 @@ def _describe(download: Running) -> Transfer:
 
 
 def _find_names(origin: Origin) -> tuple[bytes, str]:
-    """Return the path of a request, and the name of its site."""
+    """Return the path of a request, decoded, and the name of its site."""
     try:
         request = origin.gateway.parse(origin.head)
+        return decode_path(request.path), request.header.site.name
     except HTTPError:  # not of a request that got content
         return origin.head.partition(VERSION)[0].partition(b" ")[2], ""
-    return request.path, request.header.site.name

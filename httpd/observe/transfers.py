@@ -458,9 +458,19 @@ def read_all(pid: int) -> list[TransferTable]:
         PermissionError: when the supervisor belongs to another user.
         ProcessLookupError: when there is no such process.
     """
-    found = sorted(_find_memfds(pid), reverse=True)
-    tables = (_open(generation, path) for generation, path in found)
+    found = sorted(find_tables(pid).items(), reverse=True)
+    tables = (open_table(generation, path) for generation, path in found)
     return [table for table in tables if table is not None]
+
+
+def find_tables(pid: int) -> dict[int, str]:
+    """Return where the transfer tables of a running supervisor are, by generation.
+
+    Raises:
+        PermissionError: when the supervisor belongs to another user.
+        ProcessLookupError: when there is no such process.
+    """
+    return dict(_find_memfds(pid))
 
 
 def _find_memfds(pid: int) -> Iterator[tuple[int, str]]:
@@ -478,8 +488,16 @@ def _find_memfds(pid: int) -> Iterator[tuple[int, str]]:
             yield int(match[1]), path
 
 
-def _open(generation: int, path: str) -> TransferTable | None:
-    """Return a table that can be watched, so that it is opened for writing."""
+def open_table(generation: int, path: str) -> TransferTable | None:
+    """Return a table to watch, for which it is opened for writing.
+
+    Args:
+        generation: its number.
+        path: a result of `find_tables`.
+
+    Returns:
+        None if it has gone meanwhile.
+    """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -78,7 +78,7 @@ def test_stop_shows_what_it_waits_for(site: Path) -> None:
     assert not server.pidfile.exists()
 
 
-@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "pause", "resume", "status"])
+@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "pause", "resume", "status", "top"])
 def test_commands_without_a_daemon_say_so(site: Path, word: str) -> None:
     done = Daemon(site).run(word)
     assert done.returncode == NOT_RUNNING

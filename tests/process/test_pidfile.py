@@ -253,7 +253,7 @@ def test_pidfile_that_is_a_dangling_symlink_creates_no_file(site: Path) -> None:
     assert not created
 
 
-@pytest.mark.parametrize("word", ["start", "stop", "reload", "upgrade", "status"])
+@pytest.mark.parametrize("word", ["start", "stop", "reload", "upgrade", "status", "top"])
 def test_pidfile_that_is_a_symlink_is_refused_by_every_command(site: Path, word: str) -> None:
     server = Daemon(site)
     server.pidfile.symlink_to("nowhere")
@@ -319,7 +319,7 @@ def test_one_of_many_starts_at_once_gets_the_pidfile(site: Path, stale: bool) ->
     assert server.run("stop").returncode == 0
 
 
-@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
+@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status", "top"])
 @pytest.mark.parametrize("kind", ["missing", "dead", "other program", "younger program", "no pid"])
 def test_control_signals_no_other_process(site: Path, word: str, kind: str) -> None:
     server = Daemon(site)
@@ -337,7 +337,7 @@ def test_control_signals_no_other_process(site: Path, word: str, kind: str) -> N
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status"])
+@pytest.mark.parametrize("word", ["stop", "reload", "upgrade", "status", "top"])
 def test_pidfile_that_is_a_fifo_does_not_hang_control(site: Path, word: str) -> None:
     server = Daemon(site)
     os.mkfifo(server.pidfile)

@@ -249,7 +249,17 @@ def test_help_has_every_option_and_command(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     options = """--config -c --base --docroot --host --port --recv --workers --threads --user
         --group --foreground --verbose --pidfile --log-file --check --version --help"""
-    for word in [*options.split(), "start", "stop", "reload", "upgrade", "status", "--json"]:
+    for word in [
+        *options.split(),
+        "start",
+        "stop",
+        "reload",
+        "upgrade",
+        "status",
+        "top",
+        "--json",
+        "--once",
+    ]:
         assert re.search(rf"(?<![\w-]){word}(?![\w-])", done.stdout), word
 
 

@@ -18,9 +18,9 @@ from httpd.observe.transfers import (
     State,
     Transfer,
     TransferTable,
-    _find_memfds,
-    _open,
     checksum,
+    find_tables,
+    open_table,
     read_all,
 )
 from tests.unit.guard import must_end, open_descriptors
@@ -323,9 +323,7 @@ def test_table_look_alike_is_ignored(content: bytes) -> None:
     fd = os.memfd_create("phttpd.transfers.5000000", os.MFD_ALLOW_SEALING)
     try:
         os.write(fd, content)
-        paths = [path for number, path in _find_memfds(os.getpid()) if number == 5_000_000]
-        assert paths
-        assert [_open(1, path) for path in paths] == [None]
+        assert open_table(1, find_tables(os.getpid())[5_000_000]) is None
     finally:
         os.close(fd)
 
