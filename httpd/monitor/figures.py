@@ -6,12 +6,15 @@ import calendar
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from httpd.monitor.metrics import Metric, Sample, gauge, metrics_of
 from httpd.monitor.processes import process_metrics
 from httpd.monitor.state import ServerState
+from httpd.observe.counters import Counters
+from httpd.observe.downloads import Outcome
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
 
 _STARTED = "%Y-%m-%d %H:%M:%S %z"
@@ -26,8 +29,9 @@ def all_metrics(state: ServerState) -> Iterator[Metric]:
     boards = state.boards()
     facts = boards[0].facts if boards else {}
     yield from _server_metrics(facts)
-    yield from metrics_of(state.counters())
+    yield from metrics_of(state.counters() or Counters({}, {}))
     yield from _load_metrics(boards)
+    yield from _download_metrics(state)
     yield from _worker_metrics(boards, state.stuck_loops())
     workers = {worker["pid"] for board in boards for worker in board.snapshot()} - {0}
     yield from process_metrics([state.supervisor, os.getpid(), *sorted(workers)])
@@ -63,6 +67,28 @@ def _load_metrics(boards: Sequence[Scoreboard]) -> Iterator[Metric]:
         "phttpd_downloads_remaining_bytes",
         "Bytes that responses in progress have still to send.",
         total(Column.REMAINING),
+    )
+
+
+def _download_metrics(state: ServerState) -> Iterator[Metric]:
+    running = Counter(
+        download.site.decode("utf-8", "replace")
+        for download in state.downloads.all()
+        if download.outcome is Outcome.RUNNING
+    )
+    samples = tuple(Sample(number, (("site", site),)) for site, number in sorted(running.items()))
+    yield Metric("phttpd_downloads", "gauge", "Downloads that run.", samples)
+    text = "Downloads that were completed since the monitor runs."
+    complete = (Sample(state.ended[Outcome.COMPLETE]),)
+    yield Metric("phttpd_downloads_completed_total", "counter", text, complete)
+    yield Metric(
+        "phttpd_downloads_aborted_total",
+        "counter",
+        "Downloads that were not, and will not be resumed.",
+        tuple(
+            Sample(state.ended[reason], (("reason", str(reason)),))
+            for reason in (Outcome.ABANDONED, Outcome.REPLACED)
+        ),
     )
 
 

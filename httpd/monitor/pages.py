@@ -18,6 +18,7 @@ from httpd.protocol.messages import HTTPError, Request
 from httpd.site.builder import ResponseBuilder
 
 _JSON = "application/json"
+_STARTING, _SOON = "The monitor is just starting.", (("Retry-After", "1"),)
 _HTML = "text/html; charset=utf-8"
 _EVENTS = text_builder("", "text/event-stream")._replace(segments=None)
 
@@ -55,6 +56,8 @@ def _show_readiness(state: ServerState) -> ResponseBuilder:
 
 
 def _show_metrics(state: ServerState, request: Request) -> ResponseBuilder:
+    if state.counters() is None:  # a counter must not fall from one monitor to the next
+        raise HTTPError(503, _STARTING, _SOON)
     accept = request.fields.get("accept")
     is_open = prefers(accept, "application/openmetrics-text", "text/plain")
     text = render(all_metrics(state), is_open=is_open)
@@ -64,6 +67,6 @@ def _show_metrics(state: ServerState, request: Request) -> ResponseBuilder:
 def _show_status(state: ServerState, snapshots: Snapshots) -> ResponseBuilder:
     report = state.report()
     if not report:
-        raise HTTPError(503, "The server is just starting.", (("Retry-After", "1"),))
+        raise HTTPError(503, _STARTING, _SOON)
     report |= {name: snapshots.latest.get(name, []) for name in ("downloads", "ended")}
     return text_builder(json.dumps(report, indent=2) + "\n", _JSON)

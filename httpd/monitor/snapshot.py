@@ -22,6 +22,7 @@ MOST_DOWNLOADS = 200
 MOST_ENDED = 20
 """Downloads that do not run and are shown: the latest."""
 
+_REQUESTS, _BYTES = "http_requests_total", "http_response_bytes_total"
 Snapshot = Mapping[str, Any]
 
 
@@ -44,12 +45,13 @@ class Snapshots:
         """Take the snapshot of this second, and return it."""
         state = self._state
         boards, counters = state.boards(), state.counters()
-        sums = counters.total("http_requests_total"), counters.total("http_response_bytes_total")
-        before, self._before = self._before or sums, sums
+        sums = before = 0, 0
+        if counters is not None:
+            sums = counters.total(_REQUESTS), counters.total(_BYTES)
+            before, self._before = self._before or sums, sums
         requests, sent = (max(0, now - then) for now, then in zip(sums, before, strict=True))
         self._history.append(sent)
         downloads = state.downloads.all()
-        state.downloads.take_closed()  # so that it does not grow
         readiness = state.readiness()
         self.latest = {
             "at": round(time.time()),

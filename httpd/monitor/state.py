@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from httpd.observe.counters import Counters, read_counters
-from httpd.observe.downloads import Downloads, Look
+from httpd.observe.downloads import Downloads, Look, Outcome
 from httpd.observe.report import make_report
 from httpd.observe.scoreboard import PAUSING, Column, Phase, Scoreboard, read_all
 from httpd.observe.transfers import TransferTable
@@ -59,6 +61,9 @@ class ServerState:
         self.generations: frozenset[int] = frozenset()
         """The generations whose transfers can be read; replaced as a whole."""
         self.downloads = Downloads()
+        self.ended: Counter[Outcome] = Counter()
+        """How many downloads have had each outcome, since the monitor runs."""
+        self._counters: Counters | None = None
         self._tables: dict[int, _Table] = {}  # of transfers, by generation
         self._second = 0  # of the last look
         self._ticks: dict[tuple[int, int], tuple[int, int]] = {}  # loop → its ticks, and since when
@@ -67,14 +72,19 @@ class ServerState:
         """Return the scoreboards of all generations, the newest first."""
         return read_all(os.getpid())
 
-    def counters(self) -> Counters:
-        """Return the counters of the server."""
-        return read_counters(os.getpid())
+    def counters(self) -> Counters | None:
+        """Return the counters of the server, or None before all of its memory has come.
+
+        While a generation comes or goes, they are those of the last call.
+        """
+        with suppress(ProcessLookupError, ValueError):
+            self._counters = read_counters(os.getpid())
+        return self._counters
 
     def report(self) -> dict[str, Any]:
         """Return what ``phttpd status --json`` prints; empty before there is a generation."""
-        boards = self.boards()
-        return make_report(self.supervisor, boards, self.counters()) if boards else {}
+        boards, counters = self.boards(), self.counters()
+        return make_report(self.supervisor, boards, counters) if boards and counters else {}
 
     def readiness(self) -> Readiness:
         """Return whether clients should be sent to the server."""
@@ -96,6 +106,7 @@ class ServerState:
         # A last look at those that are gone: their transfers have ended just before.
         self.downloads.fold(now, [table.look(now) for table in self._tables.values()])
         self._tables = {key: one for key, one in self._tables.items() if key in generations}
+        self.ended.update(download.outcome for download in self.downloads.take_closed())
 
     def look(self, second: int) -> None:
         """Note how often each loop has ticked; to be called once a second.

@@ -63,7 +63,13 @@ def _try_to_show(server: Daemon, target: str) -> Response | None:
 
 
 def status(server: Daemon) -> Any:
-    return json.loads(show(server, "/status.json").body)
+    """Return the figures, once the monitor has the memory of the server."""
+    return until(lambda: _try_status(server), "the figures")
+
+
+def _try_status(server: Daemon) -> Any:
+    response = show(server, "/status.json")
+    return json.loads(response.body) if response.status == 200 else None
 
 
 def test_monitor_shows_what_the_command_shows(server: Daemon, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from httpd.monitor.metrics import Metric, Sample, gauge, metrics_of, render
 from httpd.monitor.state import ServerState
 from httpd.observe import counters
 from httpd.observe.counters import BOUNDS, FAMILIES, Counters, Histogram
+from httpd.observe.downloads import Outcome
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
 
 PARSE_OPEN: Any = parse_open
@@ -124,6 +125,16 @@ def test_figures_are_those_of_the_scoreboards(boards: list[Scoreboard], *, is_op
     names = {name for name, _ in found}
     assert names >= {"process_cpu_seconds_total", "process_resident_memory_bytes"}
     assert found["process_open_fds", ()] > 3
+
+
+def test_downloads_are_counted_by_their_outcome(boards: list[Scoreboard]) -> None:
+    assert boards
+    state = ServerState(1)
+    state.ended.update([Outcome.COMPLETE, Outcome.COMPLETE, Outcome.REPLACED])
+    found = read(render(all_metrics(state), is_open=True), is_open=True)
+    assert found["phttpd_downloads_completed_total", ()] == 2
+    assert found["phttpd_downloads_aborted_total", (("reason", "replaced"),)] == 1
+    assert found["phttpd_downloads_aborted_total", (("reason", "abandoned"),)] == 0
 
 
 def test_server_without_a_generation_has_metrics(monkeypatch: pytest.MonkeyPatch) -> None:

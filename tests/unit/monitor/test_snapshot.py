@@ -26,6 +26,8 @@ class Server:
         board.set_pid(0, 7)
         self.sent = self.requests = 0
         self.downloads = Downloads()
+        self.is_new = False
+        """Whether the counters cannot be read yet."""
         self.snapshots = Snapshots(
             cast(
                 ServerState,
@@ -40,7 +42,9 @@ class Server:
             )
         )
 
-    def counters(self) -> Counters:
+    def counters(self) -> Counters | None:
+        if self.is_new:
+            return None
         values: dict[str, Any] = {
             "http_requests_total": {(): self.requests},
             "http_response_bytes_total": {(): self.sent},
@@ -63,6 +67,9 @@ def transfer(number: int, acknowledged: int, state: State = State.RUNNING) -> Tr
 def test_rates_are_of_the_last_second_and_the_first_is_not_known() -> None:
     server = Server()
     server.sent = server.requests = 1000
+    server.is_new = True
+    assert server.snapshots.take()["figures"]["sent"] == 0
+    server.is_new = False
     figures = server.snapshots.take()["figures"]
     assert (figures["sent"], figures["bytes_per_second"]) == (1000, 0)
     server.sent, server.requests = 1500, 1003

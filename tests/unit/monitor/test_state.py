@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from httpd.monitor.state import PATIENCE, ServerState, judge_readiness
+from httpd.observe.counters import Counters
 from httpd.observe.scoreboard import Column, Mode, Phase, Scoreboard
 
 READY, STARTING, DRAINING, UNREADY = "ready", "starting", "draining", "unready"
@@ -46,6 +47,25 @@ def test_server_that_is_paused_is_not_ready(mode: Mode) -> None:
     paused = board(Phase.SERVING)
     paused.set_mode(mode, 1)
     assert judge_readiness([paused]) == (False, "paused", "every request gets 503")
+
+
+def test_counters_stay_while_they_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = ServerState(1)
+    found: list[Counters] = []
+
+    def read(_: int) -> Counters:
+        if not found:
+            raise ProcessLookupError
+        return found.pop()
+
+    monkeypatch.setattr("httpd.monitor.state.read_counters", read)
+    assert state.counters() is None
+    assert state.report() == {}
+    found.append(Counters({"http_requests_total": {(): 7}}, {}))
+    for _ in range(2):
+        counters = state.counters()
+        assert counters
+        assert counters.total("http_requests_total") == 7
 
 
 @pytest.fixture
