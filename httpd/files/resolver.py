@@ -25,8 +25,6 @@ from httpd.protocol.messages import HTTPError
 SETTLED_NS = 2_000_000_000
 """Nanoseconds after which the modification time of a file tells two versions apart, even on the
 coarsest file systems."""
-_MAX_DIRECTORIES = 256
-"""Directories that are pinned at a time."""
 
 DirectoryState = tuple[int, int, int, int]
 """Device, inode, modification time and status change time of a directory, in nanoseconds.
@@ -76,7 +74,7 @@ class Resolver:
         self.directory = directory
         self._hidden = hidden
         self._link_targets = link_targets
-        self._note_valid = valid_roots.note
+        self._roots = valid_roots
         self._outer = outer
         self._root = self.valid_root = -1
         self._root_status = os.stat_result(range(10))
@@ -96,7 +94,17 @@ class Resolver:
         if self._root >= 0:
             os.close(self._root)
             self._root = self.valid_root = -1
-        self._release_directories()
+            self._roots.drop_pins(1)
+        self.release_directories()
+        self._roots.forget(self)
+
+    def release_directories(self) -> None:
+        """Close all descriptors but that of the docroot."""
+        for directory in self._directories.values():
+            os.close(directory.fd)
+        self._roots.drop_pins(len(self._directories))
+        self._directories.clear()
+        self.plain.clear()
 
     def validate_root(self) -> int:
         """Return a descriptor of the directory that has the docroot's name now, as `valid_root`.
@@ -118,7 +126,7 @@ class Resolver:
                     raise NoDocrootError(error) from None
                 raise
         self.valid_root = self._root
-        self._note_valid(self)
+        self._roots.note(self)
         return self._root
 
     def may_enter_root(self) -> bool:
@@ -208,7 +216,8 @@ class Resolver:
         return real.startswith(inside) and not self._hidden.has_target(real[len(inside) :])
 
     def pin_parent(self, name: bytes) -> PinnedDirectory:
-        """Return the directory that a file is in; it is pinned once between two calls of `release`.
+        """Return the directory that a file is in; it is pinned once between two calls of `release`,
+        unless there are too many.
 
         Args:
             name: an absolute path that begins with the docroot's.
@@ -220,9 +229,10 @@ class Resolver:
         path = name[: name.rfind(b"/")]
         directory = self._directories.get(path)
         if directory is None:
-            if len(self._directories) == _MAX_DIRECTORIES:
-                self._release_directories()
-            directory = self._directories[path] = self._pin_directory(path)
+            directory = self._pin_directory(path)
+            self._roots.make_room(self, self._outer)
+            self._directories[path] = directory
+            self._roots.add_pin(self)
         return directory
 
     def directory_state(self, name: bytes) -> DirectoryState | None:
@@ -254,17 +264,13 @@ class Resolver:
         is_settled = time.time_ns() - max(times) > SETTLED_NS
         return PinnedDirectory(fd, (status.st_dev, status.st_ino, *times) if is_settled else None)
 
-    def _release_directories(self) -> None:
-        for directory in self._directories.values():
-            os.close(directory.fd)
-        self._directories.clear()
-        self.plain.clear()
-
     def _open_root(self) -> None:
         directory = self.directory or b"/"
         if self._root < 0 or not os.path.samestat(os.stat(directory), self._root_status):
             self.release()
+            self._roots.make_room(self)
             self._root, self._root_status = pin_directory(directory)
+            self._roots.add_pin(self)
 
     def _pin_root(self, outer: Resolver) -> None:
         """Pin the docroot without leaving the directory around it.
@@ -277,6 +283,7 @@ class Resolver:
         if self._root >= 0 and os.path.samestat(status, self._root_status):
             return
         self.release()
+        self._roots.make_room(self, outer)
         fd = outer.pin(self.directory)
         try:
             self._root_status = os.fstat(fd)
@@ -287,6 +294,7 @@ class Resolver:
             os.close(fd)
             raise
         self._root = fd
+        self._roots.add_pin(self)
 
 
 def link_to(fd: int) -> bytes:

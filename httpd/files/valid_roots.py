@@ -11,6 +11,9 @@ from typing import Protocol
 from httpd.files.faults import EXHAUSTED
 from httpd.files.openat2 import pin_directory
 
+_MAX_PINS = 256
+"""Descriptors that the docroots of a loop hold at a time."""
+
 
 class Root(Protocol):
     """A directory that is looked up by its name.
@@ -22,12 +25,32 @@ class Root(Protocol):
     valid_root: int
 
 
+class Holder(Protocol):
+    """What holds directories below a docroot open."""
+
+    def release(self) -> None:
+        """Close all of them until they are needed again."""
+
+    def release_directories(self) -> None:
+        """Close all of them but the docroot."""
+
+
 class ValidRoots:
-    """The directories of a loop that were looked up since the last `invalidate`."""
+    """The directories of a loop that were looked up since the last `invalidate`.
 
-    __slots__ = ("_found", "_link_targets", "note")
+    It also bounds how many directories the docroots of the loop hold open together, however many
+    docroots there are.
 
-    def __init__(self) -> None:
+    Args:
+        most: that number, at least 4.
+    """
+
+    __slots__ = ("_found", "_holders", "_link_targets", "_most", "_pins", "note")
+
+    def __init__(self, most: int = _MAX_PINS) -> None:
+        self._most = most
+        self._pins = 0
+        self._holders: set[Holder] = set()
         self._found: list[Root] = []
         self._link_targets: dict[str, LinkTarget] = {}
         self.note = self._found.append
@@ -48,8 +71,35 @@ class ValidRoots:
         known = self._link_targets
         return tuple(known.setdefault(path, LinkTarget(path, self)) for path in paths)
 
+    def make_room(self, holder: Holder, *others: Holder | None) -> None:
+        """Let other docroots close their descriptors if there is no room for one more.
+
+        Args:
+            holder: what needs the descriptor; it may have to close its own, except the docroot's.
+            others: what keeps its descriptors.
+        """
+        if self._pins >= self._most:
+            for other in self._holders - {holder, *others}:
+                other.release()
+            holder.release_directories()
+
+    def add_pin(self, holder: Holder) -> None:
+        """Note a descriptor that a holder has opened."""
+        self._pins += 1
+        self._holders.add(holder)
+
+    def drop_pins(self, number: int) -> None:
+        """Note that a holder has closed some descriptors."""
+        self._pins -= number
+
+    def forget(self, holder: Holder) -> None:
+        """Note that a holder has no descriptor left."""
+        self._holders.discard(holder)
+
     def release(self) -> None:
-        """Close the descriptors of all link targets until they are needed again."""
+        """Close all descriptors until they are needed again."""
+        for holder in [*self._holders]:
+            holder.release()
         for target in self._link_targets.values():
             target.release()
 

@@ -21,7 +21,7 @@ class Shared:
         second: of the monotonic clock.
         clock: the date of this second.
         listings: of all sites.
-        valid_roots: of all docroots.
+        valid_roots: of all docroots, which they hold open for a second at the most.
         faults: why docroots could not be read for requests, by `Identity.label`.
     """
 

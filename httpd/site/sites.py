@@ -178,8 +178,6 @@ class Sites:
         self._file_cache.begin_second(second)
         for site in (*self._made.values(), *self._of_stars.values()):
             site.begin_second(second, date)
-        for docroot in self._outer.values():
-            docroot.release()
 
     def release(self) -> None:
         """Close the files that no client is being sent, and all directories."""
@@ -188,8 +186,6 @@ class Sites:
         self._shared.valid_roots.release()
         for site in (*self._made.values(), *self._of_stars.values()):
             site.release()
-        for docroot in self._outer.values():
-            docroot.release()
 
     def take_faults(self) -> dict[str, OSError]:
         """Return why docroots could not be read for requests since the last call, by label."""

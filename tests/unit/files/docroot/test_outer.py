@@ -19,8 +19,8 @@ from tests.unit.site.directories import as_nobody, open_directory, write
 class Inner:
     """A docroot of which nothing is outside of `outer`."""
 
-    def __init__(self, outer: Path, name: str) -> None:
-        self.roots = ValidRoots()
+    def __init__(self, outer: Path, name: str, roots: ValidRoots | None = None) -> None:
+        self.roots = roots or ValidRoots()
         self.outer = Docroot(str(outer), (), self.roots)
         self.docroot = Docroot(str(outer / name), ("index.html",), self.roots, self.outer)
 
@@ -136,3 +136,43 @@ def test_release_closes_all_descriptors(outer: Path) -> None:
         assert opened_since(before)
         inner.release()
         assert opened_since(before) == []
+
+
+@pytest.mark.parametrize("names", [["alice", "bob"], ["alice"] * 20 + ["bob"]])
+def test_docroots_together_hold_few_directories_open(outer: Path, names: list[str]) -> None:
+    """Many sites of one loop cannot use up the descriptors of the process."""
+    most = 8
+    for name in "alice", "bob":
+        for number in range(10):
+            write(outer / name / str(number) / "a.txt", f"{name} {number}")
+    before = open_descriptors()
+    roots = ValidRoots(most)
+    inner = [Inner(outer, name, roots) for name in names * 3]
+    seen = 0
+    for number in range(10):
+        for name, one in zip(names * 3, inner, strict=True):
+            found = look_up(one.docroot, f"/{number}/a.txt")
+            assert found == f"{name} {number}"
+            path = os.fsencode(outer / name / str(number) / "a.txt")
+            assert one.docroot.revalidate(path)[0] is not None
+            one.docroot.directory_state(path)
+            seen = max(seen, len(opened_since(before)))
+            assert seen <= most
+    assert seen > most // 2
+    roots.release()
+    assert opened_since(before) == []
+
+
+def test_docroot_that_is_full_goes_on_with_its_own_root(tmp_path: Path) -> None:
+    for number in range(30):
+        write(tmp_path / str(number) / "a.txt", str(number))
+    before = open_descriptors()
+    docroot = Docroot(str(tmp_path), (), ValidRoots(4))
+    for _ in range(2):
+        for number in range(30):
+            name = os.fsencode(tmp_path / str(number) / "a.txt")
+            assert look_up(docroot, f"/{number}/a.txt") == str(number)
+            assert docroot.revalidate(name)[0] is not None
+            assert len(opened_since(before)) <= 4
+    docroot.release()
+    assert opened_since(before) == []
