@@ -119,7 +119,7 @@ def _print_objects(watch: Watch, settings: TopSettings) -> int:
     poll.register(_STDOUT, 0)  # POLLERR when the reader has ended
     while True:
         write_output(json.dumps(_report(watch, figures)))
-        if settings.once or poll.poll(settings.interval * 1000):
+        if settings.once or watch.pause(poll, settings.interval):
             return EX_OK
         figures = _look(watch)
 
@@ -209,8 +209,7 @@ class _View:
         next_look = time.monotonic()
         while True:
             self._draw()
-            timeout = max(0.0, next_look - time.monotonic()) * 1000
-            for fd, _ in self._poll.poll(timeout):
+            for fd, _ in self._watch.pause(self._poll, next_look - time.monotonic()):
                 if fd == self._keyboard:
                     if not self._obey_keys(fd):
                         return None

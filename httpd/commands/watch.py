@@ -14,13 +14,14 @@ from typing import NamedTuple
 from httpd.observe.counters import read_counters
 from httpd.observe.downloads import Downloads, Look, Rate
 from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
-from httpd.observe.transfers import TransferTable, find_tables, open_table
+from httpd.observe.transfers import WATCH_SECONDS, TransferTable, find_tables, open_table
 from httpd.process.pidfile import find_supervisor
 from httpd.process.status_text import total
 
 _TICK_SECONDS = 3.0
 """How long to wait for the loops to write their records, as they do once a second."""
 _POLL_SECONDS = 0.02
+_RENEW_SECONDS = WATCH_SECONDS / 2
 
 
 class Figures(NamedTuple):
@@ -81,9 +82,13 @@ class _Server:
             looks.append(self._read(generation, has_ended=generation not in found))
             if generation not in found:
                 del self._tables[generation]
+        self.renew()
+        return looks
+
+    def renew(self) -> None:
+        """Have the loops write their records for some more seconds."""
         for table, _ in self._tables.values():
             table.watch(time.monotonic())
-        return looks
 
     def last_look(self) -> list[Look]:
         """Return what has ended since the last look, of a server that has ended itself."""
@@ -187,6 +192,24 @@ class Watch:
             requests_per_second=self._request_rate.per_second(),
             bytes_per_second=self._byte_rate.per_second(),
         )
+
+    def pause(self, poll: select.poll, seconds: float) -> list[tuple[int, int]]:
+        """Wait for events, and have the loops go on writing their records meanwhile.
+
+        Args:
+            poll: what to wait for.
+            seconds: how long to wait at the most.
+
+        Returns:
+            The events, as `poll` returns them.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            left = max(0.0, until - time.monotonic())
+            if (events := poll.poll(min(left, _RENEW_SECONDS) * 1000)) or left <= _RENEW_SECONDS:
+                return events
+            for server in self._servers.values():
+                server.renew()
 
     def wait_for_records(self) -> None:
         """Wait until the loops have written their records, or a loop seems to be stuck."""
