@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.process import proc
 from tests.process.events import LogFile, until
-from tests.process.launch import Daemon, daemon, foreground
-from tests.support.raw import ask
+from tests.process.launch import Daemon, daemon, foreground, free_port
+from tests.support.raw import Client, ask, request
 
 pytestmark = pytest.mark.root
 
@@ -50,6 +52,34 @@ def test_threads_of_a_worker_all_become_the_user(site: Path) -> None:
         for pid in server.workers():
             for task in Path(f"/proc/{pid}/task").iterdir():
                 assert f"Uid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}" in (task / "status").read_text()
+
+
+def test_monitor_becomes_the_user_and_sees_the_server_all_the_same(site: Path) -> None:
+    """Also downloads, and generations that are younger than the monitor."""
+    with (site / "large").open("wb") as file:
+        file.truncate(1 << 30)
+    port = free_port()
+    with daemon(site, user="nobody", monitor=f"127.0.0.1:{port}") as server:
+        children = server.workers
+        (monitor,) = until(lambda: [pid for pid in children() if is_monitor(pid)], "a monitor")
+        assert server.run("reload").returncode == 0
+        assert proc.status(monitor, "Uid") == [str(NOBODY.pw_uid)] * 4
+        with Client(server.port) as client:
+            client.send(request("/large"))
+            client.head()
+            (download,) = until(lambda: shown(port).get("downloads"), "the download")
+            assert download["path"] == "/large"
+        workers = shown(port)["workers"]
+        assert {worker["pid"] for worker in workers} <= {*children()} - {monitor}
+
+
+def is_monitor(pid: int) -> bool:
+    return "monitor" in proc.name(pid)
+
+
+def shown(port: int) -> Any:
+    response = ask(port, "/status.json")
+    return json.loads(response.body) if response.status == 200 else {}
 
 
 def test_workers_become_the_group(site: Path) -> None:
