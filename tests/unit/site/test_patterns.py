@@ -181,7 +181,7 @@ def fill(pattern: str, captures: list[str]) -> str:
     parts = re.split(r"\*\*?", pattern)
     path = parts[0]
     for capture, part in zip(captures, parts[1:], strict=True):
-        path += capture + (part[1:] if path.endswith("/") and not capture and part else part)
+        path += capture + (part if capture or not path.endswith("/") else part.removeprefix("/"))
     return path
 
 
@@ -189,6 +189,7 @@ def fill(pattern: str, captures: list[str]) -> str:
 @settings(max_examples=500)
 @example("/**/*b*/**/b", "/ab/b/a/ab/b")
 @example("/**/b/**", "/a/b/")
+@example("/*aa", "/aa")
 def test_pattern_with_captures_matches_the_same_paths_which_they_make_again(
     pattern: str, path: str
 ) -> None:
