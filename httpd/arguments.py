@@ -20,7 +20,10 @@ from httpd.settings.declaration import Key
 from httpd.settings.errors import refuse, suggest
 from httpd.settings.kinds import duration
 
-COMMANDS = ("start", "stop", "reload", "upgrade", "pause", "resume", "status", "top", "explain")
+COMMANDS = (
+    *("start", "stop", "reload", "upgrade"),
+    *("pause", "resume", "unready", "ready", "status", "top", "explain"),
+)
 
 PREVIEW_OPTIONS = {
     "--lan": "serve other machines too, at all addresses",
@@ -38,7 +41,8 @@ _INTERVAL = duration(0.1, 3600)
 _USAGE = """\
 phttpd [options] DIR
        phttpd [options] start
-       phttpd [options] stop | reload | upgrade | pause | resume | status
+       phttpd [options] stop | reload | upgrade | status
+       phttpd [options] pause | resume | unready | ready
        phttpd [options] top [--once] [--json] [--interval TIME] [--sort COLUMN]
        phttpd [options] explain URL"""
 
@@ -51,8 +55,9 @@ again for each file.  With “start”, it starts the daemon that the config fil
 when it serves.  “stop” lets the running daemon finish the requests in progress and waits for that;
 “reload” makes it read its configuration again, and “upgrade” replaces it by the code as it is on
 the disk, both without a failed request; “pause” makes it respond with 503 to every request until
-“resume”; “status” shows what it is doing, and “top” its downloads, live: who downloads what, how
-fast, and how much is left.  “explain” shows which response a request would get, and why.
+“resume”; “unready” makes it tell balancers not to use it until “ready”; “status” shows what it is
+doing, and “top” its downloads, live: who downloads what, how fast, and how much is left.  “explain”
+shows which response a request would get, and why.
 """
 
 _EPILOG = """\
@@ -64,6 +69,7 @@ signals:
   USR1              open the log files again
   USR2              upgrade: start phttpd again, which takes over; if it cannot, go on as before
   RTMIN+1, RTMIN+2  pause: respond with 503 to every request; resume
+  RTMIN+3, RTMIN+4  unready: tell balancers so, and serve; ready
 
 exit status:
   0 fine   3 no daemon is running   64 wrong usage   66 config file, or what it names, missing

@@ -57,7 +57,8 @@ _SHORT_HELP = """\
 usage: phttpd DIR                   preview a directory at http://localhost:8080/, until Ctrl-C
        phttpd start                 start the daemon of {config}
        phttpd --config FILE         start the daemon of another config file
-       phttpd status | top | reload | upgrade | pause | resume | stop
+       phttpd status | top | reload | upgrade | stop
+       phttpd pause | resume | unready | ready
        phttpd --help                everything else
 """
 
@@ -221,6 +222,8 @@ def _control(parsed: Namespace, pidfile: str) -> int:
         "upgrade": control.upgrade,
         "pause": modes.pause,
         "resume": modes.resume,
+        "unready": modes.unready,
+        "ready": modes.ready,
     }
     return commands[parsed.command](pidfile)
 

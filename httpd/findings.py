@@ -7,8 +7,10 @@ and no start and no deployment fails by it.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import pwd
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -45,6 +47,8 @@ _HOMES = ("/home", "/root", "/run/user")
 _TEMPORARY = ("/tmp", "/var/tmp")
 _SECRETS = (".env", ".git", ".hg", ".htpasswd", ".ssh", ".svn")
 """Names that are in a docroot by mistake, as a rule, or are meant for nobody else."""
+_STOP_SECONDS = "90s"
+"""What systemd waits for the end of a service without TimeoutStopSec= (systemd-system.conf(5))."""
 _NOT_COMPARED = ("ExecStart", "ExecReload")
 _SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "systemd")
 
@@ -91,6 +95,7 @@ def find(
     if unit is not None:
         found += _check_docroots(settings, unit)
         found += _check_limit(settings, unit)
+        found += _check_delay(settings, unit)
         found += _check_unit(config_file, unit)
     return found
 
@@ -347,6 +352,24 @@ def _check_limit(settings: Settings, unit: Unit) -> Iterator[Finding]:
     if limit.isdecimal() and int(limit) < most:
         text = f"{most}, but LimitNOFILE={limit} of {unit.name} lets a process open fewer files"
         yield Finding("max_connections", text, "raise LimitNOFILE=, or lower max_connections")
+
+
+def _check_delay(settings: Settings, unit: Unit) -> Iterator[Finding]:
+    """Check that systemd does not kill the server in its `drain_delay`.
+
+    A unit of Type=notify is asked for more time.
+    """
+    delay = settings.process.drain_delay
+    if unit.value("Type").startswith("notify"):
+        return
+    text = unit.value("TimeoutStopSec")
+    units = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+    match = re.fullmatch("([0-9]{1,6}) ?([a-z]*)", text or _STOP_SECONDS)
+    seconds = int(match[1]) * units.get(match[2], math.inf) if match else math.inf
+    if delay and seconds <= delay:
+        what = f"TimeoutStopSec={text}" if text else f"systemd, which waits {seconds:g} s,"
+        found = f"{delay:g} s, but {what} of {unit.name} ends a stop before"
+        yield Finding("drain_delay", found, "use Type=notify, or raise TimeoutStopSec=")
 
 
 def _check_unit(config_file: str | None, unit: Unit) -> Iterator[Finding]:

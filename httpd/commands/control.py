@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from httpd.commands.running import find_daemon, reaching
 from httpd.observe.log import is_journal, printable
+from httpd.observe.report import format_time
 from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
 from httpd.process.errors import (
     EX_OK,
@@ -137,4 +138,6 @@ def _serving(pid: int) -> Scoreboard | None:
 
 
 def _describe_drain(boards: list[Scoreboard]) -> str:
+    if until := max((board.drains_at for board in boards), default=0):
+        return f"not ready, and serving until {format_time(until)}"
     return describe_drain(total(boards, Column.ACTIVE), total(boards, Column.REMAINING))

@@ -1,6 +1,7 @@
-"""``phttpd pause`` and ``resume``: they send a signal, and wait until each loop has obeyed.
+"""``phttpd pause``, ``resume``, ``unready`` and ``ready``.
 
-What is in force is read from the scoreboards of the daemon.
+They send a signal, and wait until each loop has obeyed.  What is in force is read from the
+scoreboards of the daemon.
 """
 
 from __future__ import annotations
@@ -53,6 +54,36 @@ def resume(pidfile: str) -> int:
         file = printable(str(board.facts.get("maintenance_file")))
         raise StartError(EX_UNAVAILABLE, f"still paused, since {file} exists; remove it")
     write_output(f"phttpd serves{' already' if was_off else ' again'}")
+    return EX_OK
+
+
+def unready(pidfile: str) -> int:
+    """Have the daemon tell balancers that it is not ready, and serve on, until `ready`.
+
+    Args:
+        pidfile: path of the pidfile.
+
+    Raises:
+        StartError: as in `pause`.
+    """
+    board, was_on = _switch(pidfile, Mode.UNREADY, is_on=True)
+    since = format_time(board.since(Mode.UNREADY))
+    already = " already" if was_on else ""
+    write_output(f"phttpd is unready{already}, since {since}: health checks get 503")
+    return EX_OK
+
+
+def ready(pidfile: str) -> int:
+    """Have the daemon tell balancers that it is ready, after `unready`.
+
+    Args:
+        pidfile: path of the pidfile.
+
+    Raises:
+        StartError: as in `pause`.
+    """
+    _, was_off = _switch(pidfile, Mode.UNREADY, is_on=False)
+    write_output(f"phttpd is ready{' already' if was_off else ''}")
     return EX_OK
 
 

@@ -18,6 +18,9 @@ from httpd.process.status_text import describe_sites, format_bytes
 _MEANINGS = {
     "paused": "every request gets 503",
     "maintenance": "every request gets 503, while the file of maintenance_file exists",
+    "unready": "health checks get 503",
+    "starting": "health checks get 503",
+    "stopping": "health checks get 503",
 }
 
 

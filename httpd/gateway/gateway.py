@@ -284,7 +284,16 @@ class Gateway:
             error: the reason.
             head_only: whether the request looks like a HEAD request, whose response has no body.
         """
-        return error_builder(error, NO_POLICY).finish(
+        return self.finish_last(error_builder(error, NO_POLICY), head_only=head_only)
+
+    def finish_last(self, builder: ResponseBuilder, *, head_only: bool) -> Response:
+        """Return a response that closes its connection, and that no cache gets.
+
+        Args:
+            builder: of the response.
+            head_only: see `refuse`.
+        """
+        return builder.finish(
             self._close_lines,
             self._dates,
             self._files.claim,

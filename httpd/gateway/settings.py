@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from httpd.settings.declaration import key
-from httpd.settings.kinds import FLAG, or_auto, size
+from httpd.settings.kinds import FLAG, Kind, or_auto, size
 from httpd.settings.machine import share_memory
 from httpd.site.sites_syntax import OTHER_KEYS, SITES, NamedSite
 
 _MAX_CACHE = 64 * 1024**3
 _CACHE = or_auto(size(0, _MAX_CACHE), share_memory, _MAX_CACHE)
+_HEALTH_PATH = "/[A-Za-z0-9._~/-]{1,200}"
+_HEALTH_ALLOWED = "a path of letters, digits and -._~/, such as /readyz"
 _OTHERS = ", ".join(f"`{name}`" for name in OTHER_KEYS)
 _SITES_EXAMPLE = """\
 - name: [course.example, www.course.example]
@@ -19,6 +23,15 @@ _SITES_EXAMPLE = """\
 - name: "*.students.example"
   docroot: /srv/students/*
   expires: 0"""
+
+
+def _read_health(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(_HEALTH_PATH, value):
+        raise ValueError(_HEALTH_ALLOWED)
+    return value
+
+
+_HEALTH = Kind(_HEALTH_ALLOWED, _read_health, {"type": "string", "pattern": f"^{_HEALTH_PATH}$"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +46,14 @@ class GatewaySettings:
         " The docroot above is for all other names. Without that, a request for another name is"
         " refused with 421.",
         example=_SITES_EXAMPLE,
+    )
+    health: str | None = key(
+        _HEALTH,
+        None,
+        "A path such as `/readyz`, at which phttpd itself says to balancers whether it is ready:"
+        " 200 if it is, 503 if it starts, drains, is paused or is unready. It is the same for each"
+        " site.",
+        details="A file of that path is not served. The requests are neither counted nor logged.",
     )
     server_version: bool = key(
         FLAG,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
 from httpd.gateway.gateway import Gateway
+from httpd.gateway.health import HealthGateway
 from httpd.gateway.interface import AnyGateway, Hooks
 from httpd.protocol.messages import Request
 from httpd.protocol.response import PendingResponse, Response
@@ -88,7 +89,11 @@ class TracedGateway:
 
 
 def make_gateway(
-    frontend: Frontend, caches: Caches, hooks: Hooks, log: Callable[[str], None] | None
+    frontend: Frontend,
+    caches: Caches,
+    hooks: Hooks,
+    log: Callable[[str], None] | None,
+    find_why_not: Callable[[], str] = str,
 ) -> AnyGateway:
     """Return the gateway of a frontend.
 
@@ -97,6 +102,9 @@ def make_gateway(
         caches: of the worker.
         hooks: of the loop.
         log: called with the level and the request line of each response, or None.
+        find_why_not: see `HealthGateway`.
     """
-    gateway = Gateway(frontend, caches, hooks)
-    return gateway if log is None else TracedGateway(gateway, log)
+    plain = Gateway(frontend, caches, hooks)
+    gateway: AnyGateway = plain if log is None else TracedGateway(plain, log)
+    path = frontend.gateway.health
+    return gateway if path is None else HealthGateway(gateway, plain, path, find_why_not)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from httpd.observe.counters import Counters, read_counters
 from httpd.observe.downloads import Downloads, Look, Outcome
 from httpd.observe.report import make_report
-from httpd.observe.scoreboard import PAUSING, Column, Phase, Scoreboard, read_all
+from httpd.observe.scoreboard import PAUSING, Column, Mode, Phase, Scoreboard, read_all
 from httpd.observe.transfers import TransferTable
 from httpd.observe.transfers import read_all as read_tables
 
@@ -152,6 +152,8 @@ def judge_readiness(boards: list[Scoreboard]) -> Readiness:
         if board.phase is Phase.SERVING:
             if board.modes & PAUSING:
                 return Readiness(False, "paused", "every request gets 503")
+            if board.since(Mode.UNREADY):
+                return Readiness(False, "unready", "an operator has said so")
             if any(worker["pid"] for worker in board.snapshot()):
                 return Readiness(True, "ready")
             return Readiness(False, "unready", "no worker runs")

@@ -26,7 +26,7 @@ from httpd.network.drain import expects_request
 from httpd.network.pending import Pending
 from httpd.network.pipelining import parts_of, send_parts
 from httpd.network.recorder import Origin
-from httpd.network.request_reader import RequestReader
+from httpd.network.request_reader import RequestReader, may_be_head
 from httpd.network.socket_ops import NETWORK_ERRORS
 from httpd.network.state import (
     CLOSED,
@@ -378,9 +378,8 @@ class Connection:
             self._head = data[:LONGEST_LOGGED]
         self._reader = None
         self._close_reason = error.close_reason
-        method = self._head.lstrip(b"\r\n")[:5]  # of which only a part may have arrived
-        is_head = method != b"" and b"HEAD ".startswith(method)
-        self.begin(self._gateway.refuse(error, head_only=is_head))
+        self._context = self._context.silenced() if error.is_silent else self._context
+        self.begin(self._gateway.refuse(error, head_only=may_be_head(self._head)))
 
     # ---------------------------------------------------------------- sending
 

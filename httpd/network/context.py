@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from httpd.network.recorder import Recorder
@@ -72,6 +72,10 @@ class Context:
     def __post_init__(self) -> None:
         self.recv = self.limits.recv
         self.keepalive_timeout = self.limits.keepalive_timeout
+
+    def silenced(self) -> Context:
+        """Return a context for the last response of a connection that is not counted and logged."""
+        return replace(self, access_log=None)
 
     def is_late(self) -> bool:
         """Tell whether the turn has taken longer than `PATIENCE`."""

@@ -142,3 +142,13 @@ class RequestReader:
         if request.has_body and not request.header.expects_continue:
             self._body = Body(self.buffer, request.header.body_length, self._max_body)
             self.state = READING_BODY
+
+
+def may_be_head(data: bytes) -> bool:
+    """Tell whether the method of a request is HEAD, as far as it has arrived.
+
+    Args:
+        data: the beginning of the request.
+    """
+    method = data.lstrip(b"\r\n")[:5]
+    return method != b"" and b"HEAD ".startswith(method)

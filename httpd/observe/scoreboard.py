@@ -46,12 +46,18 @@ class Phase(enum.IntEnum):
 
 
 class Mode(enum.IntEnum):
-    """What an operator wants of a server for a while, instead of its usual work."""
+    """What keeps a server from its usual work for a while, or a balancer from using it."""
 
     PAUSED = 0
     """Every request gets 503 (``phttpd pause``)."""
     MAINTENANCE = 1
     """Likewise, while the file of `maintenance_file` exists."""
+    UNREADY = 2
+    """Health checks get 503 (``phttpd unready``); all else is served."""
+    STARTING = 3
+    """Likewise, since not all workers of the first generation serve."""
+    STOPPING = 4
+    """Likewise, since the server drains, or will do so after `drain_delay`."""
 
 
 PAUSING = 1 << Mode.PAUSED | 1 << Mode.MAINTENANCE
@@ -90,7 +96,8 @@ class _Header(enum.IntEnum):
     PHASE = 3
     CHANGES = 4
     TEXT_LENGTH = 5
-    MODES = 6
+    DRAINS_AT = 6
+    MODES = 7
     """The first of a cell for each mode: since when, in seconds since the epoch, or 0."""
 
 
@@ -180,6 +187,15 @@ class Scoreboard:
     def set_mode(self, mode: Mode, since: int) -> None:
         """Set since when the server is in a mode, or 0; each loop obeys at its next tick."""
         self._modes[mode] = since
+
+    @property
+    def drains_at(self) -> int:
+        """When the drain begins that was asked for, in seconds since the epoch, or 0."""
+        return int(self._header[_Header.DRAINS_AT])
+
+    @drains_at.setter
+    def drains_at(self, seconds: int) -> None:
+        self._header[_Header.DRAINS_AT] = seconds
 
     @property
     def modes(self) -> int:

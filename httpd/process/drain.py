@@ -1,16 +1,20 @@
 """The drain of the whole server: workers leave the listeners, finish their requests, and end.
 
+Before that, the server may be not ready for a while and serve as before (`drain_delay`), so that a
+balancer in front of it finds out and sends no more clients.
+
 Called by `httpd.process.supervisor`.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
 from httpd.network.listener import stop_handshakes
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import Phase
+from httpd.observe.scoreboard import Mode, Phase
 from httpd.process.channel import Message
 from httpd.process.generation import LAST_WORDS_SECONDS
 from httpd.process.generations import Generations
@@ -38,15 +42,21 @@ class Drain:
         self.has_begun = False
         self.is_stopped = False
         """Whether it was ended before its time."""
+        self._is_replaced = self._shares_listeners = False
         self._seconds = float("inf")
+        self._serves_until = float("inf")
         self._leaves_at = float("inf")
         self._ends_at = float("inf")
 
-    def begin(self, *, is_replaced: bool, shares_listeners: bool) -> None:
-        """Accept no more connections, but those whose handshake is under way.
+    @property
+    def is_delayed(self) -> bool:
+        """Whether the workers still serve as before, until `drain_delay` is over."""
+        return self._serves_until < float("inf")
 
-        Listeners that the service manager or a successor keeps are left at once and as they are:
-        new connections are accepted there.
+    def begin(self, *, is_replaced: bool, shares_listeners: bool) -> None:
+        """Say that the server is not ready, and leave the listeners after `drain_delay`.
+
+        Where another supervisor serves, the server is ready all the time, and nothing is delayed.
 
         Args:
             is_replaced: whether a successor serves from now on.
@@ -54,39 +64,87 @@ class Drain:
                 listeners, so that handshakes must not be stopped.
         """
         self.has_begun = True
+        self._is_replaced, self._shares_listeners = is_replaced, shares_listeners
         self._status.begin_drain()
-        self._leaves_at = time.monotonic()
-        self._set_limit(is_replaced=is_replaced)
         for generation in self._generations:
-            generation.board.phase = Phase.STOPPING
-            if is_replaced or not (listeners := generation.plan.own_sockets):
+            generation.board.phase = self._phase
+        shuts_down = not is_replaced and machine_shuts_down()
+        delay = 0.0
+        if not is_replaced and not shares_listeners:
+            self._generations.set_mode(Mode.STOPPING, int(time.time()))
+            delay = self._find_delay(shuts_down=shuts_down)
+        self._set_limit(delay, shuts_down=shuts_down)
+        if delay:
+            self._delay(delay)
+        else:
+            self.end_delay()
+
+    @property
+    def _phase(self) -> Phase:
+        return Phase.DRAINING if self._is_replaced else Phase.STOPPING
+
+    def _find_delay(self, *, shuts_down: bool) -> float:
+        serving = self._generations.serving
+        if serving is None:
+            return 0.0
+        process = serving.plan.process
+        return min(process.drain_delay, process.shutdown_timeout if shuts_down else math.inf)
+
+    def _delay(self, seconds: float) -> None:
+        self._serves_until = time.monotonic() + seconds
+        self._status.delay_drain(self._serves_until)
+        for generation in self._generations:
+            generation.board.drains_at = math.ceil(time.time() + seconds)
+        self._log.notice(f"not ready, draining in {seconds:g} s")
+
+    def end_delay(self) -> None:
+        """Accept no more connections, but those whose handshake is under way.
+
+        Listeners that the service manager or a successor keeps are left at once and as they are:
+        new connections are accepted there.
+        """
+        if self.is_delayed:
+            self._serves_until = float("inf")
+            self._status.delay_drain(0.0)
+        self._leaves_at = time.monotonic()
+        for generation in self._generations:
+            generation.board.drains_at = 0
+            if self._is_replaced or not (listeners := generation.plan.own_sockets):
                 continue
             self._leaves_at = time.monotonic() + HANDSHAKE_SECONDS
-            if not shares_listeners:
+            if not self._shares_listeners:
                 for listener in listeners:
                     stop_handshakes(listener)
 
-    def delay(self, seconds: float) -> None:
+    def leave_later(self, seconds: float) -> None:
         """Accept connections for so many seconds more."""
         self._leaves_at += seconds
 
-    def _set_limit(self, *, is_replaced: bool) -> None:
+    def _set_limit(self, delay: float, *, shuts_down: bool) -> None:
+        """Set when the drain is ended.
+
+        Args:
+            delay: seconds until it begins.
+            shuts_down: whether the machine shuts down, which limits both together.
+        """
         serving = self._generations.serving
         if serving is None:
             return
         plan = serving.plan
         seconds = plan.process.drain_timeout
-        if not is_replaced and machine_shuts_down():
-            seconds = min(seconds, plan.process.shutdown_timeout)
+        if shuts_down:
+            seconds = min(seconds, plan.process.shutdown_timeout - delay)
         self._seconds = seconds
-        self._ends_at = time.monotonic() + seconds + LAST_WORDS_SECONDS
+        self._ends_at = time.monotonic() + delay + seconds + LAST_WORDS_SECONDS
         self._status.limit_drain(plan.worker.loop.send_timeout, self._ends_at)
         for generation in self._generations.former:
-            generation.limit_drain(seconds)
+            generation.limit_drain(delay + seconds)
 
     def check_deadlines(self) -> None:
-        """Leave the listeners, or end the drain, when it is time."""
+        """End the delay, leave the listeners, or end the drain, when it is time."""
         now = time.monotonic()
+        if self._serves_until <= now:
+            self.end_delay()
         if self._leaves_at <= now:
             self._leave()
         if self._ends_at <= now:
@@ -102,7 +160,7 @@ class Drain:
             if generation is not None:
                 close_plan(generation.plan)
                 generations.former.append(generation)
-                generation.retire(Phase.STOPPING, self._seconds)
+                generation.retire(self._phase, self._seconds)
         self._log.notice("draining")
 
     def stop(self) -> None:
@@ -117,5 +175,6 @@ class Drain:
 
     def deadlines(self) -> Iterator[float]:
         """Yield when something has to be done, by the monotonic clock."""
+        yield self._serves_until
         yield self._leaves_at
         yield self._ends_at

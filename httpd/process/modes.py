@@ -34,6 +34,8 @@ _MESSAGES = {
     (Mode.PAUSED, False): "resumed",
     (Mode.MAINTENANCE, True): "paused, since the file of maintenance_file exists",
     (Mode.MAINTENANCE, False): "resumed, since the file of maintenance_file is gone",
+    (Mode.UNREADY, True): "unready: health checks get 503",
+    (Mode.UNREADY, False): "ready: health checks get 200",
 }
 
 

@@ -20,7 +20,7 @@ from socket import socket
 
 from httpd.network.listener import DEFER_ACCEPT_SECONDS, divert_newcomers
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import Phase
+from httpd.observe.scoreboard import Mode, Phase
 from httpd.process.errors import (
     EX_OK,
     EX_OSERR,
@@ -197,6 +197,7 @@ class Rollout:
         leaving, generations.serving = generations.serving, candidate
         generations.candidate = None
         candidate.board.phase = Phase.SERVING
+        generations.set_mode(Mode.STARTING, 0)
         try:
             plan.set_options()
         except OSError as error:  # they serve as they are

@@ -104,6 +104,13 @@ class ServiceStatus:
         self.next_at = now
         self.notify("STOPPING=1")
 
+    def delay_drain(self, until: float) -> None:
+        """Report that the server still serves as before; see `DrainProgress.set_delay`."""
+        if self._drain is not None:
+            self._drain.set_delay(until)
+            self.next_at = time.monotonic()
+            self._notify_status()
+
     def limit_drain(self, send_timeout: float, ends_at: float) -> None:
         """Set what the drain may take; see `DrainProgress.set_limits`."""
         if self._drain is not None:

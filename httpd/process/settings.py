@@ -49,6 +49,14 @@ class ProcessSettings:
         example="www-data",
         option=Option("likewise their group", "NAME"),
     )
+    drain_delay: float = key(
+        duration(0, 86400),
+        "0s",
+        "How long phttpd serves on when it is told to stop, while `health` says that it is not"
+        " ready. A balancer in front of it needs that time to find out.",
+        details="A reload or an upgrade has no delay, since phttpd is ready all the time. A second"
+        " signal ends the delay. When the machine shuts down, it counts into `shutdown_timeout`.",
+    )
     drain_timeout: float = key(
         duration(0, _MAX_DRAIN),
         None,

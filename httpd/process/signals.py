@@ -74,6 +74,8 @@ CHANGES = (signal.SIGHUP, signal.SIGUSR2)
 SWITCHES: Mapping[int, tuple[Mode, bool]] = {
     signal.SIGRTMIN + 1: (Mode.PAUSED, True),
     signal.SIGRTMIN + 2: (Mode.PAUSED, False),
+    signal.SIGRTMIN + 3: (Mode.UNREADY, True),
+    signal.SIGRTMIN + 4: (Mode.UNREADY, False),
 }
 """The signals that begin or end a mode.  Without a handler, they would end the process."""
 

@@ -40,7 +40,27 @@ def describe_modes(modes: Mapping[Mode, int]) -> str:
     if modes[Mode.MAINTENANCE]:
         since = format_time(modes[Mode.MAINTENANCE])
         return f"paused by maintenance_file since {since}"
+    if modes[Mode.UNREADY]:
+        return f"unready since {format_time(modes[Mode.UNREADY])}, serving"
     return "serving"
+
+
+def describe_unready(board: Scoreboard) -> str:
+    """Return why the server is not ready, as two lines; empty if it is ready."""
+    for mode, (what, why) in _UNREADY.items():
+        if since := board.since(mode):
+            return f"{what}\n{why}, since {format_time(since)}\n"
+    return ""
+
+
+_UNREADY = {
+    Mode.STOPPING: ("draining", "the server stops"),
+    Mode.PAUSED: ("paused", "an operator has paused the server"),
+    Mode.MAINTENANCE: ("paused", "the file of maintenance_file exists"),
+    Mode.UNREADY: ("unready", "an operator has said so"),
+    Mode.STARTING: ("starting", "not all workers serve yet"),
+}
+"""The first word and the reason of each mode, the most important one first."""
 
 
 def describe_drain(active: int, remaining: int) -> str:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from httpd.observe import terminal
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.scoreboard import Mode, Scoreboard
 from httpd.process.channel import MOST_FDS
 from httpd.process.drain import Drain
 from httpd.process.errors import (
@@ -103,6 +103,8 @@ class Supervisor:
         gc.freeze()  # so that no collection in a worker touches, and thereby copies, these pages
         gc.enable()
         self._on_ready = on_ready
+        if self._predecessor is None:
+            self._generations.set_mode(Mode.STARTING, int(time.time()))
         self._adopt_modes()
         self._rollout.start()
         with self._bulkhead():
@@ -147,9 +149,14 @@ class Supervisor:
     def _is_running(self) -> bool:
         return self._generations.serving is not None or self._drain.has_begun
 
+    def _is_serving(self) -> bool:
+        """Tell whether no drain has begun, or it is delayed, so that all workers are needed."""
+        return not self._drain.has_begun or self._drain.is_delayed
+
     def _is_over(self) -> bool:
         return (
             self._drain.has_begun
+            and not self._drain.is_delayed
             and not any(generation.processes for generation in self._generations)
             and self._rollout.has_ended()
             and (self._predecessor is None or not self._predecessor.is_awaited())
@@ -228,7 +235,7 @@ class Supervisor:
         if generation is self._generations.candidate and not self._drain.has_begun:
             code, why = process.complaint or (EX_WORKER, f"a worker {process.describe_end(status)}")
             self._rollout.give_up(code, why)
-        elif generation is self._generations.serving and not self._drain.has_begun:
+        elif generation is self._generations.serving and self._is_serving():
             self._pool.replace(generation, process, status)
         elif process.fault:
             self._log.error(f"worker {process.index} (pid {process.pid}) {process.fault}")
@@ -242,7 +249,12 @@ class Supervisor:
 
     def _on_signal(self, number: int) -> None:
         if number in STOPS:
-            self._stop() if self._drain.has_begun else self._begin_drain()
+            if not self._drain.has_begun:
+                self._begin_drain()
+            elif self._drain.is_delayed:
+                self._drain.end_delay()
+            else:
+                self._stop()
         elif number == signal.SIGHUP and terminal.has_hung_up():
             if not self._drain.has_begun:  # there is no Ctrl-C any more
                 self._begin_drain()
@@ -348,7 +360,7 @@ class Supervisor:
         listeners = self._generations.serving.plan.sockets if self._generations.serving else ()
         unused = [one for number, one in enumerate(listeners) if successor.unused >> number & 1]
         self._begin_drain(is_replaced=True)
-        self._drain.delay(divert(unused))
+        self._drain.leave_later(divert(unused))
 
     def _follow_predecessor(self) -> None:
         """Be the main process of the service when the predecessor has hung up.

@@ -49,6 +49,7 @@ from httpd.process.log_files import LogFile
 from httpd.process.privileges import drop_privileges
 from httpd.process.settings import ProcessSettings
 from httpd.process.signals import SWITCHES, SignalInbox
+from httpd.process.status_text import describe_unready
 from httpd.protocol.tally import Tallies
 
 ERROR_PAUSE = 0.1
@@ -189,7 +190,7 @@ class _Worker:
             row,
             self._listeners,
             settings.loop,
-            partial(self._make_gateway, settings.loop, log),
+            partial(self._make_gateway, settings.loop, log, tables.board),
             tables.board,
             log,
             self._make_access_log(log, settings),
@@ -197,10 +198,11 @@ class _Worker:
         )
 
     def _make_gateway(
-        self, settings: LoopSettings, log: Log, frontend: Frontend, hooks: Hooks
+        self, settings: LoopSettings, log: Log, board: Scoreboard, frontend: Frontend, hooks: Hooks
     ) -> AnyGateway:
         trace = log.debug if log.verbose and settings.log_cache_level else None
-        return make_gateway(frontend, self._caches[frontend], hooks, trace)
+        find_why_not = partial(describe_unready, board)
+        return make_gateway(frontend, self._caches[frontend], hooks, trace, find_why_not)
 
     def _make_access_log(self, log: Log, settings: WorkerSettings) -> AccessLog | None:
         """Return the access log of a loop.

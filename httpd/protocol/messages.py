@@ -118,6 +118,9 @@ class HTTPError(Exception):
         close_reason: why the connection is closed, for the log; empty for what `STATUSES` says.
     """
 
+    is_silent = False
+    """Whether the response is neither counted nor logged."""
+
     def __init__(
         self,
         status: int,

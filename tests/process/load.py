@@ -30,14 +30,22 @@ class Load:
         retry: whether they ask again, as browsers do, when the server closes a connection that was
             idle just before, instead of a response (RFC 9112, section 9.3.1).
         hosts: which they ask for in turn.
+        target: of the requests.
     """
 
     def __init__(
-        self, port: int, count: int, *, retry: bool = False, hosts: Sequence[str] = ("localhost",)
+        self,
+        port: int,
+        count: int,
+        *,
+        retry: bool = False,
+        hosts: Sequence[str] = ("localhost",),
+        target: str = "/",
     ) -> None:
         self.port = port
         self.retry = retry
         self.hosts = hosts
+        self.target = target
         self.failed: list[tuple[int, str]] = []
         self.answered = 0
         self._stop = threading.Event()
@@ -71,7 +79,7 @@ class Load:
         number = client.socket.getsockname()[1]
         for turn in range(20):
             try:
-                client.send(request("/", host=self.hosts[turn % len(self.hosts)]))
+                client.send(request(self.target, host=self.hosts[turn % len(self.hosts)]))
                 response = client.response()
                 assert response.status == 200, response
             except (OSError, AssertionError) as error:

@@ -59,6 +59,23 @@ def test_findings_of_a_unit_that_fits_are_none(tmp_path: Path) -> None:
     assert find(tmp_path, unit(LimitNOFILE="infinity"), access_log="journal") == []
 
 
+@pytest.mark.parametrize(
+    ("stop", "delay", "is_found"),
+    [
+        *(("30s", "31s", True), ("30s", "29s", False), ("30", "31s", True), ("", "2min", True)),
+        *(("", "80s", False), ("infinity", "1h", False), ("5min", "6min", True)),
+        ("1s", "0", False),
+    ],
+)
+def test_findings_have_a_delay_that_systemd_does_not_wait_for(
+    tmp_path: Path, stop: str, delay: str, is_found: bool
+) -> None:
+    kept = unit(TimeoutStopSec=stop)
+    assert find(tmp_path, kept, drain_delay=delay) == []  # it asks for more time
+    found = find(tmp_path, unit(TimeoutStopSec=stop, Type="simple"), drain_delay=delay)
+    assert [finding.about for finding in found] == ["drain_delay"] * is_found
+
+
 @pytest.mark.parametrize("limit", ["1000", "5000:1000"])
 def test_findings_have_a_limit_of_descriptors(tmp_path: Path, limit: str) -> None:
     (found,) = find(tmp_path, unit(LimitNOFILE=limit), max_connections=1001)

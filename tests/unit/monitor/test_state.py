@@ -68,6 +68,12 @@ def test_counters_stay_while_they_cannot_be_read(monkeypatch: pytest.MonkeyPatch
         assert counters.total("http_requests_total") == 7
 
 
+def test_server_that_an_operator_has_said_is_unready_is_not_ready() -> None:
+    unready = board(Phase.SERVING)
+    unready.set_mode(Mode.UNREADY, 1)
+    assert judge_readiness([unready]) == (False, UNREADY, "an operator has said so")
+
+
 @pytest.fixture
 def serving(monkeypatch: pytest.MonkeyPatch) -> Scoreboard:
     """The only scoreboard that a `ServerState` sees; its loop has begun to turn."""
