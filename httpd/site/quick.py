@@ -43,7 +43,7 @@ _UNDERSTOOD = frozenset(
     }
 )
 """The settings that the quick way obeys, or that do not concern it."""
-_UNDERSTOOD_IN_RULES = frozenset({"cors", "expires", "fields", "paths"})
+_UNDERSTOOD_IN_RULES = frozenset({"cors", "expires", "fields", "line", "paths"})
 _OF_THE_FILE = frozenset({"content-encoding", "content-type", "etag", "last-modified"})
 """Fields of which the quick way fills in the value for each file, or on which it depends."""
 _MAX_HEADS = 256
