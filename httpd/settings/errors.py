@@ -18,7 +18,7 @@ class ConfigError(Exception):
 
     def __init__(self, problems: Sequence[str], *, may_pass: bool = False) -> None:
         super().__init__("\n".join(problems))
-        self.problems = tuple(escape(problem) for problem in problems)
+        self.problems = tuple(dict.fromkeys(map(escape, problems)))  # an alias repeats a mistake
         self.may_pass = may_pass
 
 

@@ -141,6 +141,8 @@ class Tree:
     def __repr__(self) -> str:
         if (text := self.text()) is not None:
             return repr(text)
+        if self.items() == []:
+            return "an empty list"
         return _KINDS.get(self.node.tag, f"the tag {self.node.tag}")
 
 
@@ -185,7 +187,8 @@ def read_each(tree: Tree, read: Callable[[Any], _Read]) -> list[tuple[_Read, Tre
         try:
             found.append((read(value), item))
         except ValueError as error:
-            problems.append(refuse(item.place, item, error))
+            found_instead = value if isinstance(value, int | float) else item
+            problems.append(refuse(item.place, found_instead, error))
     if problems:
         raise ConfigError(problems)
     return found

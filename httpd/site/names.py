@@ -18,6 +18,8 @@ NAME = rf"(\*\.)?{_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]"
 """The regular expression of a name in the configuration."""
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 _WITH_PORT = re.compile(r"[^:]+:[0-9]*|\[.*\]:[0-9]*")
+_DOTS = "[.\u3002\uff0e\uff61]"
+"""What separates the labels of an international name (RFC 3490 §3.1)."""
 _DIRECTORY = re.compile("[a-z0-9-]+")
 
 
@@ -106,7 +108,7 @@ def _is_address(text: str) -> bool:
 
 def _to_ascii(name: str) -> str:
     """Return the ASCII form of an international name (RFC 5890 §2.3.2.1)."""
-    labels = unicodedata.normalize("NFC", name.lower()).split(".")
+    labels = re.split(_DOTS, unicodedata.normalize("NFC", name.lower()))
     return ".".join(
         label if label.isascii() else "xn--" + label.encode("punycode").decode() for label in labels
     )

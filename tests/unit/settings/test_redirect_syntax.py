@@ -166,7 +166,10 @@ def test_stars_that_do_not_fit_those_of_the_path_are_refused(
         ("{path: /a}", "3: a redirect without to; expected a path such as"),
         ("{to: /a}", "3: a redirect without path; expected a pattern such as"),
         ("{path: a/b, to: /b}", "3: path: 'a/b' is not allowed here; expected a pattern such as"),
-        ("{path: [], to: /b}", "3: path: a list is not allowed here; expected a pattern such as"),
+        (
+            "{path: [], to: /b}",
+            "3: path: an empty list is not allowed here; expected a pattern such as",
+        ),
         ("{path: [/a, b/], to: /b}", "3: path: 'b/' is not allowed here; expected a pattern"),
         ("{path: /a, to: [/b]}", "3: to: a list is not allowed here; expected a path such as"),
         ("{path: /a, to: null}", "3: to: nothing is not allowed here; expected a path such as"),

@@ -135,6 +135,22 @@ TOP = "docroot: /\nsites:\n"
                 " a site is served at every port",
             ],
         ),
+        (
+            "- name: []\n  docroot: /\n",
+            ["3: sites: name: an empty list is not allowed here; expected a host name such as"],
+        ),
+        ("- name: 5\n  docroot: /\n", ["3: sites: name: 5 is not allowed here; expected a host"]),
+        (
+            "- name: 例。Example\n  docroot: /\n",
+            [
+                "3: sites: name: '例。Example' is not allowed here; expected its ASCII form,"
+                " xn--fsq.example"
+            ],
+        ),
+        (
+            "- &a {name: 'a:1', docroot: /}\n- *a\n",
+            ["3: sites: name: 'a:1' is not allowed here; expected a name without a port"],
+        ),
         ("- name: a\n", ["3: sites: a site without docroot"]),
         ("- docroot: /\n", ["3: sites: a site without name"]),
         ("- {}\n", ["3: sites: a site without name", "3: sites: a site without docroot"]),
