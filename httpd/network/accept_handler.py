@@ -97,8 +97,8 @@ class AcceptHandler:
             connection = self._connect(fd, address)
             self._failures.guard(connection, partial(connection.resume, response, (head,), sent))
             return True
-        self._context.requests += 1
-        self._context.sent += sent
+        response.tally.requests += 1
+        response.tally.sent += sent
         try:
             Transport.close_fd(fd)
             return True

@@ -308,7 +308,7 @@ class Connection:
                 reader.put_back([head for head, _ in cached[place:]])
                 self.resume(response, own, sent)
                 return place
-            self._context.sent += size
+            response.tally.sent += size
             sent -= size
             if place < len(cached):
                 self._count(response)
@@ -402,7 +402,7 @@ class Connection:
         except OSError:
             sent = -1
         if sent == size:
-            self._context.sent += sent
+            response.tally.sent += sent
             self._finish(response)
             return
         content = response.body.content if response.after_head else b""
@@ -423,7 +423,7 @@ class Connection:
         if sent < 0:
             self.close("client reset")
             return
-        self._context.sent += sent
+        response.tally.sent += sent
         self._enter(SENDING)
         self._send_slice(self._download)
 
@@ -472,7 +472,7 @@ class Connection:
 
     def _count(self, response: Response) -> None:
         """Count and log a response that was sent."""
-        self._context.requests += 1
+        response.tally.requests += 1
         self.has_served = True
         if self._context.access_log is not None:
             self._log_response(response)
@@ -480,7 +480,7 @@ class Connection:
     def _finish(self, response: Response) -> None:
         """Wait for the next request after a response that was sent, or close."""
         context = self._context
-        context.requests += 1  # as `_count` does; each hit comes by here
+        response.tally.requests += 1  # as `_count` does; each hit comes by here
         self.has_served = True
         if context.access_log is not None:
             self._log_response(response)

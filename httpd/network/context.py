@@ -41,8 +41,6 @@ class Context:
         before_blocking: to be called before anything that may keep the loop busy or waiting for a
             disk: sends the queued responses, and wakes resting loops to accept in its place.
         now: the monotonic clock in seconds, read once a turn.
-        requests: responses that were sent.
-        sent: bytes that were sent.
     """
 
     limits: LoopSettings
@@ -55,8 +53,6 @@ class Context:
     unwatch: Callable[[Any], None]
     before_blocking: Callable[[], None]
     now: float
-    requests: int
-    sent: int
     is_draining: bool = False
     """Whether the loop finishes the requests that it has received, and accepts no more."""
     queued: list[tuple[Any, Response]] = field(default_factory=list)

@@ -84,7 +84,7 @@ class Download:
             while budget > 0 and transfer.unsent():
                 sent = transfer.send(transport, budget, context.send_budget.piece)
                 budget -= max(sent, _LEAST_PIECE)
-                context.sent += sent
+                self.response.tally.sent += sent
                 has_sent = True
                 if transfer.is_blocked:
                     break

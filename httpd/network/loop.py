@@ -31,6 +31,7 @@ from httpd.network.send_budget import SendBudget
 from httpd.network.settings import LoopSettings
 from httpd.network.state import IDLE
 from httpd.network.timer import open_timer
+from httpd.network.worker_counts import WorkerCounts
 from httpd.observe.access_log import AccessLog
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import PAUSING, Column, Scoreboard
@@ -67,9 +68,10 @@ class Loop:
         log: for messages.
         access_log: for a line per request, or None.
         transfers: where the loop publishes its downloads while they are watched, or None.
+        counts: those of the worker, or None where nobody counts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - a worker has made all this for its loops
         self,
         index: int,
         listeners: Listeners,
@@ -79,7 +81,9 @@ class Loop:
         log: Log,
         access_log: AccessLog | None,
         transfers: TransferTable | None = None,
+        counts: WorkerCounts | None = None,
     ) -> None:
+        self._counts = counts
         self.log = log
         self._index = index
         self._board = board
@@ -90,12 +94,12 @@ class Loop:
         for fd in (self._commands.fd, self._timer_fd):
             self._epoll.register(fd, select.EPOLLIN)
         self._failures = Failures(log)
-        counts = board.column(Column.CONNECTIONS)
+        connections = board.column(Column.CONNECTIONS)
         room = Room(board, settings.max_connections)
         self._connections = Connections(self._epoll, room, board, index)
         self.context = Context(
             settings,
-            SendBudget(len(counts)),
+            SendBudget(len(connections)),
             Recorder(transfers.writer(index) if transfers else None),
             room,
             log,
@@ -104,9 +108,6 @@ class Loop:
             self._connections.unwatch,
             self._before_blocking,
             time.monotonic(),
-            # A worker that replaces a dead one continues its counters.
-            board.column(Column.REQUESTS)[index],
-            board.column(Column.SENT)[index],
         )
         self.queue = ResponseQueue(self.context, self._failures)
         hooks = self._make_hooks()
@@ -118,7 +119,7 @@ class Loop:
         self._acceptor = Acceptor(
             listeners,
             self._epoll,
-            counts,
+            connections,
             index,
             {frontend: self._make_handler(gateway) for frontend, gateway in self.gateways.items()},
             self._free_descriptors,
@@ -196,6 +197,8 @@ class Loop:
             self.queue.send()
             os.sched_yield()
         self._publish()
+        if self._counts is not None:
+            self._counts.publish_all()
         if context.access_log is not None:
             context.access_log.flush(LAST_FLUSH_SECONDS)
 
@@ -297,8 +300,8 @@ class Loop:
 
     def _publish(self) -> None:
         self._connections.publish()
-        self._board.column(Column.REQUESTS)[self._index] = self.context.requests
-        self._board.column(Column.SENT)[self._index] = self.context.sent
+        if self._counts is not None:
+            self._counts.publish(int(self.context.now))
         self._board.column(Column.TICKS)[self._index] += 1
 
     # ---------------------------------------------------------------- the end

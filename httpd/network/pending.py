@@ -61,7 +61,6 @@ class Pending:
             return None
         except OSError:
             return "client reset"
-        self._context.sent += sent
         is_whole = sent == len(part.data)
         self._part = None if is_whole else part._replace(data=part.data[sent:])
         return "answered" if is_whole and part.is_last else None

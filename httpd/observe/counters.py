@@ -1,16 +1,18 @@
 """The counters of a running server, as plain data for programs that show them.
 
-`read_counters` reads the scoreboards of a supervisor, and needs nothing of the server.  A reader
+`read_counters` reads the memory of a supervisor, and needs nothing of the server.  A reader
 goes through `FAMILIES` and takes the values by name, so that it shows a family that is added later
 without a change of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from httpd.observe.scoreboard import Column, Scoreboard, read_all
+from httpd.observe.counts import BYTES, REQUESTS, Key, read_tables
+from httpd.observe.ledger import read_ledger
 
 BOUNDS = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0)
 """Upper bounds of the buckets of a histogram of durations, in seconds; one more has no bound."""
@@ -33,10 +35,15 @@ class Family(NamedTuple):
 
 
 FAMILIES = (
-    Family("http_requests_total", (), "Responses sent."),
-    Family("http_response_bytes_total", (), "Bytes of responses sent, heads included."),
+    Family(REQUESTS, ("site", "code"), "Responses sent."),
+    Family(BYTES, ("site",), "Bytes of responses sent, heads included."),
+    Family("worker_restarts_total", (), "Workers that died and were replaced."),
+    Family("reloads_total", ("outcome",), "Reloads that have ended."),
 )
 """All families, in the order in which to show them."""
+
+
+_MOST_LOOKS = 1000
 
 
 class Histogram(NamedTuple):
@@ -73,24 +80,35 @@ class Counters(NamedTuple):
 
 
 def read_counters(pid: int) -> Counters:
-    """Return the counters of a running server.
+    """Return the counters of a running server, of which none is ever less than at an earlier call.
+
+    A server counts on through reloads and upgrades, and when a worker dies.  The counters are those
+    of the last tick of each worker, a second ago at the most.
 
     Args:
         pid: of its supervisor.
 
     Raises:
         PermissionError: when the supervisor belongs to another user.
-        ProcessLookupError: when there is no such process.
+        ProcessLookupError: when there is no such process, or it is just starting.
     """
-    return _add_up(read_all(pid))
+    for _ in range(_MOST_LOOKS):
+        entries = read_ledger(pid)
+        if entries is None:
+            break
+        tables = read_tables(pid)
+        if entries.running <= tables.keys():
+            counts = [tables[number].values() for number in entries.running]
+            return _sort([entries.values, *counts])
+        os.sched_yield()  # a generation has ended meanwhile, and the ledger has its counts
+    raise ProcessLookupError(f"the server {pid} is just starting or ending")
 
 
-def _add_up(boards: list[Scoreboard]) -> Counters:
-    columns = {
-        "http_requests_total": Column.REQUESTS,
-        "http_response_bytes_total": Column.SENT,
-    }
-    values: dict[str, dict[Labels, int]] = {
-        name: {(): sum(board.total(column) for board in boards)} for name, column in columns.items()
-    }
+def _sort(counts: Iterable[Mapping[Key, int]]) -> Counters:
+    """Add counts up, and sort them by family."""
+    values: dict[str, dict[Labels, int]] = {family.name: {} for family in FAMILIES}
+    for count in counts:
+        for (name, *labels), value in count.items():
+            of_family = values.setdefault(name, {})
+            of_family[tuple(labels)] = of_family.get(tuple(labels), 0) + value
     return Counters(values, {})

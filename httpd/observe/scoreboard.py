@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +32,7 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 """No worker can shorten the file (memfd_create(2), “File sealing”): an access of another process
 beyond the end would kill it with SIGBUS (mmap(2))."""
 _MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
+_LEDGER = re.compile(r"/memfd:(phttpd\.ledger) \(deleted\)")
 _SHARED = re.compile(r"/memfd:(phttpd\.(?:[a-z]+\.)?[0-9]+) \(deleted\)")
 
 
@@ -72,9 +74,9 @@ class Column(enum.IntEnum):
     ACTIVE = 1
     """Connections in the middle of a request, as of the last tick."""
     REQUESTS = 2
-    """Responses sent."""
+    """Responses sent by all loops of the worker, in the row of the first one, as of a tick."""
     SENT = 3
-    """Bytes sent, as of the last tick."""
+    """Bytes sent, likewise."""
     REMAINING = 4
     """Bytes that downloads in progress have still to send, as of the last tick."""
     TICKS = 5
@@ -296,7 +298,23 @@ def _find_memfds(pid: int, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]
             yield match[1], path
 
 
-def _read(path: str) -> Scoreboard | None:
+def find_ledger(pid: int) -> str | None:
+    """Return a path to open, to the memory that `httpd.observe.ledger` describes, if it is there.
+
+    Raises:
+        PermissionError: when the supervisor belongs to another user.
+        ProcessLookupError: when there is no such process.
+    """
+    return next((path for _, path in _find_memfds(pid, _LEDGER)), None)
+
+
+def open_shared_memory(path: str, magic: int) -> mmap.mmap | None:
+    """Return memory that was found; None if it is half made, gone, or of another program.
+
+    Args:
+        path: to open.
+        magic: the number in its first cell.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -309,11 +327,18 @@ def _read(path: str) -> Scoreboard | None:
         return None  # the descriptor is that of another file by now
     finally:
         os.close(fd)
-    if len(memory) < _CELL * _HEADER_CELLS or len(memory) % _CELL:
+    if len(memory) < _CELL or int.from_bytes(memory[:_CELL], sys.byteorder) != magic:
+        return None
+    return memory
+
+
+def _read(path: str) -> Scoreboard | None:
+    memory = open_shared_memory(path, _MAGIC)
+    if memory is None or len(memory) < _CELL * _HEADER_CELLS or len(memory) % _CELL:
         return None
     header = memoryview(memory).cast("Q")
     workers, threads = header[_Header.WORKERS], header[_Header.THREADS]
-    if header[_Header.MAGIC] != _MAGIC or not 0 < workers <= _MOST or not 0 < threads <= _MOST:
+    if not 0 < workers <= _MOST or not 0 < threads <= _MOST:
         return None
     if len(memory) < _text_offset(workers, threads):
         return None

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Mode, Scoreboard
 from httpd.observe.transfers import TransferTable
+from httpd.process.accounts import Accounts
 from httpd.process.channel import Message
 from httpd.process.generation import Generation
 from httpd.process.monitor_process import MonitorProcess
@@ -32,6 +33,7 @@ class Generations:
         """Since when the server is in each mode, in seconds since the epoch, or 0."""
         self.monitor: MonitorProcess | None = None
         """The process that shows them, while it runs."""
+        self.accounts = Accounts()
         self._count = 0
 
     def __iter__(self) -> Iterator[Generation]:
@@ -52,7 +54,16 @@ class Generations:
             board.set_mode(mode, since)
         most = plan.worker.loop.max_connections
         transfers = TransferTable.create(workers, threads, most, self._count)
+        self.accounts.open(self._count, plan)
         return Generation(self._count, plan, board, transfers)
+
+    def continue_after(self, number: int) -> None:
+        """Number the generations to come after those of a predecessor.
+
+        Args:
+            number: of its last generation.
+        """
+        self._count = number
 
     def set_mode(self, mode: Mode, since: int) -> None:
         """Set a mode of all generations, also of those to come; see `Scoreboard.set_mode`."""
@@ -74,6 +85,7 @@ class Generations:
     def forget_ended(self) -> None:
         """Drop the former generations whose workers were all reaped."""
         self.former = [generation for generation in self.former if generation.processes]
+        self.accounts.keep([generation.number for generation in self])
 
     def use_log_file(self, fd: int, log: Log) -> None:
         """Let this process and all workers write to another log file.

@@ -60,7 +60,8 @@ class MonitorKeeper:
             self._change(newest.monitor)
         if self._plan is not None and self._process is None and self._due <= time.monotonic():
             self._start(self._plan)
-        numbers = {generation.number for generation in self._generations}
+        # The tables of a predecessor are among those of the accounts.
+        numbers = {one.number for one in self._generations} | {*self._generations.accounts.tables}
         if self._process is not None and numbers != self._shown:
             self._process.share(numbers)
             self._shown = numbers

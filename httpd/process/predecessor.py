@@ -14,7 +14,8 @@ import socket
 from collections.abc import MutableMapping, Sequence
 
 from httpd.network.unix_listener import FileId, UnixListener
-from httpd.observe.scoreboard import Scoreboard, read_all
+from httpd.observe.scoreboard import Scoreboard, find_shared_memory, read_all
+from httpd.process.accounts import Accounts
 from httpd.process.channel import Channel, Message, close_all
 from httpd.process.others import ends_within, send_signal
 from httpd.process.plan import Endpoint
@@ -159,6 +160,22 @@ class Predecessor:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if the process still runs."""
         send_signal(self._handle, number)
+
+    def last_generation(self) -> int:
+        """Return the number of its last generation."""
+        try:
+            found = {} if self._handle is None else find_shared_memory(self.pid)
+        except OSError:
+            found = {}
+        return max((number for number, _ in found.values()), default=0)
+
+    def hand_over(self, accounts: Accounts) -> None:
+        """Let this process take over what its workers have counted, as long as it runs."""
+        try:
+            if self._handle is not None:
+                accounts.inherit(self.pid)
+        except (OSError, ValueError):
+            pass  # it has ended just now, or is a process of another version
 
     def boards(self) -> list[Scoreboard]:
         """Return the scoreboards of its workers."""

@@ -284,6 +284,9 @@ class Rollout:
 
     def _finish(self, what: str, status: int, remark: str) -> None:
         self._outcome.record(what, status, remark)
+        if what == "reload":
+            outcome = "success" if status == EX_OK else "failure"
+            self._generations.accounts.count("reloads_total", outcome)
         self._status.notify("READY=1")
         if self._generations.serving is not None:
             self._outcome.publish(self._generations.serving)

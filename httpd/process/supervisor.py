@@ -80,6 +80,9 @@ class Supervisor:
         self._takes_over = predecessor is not None
         self._on_ready: Callable[[], None] | None = None  # until it was called
         self._generations = generations = Generations()
+        if predecessor is not None:
+            generations.continue_after(predecessor.last_generation())
+            predecessor.hand_over(generations.accounts)
         self._status = ServiceStatus(notifier, generations, log)
         self._modes = Modes(generations, self._status, log)
         self._pool = WorkerPool(generations, log, self._close_inherited)
@@ -341,6 +344,8 @@ class Supervisor:
             return
         if predecessor is not None and not predecessor.ask_to_take_over():
             return
+        if predecessor is not None:
+            predecessor.hand_over(self._generations.accounts)
         self._on_ready()
         self._on_ready = None
         self._monitor.retry()  # where the predecessor listens
@@ -372,6 +377,7 @@ class Supervisor:
             if not predecessor.has_hung_up:
                 return
             if predecessor.has_ended():
+                self._generations.accounts.end_inherited()
                 self._predecessor = None
                 predecessor.close()
         if self._takes_over and self._is_running():

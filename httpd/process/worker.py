@@ -34,8 +34,10 @@ from httpd.network.acceptor import Listeners
 from httpd.network.listener import Listener
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
+from httpd.network.worker_counts import WorkerCounts
 from httpd.observe.access_formats import SHORT, choose_format
 from httpd.observe.access_log import AccessLog
+from httpd.observe.counts import CountTable
 from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Phase, Scoreboard
@@ -50,7 +52,6 @@ from httpd.process.privileges import drop_privileges
 from httpd.process.settings import ProcessSettings
 from httpd.process.signals import SWITCHES, SignalInbox
 from httpd.process.status_text import describe_unready
-from httpd.protocol.tally import Tallies
 
 ERROR_PAUSE = 0.1
 """Seconds without work after an unexpected failure of a system call, which may happen again."""
@@ -84,10 +85,12 @@ class Tables(NamedTuple):
     Args:
         board: figures of each loop.
         transfers: the running downloads, while they are watched.
+        counts: what was counted.
     """
 
     board: Scoreboard
     transfers: TransferTable
+    counts: CountTable
 
 
 def run_worker(
@@ -169,9 +172,9 @@ class _Worker:
         self._watching = threads
         self._running = threads
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
-        tallies = Tallies()
+        self._counts = WorkerCounts(index, tables.board, tables.counts)
         self._caches = {
-            frontend: Caches(frontend.gateway.cache, tallies)
+            frontend: Caches(frontend.gateway.cache, self._counts.tallies)
             for frontend in self._listeners.frontends()
         }
         site = settings.frontend.site
@@ -195,6 +198,7 @@ class _Worker:
             log,
             self._make_access_log(log, settings),
             tables.transfers,
+            self._counts,
         )
 
     def _make_gateway(

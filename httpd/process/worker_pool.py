@@ -82,6 +82,7 @@ class WorkerPool:
         generation.vacancies[process.index] = (now + delay, failures)
         what = f"worker {process.index} (pid {process.pid}) {process.describe_end(status)}"
         when = f" in {delay:g} s, it keeps dying" if delay else ""
+        self._generations.accounts.count("worker_restarts_total")
         write = self._log.error if status else self._log.notice
         write(f"{what}; starting another{when}")
 
@@ -125,7 +126,10 @@ class WorkerPool:
                 listener.close()
         log = replace(self._log, verbose=plan.log.verbose)
         listeners, access_logs = plan.all_listeners, plan.access_logs
-        tables = Tables(generation.board, generation.transfers)
+        accounts = self._generations.accounts
+        accounts.close()
+        counts = accounts.tables[generation.number]
+        tables = Tables(generation.board, generation.transfers, counts)
         return run_worker(index, plan.worker, listeners, access_logs, tables, channel, log)
 
 

@@ -223,7 +223,8 @@ class Part(NamedTuple):
     """Bytes of a response that is sent as it is made, from its status line on.
 
     The first part has the head, with ``Connection: close``: the end of the connection is the end of
-    the response (RFC 9112 §6.3).
+    the response (RFC 9112 §6.3).  There is no tally: only the monitor sends parts, and
+    nobody counts its responses.
 
     Args:
         data: one byte at least.

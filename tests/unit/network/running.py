@@ -20,12 +20,14 @@ from httpd.network.listener import Listener
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
 from httpd.network.transport import Transport
+from httpd.network.worker_counts import WorkerCounts
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
 from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.observe.transfers import TransferTable
+from httpd.protocol.tally import NO_NAME, Tally
 from httpd.site.changes import Changes
 from httpd.site.rules import Rule
 from httpd.site.settings import SiteSettings
@@ -101,7 +103,8 @@ class RunningLoop:
         )
         frontend = make_frontend(docroot, changes, rules)
         listeners = Listeners([Listener(self.listener, frontend)], 1)
-        caches = Caches(frontend.gateway.cache)
+        self.counts = WorkerCounts(0, board)
+        caches = Caches(frontend.gateway.cache, self.counts.tallies)
         trace = log.debug if verbose and settings.log_cache_level else None
         self.loop = Loop(
             0,
@@ -112,11 +115,17 @@ class RunningLoop:
             log,
             access_log,
             transfers,
+            self.counts,
         )
         self._thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def tally(self) -> Tally:
+        """That of the responses with status 200."""
+        return self.counts.tallies.find(NO_NAME).find(200)
 
     def connect(self) -> Client:
         return Client(self.port)

@@ -79,12 +79,12 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
 def test_accept_of_a_request_for_a_small_cached_response_needs_no_connection(
     door: Door, connections: list[Connection]
 ) -> None:
-    before = door.loop.context.requests, door.loop.context.sent
+    before = door.running.tally.requests, door.running.tally.sent
     response = door.ask()
     assert (response.status, response["Connection"], response.body) == (200, "close", BODY)
     assert connections == []
-    assert door.loop.context.requests == before[0] + 1
-    assert door.loop.context.sent - before[1] == before[1] // before[0]
+    assert door.running.tally.requests == before[0] + 1
+    assert door.running.tally.sent - before[1] == before[1] // before[0]
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,11 @@ def test_accept_of_a_client_that_may_send_more_does_not_reset_it(site: Path) -> 
 
 def test_accept_with_a_full_socket_sends_the_rest_later(door: Door) -> None:
     door.running.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    before = door.loop.context.sent
+    before = door.running.tally.sent
     with Client(door.running.port, receive_buffer=1) as client:
         client.send(CLOSING)
         door.accept()
-        assert 0 < door.loop.context.sent - before < len(BODY)
+        assert 0 < door.running.tally.sent - before < len(BODY)
         door.running.start()
         assert client.response().body == BODY
         assert client.rest() == b""

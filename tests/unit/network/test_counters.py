@@ -44,10 +44,10 @@ def test_scoreboard_shows_the_connections(site: Path) -> None:
         while (
             (seen[Column.CONNECTIONS], seen[Column.ACTIVE]) != (2, 1)
             or seen[Column.SENT] < 100_000
+            or not seen[Column.REQUESTS]
             or not seen[Column.REMAINING]
         ):
             seen = {column: running.board.column(column)[0] for column in Column}
-        assert seen[Column.REQUESTS] >= 1
         assert seen[Column.REMAINING] <= HUGE
         assert seen[Column.TICKS] > 0
 

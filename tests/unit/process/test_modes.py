@@ -43,7 +43,8 @@ def create(generations: Generations, maintenance_file: Path | None = None) -> An
     process = SimpleNamespace(
         workers=1, threads=1, maintenance_file=maintenance_file and str(maintenance_file)
     )
-    worker = SimpleNamespace(loop=SimpleNamespace(max_connections=1))
+    frontend = SimpleNamespace(gateway=SimpleNamespace(sites=()))
+    worker = SimpleNamespace(loop=SimpleNamespace(max_connections=1), frontend=frontend)
     plan = SimpleNamespace(process=process, worker=worker, facts={})
     return generations.create(cast(Plan, plan))
 

@@ -1,0 +1,130 @@
+"""What the workers of a generation have counted, in memory that all processes of a server share.
+
+Each worker has a row of cells, and writes it at the ticks of its loops.  What a cell counts is its
+*key*: the name of a family of `httpd.observe.counters`, and the labels.  The memory is an anonymous
+file (memfd_create(2)), as that of `httpd.observe.scoreboard` is.
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import json
+import mmap
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from httpd.observe.scoreboard import find_shared_memory, open_shared_memory
+
+REQUESTS = "http_requests_total"
+BYTES = "http_response_bytes_total"
+Key = tuple[str, ...]
+"""The name of a family, and the labels of a counter in their order."""
+_MAGIC = 0x7068747470640201
+_CELL = 8
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_NAME = "phttpd.counts."
+
+
+class _Header(enum.IntEnum):
+    MAGIC = 0
+    WORKERS = 1
+    TEXT_LENGTH = 2
+    GENERATION = 3
+
+
+_TEXT_AT = len(_Header) * _CELL
+
+
+class CountTable:
+    """The cells of the workers of a generation.
+
+    The supervisor makes one with `create` before it forks; other processes use `read_tables`.
+
+    Args:
+        memory: of the table.
+
+    Attributes:
+        generation: its number.
+        keys: of the cells of a row, in their order.
+    """
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        header = memoryview(memory)[:_TEXT_AT].cast("Q")
+        self.workers = header[_Header.WORKERS]
+        self.generation = header[_Header.GENERATION]
+        length = header[_Header.TEXT_LENGTH]
+        self.keys = list(_make_keys(**json.loads(memory[_TEXT_AT : _TEXT_AT + length])))
+        first = _round_up(_TEXT_AT + length)
+        size = self.workers * len(self.keys) * _CELL
+        self._cells = memoryview(memory)[first : first + size].cast("Q")
+
+    @classmethod
+    def create(
+        cls, workers: int, sites: Sequence[str], codes: Sequence[int], generation: int
+    ) -> CountTable:
+        """Make an empty table.
+
+        Args:
+            workers: number of worker processes.
+            sites: the names of the sites.
+            codes: the status codes that responses may have.
+            generation: number of the generation.
+
+        Raises:
+            OSError: when there is no memory or descriptor for it.
+        """
+        sites = list(dict.fromkeys(sites))
+        text = json.dumps({"sites": sites, "codes": list(codes)}).encode()
+        cells = workers * len(list(_make_keys(sites, codes)))
+        size = _round_up(_TEXT_AT + len(text)) + cells * _CELL
+        fd = os.memfd_create(f"{_NAME}{generation}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(fd, size)
+            memory = mmap.mmap(fd, size)  # keeps a descriptor of its own
+            memory[_TEXT_AT : _TEXT_AT + len(text)] = text
+            with memoryview(memory)[:_TEXT_AT].cast("Q") as header:
+                header[_Header.MAGIC] = _MAGIC
+                header[_Header.WORKERS] = workers
+                header[_Header.TEXT_LENGTH] = len(text)
+                header[_Header.GENERATION] = generation
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        finally:
+            os.close(fd)
+        return cls(memory)
+
+    def row(self, worker: int) -> memoryview:
+        """Return the cells of a worker, one for each of `keys`."""
+        size = len(self.keys)
+        return self._cells[worker * size : (worker + 1) * size]
+
+    def values(self) -> dict[Key, int]:
+        """Return the sums over all workers that are not 0, by key."""
+        rows = [self.row(worker).tolist() for worker in range(self.workers)]
+        sums = map(sum, zip(*rows, strict=True))
+        return {key: value for key, value in zip(self.keys, sums, strict=True) if value}
+
+
+def _make_keys(sites: Sequence[str], codes: Sequence[int]) -> Iterator[Key]:
+    texts = [str(code) for code in codes]
+    yield from ((REQUESTS, site, code) for site in sites for code in texts)
+    yield from ((BYTES, site) for site in sites)
+
+
+def _round_up(size: int) -> int:
+    return -(-size // _CELL) * _CELL
+
+
+def read_tables(pid: int) -> Mapping[int, CountTable]:
+    """Return the tables of a running supervisor, by the number of the generation.
+
+    Raises:
+        PermissionError: when the supervisor belongs to another user.
+        ProcessLookupError: when there is no such process.
+    """
+    found = {}
+    for name, (_, path) in find_shared_memory(pid).items():
+        if name.startswith(_NAME) and (memory := open_shared_memory(path, _MAGIC)) is not None:
+            table = CountTable(memory)
+            found[table.generation] = table  # the descriptor may be that of another one by now
+    return found
