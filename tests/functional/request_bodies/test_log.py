@@ -88,4 +88,4 @@ def time_until_logged(server: Server, begin: float) -> float:
 
 def duration(server: Server, target: str) -> float:
     line = server.out.wait_for(f'"GET {re.escape(target)} ').string
-    return float(line.split()[-2])
+    return float(line.split()[-3])
