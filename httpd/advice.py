@@ -10,9 +10,12 @@ import os
 import pwd
 import resource
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from httpd.configuration import Settings
-from httpd.site.redirect_checks import find_shadowed
+from httpd.files.clean_urls import short_address
+from httpd.site.redirect_checks import find_loops, find_shadowed
+from httpd.site.redirects import Redirect
 
 
 def advise(settings: Settings, *, has_unit: bool = False) -> list[str]:
@@ -36,7 +39,7 @@ def advise(settings: Settings, *, has_unit: bool = False) -> list[str]:
             found.append(_without_effect("user", user))
         if group and grp.getgrnam(group).gr_gid != os.getegid():
             found.append(_without_effect("group", group))
-    return [*found, *_advise_redirects(settings)]
+    return [*found, *_advise_redirects(settings), *_advise_clean_urls(settings)]
 
 
 def _advise_redirects(settings: Settings) -> Iterator[str]:
@@ -47,6 +50,26 @@ def _advise_redirects(settings: Settings) -> Iterator[str]:
             yield (
                 f"{whose}redirects: that of {shadowed.path} in line {shadowed.line} has no effect, "
                 f"since {first.path} in line {first.line} matches the same paths before"
+            )
+
+
+def _advise_clean_urls(settings: Settings) -> Iterator[str]:
+    """Yield a warning for each redirect to a file that `clean_urls` redirects back."""
+    top = settings.site
+    of_sites = [(f"sites: {site.name}: ", site.settings(top)) for site in settings.gateway.sites]
+    warned: set[Redirect] = set()
+    for whose, site in [("", top), *of_sites]:
+        if not site.clean_urls:
+            continue
+        index = tuple(map(os.fsencode, site.index))
+        for loop in find_loops(site.redirects, partial(short_address, index=index)):
+            last = loop.redirects[-1]
+            if last in warned:
+                continue  # a site has the same redirects as the top of the file
+            warned.add(last)
+            yield (
+                f"{whose}redirects: that of {last.path} in line {last.line} leads round in a circle"
+                f" if {last.to} is a file, since clean_urls redirects to its address without .html"
             )
 
 

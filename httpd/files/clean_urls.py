@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 
 from httpd.files.docroot import Docroot, FoundDirectory, FoundElsewhere, LookedUp, OpenResult
 from httpd.protocol.messages import HTTPError
@@ -14,6 +15,20 @@ from httpd.protocol.messages import HTTPError
 HTML = b".html"
 """The extension that an address leaves out."""
 _NO_NAMES = (b"", b".", b"..")
+
+
+def short_address(page: bytes, index: Collection[bytes]) -> bytes:
+    """Return the address that an HTML file has where no other file has that path.
+
+    Args:
+        page: a decoded path; that of anything else is returned as it is.
+        index: the names of index files.
+    """
+    directory, slash, name = page.rpartition(b"/")
+    stem = name.removesuffix(HTML)
+    if stem in _NO_NAMES or stem == name:
+        return page
+    return directory + slash + (b"" if name in index else stem)
 
 
 class CleanUrls:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from httpd.protocol.messages import HTTPError
@@ -53,25 +53,32 @@ class Loop(NamedTuple):
         return f"leads{others} to more than {HOPS} redirects one after the other: {way}"
 
 
-def find_loops(redirects: Sequence[Redirect]) -> list[Loop]:
+def find_loops(
+    redirects: Sequence[Redirect], shorten: Callable[[bytes], bytes] = bytes
+) -> list[Loop]:
     """Return the loops in a list of redirects, each once.
 
     Args:
         redirects: those of a site.
+        shorten: returns the path that the site itself redirects a path to, both decoded; by
+            default, the same path.
     """
     table = RedirectTable(redirects)
     destinations = [Destination(one.to) if one.to else None for one in redirects]
     found: dict[frozenset[Redirect], Loop] = {}
     for redirect in redirects:
         for path in _examples(redirect.path, _NAME):
-            if loop := _follow(path.encode(), table, destinations):
+            if loop := _follow(path.encode(), table, destinations, shorten):
                 found.setdefault(frozenset(loop.redirects), loop)
                 break
     return list(found.values())
 
 
 def _follow(
-    path: bytes, table: RedirectTable, destinations: Sequence[Destination | None]
+    path: bytes,
+    table: RedirectTable,
+    destinations: Sequence[Destination | None],
+    shorten: Callable[[bytes], bytes],
 ) -> Loop | None:
     """Follow the redirects of a path as a client does, and return the loop that it ends in."""
     paths: list[bytes] = []
@@ -91,6 +98,8 @@ def _follow(
             path = decode_path(destination.path(match.captures).encode())
         except HTTPError:
             return None
+        if table.find(path) is None:  # else the redirect of the operator comes first
+            path = shorten(path)
     return None
 
 

@@ -100,3 +100,48 @@ def test_warning_names_both_lines_and_the_site(tmp_path: Path) -> None:
         "sites: e.example: redirects: that of /d in line 11 has no effect, since /d in line 10"
         " matches the same paths before",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "to", "expected"),
+    [
+        ("/a", "/a.html", True),
+        ("/", "/index.html", True),
+        ("/b/a", "/b/a.html?q#f", True),
+        ("/a", "/b.html", False),
+        ("/a.html", "/a", False),
+        ("/a", "/index.html", False),
+        ("/a", "https://e.example/a.html", False),
+        ("/a", "/a.htm", False),
+    ],
+)
+def test_warning_of_a_redirect_to_a_file_that_clean_urls_redirects_back(
+    tmp_path: Path, path: str, to: str, expected: bool
+) -> None:
+    config = tmp_path / "phttpd.yaml"
+    for clean, is_warned in ("true", expected), ("false", False):
+        config.write_text(
+            f"docroot: {tmp_path}\nmax_connections: 1\nclean_urls: {clean}\nredirects:\n"
+            f"- {{path: {path}, to: '{to}'}}\n"
+            f"sites:\n- {{name: inherits, docroot: {tmp_path}}}\n",
+            "utf-8",
+        )
+        warning = (
+            f"redirects: that of {path} in line 5 leads round in a circle if {to} is a file, since"
+            " clean_urls redirects to its address without .html"
+        )
+        assert advise(load(str(config), {})) == ([warning] if is_warned else [])
+
+
+def test_warning_of_a_site_that_combines_its_own_clean_urls_with_all_redirects(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "phttpd.yaml"
+    config.write_text(
+        f"docroot: {tmp_path}\nmax_connections: 1\nredirects: [{{path: /a, to: /a.html}}]\n"
+        f"sites:\n- {{name: e.example, docroot: {tmp_path}, clean_urls: true}}\n",
+        "utf-8",
+    )
+    assert [text.partition(" that of")[0] for text in advise(load(str(config), {}))] == [
+        "sites: e.example: redirects:"
+    ]
