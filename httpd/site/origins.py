@@ -35,6 +35,8 @@ def read_origin(text: object) -> str:
     """
     if not isinstance(text, str):
         raise ValueError(ALLOWED)
+    if text == ANY:
+        raise ValueError(f"an origin; “{ANY}” is every one, so it stands alone and not in a list")
     if text == "null":
         raise ValueError("an origin; “null” is that of every sandboxed page and local file")
     if not re.fullmatch(ORIGIN, text):

@@ -255,7 +255,10 @@ class Site:
         Raises:
             FileSystemError: see `respond`.
         """
-        policy = NO_POLICY if self._rules is None else find_policy(self._rules, request.path)
+        policy = NO_POLICY
+        if self._rules is not None:
+            origin = request.header.fields.get("origin")
+            policy = find_policy(self._rules, request.path).for_origin(origin)
         return self._respond_to_error(error, request, policy)
 
     def _respond_to_error(

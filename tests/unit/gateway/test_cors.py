@@ -261,6 +261,15 @@ def test_error_page_of_the_operator_is_open_to_the_origins_of_the_path(root: Pat
         assert cors_of(gateway, "/open/none", None) == (404, "*", None)
 
 
+def test_response_of_a_paused_server_is_open_to_the_origins_of_the_path(gateway: Gateway) -> None:
+    gateway.set_paused(True)
+    gateway.begin_second(2)
+    assert cors_of(gateway, "/listed/a.js", A) == (503, A, "Origin")
+    assert cors_of(gateway, "/listed/a.js", "https://c.example") == (503, None, "Origin")
+    assert cors_of(gateway, "/open/a.js", None) == (503, "*", None)
+    assert cors_of(gateway, "/closed/a.js", A) == (503, None, None)
+
+
 request_heads = st.builds(
     lambda method, directory, name, origin, lines: head(
         *origin, *lines, method=method, target=f"/{directory}/{name}"

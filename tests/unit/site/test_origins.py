@@ -53,7 +53,6 @@ def test_origin_is_read_as_browsers_send_it(written: str, sent: str) -> None:
         ("//a.example", None),
         ("example", None),
         ("", None),
-        ("*", None),
         (None, None),
     ],
 )
@@ -64,6 +63,11 @@ def test_what_is_no_origin_is_refused_with_the_nearest_one(
         read_origin(written)
     hint = f"; did you mean {meant}?" if meant else "or a list of these"
     assert str(error.value).endswith(hint)
+
+
+def test_star_in_a_list_is_refused() -> None:
+    with pytest.raises(ValueError, match="stands alone and not in a list"):
+        read_origin("*")
 
 
 def test_origin_of_sandboxed_pages_is_refused() -> None:
