@@ -80,7 +80,7 @@ def _quota_of(text: str | None) -> float | None:
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\s*[0-9]{1,20}\s*", text) is not None
+    return re.fullmatch(r"\s*[0-9]{1,20}\s*", text, re.ASCII) is not None
 
 
 def _groups(read: Read, controller: str) -> Iterator[str]:

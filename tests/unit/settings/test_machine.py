@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from httpd.settings.machine import (
@@ -165,6 +165,7 @@ def test_machine_without_control_groups_has_no_limit(
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
+@example("1\x1f 1", "0\x1f")  # white space of Unicode, which `int` refuses
 def test_group_files_of_any_text_leave_a_core(cpu: str, memory: str) -> None:
     cores, (left,) = v2("/a", a__cpu_max=cpu, a__memory_max=memory)
     assert 1 <= cores[0] <= 8
