@@ -1,28 +1,24 @@
 """What the workers of a generation have counted, in memory that all processes of a server share.
 
 Each worker has a row of cells, and writes it at the ticks of its loops.  What a cell counts is its
-*key*: the name of a family of `httpd.observe.counters`, and the labels.  The memory is an anonymous
-file (memfd_create(2)), as that of `httpd.observe.scoreboard` is.
+*key*: the name of a family of `httpd.observe.counters`, and the labels.  See
+`httpd.observe.shared_memory`.
 """
 
 from __future__ import annotations
 
 import enum
-import fcntl
 import json
 import mmap
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from httpd.observe.scoreboard import find_shared_memory, open_shared_memory
+from httpd.observe.shared_memory import CELL, create_memory, find_kind, open_memory
 
 REQUESTS = "http_requests_total"
 BYTES = "http_response_bytes_total"
 Key = tuple[str, ...]
 """The name of a family, and the labels of a counter in their order."""
 _MAGIC = 0x7068747470640201
-_CELL = 8
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _NAME = "phttpd.counts."
 
 
@@ -33,7 +29,7 @@ class _Header(enum.IntEnum):
     GENERATION = 3
 
 
-_TEXT_AT = len(_Header) * _CELL
+_TEXT_AT = len(_Header) * CELL
 
 
 class CountTable:
@@ -56,7 +52,7 @@ class CountTable:
         length = header[_Header.TEXT_LENGTH]
         self.keys = list(_make_keys(**json.loads(memory[_TEXT_AT : _TEXT_AT + length])))
         first = _round_up(_TEXT_AT + length)
-        size = self.workers * len(self.keys) * _CELL
+        size = self.workers * len(self.keys) * CELL
         self._cells = memoryview(memory)[first : first + size].cast("Q")
 
     @classmethod
@@ -77,21 +73,17 @@ class CountTable:
         sites = list(dict.fromkeys(sites))
         text = json.dumps({"sites": sites, "codes": list(codes)}).encode()
         cells = workers * len(list(_make_keys(sites, codes)))
-        size = _round_up(_TEXT_AT + len(text)) + cells * _CELL
-        fd = os.memfd_create(f"{_NAME}{generation}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            os.ftruncate(fd, size)
-            memory = mmap.mmap(fd, size)  # keeps a descriptor of its own
+        size = _round_up(_TEXT_AT + len(text)) + cells * CELL
+
+        def fill(memory: mmap.mmap) -> None:
             memory[_TEXT_AT : _TEXT_AT + len(text)] = text
             with memoryview(memory)[:_TEXT_AT].cast("Q") as header:
                 header[_Header.MAGIC] = _MAGIC
                 header[_Header.WORKERS] = workers
                 header[_Header.TEXT_LENGTH] = len(text)
                 header[_Header.GENERATION] = generation
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        finally:
-            os.close(fd)
-        return cls(memory)
+
+        return cls(create_memory(f"{_NAME}{generation}", size, fill))
 
     def row(self, worker: int) -> memoryview:
         """Return the cells of a worker, one for each of `keys`."""
@@ -112,7 +104,7 @@ def _make_keys(sites: Sequence[str], codes: Sequence[int]) -> Iterator[Key]:
 
 
 def _round_up(size: int) -> int:
-    return -(-size // _CELL) * _CELL
+    return -(-size // CELL) * CELL
 
 
 def read_tables(pid: int) -> Mapping[int, CountTable]:
@@ -123,8 +115,8 @@ def read_tables(pid: int) -> Mapping[int, CountTable]:
         ProcessLookupError: when there is no such process.
     """
     found = {}
-    for name, (_, path) in find_shared_memory(pid).items():
-        if name.startswith(_NAME) and (memory := open_shared_memory(path, _MAGIC)) is not None:
+    for path in find_kind(pid, _NAME).values():
+        if (memory := open_memory(path, _MAGIC)) is not None:
             table = CountTable(memory)
             found[table.generation] = table  # the descriptor may be that of another one by now
     return found

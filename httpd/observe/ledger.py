@@ -10,7 +10,6 @@ A checksum tells whether the text was read while it was written.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import mmap
 import os
@@ -20,14 +19,14 @@ from typing import NamedTuple
 from zlib import crc32
 
 from httpd.observe.counts import Key
-from httpd.observe.scoreboard import find_ledger, open_shared_memory
+from httpd.observe.shared_memory import create_memory, find_memory, open_memory
 
 _MAGIC = 0x7068747470640301
 _HEADER = struct.Struct("=QQQ")
 """Magic number, and length and checksum of the text."""
 _SIZE = 64 * 1024 * 1024
 """Bytes of the memory, which is sparse: the text of all counters of a thousand sites takes two."""
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_NAME = "phttpd.ledger"
 _MOST_LOOKS = 1000
 
 
@@ -60,16 +59,7 @@ class Ledger:
         Raises:
             OSError: when there is no memory or descriptor for it.
         """
-        fd = os.memfd_create("phttpd.ledger", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            os.ftruncate(fd, _SIZE)
-            memory = mmap.mmap(fd, _SIZE)  # keeps a descriptor of its own
-            ledger = cls(memory)
-            ledger.write((), {})
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        finally:
-            os.close(fd)
-        return ledger
+        return cls(create_memory(_NAME, _SIZE, lambda memory: cls(memory).write((), {})))
 
     def write(self, running: Collection[int], values: Mapping[Key, int]) -> None:
         """Write all entries; see `Entries`."""
@@ -106,8 +96,8 @@ def read_ledger(pid: int) -> Entries | None:
         ProcessLookupError: when there is no such process.
         ValueError: the ledger is not written to its end.
     """
-    path = find_ledger(pid)
-    memory = open_shared_memory(path, _MAGIC) if path else None
+    path = dict(find_memory(pid)).get(_NAME)
+    memory = open_memory(path, _MAGIC) if path else None
     if memory is None:
         return None
     ledger = Ledger(memory)

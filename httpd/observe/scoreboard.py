@@ -1,39 +1,31 @@
 """The scoreboard: figures of each loop, in memory that all processes of a server share.
 
-Each number has one writer and is eight aligned bytes, so it needs no lock and is never torn.  The
-memory is an anonymous file (memfd_create(2)), which ``phttpd status`` finds among the descriptors
-of the supervisor.  So a status costs the server nothing, and works when the server is stuck.
+Each number has one writer and is eight aligned bytes, so it needs no lock and is never torn.
+``phttpd status`` finds the memory (`httpd.observe.shared_memory`) among the descriptors of the
+supervisor.  So a status costs the server nothing, and works when the server is stuck.
 """
 
 from __future__ import annotations
 
 import enum
-import fcntl
 import json
 import mmap
-import os
-import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+
+from httpd.observe.shared_memory import CELL, create_memory, find_kind, open_memory
 
 _MAGIC = 0x7068747470640003
 MAX_REMARK = 4000
 """Characters that ``phttpd reload`` shows of the outcome; the log has all of it."""
 _REMARK_SIZE = 64 * 1024  # JSON has up to twelve bytes for a character
-_CELL = 8
 _MOST = 256
 """Workers, and loops of each, at the most."""
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 _MOST_LOOKS = 1000
 """How often to read the facts, which may be half written; a compromised worker can spoil them."""
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-"""No worker can shorten the file (memfd_create(2), “File sealing”): an access of another process
-beyond the end would kill it with SIGBUS (mmap(2))."""
-_MEMFD = re.compile(r"/memfd:phttpd\.([0-9]+) \(deleted\)")
-_LEDGER = re.compile(r"/memfd:(phttpd\.ledger) \(deleted\)")
-_SHARED = re.compile(r"/memfd:(phttpd\.(?:[a-z]+\.)?[0-9]+) \(deleted\)")
+_NAME = "phttpd."
 
 
 class Phase(enum.IntEnum):
@@ -141,20 +133,16 @@ class Scoreboard:
         Raises:
             OSError: when there is no memory or descriptor for it.
         """
-        fd = os.memfd_create(f"phttpd.{generation}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        text_size = -len(_encode(lasting)) // _CELL * -_CELL + _REMARK_SIZE
+        text_size = -len(_encode(lasting)) // CELL * -CELL + _REMARK_SIZE
         size = _text_offset(workers, threads) + text_size
-        try:
-            os.ftruncate(fd, size)
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-            memory = mmap.mmap(fd, size)  # keeps a descriptor of its own
-        finally:
-            os.close(fd)
-        board = cls(memory, workers, threads)
-        board._header[_Header.MAGIC] = _MAGIC
-        board._header[_Header.WORKERS] = workers
-        board._header[_Header.THREADS] = threads
-        return board
+
+        def fill(memory: mmap.mmap) -> None:
+            with memoryview(memory).cast("Q") as header:
+                header[_Header.MAGIC] = _MAGIC
+                header[_Header.WORKERS] = workers
+                header[_Header.THREADS] = threads
+
+        return cls(create_memory(f"{_NAME}{generation}", size, fill), workers, threads)
 
     @classmethod
     def private(cls) -> Scoreboard:
@@ -258,7 +246,7 @@ def _encode(facts: Mapping[str, Any]) -> bytes:
 
 
 def _text_offset(workers: int, threads: int) -> int:
-    return _CELL * (_HEADER_CELLS + len(Column) * workers * threads + workers)
+    return CELL * (_HEADER_CELLS + len(Column) * workers * threads + workers)
 
 
 def read_all(pid: int) -> list[Scoreboard]:
@@ -268,73 +256,13 @@ def read_all(pid: int) -> list[Scoreboard]:
         PermissionError: when the supervisor belongs to another user.
         ProcessLookupError: when there is no such process.
     """
-    paths = dict(_find_memfds(pid, _MEMFD))  # a process may have several descriptors of one
-    boards = sorted((int(number), path) for number, path in paths.items())
-    return [board for _, path in reversed(boards) if (board := _read(path)) is not None]
-
-
-def find_shared_memory(pid: int) -> dict[str, tuple[int, str]]:
-    """Return the memory that a supervisor shares with its workers, of whatever kind.
-
-    Returns:
-        The number of the generation and a path to open, by name.
-    """
-    return {name: (int(name.rpartition(".")[2]), path) for name, path in _find_memfds(pid, _SHARED)}
-
-
-def _find_memfds(pid: int, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """Yield what the first group of a pattern matches in the names of memory files, and a path."""
-    try:
-        names = os.listdir(f"/proc/{pid}/fd")
-    except FileNotFoundError:
-        raise ProcessLookupError(f"there is no process {pid}") from None
-    for name in names:
-        path = f"/proc/{pid}/fd/{name}"
-        try:
-            match = pattern.fullmatch(os.readlink(path))
-        except FileNotFoundError:
-            continue
-        if match:
-            yield match[1], path
-
-
-def find_ledger(pid: int) -> str | None:
-    """Return a path to open, to the memory that `httpd.observe.ledger` describes, if it is there.
-
-    Raises:
-        PermissionError: when the supervisor belongs to another user.
-        ProcessLookupError: when there is no such process.
-    """
-    return next((path for _, path in _find_memfds(pid, _LEDGER)), None)
-
-
-def open_shared_memory(path: str, magic: int) -> mmap.mmap | None:
-    """Return memory that was found; None if it is half made, gone, or of another program.
-
-    Args:
-        path: to open.
-        magic: the number in its first cell.
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
-            return None  # half made, or of another program
-        memory = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
-    except OSError:
-        return None  # the descriptor is that of another file by now
-    finally:
-        os.close(fd)
-    if len(memory) < _CELL or int.from_bytes(memory[:_CELL], sys.byteorder) != magic:
-        return None
-    return memory
+    found = sorted(find_kind(pid, _NAME).items(), reverse=True)
+    return [board for _, path in found if (board := _read(path)) is not None]
 
 
 def _read(path: str) -> Scoreboard | None:
-    memory = open_shared_memory(path, _MAGIC)
-    if memory is None or len(memory) < _CELL * _HEADER_CELLS or len(memory) % _CELL:
+    memory = open_memory(path, _MAGIC)
+    if memory is None or len(memory) < CELL * _HEADER_CELLS or len(memory) % CELL:
         return None
     header = memoryview(memory).cast("Q")
     workers, threads = header[_Header.WORKERS], header[_Header.THREADS]

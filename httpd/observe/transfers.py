@@ -6,21 +6,19 @@ the time of its last look.  A record is read whole or not at all, since its sequ
 while it is written.  A transfer that has ended moves to the ring of its loop, where the next look
 finds it.
 
-The memory is an anonymous file (memfd_create(2)), as that of `httpd.observe.scoreboard` is.  It is
-sparse, and a page of it takes memory from the first record on.
+The memory is sparse: a page of it takes memory from the first record on.  See
+`httpd.observe.shared_memory`.
 """
 
 from __future__ import annotations
 
 import binascii
 import enum
-import fcntl
 import mmap
-import os
-import re
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
+
+from httpd.observe.shared_memory import CELL, create_memory, find_kind, open_memory
 
 MOST_RANGES = 4
 """Ranges of one response that a record has; further ones do not count as received."""
@@ -30,14 +28,12 @@ WATCH_SECONDS = 5
 """How long after a look the loops go on writing records."""
 _LEAST_SLOTS = 64
 _MAGIC = 0x7068747470640101
-_CELL = 8
 _PAGE = 4096
 _MOST_LOOPS = 256 * 256
 _MOST_SLOTS = 1 << 24
 _MOST_LOOKS = 1000
 """How often to read a record that is being written; a compromised worker can spoil it."""
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-_MEMFD = re.compile(r"/memfd:phttpd\.transfers\.([0-9]+) \(deleted\)")
+_NAME = "phttpd.transfers."
 _ALL = struct.Struct(f"=QQQQ QQQ IIHH4x {3 * MOST_RANGES}Q 48p 40p 64p 192p")
 """Sequence number; acknowledged, changed, state; number, started, size; etag, path_check, status
 and number of ranges; the ranges; client, user, site and path."""
@@ -162,25 +158,17 @@ class TransferTable:
         loops = workers * threads
         slots = min(max_connections, _LEAST_SLOTS + 2 * -(-max_connections // loops))
         size = _loop_offset(loops, slots, loops)
-        name = f"phttpd.transfers.{generation}"
-        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            os.ftruncate(fd, size)
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-            memory = mmap.mmap(fd, size)  # keeps a descriptor of its own
-        finally:
-            os.close(fd)
-        with memoryview(memory).cast("Q") as header:
-            for cell, value in (
-                (_Header.LOOPS, loops),
-                (_Header.THREADS, threads),
-                (_Header.SLOTS, slots),
-                (_Header.RING, RING),
-                (_Header.RECORD_SIZE, _SIZE),
-                (_Header.MAGIC, _MAGIC),
-            ):
-                header[cell] = value
-        return cls(memory, generation)
+
+        def fill(memory: mmap.mmap) -> None:
+            with memoryview(memory).cast("Q") as header:
+                header[_Header.MAGIC] = _MAGIC
+                header[_Header.LOOPS] = loops
+                header[_Header.THREADS] = threads
+                header[_Header.SLOTS] = slots
+                header[_Header.RING] = RING
+                header[_Header.RECORD_SIZE] = _SIZE
+
+        return cls(create_memory(f"{_NAME}{generation}", size, fill), generation)
 
     def writer(self, loop: int) -> TransferWriter:
         """Return what a loop writes its records with.
@@ -258,7 +246,7 @@ class TransferTable:
 
     def _read(self, offset: int, loop: int) -> Transfer | None:
         """Return the record at an offset, unless the slot is free."""
-        cells, index = self._cells, offset // _CELL
+        cells, index = self._cells, offset // CELL
         for _ in range(_MOST_LOOKS):
             sequence = cells[index]
             if sequence % 2 == 0:
@@ -330,11 +318,11 @@ class TransferWriter:
         own, size = self._own, _SIZE
         self._write_figures(slot, acknowledged, now, state)
         first = self._offset + slot * size
-        record = self._memory[first + _CELL : first + size]
+        record = self._memory[first + CELL : first + size]
         place = self._slots + own[_LoopCell.ENDED] % RING
         start, index = self._place(place)
         self._cells[index] |= 1
-        self._memory[start + _CELL : start + size] = record
+        self._memory[start + CELL : start + size] = record
         self._cells[index] += 1
         own[_LoopCell.ENDED] += 1
         self._write_figures(slot, 0, 0, State.FREE)
@@ -352,7 +340,7 @@ class TransferWriter:
     def _place(self, slot: int) -> tuple[int, int]:
         """Return the offset of a record, and the index of its sequence number."""
         start = self._offset + slot * _SIZE
-        return start, start // _CELL
+        return start, start // CELL
 
     def _write(self, slot: int, transfer: Transfer, number: int) -> None:
         start, index = self._place(slot)
@@ -384,7 +372,7 @@ class TransferWriter:
         start, index = self._place(slot)
         cells = self._cells
         cells[index] |= 1
-        _FIGURES.pack_into(self._memory, start + _CELL, acknowledged, int(now * 1e6), state)
+        _FIGURES.pack_into(self._memory, start + CELL, acknowledged, int(now * 1e6), state)
         cells[index] += 1
 
 
@@ -447,7 +435,7 @@ def _loop_cells(loop: int) -> int:
 
 def _loop_offset(loops: int, slots: int, loop: int) -> int:
     """Return where the records of a loop begin; each loop has pages of its own."""
-    header = -(-_loop_cells(loops) * _CELL // _PAGE) * _PAGE
+    header = -(-_loop_cells(loops) * CELL // _PAGE) * _PAGE
     return header + loop * (-(-(slots + RING) * _SIZE // _PAGE) * _PAGE)
 
 
@@ -470,22 +458,7 @@ def find_tables(pid: int) -> dict[int, str]:
         PermissionError: when the supervisor belongs to another user.
         ProcessLookupError: when there is no such process.
     """
-    return dict(_find_memfds(pid))
-
-
-def _find_memfds(pid: int) -> Iterator[tuple[int, str]]:
-    try:
-        names = os.listdir(f"/proc/{pid}/fd")
-    except FileNotFoundError:
-        raise ProcessLookupError(f"there is no process {pid}") from None
-    for name in names:
-        path = f"/proc/{pid}/fd/{name}"
-        try:
-            match = _MEMFD.fullmatch(os.readlink(path))
-        except FileNotFoundError:
-            continue
-        if match:
-            yield int(match[1]), path
+    return find_kind(pid, _NAME)
 
 
 def open_table(generation: int, path: str) -> TransferTable | None:
@@ -498,23 +471,14 @@ def open_table(generation: int, path: str) -> TransferTable | None:
     Returns:
         None if it has gone meanwhile.
     """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    memory = open_memory(path, _MAGIC, writable=True)
+    if memory is None or not _is_whole(memory):
         return None
-    try:
-        if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
-            return None  # half made, or of another program
-        memory = mmap.mmap(fd, 0)
-    except OSError:
-        return None  # the descriptor is that of another file by now
-    finally:
-        os.close(fd)
-    return TransferTable(memory, generation) if _is_whole(memory) else None
+    return TransferTable(memory, generation)
 
 
 def _is_whole(memory: mmap.mmap) -> bool:
-    if len(memory) < _PAGE or len(memory) % _CELL:
+    if len(memory) < _PAGE or len(memory) % CELL:
         return False
     with memoryview(memory) as view, view.cast("Q") as header:
         magic, loops, threads, slots, ring, size = header[: _Header.WATCHED_AT]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from httpd.network.listener import divert_newcomers
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import find_shared_memory
+from httpd.observe.shared_memory import find_generations
 from httpd.process.channel import Channel
 from httpd.process.errors import EX_WORKER, explain, format_failure
 from httpd.process.generations import Generations
@@ -156,7 +156,7 @@ class MonitorKeeper:
             process.channel.close()
         # The memory of a generation must be free when the supervisor says so.
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        for _, path in find_shared_memory(os.getpid()).values():
+        for _, path in find_generations(os.getpid()).values():
             os.dup2(nothing, int(path.rpartition("/")[2]), inheritable=False)
         os.close(nothing)
 

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Collection
 
-from httpd.observe.scoreboard import find_shared_memory
+from httpd.observe.shared_memory import find_generations
 from httpd.process.channel import Channel, Message
 from httpd.process.others import ends_within
 
@@ -37,7 +37,7 @@ class MonitorProcess:
         Args:
             generations: the numbers of those that there are.
         """
-        found = find_shared_memory(os.getpid())
+        found = find_generations(os.getpid())
         paths = {name: path for name, (number, path) in found.items() if number in generations}
         for name in self._shared - paths.keys():
             self.channel.send(Message.GONE, name)

@@ -14,7 +14,8 @@ import socket
 from collections.abc import MutableMapping, Sequence
 
 from httpd.network.unix_listener import FileId, UnixListener
-from httpd.observe.scoreboard import Scoreboard, find_shared_memory, read_all
+from httpd.observe.scoreboard import Scoreboard, read_all
+from httpd.observe.shared_memory import find_generations
 from httpd.process.accounts import Accounts
 from httpd.process.channel import Channel, Message, close_all
 from httpd.process.others import ends_within, send_signal
@@ -164,7 +165,7 @@ class Predecessor:
     def last_generation(self) -> int:
         """Return the number of its last generation."""
         try:
-            found = {} if self._handle is None else find_shared_memory(self.pid)
+            found = {} if self._handle is None else find_generations(self.pid)
         except OSError:
             found = {}
         return max((number for number, _ in found.values()), default=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from httpd.commands.watch import Watch, name_loop
+from httpd.observe.ledger import Ledger
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.observe.transfers import TransferTable
 
@@ -21,6 +22,7 @@ def test_loops_go_on_writing_during_a_long_pause(
     board = Scoreboard.create(1, 1, 9_000_001)
     board.phase = Phase.SERVING
     board.facts = {"version": "1"}
+    ledger = Ledger.create()
     table = TransferTable.create(1, 1, 8, 9_000_001)
     writer = table.writer(0)
     monkeypatch.setattr("httpd.commands.watch._RENEW_SECONDS", 0.01)
@@ -38,6 +40,7 @@ def test_loops_go_on_writing_during_a_long_pause(
         os.write(write_fd, b"x")
         assert watch.pause(poll, 3600.0) == [(read_fd, select.POLLIN)]
     finally:
+        ledger.close()
         os.close(read_fd)
         os.close(write_fd)
 

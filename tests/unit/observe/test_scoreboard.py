@@ -10,16 +10,15 @@ import sys
 import pytest
 
 from httpd.observe.scoreboard import (
-    _MEMFD,
     PAUSING,
     Column,
     Mode,
     Phase,
     Scoreboard,
-    _find_memfds,
     _read,
     read_all,
 )
+from httpd.observe.shared_memory import find_kind
 from tests.unit.guard import must_end, open_descriptors, opened_since
 from tests.unit.site.directories import as_nobody
 
@@ -68,9 +67,9 @@ def test_board_that_could_be_shortened_is_ignored() -> None:
     try:
         os.write(fd, board._memory[:])
         assert [
-            int(number)
-            for number, path in _find_memfds(os.getpid(), _MEMFD)
-            if int(number) >= 2_000_000 and _read(path)
+            number
+            for number, path in find_kind(os.getpid(), "phttpd.").items()
+            if number >= 2_000_000 and _read(path)
         ] == [2_000_000]
     finally:
         os.close(fd)

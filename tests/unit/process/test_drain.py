@@ -42,7 +42,10 @@ def make(monkeypatch: pytest.MonkeyPatch, *, shuts_down: bool = False, **process
     times = {"drain_delay": 0.0, "drain_timeout": math.inf, "shutdown_timeout": 30.0, **process}
     plan = SimpleNamespace(
         process=SimpleNamespace(workers=1, threads=1, **times),
-        worker=SimpleNamespace(loop=SimpleNamespace(max_connections=1, send_timeout=60.0)),
+        worker=SimpleNamespace(
+            loop=SimpleNamespace(max_connections=1, send_timeout=60.0),
+            frontend=SimpleNamespace(gateway=SimpleNamespace(sites=())),
+        ),
         facts={},
         own_sockets=(),
         sockets=(),
