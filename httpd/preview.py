@@ -1,7 +1,8 @@
 """The preview of a directory: how ``phttpd DIR`` differs from a server with a config file.
 
 It is for the person who edits the files: only this machine reaches it, the next free port is taken,
-directories are listed, and browsers revalidate everything.  Called by `httpd.cli`.
+directories are listed, and browsers revalidate everything.  It responds to names of this machine
+alone, so that no web page of another site can read the files.  Called by `httpd.cli`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def adapt(settings: Settings, options: Mapping[str, Any], *, lan: bool, watch: b
         StartError: the options contradict each other.
     """
     # A cached response may be a second old.
-    site = replace(settings.site, listing=True, rules=(_REVALIDATE,))
+    own_names = _own_names(settings.listen)
+    site = replace(settings.site, listing=True, rules=(_REVALIDATE,), own_names=own_names)
     gateway = replace(settings.gateway, cache=0)
     listen, process, log = settings.listen, settings.process, settings.log
     if "host" not in options and not lan:
@@ -61,6 +63,14 @@ def adapt(settings: Settings, options: Mapping[str, Any], *, lan: bool, watch: b
     if "log_file" not in options:
         log = replace(log, access_log_format="short")
     return replace(settings, listen=listen, site=site, gateway=gateway, process=process, log=log)
+
+
+def _own_names(settings: ListenSettings) -> frozenset[str]:
+    """Return the names of this machine, those of multicast DNS and of ``--host`` among them."""
+    machine = socket.gethostname()
+    label = machine.partition(".")[0]
+    names = (machine, label, f"{label}.local", *settings.names)
+    return frozenset(name.lower().removesuffix(".") for name in names)
 
 
 def _loopback() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from httpd.monitor.settings import Address, MonitorSettings, TcpAddress
 from httpd.network.hosts import UnixAddress
 from httpd.network.settings import ListenSettings
+from httpd.protocol.host import names_this_machine
 
 _BACKLOG = 128
 
@@ -27,11 +28,6 @@ def is_local(address: Address) -> bool:
         return ipaddress.ip_address(address.host).is_loopback
     except ValueError:
         return names_this_machine(address.host)
-
-
-def names_this_machine(host: str) -> bool:
-    """Tell whether a host name always means the machine that looks it up (RFC 6761 §6.3)."""
-    return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def find_faults(

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from httpd.gateway.interface import Hooks
-from httpd.monitor.addresses import names_this_machine
 from httpd.monitor.settings import Network
+from httpd.protocol.host import host_name, is_address, is_own_name
 from httpd.protocol.messages import CLOSING, HTTPError, Request
 from httpd.protocol.parser import parse_head
 from httpd.protocol.response import (
@@ -191,7 +191,7 @@ class MonitorGateway:
         host = request.fields.get("host", "")
         if request.authority is not None:
             host = request.authority.decode("latin-1")
-        if host and not _is_own_name(host, self._name):
+        if host and not is_own_name(host_name(host), (self._name.lower(),)):
             raise HTTPError(421, "The monitor is found by its address, localhost or its own name.")
 
     def _finish(self, builder: ResponseBuilder, request: Request, *, is_last: bool) -> Response:
@@ -230,29 +230,6 @@ class MonitorGateway:
             lingers=True,
             is_cacheable=False,
         )
-
-
-def _is_own_name(host: str, name: str) -> bool:
-    """Tell whether a Host names the monitor so that no other site can be meant.
-
-    Args:
-        host: a valid value of the field Host.
-        name: by which the operator calls the monitor.
-    """
-    bare, _, port = host.rpartition(":")
-    if not bare or not port.isdecimal():
-        bare = host
-    bare = bare.strip("[]").removesuffix(".").lower()
-    return bare == name.lower() or names_this_machine(bare) or is_address(bare)
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def admit(networks: Collection[Network]) -> Callable[[str], bool]:

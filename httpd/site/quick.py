@@ -38,8 +38,8 @@ from httpd.site.steps import EarlyStep, Step
 _UNDERSTOOD = frozenset(
     {
         *("charset", "default_type", "docroot", "expires", "index", "listing", "precompressed"),
-        *("clean_urls", "errors", "fallback", "redirects", "rules", "serve_hidden"),
-        *("symlinks", "types"),
+        *("clean_urls", "errors", "fallback", "own_names", "redirects", "rules"),
+        *("serve_hidden", "symlinks", "types"),
     }
 )
 """The settings that the quick way obeys, or that do not concern it."""

@@ -200,3 +200,6 @@ class SiteSettings:
     )
     changes: Changes | None = None
     """Those below the docroot, for live reload; None to leave it out.  No key sets this."""
+    own_names: frozenset[str] | None = None
+    """Names to respond to at the top, in lower case, beside those that `is_own_name` knows; None to
+    respond to every name.  No key sets this."""

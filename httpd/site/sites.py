@@ -10,7 +10,7 @@ from httpd.files.docroot import Docroot
 from httpd.files.file_cache import CachedFile, FileCache
 from httpd.files.hidden import HiddenNames
 from httpd.files.valid_roots import ValidRoots
-from httpd.protocol.host import host_name
+from httpd.protocol.host import host_name, is_own_name
 from httpd.protocol.tally import NO_NAME, Tallies
 from httpd.site.names import NameTable, is_directory_name
 from httpd.site.no_site import NoSite
@@ -21,6 +21,11 @@ from httpd.site.sites_syntax import STAR, NamedSite
 
 AnySite = Site | NoSite
 _UNKNOWN = 421, "This server has no site of this name."
+_NOT_OWN = (
+    421,
+    "A preview is found by the names and addresses of its machine, such as localhost. Without a"
+    " preview, phttpd --base DIR serves every name.",
+)
 _NO_DIRECTORY = 404, "There is nothing at this address."
 _DEFAULT = -1
 """In place of the number of a named site: that for all other names."""
@@ -64,7 +69,7 @@ class Sites:
         tallies: of the worker.
 
     Attributes:
-        only: the site for all other names, if no site has a name; else None.
+        only: the site for every name; None if the name decides.
         invalidate_roots: see `ValidRoots.invalidate`.
     """
 
@@ -94,7 +99,9 @@ class Sites:
             docroot = make_docroot(top, self._shared.valid_roots)
             site = self._make(_DEFAULT, top, docroot, Identity(label=top.docroot))
             self._default = self._made[site.key] = site
-            self.only = None if named else site
+            self.only = None if named or top.own_names is not None else site
+        self._own_names = top.own_names
+        self._not_own = NoSite(*_NOT_OWN, tallies.find(NO_NAME))
 
     def find(self, host: str | None) -> AnySite:
         """Return the site of a name.
@@ -105,7 +112,9 @@ class Sites:
         name = host_name(host) if host else ""
         match = self._table.find(name)
         if match is None:
-            return self._default
+            own = self._own_names
+            is_served = own is None or not host or is_own_name(name, own)
+            return self._default if is_served else self._not_own
         number, star = match
         if star and self._named[number].docroot.endswith(f"/{STAR}"):
             return self._find_of_star(number, star, name)

@@ -17,7 +17,7 @@ import pytest
 from httpd.network.addresses import machine_addresses
 from tests.process.launch import Foreground, free_port, run
 from tests.process.test_terminal import Screen, at_terminal
-from tests.support.raw import Client, ask
+from tests.support.raw import Client, ask, request
 from tests.support.server import DEADLINE
 
 
@@ -79,6 +79,28 @@ def test_preview_is_for_this_machine_until_it_is_told_otherwise(site: Path) -> N
     with preview(site, "--lan") as server, socket.socket() as client:
         for address in machine_addresses()[:1]:
             assert client.connect_ex((address, server.port)) == 0
+
+
+def test_preview_refuses_names_that_another_site_may_have_given(site: Path) -> None:
+    """Otherwise a page of that site could read the files by DNS rebinding."""
+    machine = socket.gethostname().upper()
+    label = machine.partition(".")[0]
+    with preview(site) as server:
+        port = server.port
+
+        def status_of(host: str | None, target: str = "/", version: str = "HTTP/1.1") -> int:
+            with Client(port) as client:
+                client.send(request(target, host=host, version=version))
+                return client.response().status
+
+        own = [f"localhost:{port}", "a.localhost.", f"127.0.0.1:{port}", f"[::1]:{port}"]
+        for host in *own, "192.0.2.7", machine, f"{label}.local.:{port}":
+            assert status_of(host) == 200
+        assert status_of(None, version="HTTP/1.0") == 200
+        for host in "attacker.example", f"localhost.attacker.example:{port}":
+            assert status_of(host) == 421
+            assert status_of("localhost", f"http://{host}/") == 421
+            assert status_of(host, "http://localhost/") == 200
 
 
 def test_preview_has_one_loop_unless_it_is_told_otherwise(site: Path) -> None:

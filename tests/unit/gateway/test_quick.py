@@ -117,6 +117,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"serve_hidden": True},
     {"symlinks": ("/",)},
     {"changes": Changes()},
+    {"own_names": frozenset({"box"})},
     {"fallback": "/plain/a.html"},
     {"clean_urls": True},
     {"errors": ((404, "/plain/a.html"), (403, "/missing"), (416, "/plain/x.svg"))},
@@ -194,7 +195,7 @@ def pair(docroot: Path, **changed: Any) -> tuple[Gateway, Gateway]:
 
 
 def site_of(gateway: Gateway) -> Site:
-    site = gateway._sites.only
+    site = gateway._sites.find("localhost")
     assert isinstance(site, Site)
     return site
 

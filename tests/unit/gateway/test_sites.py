@@ -422,3 +422,20 @@ def test_response_of_the_second_before_is_found_by_its_head_at_each_site(
     with patch.object(server.gateway, "_parser", None):  # the head need not be split
         assert server.ask(data) is response
     assert server.gateway.exact(data) is response
+
+
+def test_no_cache_gives_a_response_to_a_name_that_is_not_own(root: Path) -> None:
+    top = SiteSettings(docroot=str(root / "top"), own_names=frozenset({"box"}))
+    server = Server(Frontend(top, GatewaySettings(cache=1 << 20)))
+    for _ in range(3):
+        for _ in range(3):
+            for target in "/which", "/%77hich?a", "http://box/which":
+                assert server.ask(head(target, "box")).status == 200
+                assert server.ask(head(target, "box", method="HEAD")).status == 200
+            assert server.ask(head("/which", None, minor=0)).status == 200
+            for target in "/which", "/%77hich?a", "/", "/none":
+                assert server.ask(head(target, "evil.example")).status == 421
+            assert server.ask(head("http://evil.example/which", "box")).status == 421
+            assert server.ask(head("http://box/which", "evil.example")).status == 200
+            assert server.ask(head("*", "evil.example", method="OPTIONS")).status == 421
+        server.tick()

@@ -59,6 +59,20 @@ def test_site_without_names_is_the_only_one(root: Path) -> None:
     assert several.find("any") is several.find(None)
 
 
+def test_site_at_the_top_may_respond_to_its_own_names_alone(root: Path) -> None:
+    settings = SiteSettings(docroot=str(root / "top"), own_names=frozenset({"box"}))
+    one = named("one", docroot=root / "one")
+    for several in (), (one,):
+        sites = Sites(settings, several, FileCache(1 << 20), 1 << 16, Tallies())
+        assert sites.only is None
+        own = sites.find("Box.:80")
+        assert isinstance(own, Site)
+        assert own is sites.find(None) is sites.find("") is sites.find("[::1]:80")
+        for host in "other", ".", "box.other":
+            assert status_of(sites, host) == 421
+    assert status_of(sites, "one") == 200
+
+
 def test_site_has_hidden_names_of_its_own(root: Path) -> None:
     for name in "top", "one", "s/alice":
         write(root / name / ".index", name)
