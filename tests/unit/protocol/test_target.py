@@ -201,7 +201,8 @@ def test_relative_reference_leads_to_the_same_names(rest: bytes, query: bytes) -
 @given(VISIBLE | DOTTED | st.binary(max_size=4), VISIBLE)
 def test_relative_reference_to_a_sibling_leads_to_it(name: bytes, query: bytes) -> None:
     name = name.replace(b"/", b"")
-    assume(name not in (b".", b".."))
+    # `urljoin` drops a semicolon at the end of a path.
+    assume(name not in (b".", b"..") and not name.endswith(b";"))
     reference = relative_to_sibling(name, b"?" + query.replace(b"#", b""))
     assert reference.isascii()
     parts = urlsplit(urljoin("http://localhost/prefix/page.html", reference))

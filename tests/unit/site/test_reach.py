@@ -151,7 +151,9 @@ def check(oracle: Oracle, docroot: Docroot) -> None:
         assert look_up(docroot, f"/{path}") == expected, path
         name = os.fsencode(site / path)
         if isinstance(expected, str):
-            assert docroot.revalidate(name)[0] is not None, path
+            # Where the directory around is outside, the file is found anew each second instead.
+            if oracle.content(os.path.dirname(path)) is None:
+                assert docroot.revalidate(name)[0] is not None, path
             for _ in range(2):  # the second time from the cache
                 cached = lookup.find(f"/{path}".encode())
                 assert isinstance(cached, CachedFile)
