@@ -55,6 +55,19 @@ class Explanation:
     status: int
     head: tuple[str, ...]
 
+    @property
+    def summary(self) -> str:
+        """All but the fields, in one line."""
+        facts = [f"{self.status} by {' → '.join(self.parts) or 'the head of the request'}"]
+        if self.site:
+            facts.append(f"site {self.site}")
+        if self.redirect is not None:
+            facts.append(f"redirect in line {self.redirect.line}")
+        facts += [f"rule in line {rule.line}" for rule in self.rules]
+        if self.file is not None:
+            facts.append(f"file {self.file}")
+        return ", ".join(facts)
+
     def get(self, name: str) -> str | None:
         """Return the value of a field of the response; `name` is in lower case."""
         fields = (line.partition(": ")[::2] for line in self.head[1:])

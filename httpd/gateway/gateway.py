@@ -22,7 +22,7 @@ from httpd.files.faults import FileSystemError, OutOfDescriptorsError
 from httpd.files.file_cache import CachedFile
 from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
-from httpd.gateway.interface import Hooks
+from httpd.gateway.interface import AnyGateway, Hooks
 from httpd.gateway.response_cache import ResponseCache
 from httpd.protocol.messages import CLOSING, Header, HTTPError, Request
 from httpd.protocol.parser import MAX_REQUEST_LINE, VERSION, Parser, read_common_request
@@ -72,6 +72,7 @@ class Gateway:
     Attributes:
         exact: exact-match lookup in the response cache, given any bytes.  Bound to `dict.get`
             because it is on the hot path.  On a miss, call `respond`.
+        for_client: see `AnyGateway`.
         invalidate_roots: to be called before a request is served that was sent after the last call.
     """
 
@@ -93,6 +94,7 @@ class Gateway:
         "_responses",
         "_sites",
         "exact",
+        "for_client",
         "invalidate_roots",
     )
 
@@ -117,6 +119,7 @@ class Gateway:
         self.set_paused(False)
         self._dates = DateHeaders(0, 0)
         self.invalidate_roots = sites.invalidate_roots
+        self.for_client: Callable[[str], AnyGateway | None] | None = None
         self._use(ResponseCache(0))
 
     def _use(self, responses: ResponseCache) -> None:
@@ -147,6 +150,11 @@ class Gateway:
         # No new connection could avoid a pause, as it might another reason for 503.
         self._closing = _CLOSING_PAUSED if is_paused else CLOSING
         self._bypasses_caches = is_paused or self._is_draining
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether every request gets 503; see `set_paused`."""
+        return self._is_paused
 
     def drain(self) -> None:
         """Have every response close its connection from now on, so that no cached one is used."""
@@ -316,6 +324,8 @@ class Gateway:
         """
         if self.exact(head):
             return "exact"
+        if self._is_paused:
+            return "built"
         line, _, rest = head.partition(VERSION)
         if self._responses.find(line, rest):
             return "normalised"
@@ -330,7 +340,8 @@ class Gateway:
         variant_key = header.variant_key
         if method == b"HEAD" and variant_key:
             variant_key = _HEAD + variant_key
-        return "variant" if variant_key in cached.responses else "file"
+        is_cached = variant_key in cached.responses and not self._bypasses_caches
+        return "variant" if is_cached else "file"
 
     # ---------------------------------------------------------------- the levels
 

@@ -36,13 +36,13 @@ class HealthGateway:
     """A gateway that responds to health checks, and has all other responses from another one.
 
     Args:
-        gateway: has the other responses, and may trace them.
-        traced: the gateway behind it, or the same.
+        gateway: has the other responses.
         path: of health checks.
         find_why_not: returns why the server is not ready, as lines; empty if it is ready.
 
     Attributes:
         exact: that of the other gateway, of which hits are.
+        for_client: see `AnyGateway`.
     """
 
     admits = None
@@ -54,6 +54,7 @@ class HealthGateway:
         "_recall",
         "_respond",
         "exact",
+        "for_client",
         "invalidate_roots",
         "parse",
         "release",
@@ -62,16 +63,15 @@ class HealthGateway:
         "take_docroot_faults",
     )
 
-    def __init__(
-        self, gateway: AnyGateway, traced: Gateway, path: str, find_why_not: Callable[[], str]
-    ) -> None:
+    def __init__(self, gateway: Gateway, path: str, find_why_not: Callable[[], str]) -> None:
         self._gateway = gateway
-        self._finish_last = traced.finish_last
+        self._finish_last = gateway.finish_last
         self._lines = (f"GET {path} ".encode(), f"HEAD {path} ".encode())
         self._find_why_not = find_why_not
         self._recall = gateway.recall
         self._respond = gateway.respond
         self.exact: Callable[[bytes], Response | None] = gateway.exact
+        self.for_client: Callable[[str], AnyGateway | None] | None = None
         self.invalidate_roots = gateway.invalidate_roots
         self.parse = gateway.parse
         self.release = gateway.release

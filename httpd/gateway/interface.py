@@ -39,6 +39,12 @@ class AnyGateway(Protocol):
         """Tells whether a client is served, given its address; None if every client is."""
 
     @property
+    def for_client(self) -> Callable[[str], AnyGateway | None] | None:
+        """Returns the gateway that a client gets in place of this one, given its address, or None;
+        None if every client gets this one.
+        """
+
+    @property
     def invalidate_roots(self) -> Callable[[], None]:
         """To be called before a request is served that was sent after the last call."""
 

@@ -1,16 +1,19 @@
-"""A gateway that tells which of its levels had each response, for the verbose log."""
+"""Gateways that tell which level had each response: for the verbose log, or for some clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Sequence
 
 from httpd.gateway.caches import Caches
+from httpd.gateway.explainer import Explainer
 from httpd.gateway.frontend import Frontend
 from httpd.gateway.gateway import Gateway
 from httpd.gateway.health import HealthGateway
 from httpd.gateway.interface import AnyGateway, Hooks
 from httpd.protocol.messages import Request
 from httpd.protocol.response import PendingResponse, Response
+from httpd.settings.networks import Network
 
 
 class TracedGateway:
@@ -21,14 +24,22 @@ class TracedGateway:
 
     Args:
         gateway: has the responses.
+        level_of: that of the `Gateway` behind it, or the same.
         log: called with the level and the request line of each response.
+        explain: returns what else is to be told of a request, given its head.
+
+    Attributes:
+        for_client: see `AnyGateway`.
     """
 
     __slots__ = (
+        "_explain",
         "_gateway",
+        "_level_of",
         "_log",
         "begin_second",
         "drain",
+        "for_client",
         "invalidate_roots",
         "parse",
         "refuse",
@@ -40,9 +51,18 @@ class TracedGateway:
 
     admits = None
 
-    def __init__(self, gateway: Gateway, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        gateway: AnyGateway,
+        level_of: Callable[[bytes], str],
+        log: Callable[[str], None],
+        explain: Callable[[bytes], str] = lambda _: "",
+    ) -> None:
         self._gateway = gateway
+        self._level_of = level_of
         self._log = log
+        self._explain = explain
+        self.for_client: Callable[[str], AnyGateway | None] | None = None
         self.invalidate_roots = gateway.invalidate_roots
         self.parse = gateway.parse
         self.resume = gateway.resume
@@ -62,7 +82,7 @@ class TracedGateway:
 
     def recall(self, head: bytes) -> Response | None:
         """See `Gateway.recall`."""
-        level = self._gateway.level_of(head)
+        level = self._level_of(head)
         response = self._gateway.recall(head)
         if response is not None:
             self._tell(level, head)
@@ -70,7 +90,7 @@ class TracedGateway:
 
     def respond(self, head: bytes) -> Response | PendingResponse | None:
         """See `Gateway.respond`."""
-        level = self._gateway.level_of(head)
+        level = self._level_of(head)
         response = self._gateway.respond(head)
         if response is not None:
             self._tell(level, head)
@@ -78,14 +98,67 @@ class TracedGateway:
 
     def respond_to(self, head: bytes, request: Request) -> Response | PendingResponse:
         """See `Gateway.respond_to`."""
-        level = self._gateway.level_of(head)
+        level = self._level_of(head)
         response = self._gateway.respond_to(head, request)
         self._tell(level, head)
         return response
 
     def _tell(self, level: str, head: bytes) -> None:
         line = head.lstrip(b"\r\n").partition(b"\r\n")[0].decode("ascii", "backslashreplace")
-        self._log(f"cache level {level}: {line}")
+        self._log(f"cache level {level}: {line}{self._explain(head)}")
+
+
+class ClientTrace:
+    """The gateways of the clients about whose requests the operator wants to know all.
+
+    What decides is found out by putting each request through an `Explainer` as well, which uses no
+    cache.  So the response is the same as for other clients.
+
+    Args:
+        gateway: has the responses.
+        plain: the gateway of sites behind it, or the same.
+        frontend: of the gateway.
+        networks: of the clients.
+        log: called with a line for each response.
+    """
+
+    def __init__(
+        self,
+        gateway: AnyGateway,
+        plain: Gateway,
+        frontend: Frontend,
+        networks: Sequence[Network],
+        log: Callable[[str], None],
+    ) -> None:
+        self._gateway = gateway
+        self._plain = plain
+        self._networks = networks
+        self._log = log
+        self._explainer = Explainer(frontend, lambda _: None)  # the gateway complains itself
+
+    def find(self, host: str) -> TracedGateway | None:
+        """Return the gateway of a client; None if the client is not traced.
+
+        Args:
+            host: the address of the client; of a Unix socket, no address.
+        """
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return None
+        if not any(address in network for network in self._networks):
+            return None
+        return TracedGateway(
+            self._gateway,
+            self._plain.level_of,
+            lambda text: self._log(f"{host}: {text}"),
+            self._explain,
+        )
+
+    def _explain(self, head: bytes) -> str:
+        if self._plain.is_paused:
+            return ": 503 while the server is paused"
+        return f": {self._explainer.explain(head).summary}"
 
 
 def make_gateway(
@@ -94,6 +167,8 @@ def make_gateway(
     hooks: Hooks,
     log: Callable[[str], None] | None,
     find_why_not: Callable[[], str] = str,
+    traced: Sequence[Network] = (),
+    log_trace: Callable[[str], None] = lambda _: None,
 ) -> AnyGateway:
     """Return the gateway of a frontend.
 
@@ -103,8 +178,15 @@ def make_gateway(
         hooks: of the loop.
         log: called with the level and the request line of each response, or None.
         find_why_not: see `HealthGateway`.
+        traced: the networks of the clients that are traced.
+        log_trace: called with a line for each response to these.
     """
     plain = Gateway(frontend, caches, hooks)
-    gateway: AnyGateway = plain if log is None else TracedGateway(plain, log)
     path = frontend.gateway.health
-    return gateway if path is None else HealthGateway(gateway, plain, path, find_why_not)
+    gateway: Gateway | HealthGateway = plain
+    if path is not None:
+        gateway = HealthGateway(plain, path, find_why_not)
+    made = gateway if log is None else TracedGateway(gateway, plain.level_of, log)
+    if traced:
+        made.for_client = ClientTrace(gateway, plain, frontend, traced, log_trace).find
+    return made

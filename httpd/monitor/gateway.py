@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from httpd.gateway.interface import Hooks
-from httpd.monitor.settings import Network
 from httpd.protocol.host import host_name, is_address, is_own_name
 from httpd.protocol.messages import CLOSING, HTTPError, Request
 from httpd.protocol.parser import parse_head
@@ -25,6 +24,7 @@ from httpd.protocol.response import (
     Response,
 )
 from httpd.protocol.tally import NO_NAME, SiteTallies
+from httpd.settings.networks import Network
 from httpd.site.builder import ResponseBuilder, error_builder
 from httpd.site.rules import NO_POLICY
 
@@ -82,6 +82,8 @@ class MonitorGateway:
         hooks: of the loop.
         on_second: called at the beginning of each second.
     """
+
+    for_client = None
 
     def __init__(
         self,

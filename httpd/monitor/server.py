@@ -19,7 +19,7 @@ from httpd.gateway.interface import AnyGateway, Hooks
 from httpd.monitor.events import Events
 from httpd.monitor.gateway import MonitorGateway, admit
 from httpd.monitor.pages import make_pages
-from httpd.monitor.settings import Address, Network, TcpAddress
+from httpd.monitor.settings import Address, TcpAddress
 from httpd.monitor.snapshot import Snapshots
 from httpd.monitor.state import ServerState
 from httpd.network.acceptor import Listeners
@@ -32,6 +32,7 @@ from httpd.process.channel import Channel, Message, use_files
 from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
 from httpd.process.signals import SignalInbox
+from httpd.settings.networks import Network
 
 _LIMITS = LoopSettings(
     recv=16 * 1024,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from httpd.network.hosts import UnixAddress, is_address_or_name, read_socket_path
 from httpd.settings.declaration import key
 from httpd.settings.kinds import Kind
+from httpd.settings.networks import NETWORKS, Network
 
 _UNIX_MODE = 0o660
 """The owner and the group of the socket may read the addresses of clients and the paths of files.
@@ -21,8 +21,6 @@ _ALLOWED = (
 _HOST = r"\*|[0-9A-Za-z._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]"
 _PORT = "[0-9]{1,5}"
 _MAX_PORT = 65535
-_NETWORKS = "a list of networks such as 10.1.0.0/16 or 2001:db8::/32, or of addresses"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TcpAddress(NamedTuple):
@@ -50,23 +48,7 @@ def _read_address(value: Any) -> Address:
     return TcpAddress(host, int(match[2]))
 
 
-def _read_networks(value: Any) -> tuple[Network, ...]:
-    return tuple(map(_read_network, value if isinstance(value, list) else [value]))
-
-
-def _read_network(value: Any) -> Network:
-    if not isinstance(value, str):
-        raise ValueError(_NETWORKS, value)
-    try:
-        return ipaddress.ip_network(value)
-    except ValueError as error:
-        is_host = "host bits" in str(error)
-        allowed = str(ipaddress.ip_network(value, strict=False)) if is_host else _NETWORKS
-        raise ValueError(allowed, value) from None
-
-
 _TEXT = {"type": "string", "pattern": f"^(/.*|({_HOST}):{_PORT})$"}
-_NETWORK = {"type": "string", "pattern": "^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +65,7 @@ class MonitorSettings:
         " request to a site depends on it.",
     )
     monitor_clients: tuple[Network, ...] = key(
-        Kind(
-            _NETWORKS,
-            _read_networks,
-            {**_NETWORK, "type": ["string", "array"], "items": _NETWORK},
-        ),
+        NETWORKS,
         [],
         "The networks whose clients the monitor serves, beside this machine. Without any, the"
         " monitor listens at a loopback address or a Unix socket only.",

@@ -145,3 +145,29 @@ class Guard:
         host, _ = format_peer(address)
         take = self._handler.on_accept if self._admits(host) else self._handler.turn_away
         take(fd, address)
+
+
+class Diverter:
+    """Gives some clients a gateway of their own, before the other one hears of them.
+
+    Args:
+        on_accept: for the other clients.
+        for_client: see `AnyGateway`.
+        make_handler: returns a function like `on_accept` for a gateway.
+    """
+
+    def __init__(
+        self,
+        on_accept: Callable[[int, Any], None],
+        for_client: Callable[[str], AnyGateway | None],
+        make_handler: Callable[[AnyGateway], Callable[[int, Any], None]],
+    ) -> None:
+        self._on_accept = on_accept
+        self._for_client = for_client
+        self._make_handler = make_handler
+
+    def on_accept(self, fd: int, address: Any) -> None:
+        """Pass an accepted connection on; see `AcceptHandler.on_accept`."""
+        gateway = self._for_client(format_peer(address)[0])
+        take = self._on_accept if gateway is None else self._make_handler(gateway)
+        take(fd, address)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from httpd.gateway.interface import AnyGateway, Hooks
-from httpd.network.accept_handler import AcceptHandler, Guard
+from httpd.network.accept_handler import AcceptHandler, Diverter, Guard
 from httpd.network.acceptor import Acceptor, Listeners
 from httpd.network.commands import Commands
 from httpd.network.connections import Connections
@@ -139,9 +139,12 @@ class Loop:
         handler = AcceptHandler(
             self.context, gateway, self._connections, self.queue, self._failures
         )
-        if gateway.admits is None:
-            return handler.on_accept
-        return Guard(handler, gateway.admits).on_accept
+        on_accept = handler.on_accept
+        if gateway.admits is not None:
+            on_accept = Guard(handler, gateway.admits).on_accept
+        if gateway.for_client is None:
+            return on_accept
+        return Diverter(on_accept, gateway.for_client, self._make_handler).on_accept
 
     # ---------------------------------------------------------------- from other threads
 

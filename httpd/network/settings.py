@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from httpd.network.hosts import HOSTS, Host, UnixAddress
 from httpd.settings.declaration import Option, key
 from httpd.settings.kinds import FLAG, duration, size, whole
+from httpd.settings.networks import NETWORKS, Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,4 +96,12 @@ class LoopSettings:
         False,
         "With `verbose`: log as well which level of the cache had each response, which costs as"
         " much as the line of the request.",
+    )
+    trace: tuple[Network, ...] = key(
+        NETWORKS,
+        [],
+        "Networks or addresses for each of whose requests the log tells which response it got, and"
+        " why: the level of the cache, the site, the redirect and rules by their lines, the file."
+        " Other clients cost nothing more.",
+        option=Option("log why these clients get what they get", "NETWORK", is_repeatable=True),
     )

@@ -108,7 +108,8 @@ class Log:
         role: the part of the server, such as ``worker 1``.
         output: descriptor for notices and debug messages.
         errors: descriptor for errors and warnings.
-        verbose: whether notices and debug messages are written; a reload may change that.
+        verbose: whether notices and debug messages are written; a reload may change that.  What is
+            traced is written in any case.
         journal: those of the two descriptors that lead to the journal.
         brief: whether debug messages are left out all the same.
         lost: how many messages could not be written, by descriptor; the next message that can be
@@ -139,6 +140,10 @@ class Log:
         """Write that the server starts, stops or changes, if `verbose`."""
         if self.verbose:
             self._write(self.output, "notice", text)
+
+    def trace(self, text: str) -> None:
+        """Write what the operator asked to know about some clients, `verbose` or not."""
+        self._write(self.output, "notice", text)
 
     def debug(self, text: str) -> None:
         """Write details such as why a connection was closed, if `verbose` and not `brief`."""

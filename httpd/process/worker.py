@@ -206,7 +206,8 @@ class _Worker:
     ) -> AnyGateway:
         trace = log.debug if log.verbose and settings.log_cache_level else None
         find_why_not = partial(describe_unready, board)
-        return make_gateway(frontend, self._caches[frontend], hooks, trace, find_why_not)
+        caches = self._caches[frontend]
+        return make_gateway(frontend, caches, hooks, trace, find_why_not, settings.trace, log.trace)
 
     def _make_access_log(self, log: Log, settings: WorkerSettings) -> AccessLog | None:
         """Return the access log of a loop.

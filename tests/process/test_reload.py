@@ -90,6 +90,15 @@ def test_reload_changes_other_settings(server: Daemon) -> None:
     server.log.wait_for(r'"GET / HTTP/1\.1" 200 6 ')
 
 
+def test_reload_begins_and_ends_a_trace(server: Daemon) -> None:
+    for traced, target in ([], "/before"), (["127.0.0.1"], "/"), ([], "/after"):
+        server.configure(trace=traced)
+        reload(server)
+        ask(server.port, target)
+    server.log.wait_for(r"notice .*: 127\.0\.0\.1: cache level built: GET / HTTP/1\.1: 200 by file")
+    assert server.log.text().count("cache level") == 1  # each is logged before its response
+
+
 def test_reload_under_load_fails_no_request(server: Daemon) -> None:
     with Load(server.port, 6, retry=True) as load:
         for threads in [2, 1, 2]:

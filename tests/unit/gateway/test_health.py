@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from httpd.gateway.caches import Caches
 from httpd.gateway.frontend import Frontend
 from httpd.gateway.gateway import Gateway
 from httpd.gateway.health import HealthCheck, HealthGateway
-from httpd.gateway.interface import Hooks
+from httpd.gateway.interface import AnyGateway, Hooks
 from httpd.gateway.settings import GatewaySettings
 from httpd.gateway.trace import make_gateway
 from httpd.observe.scoreboard import Mode, Scoreboard
@@ -51,11 +52,11 @@ def gateway(tmp_path: Path, state: State) -> HealthGateway:
     return gateway
 
 
-def respond_to(gateway: HealthGateway, sent: bytes) -> Response:
+def respond_to(gateway: AnyGateway, sent: bytes) -> Response:
     return done(gateway.respond_to(sent, gateway.parse(sent)))
 
 
-def check(gateway: HealthGateway, sent: bytes) -> bytes:
+def check(gateway: AnyGateway, sent: bytes) -> bytes:
     """Return the response to a health check."""
     for _ in range(3):
         assert gateway.exact(sent) is None
@@ -127,6 +128,28 @@ def test_hit_of_a_gateway_with_health_checks_costs_nothing_more(gateway: HealthG
 def test_error_of_another_request_has_its_page(gateway: HealthGateway) -> None:
     response = gateway.refuse(HTTPError(400, "Bad."), head_only=False)
     assert (response.status, b"<h1>" in response.head) == (400, True)
+
+
+def test_traced_client_has_the_health_path(tmp_path: Path) -> None:
+    write(tmp_path / "readyz", "a file")
+    write(tmp_path / "a.txt", "text")
+    frontend = Frontend(SiteSettings(docroot=str(tmp_path)), GatewaySettings(health="/readyz"))
+    told: list[str] = []
+    networks = [ip_network("192.0.2.0/24")]
+    for log in None, told.append:
+        made = make_gateway(frontend, Caches(0), HOOKS, log, traced=networks, log_trace=told.append)
+        made.begin_second(1)
+        assert made.for_client is not None
+        assert made.for_client("192.0.3.1") is None
+        traced = made.for_client("192.0.2.7")
+        assert traced is not None
+        response = check(traced, head(target="/readyz"))
+        assert response.endswith(b"\r\n\r\nready\n")
+        assert told == []
+        respond_to(traced, head(target="/a.txt"))
+        (line,) = told
+        assert line.startswith("192.0.2.7: cache level built: GET /a.txt HTTP/1.1: 200 by file")
+        told.clear()
 
 
 def test_gateway_without_health_is_the_plain_one(tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ class RunningLoop:
             0,
             listeners,
             settings,
-            lambda frontend, hooks: make_gateway(frontend, caches, hooks, trace),
+            lambda frontend, hooks: make_gateway(
+                frontend, caches, hooks, trace, traced=settings.trace, log_trace=log.trace
+            ),
             board,
             log,
             access_log,

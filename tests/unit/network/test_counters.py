@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 from httpd.observe.scoreboard import Column, Scoreboard
@@ -68,3 +69,19 @@ def test_verbose_log_names_the_cache_level_if_asked(site: Path) -> None:
     with running_loop(site, settings) as running, running.connect() as client:
         client.ask("/nothing")
         running.log.wait_for("debug loop .*: cache level built: GET /nothing HTTP/1.1$")
+
+
+def test_log_explains_the_requests_of_traced_clients_only(site: Path) -> None:
+    """Without `verbose`, and also the hits of a client that closes its connection."""
+    for network, is_traced in ("127.0.0.0/8", True), ("192.0.2.0/24", False):
+        settings = replace(SETTINGS, trace=(ip_network(network),))
+        board = Scoreboard.create(1, 1, 1)
+        running = RunningLoop(site, settings, board, verbose=False)
+        running.start()
+        for _ in range(2):
+            with running.connect() as client:
+                client.ask("/a.txt", "Connection: close")
+        running.close()
+        told = [line for line in running.log.rest() if "127.0.0.1: cache level" in line]
+        assert len(told) == 2 * is_traced
+        assert all(f"200 by file, file {site}/a.txt" in line for line in told)

@@ -55,6 +55,7 @@ def test_key_without_a_value_has_its_default(site: Path) -> None:
         "daemon": True,
         "monitor": None,
         "monitor_clients": (),
+        "trace": (),
     }
     found = flat(load(None, {"docroot": str(site)}))
     assert {name: found[name] for name in expected} == expected

@@ -92,6 +92,7 @@ GOOD = {
     "access_log": ["access.log", "/tmp/a.log", "journal", "stdout", "off", '"off"', "false"],
     "access_log_format": ["combined", "json"],
     "monitor": ["/run/phttpd/monitor.sock", "127.0.0.1:9180", '"[::1]:0"', "localhost:9180"],
+    "trace": ["[]", "192.0.2.1", '[10.0.0.0/8, "2001:db8::/32"]'],
     "monitor_clients": ["[]", "10.0.0.0/8", '["2001:db8::/32", 192.0.2.1]'],
 }
 BAD = {
@@ -102,6 +103,7 @@ BAD = {
         *("[]", "5", '"a b"', "[1]", "{}", '""', "127.0.0.1:8080", "localhost:80"),
     ],
     "monitor": ["5", "monitor.sock", '"@a"', "127.0.0.1", '"::1:80"', "[a]"],
+    "trace": ["5", "{}", "here", "all"],
     "monitor_clients": ["5", "{}", "here", "10.0.0.0/", "[5]"],
     "port": ["-1", "65536", "x", "1.5", "true", "[80]"],
     "docroot": ['""', "5", "[/]"],
