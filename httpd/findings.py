@@ -167,6 +167,8 @@ def _files(settings: Settings, unit: Unit | None) -> Iterator[tuple[str, str]]:
     for target, place in settings.log_targets.items():
         if target not in (STDOUT, JOURNAL):
             yield place, target
+    if settings.monitoring.downloads_log is not None:
+        yield "downloads_log", settings.monitoring.downloads_log
 
 
 def _check_file(key: str, path: str, unit: Unit | None) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -195,15 +195,12 @@ class Service:
     ) -> dict[str, LogFile]:
         """Return the access logs by where they lead, opened where none of the same path is open."""
         files: dict[str, LogFile] = {}
+        present = previous.access_logs if previous is not None else {}
         for target in targets:
             if target in (JOURNAL, STDOUT):
-                file = LogFile(self._console.open(_STDOUT), is_console=True)
-            elif previous is not None and target in previous.access_logs:
-                file = previous.access_logs[target]
+                files[target] = LogFile(self._console.open(_STDOUT), is_console=True)
             else:
-                file = LogFile(open_log_file(target), is_console=False)
-                opened.callback(file.close)
-            files[target] = file
+                files[target] = _open_log(target, present, opened)
         return files
 
     def _plan_monitor(
@@ -211,14 +208,21 @@ class Service:
     ) -> MonitorPlan | None:
         """Return the plan of the monitor, with its sockets open if no predecessor has them."""
         address, clients = settings.monitoring.monitor, settings.monitoring.monitor_clients
+        log_path = settings.monitoring.downloads_log
         if address is None:
             return None
         listen = to_listen(address)
-        options = MonitorOptions(address, clients, settings.process.user, settings.process.group)
         before = previous.monitor if previous is not None else None
+        logs: dict[str, LogFile] = {}
+        if log_path is not None:
+            open_logs = before.logs if before is not None else {}
+            logs[log_path] = _open_log(log_path, open_logs, opened)
+        log_fd = logs[log_path].fd if log_path is not None else None
+        process = settings.process
+        options = MonitorOptions(address, clients, process.user, process.group, log_fd)
         present = before.sockets if before is not None else []
         open_sockets = partial(_open_listeners, listen, present)
-        plan = MonitorPlan(options, listen, [], open_sockets, partial(run_monitor, options))
+        plan = MonitorPlan(options, listen, [], logs, open_sockets, partial(run_monitor, options))
         may_wait = self._predecessor is not None if previous is None else before is not None
         try:
             plan.sockets += open_sockets()
@@ -281,6 +285,15 @@ class Service:
             "started": self._started,
             "loaded": int(time.time()),
         }
+
+
+def _open_log(path: str, present: Mapping[str, LogFile], opened: ExitStack) -> LogFile:
+    """Return the log file of a path, opened unless it is among those that are open."""
+    if path in present:
+        return present[path]
+    file = LogFile(open_log_file(path), is_console=False)
+    opened.callback(file.close)
+    return file
 
 
 def _format_monitor(settings: Settings, plan: MonitorPlan | None) -> str | None:

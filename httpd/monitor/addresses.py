@@ -41,6 +41,9 @@ def find_faults(
         places: where each setting stands, by key.
     """
     address, place = settings.monitor, places.get("monitor", "monitor")
+    if address is None and settings.downloads_log is not None:
+        place = places.get("downloads_log", "downloads_log")
+        return [f"{place}: the monitor writes this file; set monitor as well"]
     if isinstance(address, TcpAddress):
         if address.port == sites.port != 0 and sites.names:
             return [f"{place}: {address} has the port of the sites; give the monitor its own"]

@@ -26,6 +26,8 @@ from httpd.network.acceptor import Listeners
 from httpd.network.listener import Listener
 from httpd.network.loop import Loop
 from httpd.network.settings import LoopSettings
+from httpd.observe.downloads_log import format_lines
+from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Scoreboard
 from httpd.process.channel import Channel, Message, use_files
@@ -57,12 +59,14 @@ class MonitorOptions:
         clients: the networks of clients that it serves, beside this machine; any if it is empty.
         user: the user that it becomes, as `drop_privileges` takes it.
         group: likewise.
+        downloads_log: the descriptor of the downloads log, or None for none.
     """
 
     address: Address
     clients: tuple[Network, ...]
     user: str | None
     group: str | None
+    downloads_log: int | None = None
 
 
 def run_monitor(
@@ -106,6 +110,9 @@ class _Monitor:
         self._log = log
         self._shared: dict[str, int] = {}  # descriptors of the memory of generations, by name
         self._is_leaving = self._has_failed = False
+        self._follows = threading.RLock()
+        fd = options.downloads_log
+        self._writer = LineWriter(fd, log, "the downloads log") if fd is not None else None
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._listeners = Listeners([Listener(one, options) for one in sockets], 1)
         board = Scoreboard.private()
@@ -122,9 +129,27 @@ class _Monitor:
 
     def _on_second(self, second: int) -> None:
         self._state.look(second)
-        self._state.follow_transfers(time.monotonic())
+        self._follow_transfers()
         self._events.on_second()
         self._loop.wake()
+
+    def _follow_transfers(self) -> None:
+        """Bring the downloads up to date, and log those that are over."""
+        with self._follows:
+            now = time.monotonic()
+            closed = self._state.follow_transfers(now)
+            if self._writer is not None:
+                self._writer.write("".join(format_lines(closed, time.time() - now)).encode())
+
+    def _end_log(self) -> None:
+        """Log what is over until now.
+
+        The rest is left to the next monitor, so that no download is logged by both.
+        """
+        with self._follows:
+            if self._writer is not None:
+                self._follow_transfers()
+                self._writer = None
 
     def run(self, inbox: SignalInbox) -> int:
         threading.Thread(target=self._run_loop, daemon=True).start()
@@ -181,4 +206,5 @@ class _Monitor:
         """End once the responses under way are sent."""
         if not self._is_leaving:
             self._is_leaving = True
+            self._end_log()
             self._loop.drain(self._listeners.close, _LEAVE_SECONDS)

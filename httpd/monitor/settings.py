@@ -1,4 +1,4 @@
-"""The settings of the monitor: where it listens, and for whom."""
+"""The settings of the monitor: where it listens, for whom, and what it logs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from httpd.network.hosts import UnixAddress, is_address_or_name, read_socket_pat
 from httpd.settings.declaration import key
 from httpd.settings.kinds import Kind
 from httpd.settings.networks import NETWORKS, Network
+from httpd.settings.system_kinds import PATH
 
 _UNIX_MODE = 0o660
 """The owner and the group of the socket may read the addresses of clients and the paths of files.
@@ -69,4 +70,12 @@ class MonitorSettings:
         [],
         "The networks whose clients the monitor serves, beside this machine. Without any, the"
         " monitor listens at a loopback address or a Unix socket only.",
+    )
+    downloads_log: str | None = key(
+        PATH,
+        None,
+        "A file with a line of JSON for each download that is over: it was completed, was abandoned"
+        " for an hour, or was replaced by one of another version of the file. It needs `monitor`,"
+        " whose process writes it.",
+        details="SIGUSR1 reopens the file.",
     )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from httpd.observe.counters import Counters, read_counters
-from httpd.observe.downloads import Downloads, Look, Outcome
+from httpd.observe.downloads import Download, Downloads, Look, Outcome
 from httpd.observe.report import make_report
 from httpd.observe.scoreboard import PAUSING, Column, Mode, Phase, Scoreboard, read_all
 from httpd.observe.transfers import TransferTable
@@ -92,11 +92,14 @@ class ServerState:
 
     # ---------------------------------------------------------------- once a second
 
-    def follow_transfers(self, now: float) -> None:
+    def follow_transfers(self, now: float) -> list[Download]:
         """Bring the downloads up to date; to be called once a second.
 
         Args:
             now: the monotonic clock, in seconds.
+
+        Returns:
+            The downloads that are over since the last call.
         """
         generations = self.generations
         if generations - self._tables.keys():
@@ -106,7 +109,9 @@ class ServerState:
         # A last look at those that are gone: their transfers have ended just before.
         self.downloads.fold(now, [table.look(now) for table in self._tables.values()])
         self._tables = {key: one for key, one in self._tables.items() if key in generations}
-        self.ended.update(download.outcome for download in self.downloads.take_closed())
+        closed = self.downloads.take_closed()
+        self.ended.update(download.outcome for download in closed)
+        return closed
 
     def look(self, second: int) -> None:
         """Note how often each loop has ticked; to be called once a second.

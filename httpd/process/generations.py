@@ -14,6 +14,7 @@ from httpd.observe.transfers import TransferTable
 from httpd.process.accounts import Accounts
 from httpd.process.channel import Message
 from httpd.process.generation import Generation
+from httpd.process.log_files import LogFile
 from httpd.process.monitor_process import MonitorProcess
 from httpd.process.plan import Plan
 from httpd.process.worker_process import WorkerProcess
@@ -102,18 +103,19 @@ class Generations:
         os.close(fd)
 
     def access_log_files(self) -> list[str]:
-        """Return the paths of the access logs that are in use, each once."""
+        """Return the paths of the logs of requests and downloads in use, each once."""
         return list(
             dict.fromkeys(
                 path
                 for generation in self
-                for path, file in generation.plan.access_logs.items()
+                for logs in (generation.plan.access_logs, generation.plan.monitor_logs)
+                for path, file in logs.items()
                 if not file.is_console
             )
         )
 
     def use_access_logs(self, opened: Mapping[str, int]) -> None:
-        """Let the workers that log requests to some paths write to the files that are there now.
+        """Let the processes that log to some paths write to the files that are there now.
 
         Args:
             opened: the descriptors of these files, by path; they are closed.
@@ -126,5 +128,13 @@ class Generations:
                     os.dup2(fd, logs[path].fd, inheritable=False)
             if used:
                 generation.send(Message.LOG, " ".join(map(str, used)), list(used.values()))
+            self._use_monitor_logs(generation.plan.monitor_logs, opened)
         for fd in opened.values():
             os.close(fd)
+
+    def _use_monitor_logs(self, logs: Mapping[str, LogFile], opened: Mapping[str, int]) -> None:
+        for path, fd in opened.items():
+            if path in logs and logs[path].is_open:  # a monitor to come inherits it
+                os.dup2(fd, logs[path].fd, inheritable=False)
+                if self.monitor is not None:
+                    self.monitor.channel.send(Message.LOG, str(logs[path].fd), [fd])

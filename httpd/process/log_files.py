@@ -34,10 +34,10 @@ def open_log_file(path: str) -> int:
 
 @dataclass(slots=True, eq=False)
 class LogFile:
-    """An open access log, which plans of the same server share.
+    """An open log of requests or downloads, which plans of the same server share.
 
     Args:
-        fd: the descriptor, which has the same number in the workers.
+        fd: the descriptor, which has the same number in the processes that write it.
         is_console: whether it is that of the server's console, and stays open.
         is_open: whether it is open in this process.
     """

@@ -25,6 +25,8 @@ from httpd.process.worker_process import describe_exit
 
 _END_SECONDS = 1.0
 """How long the end of the supervisor waits for that of the monitor."""
+_LOG_SECONDS = 2.0
+"""How long that of a monitor that logs may take before it is killed."""
 _PATIENCE = 5
 """Attempts to listen that fail before the log says so: a predecessor listens until it drains."""
 
@@ -90,17 +92,21 @@ class MonitorKeeper:
             self._process.leave()
             self._leaving[self._process.pid] = self._process
             self._generations.monitor = None
-        self._close_sockets(plan)
+        self._close_files(plan)
         self._plan = plan
         self.retry()
 
-    def _close_sockets(self, keep: MonitorPlan | None) -> None:
-        """Close the sockets of the plan, but not those that another plan keeps."""
+    def _close_files(self, keep: MonitorPlan | None) -> None:
+        """Close the sockets and logs of the plan, but not those that another plan keeps."""
         kept = keep.sockets if keep is not None else []
         for listener in self._plan.sockets if self._plan is not None else ():
             if listener not in kept:
                 divert_newcomers(listener)
                 listener.close()
+        kept_logs = keep.logs.values() if keep is not None else ()
+        for log in self._plan.logs.values() if self._plan is not None else ():
+            if log not in kept_logs:
+                log.close()
 
     def retry(self) -> None:
         """Try at once, if the last attempt has failed."""
@@ -187,7 +193,8 @@ class MonitorKeeper:
         self._change(None)
 
     def end(self) -> None:
-        """End the monitor, since the supervisor ends."""
+        """End the monitor, since the supervisor ends; one that logs may write its last lines."""
+        logs = self._plan is not None and bool(self._plan.logs)
         self.leave()
         for process in self._leaving.values():
-            process.end(_END_SECONDS)
+            process.end(_END_SECONDS, patience=_LOG_SECONDS if logs else 0.0)

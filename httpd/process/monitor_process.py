@@ -51,13 +51,15 @@ class MonitorProcess:
         """Let it leave its listeners, and end when the responses under way are sent."""
         self.channel.send(Message.STOP)
 
-    def end(self, seconds: float) -> None:
+    def end(self, seconds: float, patience: float = 0.0) -> None:
         """Kill it.
 
         Args:
             seconds: how long to wait for its end.
+            patience: seconds in which it may end by itself before.
         """
         handle = os.pidfd_open(self.pid)
-        os.kill(self.pid, signal.SIGKILL)
-        ends_within(handle, seconds)
+        if not (patience and ends_within(handle, patience)):
+            os.kill(self.pid, signal.SIGKILL)
+            ends_within(handle, seconds)
         os.close(handle)

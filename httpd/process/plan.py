@@ -46,6 +46,7 @@ class MonitorPlan:
         settings: all that its process depends on, to be compared.
         listen: where it listens, and the options of the sockets.
         sockets: open listening sockets; none as long as another phttpd listens there.
+        logs: the open log files that it writes, by path.
         open: opens `sockets`; raises StartError.
         run: serves at the sockets until the channel ends it, and returns the exit status.
     """
@@ -53,6 +54,7 @@ class MonitorPlan:
     settings: Any
     listen: ListenSettings
     sockets: list[socket.socket]
+    logs: Mapping[str, LogFile]
     open: Callable[[], list[socket.socket]] = field(compare=False)
     run: Callable[[Sequence[socket.socket], Channel, Log], int] = field(compare=False)
 
@@ -117,6 +119,11 @@ class Plan:
         """The listening sockets of the monitor, which no worker has."""
         return self.monitor.sockets if self.monitor is not None else []
 
+    @property
+    def monitor_logs(self) -> Mapping[str, LogFile]:
+        """The open log files that the monitor writes, by path."""
+        return self.monitor.logs if self.monitor is not None else {}
+
     def set_options(self) -> None:
         """Set the options of the listeners; a service manager's keep their backlog.
 
@@ -141,6 +148,10 @@ def discard_plan(plan: Plan, keep: Plan | None) -> None:
     kept = [*keep.sockets, *keep.monitor_sockets] if keep is not None else []
     opened = [*plan.sockets, *plan.monitor_sockets]
     discard([listener for listener in opened if listener not in kept])
+    kept_logs = keep.monitor_logs.values() if keep is not None else ()
+    for log in plan.monitor_logs.values():
+        if log not in kept_logs:
+            log.close()
     close_plan(plan, keep=keep)
 
 

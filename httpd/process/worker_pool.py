@@ -124,6 +124,8 @@ class WorkerPool:
             other.close_inherited(keep=plan)
             for listener in other.plan.monitor_sockets:
                 listener.close()
+            for file in other.plan.monitor_logs.values():
+                file.close()
         log = replace(self._log, verbose=plan.log.verbose)
         listeners, access_logs = plan.all_listeners, plan.access_logs
         accounts = self._generations.accounts

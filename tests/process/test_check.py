@@ -76,7 +76,7 @@ def test_check_finds_an_address_of_another_machine_and_a_file_that_is_no_socket(
     assert found[1].startswith(f"2: host: cannot listen on unix:{path}: there is a file of that")
 
 
-@pytest.mark.parametrize("key", ["log_file", "access_log", "pidfile"])
+@pytest.mark.parametrize("key", ["log_file", "access_log", "downloads_log", "pidfile"])
 def test_check_finds_a_file_that_cannot_be_written(site: Path, tmp_path: Path, key: str) -> None:
     obstacle = tmp_path / "obstacle"
     obstacle.touch()
@@ -86,6 +86,7 @@ def test_check_finds_a_file_that_cannot_be_written(site: Path, tmp_path: Path, k
         "port": 0,
         "log_file": str(tmp_path / "a" / "log"),
         "pidfile": str(tmp_path / "b" / "pid"),
+        "monitor": str(tmp_path / "monitor.sock"),
     }
     config = write_config(tmp_path / "a.yaml", **{**defaults, key: str(path)})
     (found,) = check(config)
@@ -94,7 +95,7 @@ def test_check_finds_a_file_that_cannot_be_written(site: Path, tmp_path: Path, k
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize("key", ["log_file", "access_log", "pidfile"])
+@pytest.mark.parametrize("key", ["log_file", "access_log", "downloads_log", "pidfile"])
 def test_check_finds_a_directory_in_the_place_of_a_file(
     site: Path, tmp_path: Path, key: str
 ) -> None:
@@ -103,6 +104,7 @@ def test_check_finds_a_directory_in_the_place_of_a_file(
         "port": 0,
         "log_file": str(tmp_path / "log"),
         "pidfile": str(tmp_path / "pid"),
+        "monitor": str(tmp_path / "monitor.sock"),
     }
     config = write_config(tmp_path / "a.yaml", **{**settings, key: str(tmp_path)})
     (found,) = check(config)

@@ -53,6 +53,7 @@ def make_generation(
         facts={"docroot": "/", "addresses": []},
         sockets=listeners,
         monitor_sockets=(),
+        monitor_logs={},
         log=SimpleNamespace(verbose=False),
         access_logs={},
         log_fd=None,

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 import pytest
 
 from httpd.configuration import load
 from httpd.monitor.addresses import find_faults
 from tests.unit.settings.reading import Write, problems_of
+
+
+def test_downloads_log_needs_the_monitor_that_writes_it(write: Write) -> None:
+    path = write("downloads_log: downloads.log\n")
+    (found,) = problems_of(path)
+    why = "the monitor writes this file; set monitor as well"
+    assert re.fullmatch(rf"{re.escape(path)}:\d+: downloads_log: {why}", found)
+    path = write("monitor: 127.0.0.1:9180\ndownloads_log: downloads.log\n")
+    expected = os.path.join(os.path.dirname(path), "downloads.log")
+    assert load(path, {}).monitoring.downloads_log == expected
 
 
 @pytest.mark.parametrize(

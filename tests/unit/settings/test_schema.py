@@ -94,7 +94,10 @@ GOOD = {
     "monitor": ["/run/phttpd/monitor.sock", "127.0.0.1:9180", '"[::1]:0"', "localhost:9180"],
     "trace": ["[]", "192.0.2.1", '[10.0.0.0/8, "2001:db8::/32"]'],
     "monitor_clients": ["[]", "10.0.0.0/8", '["2001:db8::/32", 192.0.2.1]'],
+    "downloads_log": ["downloads.log", "/tmp/a.log"],
 }
+NEEDED = {"downloads_log": "monitor: 127.0.0.1:9180\n"}
+"""What has to be set with a key."""
 BAD = {
     "host": [
         *("{}", "{unix: a}", '{unix: "@a"}', "{unix: 5}", '{mode: "0660"}'),
@@ -223,6 +226,7 @@ BAD = {
     "pidfile": ['""', "5"],
     "maintenance_file": ['""', "5"],
     "log_file": ["{}"],
+    "downloads_log": ['""', "5", "false", "[a.log]"],
     "access_log": ["true", "on", '""', "5", "[a.log]", "{}"],
     "access_log_format": ["JSON", "common", "[json]", "1"],
 }
@@ -260,7 +264,7 @@ def test_schema_is_a_json_schema() -> None:
 def test_schema_accepts_a_value_that_the_loader_accepts(
     tmp_path: Path, name: str, text: str
 ) -> None:
-    assert is_loaded(tmp_path, f"{name}: {text}\n")
+    assert is_loaded(tmp_path, f"{NEEDED.get(name, '')}{name}: {text}\n")
     assert is_valid({name: yaml.safe_load(text)})
 
 
@@ -268,7 +272,7 @@ def test_schema_accepts_a_value_that_the_loader_accepts(
 def test_schema_refuses_a_value_that_the_loader_refuses(
     tmp_path: Path, name: str, text: str
 ) -> None:
-    assert not is_loaded(tmp_path, f"{name}: {text}\n")
+    assert not is_loaded(tmp_path, f"{NEEDED.get(name, '')}{name}: {text}\n")
     assert not is_valid({name: yaml.safe_load(text)})
 
 
