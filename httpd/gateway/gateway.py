@@ -34,7 +34,7 @@ from httpd.protocol.response import (
     PendingResponse,
     Response,
 )
-from httpd.protocol.tally import NO_NAME
+from httpd.protocol.tally import NO_NAME, SiteTallies
 from httpd.protocol.target import (
     PERCENT,
     QUESTION_MARK,
@@ -292,20 +292,24 @@ class Gateway:
             error: the reason.
             head_only: whether the request looks like a HEAD request, whose response has no body.
         """
-        return self.finish_last(error_builder(error, NO_POLICY), head_only=head_only)
+        tallies = self._caches.tallies.find(NO_NAME)
+        return self.finish_last(error_builder(error, NO_POLICY), tallies, head_only=head_only)
 
-    def finish_last(self, builder: ResponseBuilder, *, head_only: bool) -> Response:
+    def finish_last(
+        self, builder: ResponseBuilder, tallies: SiteTallies, *, head_only: bool
+    ) -> Response:
         """Return a response that closes its connection, and that no cache gets.
 
         Args:
             builder: of the response.
+            tallies: in which the response is counted.
             head_only: see `refuse`.
         """
         return builder.finish(
             self._close_lines,
             self._dates,
             self._files.claim,
-            self._caches.tallies.find(NO_NAME),
+            tallies,
             head_only=head_only,
             keep_alive=False,
             lingers=True,

@@ -13,6 +13,7 @@ from httpd.gateway.gateway import Gateway
 from httpd.gateway.interface import AnyGateway
 from httpd.protocol.messages import HTTPError, Request
 from httpd.protocol.response import Cacheability, PendingResponse, Response
+from httpd.protocol.tally import NO_NAME, SiteTallies
 from httpd.site.builder import ResponseBuilder
 
 _READY = "ready\n"
@@ -53,6 +54,7 @@ class HealthGateway:
         "_lines",
         "_recall",
         "_respond",
+        "_tallies",
         "exact",
         "for_client",
         "invalidate_roots",
@@ -68,6 +70,7 @@ class HealthGateway:
         self._finish_last = gateway.finish_last
         self._lines = (f"GET {path} ".encode(), f"HEAD {path} ".encode())
         self._find_why_not = find_why_not
+        self._tallies = SiteTallies(NO_NAME)  # which nobody adds up
         self._recall = gateway.recall
         self._respond = gateway.respond
         self.exact: Callable[[bytes], Response | None] = gateway.exact
@@ -112,5 +115,5 @@ class HealthGateway:
         if isinstance(error, HealthCheck):
             text = (error.detail.encode(),)
             builder = ResponseBuilder(error.status, _LINES, Cacheability.NEVER, segments=text)
-            return self._finish_last(builder, head_only=head_only)
+            return self._finish_last(builder, self._tallies, head_only=head_only)
         return self._gateway.refuse(error, head_only=head_only)

@@ -24,8 +24,9 @@ from httpd.observe.shared_memory import create_memory, find_memory, open_memory
 _MAGIC = 0x7068747470640301
 _HEADER = struct.Struct("=QQQ")
 """Magic number, and length and checksum of the text."""
-_SIZE = 64 * 1024 * 1024
-"""Bytes of the memory, which is sparse: the text of all counters of a thousand sites takes two."""
+_SIZE = 16 * 1024 * 1024
+"""Bytes of the memory, which is sparse: the text of all counters of a thousand sites takes an
+eighth."""
 _NAME = "phttpd.ledger"
 _MOST_LOOKS = 1000
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 
+from httpd.observe.ledger import Ledger
 from httpd.observe.scoreboard import Phase, Scoreboard
 from httpd.process.pidfile import Pidfile
 
@@ -30,9 +31,11 @@ def main(path: str) -> None:
         "outcome": [1, ORDER],
     }
     board.facts = facts
+    ledger = Ledger.create()
     print("ready", flush=True)
     while signal.sigwait(noted) != signal.SIGTERM:
         board.count_changes(board.changes + 1)
+    ledger.close()
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def test_health_check_follows_the_state_of_the_server(site: Path, tmp_path: Path
         assert server.run("pause").returncode == 0
         assert check(server) == (503, "paused")
         assert server.run("resume").returncode == 0
-        assert json.loads(server.run("status", "--json").stdout)["requests"] == 0
+        assert json.loads(server.run("status", "--json").stdout)["requests"] == 1
 
         with Process(server.pid) as supervisor, Process(server.workers()[0]) as worker:
             supervisor.signal(signal.SIGTERM)
