@@ -63,6 +63,7 @@ class AcceptHandler:
             data = b""
         connection = self._connect(fd, address)
         if self._context.room.is_full() and not self._connections.make_place():
+            self._context.counts.refused["max_connections"] += 1
             text = "The server is busy. Please try again."
             error = HTTPError(503, text, (("Retry-After", "1"),), "too many connections")
             self._failures.guard(connection, partial(self._refuse, connection, fd, data, error))
@@ -73,6 +74,7 @@ class AcceptHandler:
         self._queue.send()
 
     def _connect(self, fd: int, address: Any) -> Connection:
+        self._context.counts.connected += 1
         return Connection(self._context, Transport(fd, format_peer(address)), self._gateway)
 
     def _respond_and_close(self, fd: int, address: Any, data: bytes) -> bool:
@@ -107,6 +109,7 @@ class AcceptHandler:
 
     def turn_away(self, fd: int, address: Any) -> None:
         """Refuse a client that is not to be served; the arguments are those of `on_accept`."""
+        self._context.counts.refused["clients"] += 1
         error = HTTPError(403, "This server is not for clients of your network.")
         connection = self._connect(fd, address)
         self._failures.guard(connection, partial(self._refuse, connection, fd, b"", error))

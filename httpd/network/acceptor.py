@@ -124,7 +124,8 @@ class Acceptor:
         counts: how many connections each loop of the server has.
         me: the index of this loop in `counts`.
         on_accept: takes over a connection, by the frontend of its listener.
-        on_exhausted: called when there is no descriptor left; closes what can be closed.
+        on_exhausted: called with the error when there is no descriptor or memory left; closes what
+            can be closed.
         call: has the loop's thread call something soon; may be called by any thread.
         log: for errors.
     """
@@ -136,7 +137,7 @@ class Acceptor:
         counts: memoryview,
         me: int,
         on_accept: Mapping[Any, OnAccept],
-        on_exhausted: Callable[[], None],
+        on_exhausted: Callable[[OSError], None],
         call: Callable[[Callable[[], None]], None],
         log: Log,
     ) -> None:
@@ -152,6 +153,8 @@ class Acceptor:
         self._on_exhausted = on_exhausted
         self._log = log
         self._has_complained = False
+        self.accepted = 0
+        """The connections that were accepted, as counted after each batch."""
         self.returns_at: float | None = None
         """When to call `watch_again`, by the monotonic clock; None while watching."""
         self._watch()
@@ -215,20 +218,25 @@ class Acceptor:
             self._unregister(fd)
             return
         accept, on_accept = found
-        for accepted in range(_BATCH):
-            try:
-                if not self._accept_one(accept, on_accept):
-                    if not accepted:
-                        self._pause_accepting(now)
+        try:
+            for accepted in range(_BATCH):
+                try:
+                    if not self._accept_one(accept, on_accept):
+                        if not accepted:
+                            self._pause_accepting(now)
+                        return
+                except OSError as error:
+                    # The kernel takes a descriptor before it looks for a connection: there may be
+                    # none.
+                    if has_data(fd):
+                        self._on_exhaustion(error, now)
                     return
-            except OSError as error:
-                # The kernel takes a descriptor before it looks for a connection: there may be none.
-                if has_data(fd):
-                    self._on_exhaustion(error, now)
-                return
-            if self._has_more_than_its_share():
-                self._step_back(now + STEP_BACK)
-                return
+                if self._has_more_than_its_share():
+                    self._step_back(now + STEP_BACK)
+                    break
+            self.accepted += 1  # the last one of the loop
+        finally:
+            self.accepted += accepted
 
     def _accept_one(self, accept: _Accept, on_accept: OnAccept) -> bool:
         connection = -1
@@ -243,6 +251,7 @@ class Acceptor:
                 self._log.error(f"a new connection had to be closed: {error.strerror}")
             elif error.errno not in NETWORK_ERRORS:
                 raise
+            self.accepted -= 1  # the batch will count it
             return True
         on_accept(connection, address)
         return True
@@ -273,7 +282,7 @@ class Acceptor:
 
     def _on_exhaustion(self, error: OSError, now: float) -> None:
         self._log.error(f"cannot accept connections: {error.strerror}; trying again shortly")
-        self._on_exhausted()
+        self._on_exhausted(error)
         self._step_back(now + PAUSE)
 
     def drain(self) -> None:
@@ -285,11 +294,12 @@ class Acceptor:
                     if not self._accept_one(accept, on_accept):
                         break
                     failures = 0
-                except OSError:
+                    self.accepted += 1
+                except OSError as error:
                     failures += 1
                     if failures == _MOST_FAILURES or not has_data(fd):
                         break
-                    self._on_exhausted()
+                    self._on_exhausted(error)
         if self.returns_at is None:
             self._step_back(math.inf)
         self._accepts = {}

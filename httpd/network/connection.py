@@ -188,6 +188,7 @@ class Connection:
         if self._pending is not None:
             self._pending.close()  # it may hold a directory open
         self._reader = self._pending = None
+        self._context.counts.closed[reason] += 1
         self._context.unwatch(self)
         self._transport.close()
         if self._context.log.verbose:

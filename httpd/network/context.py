@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from httpd.network.connection_counts import ConnectionCounts
 from httpd.network.recorder import Recorder
 from httpd.network.room import Room
 from httpd.network.send_budget import SendBudget
@@ -61,6 +62,8 @@ class Context:
     The first response wakes a client that sleeps on another core; responses that follow at once do
     not wake it again.
     """
+    counts: ConnectionCounts = field(default_factory=ConnectionCounts)
+    """What the loop counts of its connections."""
     recv: int = field(init=False)
     """`limits.recv`, which each request needs; likewise the next one."""
     keepalive_timeout: float = field(init=False)

@@ -8,6 +8,7 @@ looks at deadlines and has cached responses validated.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import select
@@ -91,7 +92,8 @@ class Loop:
         self._epoll = select.epoll()
         self._timer_fd = open_timer()
         self._commands = Commands()
-        for fd in (self._commands.fd, self._timer_fd):
+        self._own_fds = frozenset({self._commands.fd, self._timer_fd})
+        for fd in self._own_fds:
             self._epoll.register(fd, select.EPOLLIN)
         self._failures = Failures(log)
         connections = board.column(Column.CONNECTIONS)
@@ -122,7 +124,7 @@ class Loop:
             connections,
             index,
             {frontend: self._make_handler(gateway) for frontend, gateway in self.gateways.items()},
-            self._free_descriptors,
+            self._on_exhausted,
             self._commands.call,
             log,
         )
@@ -223,13 +225,13 @@ class Loop:
 
     def _on_other_event(self, fd: int) -> None:
         self.queue.send()
-        if fd == self._timer_fd:
+        if fd not in self._own_fds:
+            self._acceptor.accept(fd, self.context.now)
+        elif fd == self._timer_fd:
             os.read(fd, 8)  # the turn has begun with a tick
-        elif fd == self._commands.fd:
+        else:
             self._commands.acknowledge()
             self._obey()
-        else:
-            self._acceptor.accept(fd, self.context.now)
 
     def _obey(self) -> None:
         """Do what other threads have asked for."""
@@ -253,6 +255,11 @@ class Loop:
         if self.context.queued and self.context.is_late():
             self.queue.send()
         self._listeners.wake_resting_loops()
+
+    def _on_exhausted(self, error: OSError) -> None:
+        lacks_descriptors = error.errno in {errno.EMFILE, errno.ENFILE}
+        self.context.counts.refused["descriptors" if lacks_descriptors else "memory"] += 1
+        self._free_descriptors()
 
     def _free_descriptors(self) -> None:
         """Close the files that nobody downloads, and an idle connection."""
@@ -304,6 +311,7 @@ class Loop:
     def _publish(self) -> None:
         self._connections.publish()
         if self._counts is not None:
+            self._counts.add(self.context.counts.take(self._acceptor.accepted))
             self._counts.publish(int(self.context.now))
         self._board.column(Column.TICKS)[self._index] += 1
 

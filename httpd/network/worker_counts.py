@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 
 from httpd.observe.counts import BYTES, REQUESTS, CountTable, Key
 from httpd.observe.scoreboard import Column, Scoreboard
@@ -36,6 +37,16 @@ class WorkerCounts:
         self._published: dict[object, tuple[int, int]] = {}
         self._lock = threading.Lock()
         self._second = -1
+
+    def add(self, counts: Mapping[Key, int]) -> None:
+        """Publish what a loop has counted by itself since the last time.
+
+        Args:
+            counts: by key.
+        """
+        with self._lock:
+            for key, count in counts.items():
+                self._add(key, count)
 
     def publish(self, second: int) -> None:
         """Publish what was counted, unless another loop has done that in the same second.

@@ -11,7 +11,15 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from httpd.observe.counts import BYTES, REQUESTS, Key, read_tables
+from httpd.observe.counts import (
+    ACCEPTED,
+    BYTES,
+    CLOSED,
+    REFUSED,
+    REQUESTS,
+    Key,
+    read_tables,
+)
 from httpd.observe.ledger import read_ledger
 
 BOUNDS = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0)
@@ -37,6 +45,9 @@ class Family(NamedTuple):
 FAMILIES = (
     Family(REQUESTS, ("site", "code"), "Responses sent."),
     Family(BYTES, ("site",), "Bytes of responses sent, heads included."),
+    Family(ACCEPTED, (), "Connections accepted."),
+    Family(REFUSED, ("reason",), "Clients that were not served."),
+    Family(CLOSED, ("reason",), "Connections closed."),
     Family("worker_restarts_total", (), "Workers that died and were replaced."),
     Family("reloads_total", ("outcome",), "Reloads that have ended."),
 )

@@ -16,9 +16,39 @@ from httpd.observe.shared_memory import CELL, create_memory, find_kind, open_mem
 
 REQUESTS = "http_requests_total"
 BYTES = "http_response_bytes_total"
+ACCEPTED = "connections_accepted_total"
+REFUSED = "connections_refused_total"
+CLOSED = "connections_closed_total"
+REFUSE_REASONS = ("max_connections", "clients", "descriptors", "memory")
+"""Why clients are not served."""
+OTHER = "other"
+CLOSE_REASONS = (
+    "client closed",
+    "client reset",
+    "answered",
+    "bad request",
+    "TLS on a plain port",
+    "body too large",
+    "service unavailable",
+    "keep-alive timeout",
+    "header timeout",
+    "body timeout",
+    "send timeout",
+    "too many connections",
+    "file changed",
+    "read error",
+    "drain",
+    "drain timeout",
+    "too slow for a drain",
+    "stop",
+    "internal error",
+    OTHER,
+)
+"""Why connections are closed, as the verbose log says it; `OTHER` is any reason that is not here,
+such as the text of an error of the system."""
 Key = tuple[str, ...]
 """The name of a family, and the labels of a counter in their order."""
-_MAGIC = 0x7068747470640201
+_MAGIC = 0x7068747470640202
 _NAME = "phttpd.counts."
 
 
@@ -101,6 +131,9 @@ def _make_keys(sites: Sequence[str], codes: Sequence[int]) -> Iterator[Key]:
     texts = [str(code) for code in codes]
     yield from ((REQUESTS, site, code) for site in sites for code in texts)
     yield from ((BYTES, site) for site in sites)
+    yield (ACCEPTED,)
+    yield from ((REFUSED, reason) for reason in REFUSE_REASONS)
+    yield from ((CLOSED, reason) for reason in CLOSE_REASONS)
 
 
 def _round_up(size: int) -> int:

@@ -21,6 +21,8 @@ from tests.support.raw import Client, request
 
 REQUESTS = "http_requests_total"
 BYTES = "http_response_bytes_total"
+ACCEPTED = "connections_accepted_total"
+CLOSED = "connections_closed_total"
 
 
 @pytest.fixture
@@ -48,7 +50,13 @@ class Asker:
 
     def is_counted(self) -> bool:
         """Tell whether the server has counted exactly what this client has got."""
-        return read_counters(self.server.pid).values[REQUESTS] == self.requests
+        counters = read_counters(self.server.pid)
+        connections = sum(self.requests.values())
+        return (
+            counters.values[REQUESTS] == self.requests
+            and counters.total(ACCEPTED) == counters.total(CLOSED) == connections
+            and counters.values[CLOSED]["answered",] == connections // 3
+        )
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class Bench:
         assert address[0] == "127.0.0.1"
         self.accepted.append(fd)
 
-    def _on_exhausted(self) -> None:
+    def _on_exhausted(self, _: OSError) -> None:
         self.exhausted += 1
         if self.closes_when_exhausted:
             self.close_accepted()

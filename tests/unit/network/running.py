@@ -23,10 +23,12 @@ from httpd.network.transport import Transport
 from httpd.network.worker_counts import WorkerCounts
 from httpd.observe.access_formats import FORMATS
 from httpd.observe.access_log import AccessLog
+from httpd.observe.counts import CountTable
 from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log
 from httpd.observe.scoreboard import Column, Scoreboard
 from httpd.observe.transfers import TransferTable
+from httpd.protocol.messages import STATUSES
 from httpd.protocol.tally import NO_NAME, Tally
 from httpd.site.changes import Changes
 from httpd.site.rules import Rule
@@ -103,7 +105,8 @@ class RunningLoop:
         )
         frontend = make_frontend(docroot, changes, rules)
         listeners = Listeners([Listener(self.listener, frontend)], 1)
-        self.counts = WorkerCounts(0, board)
+        self.table = CountTable.create(1, [NO_NAME], sorted(STATUSES), 1)
+        self.counts = WorkerCounts(0, board, self.table)
         caches = Caches(frontend.gateway.cache, self.counts.tallies)
         trace = log.debug if verbose and settings.log_cache_level else None
         self.loop = Loop(

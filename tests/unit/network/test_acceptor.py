@@ -141,7 +141,7 @@ def test_acceptor_that_steps_back_leaves_all_listeners() -> None:
             made.counts,
             0,
             {FRONTEND: lambda fd, _: os.close(fd)},
-            lambda: None,
+            lambda _: None,
             lambda _: None,
             log,
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
+from httpd.network.connection_counts import ConnectionCounts
+from httpd.observe.counts import ACCEPTED, CLOSED, OTHER, REFUSED
 from httpd.observe.scoreboard import Column, Scoreboard
 from tests.support.raw import Response, request
 from tests.unit.network.running import (
@@ -85,3 +88,71 @@ def test_log_explains_the_requests_of_traced_clients_only(site: Path) -> None:
         told = [line for line in running.log.rest() if "127.0.0.1: cache level" in line]
         assert len(told) == 2 * is_traced
         assert all(f"200 by file, file {site}/a.txt" in line for line in told)
+
+
+# ---------------------------------------------------------------- connections
+
+
+def test_counts_of_connections_have_those_that_were_answered_at_once() -> None:
+    counts = ConnectionCounts()
+    counts.connected = 3
+    counts.closed.update({"answered": 1, "client reset": 1, "No such device": 1})
+    counts.refused["clients"] = 2
+    first = {
+        (ACCEPTED,): 7,
+        (CLOSED, "answered"): 5,
+        (CLOSED, "client reset"): 1,
+        (CLOSED, OTHER): 1,
+        (REFUSED, "clients"): 2,
+    }
+    assert counts.take(7) == first
+    assert counts.take(7) == {}
+    counts.closed["Stale file handle"] = 1
+    assert counts.take(8) == {(ACCEPTED,): 1, (CLOSED, "answered"): 1, (CLOSED, OTHER): 1}
+
+
+def wait_for_count(running: RunningLoop, *key: str) -> None:
+    """Wait for a tick after something was counted."""
+    while key not in running.table.values():
+        os.sched_yield()
+
+
+def test_every_connection_is_counted_with_the_reason_of_its_close(site: Path) -> None:
+    board = Scoreboard.create(1, 1, 1)
+    running = RunningLoop(site, SETTINGS, board, verbose=False)
+    running.start()
+    for _ in range(5):  # from the second one on, there is no connection
+        with running.connect() as client:
+            client.ask("/a.txt", "Connection: close")
+    with running.connect() as client:
+        client.send(b"nonsense\r\n\r\n")
+        assert client.response().status == 400
+    wait_for_count(running, CLOSED, "bad request")
+    with running.connect() as client:
+        client.ask("/a.txt")
+        running.close()
+    values = running.table.values()
+    assert {key: value for key, value in values.items() if key[0] in (ACCEPTED, CLOSED)} == {
+        (ACCEPTED,): 7,
+        (CLOSED, "answered"): 5,
+        (CLOSED, "bad request"): 1,
+        (CLOSED, "stop"): 1,
+    }
+
+
+def test_client_beyond_the_limit_is_counted_as_refused(site: Path) -> None:
+    settings = replace(SETTINGS, max_connections=1)
+    board = Scoreboard.create(1, 1, 1)
+    running = RunningLoop(site, settings, board)
+    running.start()
+    with running.connect() as busy, running.connect() as refused:
+        busy.send(request("/huge.bin"))
+        busy.head()
+        refused.send(request("/a.txt"))
+        assert refused.response().status == 503
+        refused.close()
+        wait_for_count(running, CLOSED, "too many connections")
+    running.close()
+    values = running.table.values()
+    assert values[REFUSED, "max_connections"] == 1
+    assert values[CLOSED, "too many connections"] + 1 == values[ACCEPTED,] == 2

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from httpd.observe.counters import FAMILIES, read_counters
-from httpd.observe.counts import BYTES, REQUESTS, CountTable
+from httpd.observe.counts import (
+    BYTES,
+    CLOSE_REASONS,
+    OTHER,
+    REFUSE_REASONS,
+    REQUESTS,
+    CountTable,
+)
 from httpd.observe.ledger import _HEADER, Ledger, read_ledger
+
+LOGS = Path(__file__).parents[3] / "docs" / "reference" / "logs.md"
 
 OWNER = """
 import sys
@@ -72,9 +83,19 @@ def test_counters_of_a_process_without_a_ledger_are_none() -> None:
 def test_counters_have_the_labels_of_their_family() -> None:
     table = CountTable.create(2, ["-", "a.example", "-"], [200, 404], 4_000_001)
     labels = {family.name: family.labels for family in FAMILIES}
-    assert len(table.keys) == len(set(table.keys)) == 6
+    per_site = 2 * (2 + 1)
+    reasons = len(REFUSE_REASONS) + len(CLOSE_REASONS)
+    assert len(table.keys) == len(set(table.keys)) == per_site + 1 + reasons
     for name, *values in table.keys:
         assert len(values) == len(labels[name])
+
+
+def test_reasons_of_closes_are_those_that_are_documented() -> None:
+    text = LOGS.read_text().partition("## Why a connection was closed")[2]
+    cells = re.findall(r"^\| (`.*?) \|", text, re.M)
+    documented = {name for cell in cells for name in re.findall("`(.*?)`", cell)}
+    errors_of_the_system = {"Too many open files", "Input/output error"}
+    assert documented - errors_of_the_system == {*CLOSE_REASONS} - {OTHER}
 
 
 def test_table_has_the_sums_of_all_workers() -> None:
