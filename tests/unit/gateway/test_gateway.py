@@ -356,9 +356,10 @@ class RememberedWithPages(Remembered):
 
 TestRemembered = Remembered.TestCase
 TestRememberedWithPages = RememberedWithPages.TestCase
-TestRemembered.settings = TestRememberedWithPages.settings = settings(
+TestRemembered.settings = settings(
     max_examples=40, stateful_step_count=30, report_multiple_bugs=False
 )
+TestRememberedWithPages.settings = settings(TestRemembered.settings, max_examples=15)
 
 
 def recalled(clocked: ClockedGateway, target: str) -> Response:
