@@ -16,6 +16,7 @@ from httpd.monitor.state import ServerState
 from httpd.observe.counters import Counters
 from httpd.observe.downloads import Outcome
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
+from httpd.protocol.tally import NO_NAME
 
 _STARTED = "%Y-%m-%d %H:%M:%S %z"
 
@@ -72,7 +73,7 @@ def _load_metrics(boards: Sequence[Scoreboard]) -> Iterator[Metric]:
 
 def _download_metrics(state: ServerState) -> Iterator[Metric]:
     running = Counter(
-        download.site.decode("utf-8", "replace")
+        download.site.decode("utf-8", "replace") or NO_NAME
         for download in state.downloads.all()
         if download.outcome is Outcome.RUNNING
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from httpd.monitor.metrics import Metric, Sample, gauge, metrics_of, render
 from httpd.monitor.state import ServerState
 from httpd.observe import counters
 from httpd.observe.counters import BOUNDS, FAMILIES, Counters, Histogram
-from httpd.observe.downloads import Outcome
+from httpd.observe.downloads import Look, Outcome
 from httpd.observe.scoreboard import Column, Phase, Scoreboard
+from tests.unit.monitor.test_snapshot import transfer
 
 PARSE_OPEN: Any = parse_open
 Read = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -130,8 +132,12 @@ def test_figures_are_those_of_the_scoreboards(boards: list[Scoreboard], *, is_op
 def test_downloads_are_counted_by_their_outcome(boards: list[Scoreboard]) -> None:
     assert boards
     state = ServerState(1)
+    unnamed, named = transfer(1, 100), transfer(2, 100)._replace(site=b"a.example")
+    state.downloads.fold(time.monotonic(), [Look(1, (unnamed, named), ())])
     state.ended.update([Outcome.COMPLETE, Outcome.COMPLETE, Outcome.REPLACED])
     found = read(render(all_metrics(state), is_open=True), is_open=True)
+    assert found["phttpd_downloads", (("site", "-"),)] == 1
+    assert found["phttpd_downloads", (("site", "a.example"),)] == 1
     assert found["phttpd_downloads_completed_total", ()] == 2
     assert found["phttpd_downloads_aborted_total", (("reason", "replaced"),)] == 1
     assert found["phttpd_downloads_aborted_total", (("reason", "abandoned"),)] == 0
