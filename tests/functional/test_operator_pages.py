@@ -99,9 +99,11 @@ def test_change_of_the_pages_is_seen_soon(root: Path, client: Client) -> None:
     assert last.status == 404
 
 
-def test_docroot_that_is_missing_has_neither(root: Path, client: Client) -> None:
+def test_docroot_that_is_missing_has_neither(root: Path, server: Server, client: Client) -> None:
     client.ask("/user")
     root.rename(root.with_name("elsewhere"))
     last = ask_until(client, "/user/5", lambda response: response.status != 200)[-1]
     assert last.status == 503
     assert b"<footer>phttpd</footer>" in last.body
+    server.err.wait_for("cannot be read")
+    server.err.seen.clear()
