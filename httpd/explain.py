@@ -101,7 +101,7 @@ def make_head(url: str, fields: Sequence[str]) -> bytes:
 
 
 def _account(settings: Settings, config_file: str | None) -> tuple[str | None, str | None]:
-    """Return the user and the group of the server, if it is not whoever starts it."""
+    """Return the user and the group of the server; None for those of the user who starts it."""
     unit = find_unit(config_file) if config_file else None
     if unit is not None and unit.value("User"):
         return unit.value("User"), unit.value("Group") or None

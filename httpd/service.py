@@ -27,6 +27,7 @@ from httpd.network.listener import Listener, format_url, open_listeners, set_opt
 from httpd.network.settings import ListenSettings
 from httpd.network.unix_listener import discard
 from httpd.observe.log import Log, is_journal, name_thread
+from httpd.observe.report import format_time
 from httpd.process.descriptors import raise_descriptor_limit
 from httpd.process.errors import (
     EX_CONFIG,
@@ -87,7 +88,7 @@ class Service:
         self._opened = opened
         self._pidfile = Pidfile(settings.process.pidfile) if settings.process.pidfile else None
         self._console = Console()
-        self._started = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        self._started = format_time(int(time.time()))
 
     def run(self, on_ready: Callable[[], None]) -> int:
         """Serve until a signal ends it, and return the exit status.

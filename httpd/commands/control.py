@@ -13,7 +13,7 @@ from contextlib import suppress
 from httpd.commands.running import find_daemon, reaching
 from httpd.observe.log import is_journal, printable
 from httpd.observe.report import format_time
-from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
+from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all, total
 from httpd.process.errors import (
     EX_OK,
     EX_UNAVAILABLE,
@@ -23,7 +23,7 @@ from httpd.process.errors import (
 from httpd.process.others import ends_within
 from httpd.process.output import write_error, write_output
 from httpd.process.pidfile import find_supervisor
-from httpd.process.status_text import describe_drain, total
+from httpd.process.status_text import describe_drain
 
 _LOOK_SECONDS = 1.0
 """Seconds between two looks at a drain."""

@@ -33,11 +33,7 @@ def pause(pidfile: str) -> int:
     Raises:
         StartError: when no daemon runs, it belongs to another user, or a loop is stuck.
     """
-    board, was_on = _switch(pidfile, Mode.PAUSED, is_on=True)
-    since = format_time(board.since(Mode.PAUSED))
-    already = " already" if was_on else ""
-    write_output(f"phttpd is paused{already}, since {since}: every request gets 503")
-    return EX_OK
+    return _begin(pidfile, Mode.PAUSED, "every request gets 503")
 
 
 def resume(pidfile: str) -> int:
@@ -66,11 +62,7 @@ def unready(pidfile: str) -> int:
     Raises:
         StartError: as in `pause`.
     """
-    board, was_on = _switch(pidfile, Mode.UNREADY, is_on=True)
-    since = format_time(board.since(Mode.UNREADY))
-    already = " already" if was_on else ""
-    write_output(f"phttpd is unready{already}, since {since}: health checks get 503")
-    return EX_OK
+    return _begin(pidfile, Mode.UNREADY, "health checks get 503")
 
 
 def ready(pidfile: str) -> int:
@@ -84,6 +76,15 @@ def ready(pidfile: str) -> int:
     """
     _, was_off = _switch(pidfile, Mode.UNREADY, is_on=False)
     write_output(f"phttpd is ready{' already' if was_off else ''}")
+    return EX_OK
+
+
+def _begin(pidfile: str, mode: Mode, meaning: str) -> int:
+    """Begin a mode, and print since when it is in force, and what it means."""
+    board, was_on = _switch(pidfile, mode, is_on=True)
+    already = " already" if was_on else ""
+    since = format_time(board.since(mode))
+    write_output(f"phttpd is {mode.name.lower()}{already}, since {since}: {meaning}")
     return EX_OK
 
 

@@ -11,7 +11,6 @@ import select
 import signal
 import sys
 import time
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from httpd.commands.keys import press, split_keys
@@ -20,6 +19,7 @@ from httpd.commands.screen import Screen
 from httpd.commands.view import Options, Row, Sort, make_rows, render, render_table
 from httpd.commands.watch import Figures, Watch, name_loop
 from httpd.observe.downloads_log import describe
+from httpd.observe.report import parse_time
 from httpd.observe.scoreboard import Phase
 from httpd.observe.terminal import allows_colours
 from httpd.process.errors import EX_NOT_RUNNING, EX_OK, StartError
@@ -101,10 +101,10 @@ def _rows(watch: Watch, figures: Figures) -> list[Row]:
 def _uptime(figures: Figures) -> float:
     """Return the seconds since the daemon was started; 0 if it does not say when."""
     try:
-        started = datetime.strptime(str(figures.facts["started"]), "%Y-%m-%d %H:%M:%S %z")
+        started = parse_time(str(figures.facts["started"]))
     except (KeyError, ValueError):
         return 0.0
-    return max(0.0, time.time() - started.timestamp())
+    return max(0.0, time.time() - started)
 
 
 # ---------------------------------------------------------------- JSON
@@ -169,7 +169,7 @@ def _show(watch: Watch, settings: TopSettings) -> int:
         raise
     if ended_by not in (None, signal.SIGINT):
         signal.signal(ended_by, signal.SIG_DFL)
-        os.kill(os.getpid(), ended_by)  # whoever waits learns of it
+        os.kill(os.getpid(), ended_by)  # the parent process sees the signal
     return EX_OK
 
 

@@ -230,7 +230,7 @@ def render(
         options: which ones to show, and how.
         size: columns and lines of the screen.
         uptime: seconds since the daemon was started.
-        colours: whether escape sequences may stand in the lines.
+        colours: whether the lines may have escape sequences.
     """
     width, height = max(size[0], LEAST_WIDTH), size[1]
     wanted = arrange(rows, options)

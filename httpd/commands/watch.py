@@ -12,11 +12,11 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 from httpd.observe.counters import read_counters
+from httpd.observe.counts import BYTES, REQUESTS
 from httpd.observe.downloads import Downloads, Look, Rate
-from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all
+from httpd.observe.scoreboard import Column, Phase, Scoreboard, read_all, total
 from httpd.observe.transfers import WATCH_SECONDS, TransferTable, find_tables, open_table
 from httpd.process.pidfile import find_supervisor
-from httpd.process.status_text import total
 
 _TICK_SECONDS = 3.0
 """How long to wait for the loops to write their records, as they do once a second."""
@@ -109,8 +109,8 @@ class _Server:
             ProcessLookupError: it has ended.
         """
         counters = read_counters(self.pid)
-        requests = counters.total("http_requests_total")
-        sent = counters.total("http_response_bytes_total")
+        requests = counters.total(REQUESTS)
+        sent = counters.total(BYTES)
         before, self._counted = self._counted or (requests, sent), (requests, sent)
         return max(0, requests - before[0]), max(0, sent - before[1])
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import calendar
 import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,10 +13,9 @@ from httpd.monitor.processes import process_metrics
 from httpd.monitor.state import ServerState
 from httpd.observe.counters import Counters
 from httpd.observe.downloads import Outcome
-from httpd.observe.scoreboard import Column, Phase, Scoreboard
+from httpd.observe.report import parse_time
+from httpd.observe.scoreboard import Column, Phase, Scoreboard, total
 from httpd.protocol.tally import NO_NAME
-
-_STARTED = "%Y-%m-%d %H:%M:%S %z"
 
 
 def all_metrics(state: ServerState) -> Iterator[Metric]:
@@ -42,9 +39,8 @@ def _server_metrics(facts: Mapping[str, Any]) -> Iterator[Metric]:
     labels = (("version", facts.get("version", "")), ("python", sys.version.split()[0]))
     yield Metric("phttpd_build_info", "gauge", "The version.", (Sample(1, labels),))
     if started := facts.get("started"):
-        parsed = time.strptime(started, _STARTED)
-        seconds = calendar.timegm(parsed) - (parsed.tm_gmtoff or 0)
-        yield gauge("phttpd_start_time_seconds", "When the supervisor was started.", seconds)
+        text = "When the supervisor was started."
+        yield gauge("phttpd_start_time_seconds", text, parse_time(started))
     status, _ = facts.get("outcome", (0, ""))
     yield gauge(
         "phttpd_config_last_reload_successful",
@@ -57,17 +53,14 @@ def _server_metrics(facts: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def _load_metrics(boards: Sequence[Scoreboard]) -> Iterator[Metric]:
-    def total(column: Column) -> int:
-        return sum(board.total(column) for board in boards)
-
-    active = total(Column.ACTIVE)
-    idle = max(0, total(Column.CONNECTIONS) - active)
+    active = total(boards, Column.ACTIVE)
+    idle = max(0, total(boards, Column.CONNECTIONS) - active)
     samples = (Sample(active, (("state", "active"),)), Sample(idle, (("state", "idle"),)))
     yield Metric("phttpd_connections", "gauge", "Open connections.", samples)
     yield gauge(
         "phttpd_downloads_remaining_bytes",
         "Bytes that responses in progress have still to send.",
-        total(Column.REMAINING),
+        total(boards, Column.REMAINING),
     )
 
 

@@ -30,6 +30,7 @@ from httpd.observe.downloads_log import format_lines
 from httpd.observe.line_writer import LineWriter
 from httpd.observe.log import Log, name_thread
 from httpd.observe.scoreboard import Scoreboard
+from httpd.observe.transfers import NAME
 from httpd.process.channel import Channel, Message, use_files
 from httpd.process.errors import EX_NOPERM, EX_OK, EX_WORKER
 from httpd.process.privileges import drop_privileges
@@ -44,8 +45,6 @@ _LIMITS = LoopSettings(
     max_connections=128,
     max_body=0,
 )
-_TRANSFERS = "phttpd.transfers."
-"""What the names of the tables of transfers begin with; the number of the generation follows."""
 _LEAVE_SECONDS = 1.0
 """How long the responses under way may take when the monitor has to end."""
 
@@ -199,7 +198,7 @@ class _Monitor:
             self._update_generations()
 
     def _update_generations(self) -> None:
-        numbers = (name.removeprefix(_TRANSFERS) for name in self._shared if _TRANSFERS in name)
+        numbers = (name.removeprefix(NAME) for name in self._shared if NAME in name)
         self._state.generations = frozenset(map(int, numbers))
 
     def _leave(self) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from httpd.monitor.state import ServerState
+from httpd.observe.counts import BYTES, REQUESTS
 from httpd.observe.downloads import Download, Outcome
-from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.scoreboard import Column, Scoreboard, total
 
 HISTORY = 60
 """Seconds of throughput that are shown."""
@@ -22,7 +23,6 @@ MOST_DOWNLOADS = 200
 MOST_ENDED = 20
 """Downloads that do not run and are shown: the latest."""
 
-_REQUESTS, _BYTES = "http_requests_total", "http_response_bytes_total"
 Snapshot = Mapping[str, Any]
 
 
@@ -47,7 +47,7 @@ class Snapshots:
         boards, counters = state.boards(), state.counters()
         sums = before = 0, 0
         if counters is not None:
-            sums = counters.total(_REQUESTS), counters.total(_BYTES)
+            sums = counters.total(REQUESTS), counters.total(BYTES)
             before, self._before = self._before or sums, sums
         requests, sent = (max(0, now - then) for now, then in zip(sums, before, strict=True))
         self._history.append(sent)
@@ -58,11 +58,11 @@ class Snapshots:
             "state": [readiness.word, readiness.reason],
             "server": _describe_server(state.supervisor, boards),
             "figures": {
-                "connections": _total(boards, Column.CONNECTIONS),
-                "active": _total(boards, Column.ACTIVE),
+                "connections": total(boards, Column.CONNECTIONS),
+                "active": total(boards, Column.ACTIVE),
                 "requests": sums[0],
                 "sent": sums[1],
-                "remaining": _total(boards, Column.REMAINING),
+                "remaining": total(boards, Column.REMAINING),
                 "requests_per_second": requests,
                 "bytes_per_second": sent,
                 "generations": len(boards),
@@ -136,10 +136,6 @@ def _describe_workers(boards: Sequence[Scoreboard]) -> list[dict[str, Any]]:
         for worker in board.snapshot()
         if worker["pid"]
     ]
-
-
-def _total(boards: Sequence[Scoreboard], column: Column) -> int:
-    return sum(board.total(column) for board in boards)
 
 
 def changes_between(before: Snapshot, now: Snapshot) -> dict[str, Any]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from httpd.observe.counters import Counters
-from httpd.observe.scoreboard import Column, Mode, Scoreboard
+from httpd.observe.counts import BYTES, REQUESTS
+from httpd.observe.scoreboard import Column, Mode, Scoreboard, total
+
+_TIME = "%Y-%m-%d %H:%M:%S %z"
 
 
 def make_report(pid: int, boards: Sequence[Scoreboard], counters: Counters) -> dict[str, Any]:
@@ -27,15 +31,24 @@ def make_report(pid: int, boards: Sequence[Scoreboard], counters: Counters) -> d
             for mode in Mode
         },
         **newest.facts,
-        "connections": sum(board.total(Column.CONNECTIONS) for board in boards),
-        "active": sum(board.total(Column.ACTIVE) for board in boards),
-        "requests": counters.total("http_requests_total"),
-        "sent": counters.total("http_response_bytes_total"),
-        "draining_connections": sum(board.total(Column.CONNECTIONS) for board in older),
+        "connections": total(boards, Column.CONNECTIONS),
+        "active": total(boards, Column.ACTIVE),
+        "requests": counters.total(REQUESTS),
+        "sent": counters.total(BYTES),
+        "draining_connections": total(older, Column.CONNECTIONS),
         "workers": newest.snapshot(),
     }
 
 
 def format_time(seconds: int) -> str:
     """Return a local time, given in seconds since the epoch."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
+    return time.strftime(_TIME, time.localtime(seconds))
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds since the epoch that `format_time` has formatted.
+
+    Raises:
+        ValueError: it is another text.
+    """
+    return datetime.strptime(text, _TIME).timestamp()

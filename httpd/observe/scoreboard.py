@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -247,6 +247,11 @@ def _encode(facts: Mapping[str, Any]) -> bytes:
 
 def _text_offset(workers: int, threads: int) -> int:
     return CELL * (_HEADER_CELLS + len(Column) * workers * threads + workers)
+
+
+def total(boards: Iterable[Scoreboard], column: Column) -> int:
+    """Return the sum of a column over all loops of all generations."""
+    return sum(board.total(column) for board in boards)
 
 
 def read_all(pid: int) -> list[Scoreboard]:

@@ -33,7 +33,8 @@ _MOST_LOOPS = 256 * 256
 _MOST_SLOTS = 1 << 24
 _MOST_LOOKS = 1000
 """How often to read a record that is being written; a compromised worker can spoil it."""
-_NAME = "phttpd.transfers."
+NAME = "phttpd.transfers."
+"""What the name of a table begins with; the number of the generation follows."""
 _ALL = struct.Struct(f"=QQQQ QQQ IIHH4x {3 * MOST_RANGES}Q 48p 40p 64p 192p")
 """Sequence number; acknowledged, changed, state; number, started, size; etag, path_check, status
 and number of ranges; the ranges; client, user, site and path."""
@@ -168,7 +169,7 @@ class TransferTable:
                 header[_Header.RING] = RING
                 header[_Header.RECORD_SIZE] = _SIZE
 
-        return cls(create_memory(f"{_NAME}{generation}", size, fill), generation)
+        return cls(create_memory(f"{NAME}{generation}", size, fill), generation)
 
     def writer(self, loop: int) -> TransferWriter:
         """Return what a loop writes its records with.
@@ -458,7 +459,7 @@ def find_tables(pid: int) -> dict[int, str]:
         PermissionError: when the supervisor belongs to another user.
         ProcessLookupError: when there is no such process.
     """
-    return find_kind(pid, _NAME)
+    return find_kind(pid, NAME)
 
 
 def open_table(generation: int, path: str) -> TransferTable | None:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 
 from httpd.observe import terminal
-from httpd.observe.scoreboard import Column, Scoreboard
-from httpd.process.status_text import describe_drain, total
+from httpd.observe.scoreboard import Column, Scoreboard, total
+from httpd.process.status_text import describe_drain
 
 EXTRA_SECONDS = 5.0
 """How much longer than a client that takes nothing a drain may be without progress."""

@@ -16,7 +16,8 @@ from httpd.network.listener import divert_newcomers
 from httpd.observe.log import Log
 from httpd.observe.shared_memory import find_generations
 from httpd.process.channel import Channel
-from httpd.process.errors import EX_WORKER, explain, format_failure
+from httpd.process.child import fork_child
+from httpd.process.errors import explain
 from httpd.process.generations import Generations
 from httpd.process.monitor_process import MonitorProcess
 from httpd.process.plan import MonitorPlan, Plan
@@ -132,25 +133,11 @@ class MonitorKeeper:
     # ---------------------------------------------------------------- the process
 
     def _fork(self, plan: MonitorPlan) -> None:
-        ours, theirs = Channel.pair()
-        try:
-            pid = os.fork()
-        except BaseException:
-            ours.close()
-            theirs.close()
-            raise
-        if pid == 0:
-            status = EX_WORKER
-            try:
-                ours.close()
-                self._close_all_inherited()
-                status = plan.run(plan.sockets, theirs, self._log)
-            except BaseException:
-                self._log.error(f"internal error in the monitor: {format_failure()}")
-            finally:
-                os._exit(status)
-        theirs.close()
-        self._generations.monitor = MonitorProcess(pid, ours)
+        def run(channel: Channel) -> int:
+            self._close_all_inherited()
+            return plan.run(plan.sockets, channel, self._log)
+
+        self._generations.monitor = MonitorProcess(*fork_child("the monitor", run, self._log))
         self._shown = set()
 
     def _close_all_inherited(self) -> None:

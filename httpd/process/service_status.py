@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from httpd.observe.log import Log
-from httpd.observe.scoreboard import Column, Scoreboard
+from httpd.observe.scoreboard import Column, Scoreboard, total
 from httpd.process.drain_progress import DrainProgress
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.notify import Notifier
-from httpd.process.status_text import count, describe_modes, total
+from httpd.process.status_text import count, describe_modes
 from httpd.process.watchdog import Watchdog
 
 BEAT = 1.0

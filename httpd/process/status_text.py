@@ -5,16 +5,11 @@ Called by `httpd.commands`, `httpd.process.service_status` and `httpd.process.dr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from httpd.observe.report import format_time
-from httpd.observe.scoreboard import Column, Mode, Scoreboard
-
-
-def total(boards: Iterable[Scoreboard], column: Column) -> int:
-    """Return the sum of a column over all loops of all generations."""
-    return sum(board.total(column) for board in boards)
+from httpd.observe.scoreboard import Mode, Scoreboard
 
 
 def describe_sites(facts: Mapping[str, Any]) -> str:

@@ -9,10 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from httpd.observe.log import Log
 from httpd.process.channel import Channel
-from httpd.process.errors import EX_OSERR, EX_WORKER, StartError, explain, format_failure
+from httpd.process.child import fork_child
+from httpd.process.errors import EX_OSERR, StartError, explain
 from httpd.process.generation import Generation
 from httpd.process.generations import Generations
 from httpd.process.worker import Tables, run_worker
@@ -97,25 +99,10 @@ class WorkerPool:
                 generation.vacancies[index] = (now + back_off(failures + 1), failures + 1)
 
     def _fork(self, generation: Generation, index: int, failures: int) -> None:
-        ours, theirs = Channel.pair()
-        try:
-            pid = os.fork()
-        except BaseException:
-            ours.close()
-            theirs.close()
-            raise
-        if pid == 0:
-            status = EX_WORKER
-            try:
-                ours.close()
-                status = self._run_worker(generation, index, theirs)
-            except BaseException:
-                self._log.error(f"internal error in worker {index}: {format_failure()}")
-            finally:
-                os._exit(status)
-        theirs.close()
+        run = partial(self._run_worker, generation, index)
+        pid, channel = fork_child(f"worker {index}", run, self._log)
         generation.board.set_pid(index, pid)
-        generation.processes[pid] = WorkerProcess(index, pid, ours, failures)
+        generation.processes[pid] = WorkerProcess(index, pid, channel, failures)
 
     def _run_worker(self, generation: Generation, index: int, channel: Channel) -> int:
         self._close_inherited()

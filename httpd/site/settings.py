@@ -131,8 +131,8 @@ class SiteSettings:
         "inside",
         "Where symbolic links may lead out of the docroot: `inside` for nowhere, or a list of"
         " directories such as `[/srv/data]`, by their absolute paths. A link is followed if what it"
-        " leads to is inside the docroot or one of them. Whoever may make links in the docroot can"
-        " then have everything served that is in these directories and that phttpd can read.",
+        " leads to is inside the docroot or one of them. So users who may make links in the"
+        " docroot can publish everything in these directories that phttpd can read.",
     )
     precompressed: bool = key(
         FLAG,

@@ -147,7 +147,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return make_filled_site(tmp_path_factory.mktemp("watched"), Changes())
 
 
-@given(
+GIVEN_A_REQUEST = given(
     st.sampled_from(["GET", "HEAD"]),
     st.sampled_from(TARGETS),
     st.lists(
@@ -156,6 +156,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Site:
         unique_by=lambda field: field[0],
     ),
 )
+"""Method, target and header fields."""
+
+
+@GIVEN_A_REQUEST
 @settings(max_examples=500)
 def test_step_reads_no_field_that_it_does_not_declare(
     site: Site, watched: Site, method: str, target: str, fields: list[tuple[str, str]]
@@ -174,15 +178,7 @@ def test_step_reads_no_field_that_it_does_not_declare(
             assert undeclared(step, request, policy, found) == set(), type(step).__name__
 
 
-@given(
-    st.sampled_from(["GET", "HEAD"]),
-    st.sampled_from(TARGETS),
-    st.lists(
-        st.sampled_from([(name, value) for name, values in VALUES.items() for value in values]),
-        max_size=6,
-        unique_by=lambda field: field[0],
-    ),
-)
+@GIVEN_A_REQUEST
 @settings(max_examples=500)
 def test_response_that_is_cached_with_a_file_depends_on_the_variant_key_alone(
     site: Site, method: str, target: str, fields: list[tuple[str, str]]
